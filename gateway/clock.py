@@ -1,0 +1,25 @@
+"""The two things that no pure function may know: what time it is, and what a new name is. Plain functions, passed in."""
+
+import secrets
+import time
+import uuid
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id(kind: str) -> str:
+    """A short name that was never used before: `turn_1f0c9a2b7d3e5f60`."""
+    return f"{kind}_{secrets.token_hex(8)}"
+
+
+def new_uuid() -> str:
+    """A random UUID, for prompts and for agents' sessions."""
+    return str(uuid.uuid4())
+
+
+def new_token() -> str:
+    """A one-time token of 128 bits that fits beside other data in a button."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,75 @@
+"""Approvals: bound when asked, checked when tapped. An approval is a record and a tap is an event; nobody waits in between."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.core.access import may
+from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
+from gateway.domain.effects import Button
+from gateway.domain.events import Tap
+from gateway.domain.place import Deed, Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The tap counts: the approval as it is written, and the option that was picked."""
+
+    approval: Approval
+    option: Option
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """The tap changes nothing; the words are for the person who pressed."""
+
+    words: str
+
+
+def digest(kind: ApprovalKind, turn_id: str, detail: str, options: Sequence[Option]) -> str:
+    """A hash of the full canonical question: what is approved is this, however it was shortened for display."""
+    canonical = {
+        "kind": kind,
+        "turn": turn_id,
+        "detail": detail,
+        "options": [
+            {
+                "choice": option.choice,
+                "allows": None if option.allows is None else option.allows.nano,
+                "raises": [[str(scope), amount.nano] for scope, amount in option.raises],
+                "value": option.value,
+            }
+            for option in options
+        ],
+    }
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+
+
+def buttons(approval: Approval) -> tuple[Button, ...]:
+    """The approval's options as buttons, each with its one-time token."""
+    return tuple(Button(option.label, token) for option, token in zip(approval.options, approval.tokens, strict=True))
+
+
+def answer(
+    approval: Approval | None, tap: Tap, message_id: str | None, grants: Iterable[Grant], now_ms: int
+) -> Answered | TooLate:
+    """Whether the tap answers the approval. `message_id`: the message that shows it, as far as the chat has told."""
+    if approval is None or approval.thread != tap.thread or (message_id is not None and message_id != tap.message_id):
+        return TooLate("This button is not valid here.")
+    if tap.token not in approval.tokens:
+        return TooLate("This button is not valid here.")
+    if approval.state is not ApprovalState.OPEN:
+        return TooLate(
+            "This was answered already." if approval.state is ApprovalState.ANSWERED else "This has expired."
+        )
+    if now_ms >= approval.expires_at_ms:
+        return TooLate("This has expired.")
+    option = approval.options[approval.tokens.index(tap.token)]
+    deed = Deed.RAISE if option.choice is Choice.RAISE else Deed.APPROVE
+    granted = tuple(grants)
+    amounts = [amount for _, amount in option.raises] or [None]
+    if not all(may(granted, deed, tap.thread, amount) for amount in amounts):
+        return TooLate("You may not answer this.")
+    done = replace(approval, state=ApprovalState.ANSWERED, answered_by=tap.person, answer=option.label)
+    return Answered(done, option)

@@ -1,0 +1,184 @@
+"""The gate: may this turn run, may it go on, and what is a person asked if it may not. Nothing here spends or waits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
+from gateway.domain.budget import Balance, Scope
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import LARGEST_AMOUNT_NANO, NANO_PER_USD, ZERO, Usd
+from gateway.domain.turn import Turn
+
+NO = Option(Choice.NO, "No")
+STOP = Option(Choice.NO, "Stop here")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may run unasked: up to `confirm_above`. `step` is by how much a hold grows, and the hold where nothing is forecast."""
+
+    confirm_above: Usd
+    step: Usd
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person has seen and said yes to: the most that the turn may cost in all, and whether its price is unknown."""
+
+    allows: Usd
+    unpriced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """The hold covers what was spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grow:
+    """The hold grows by so much, within what the person has seen and what is left."""
+
+    by: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The turn pauses at its next boundary; `reason` names what said no."""
+
+    reason: str
+
+
+def tightest(balances: Iterable[Balance]) -> tuple[Usd, Balance] | None:
+    """The smallest remaining amount and the balance it belongs to; None if nothing is limited."""
+    limited = [(left, balance) for balance in balances if (left := balance.remaining) is not None]
+    return min(limited, key=lambda pair: (pair[0], pair[1].scope)) if limited else None
+
+
+def nice_step(least: Usd) -> Usd:
+    """The smallest of $1, $2, $5, $10, $20, ... that is not less."""
+    unit = NANO_PER_USD
+    while unit <= LARGEST_AMOUNT_NANO:
+        for factor in (1, 2, 5):
+            if unit * factor >= least.nano:
+                return Usd(unit * factor)
+        unit *= 10
+    return least
+
+
+def raises(balances: Iterable[Balance], short_of: Usd, by: Usd) -> tuple[tuple[Scope, Usd], ...]:
+    """Every scope that cannot give `short_of`, and by how much its limit is to rise."""
+    return tuple(
+        (balance.scope, by) for balance in balances if (left := balance.remaining) is not None and left < short_of
+    )
+
+
+def raised(balances: Iterable[Balance], by: Iterable[tuple[Scope, Usd]]) -> tuple[Balance, ...]:
+    """The balances with the limits raised."""
+    more = dict(by)
+    return tuple(
+        replace(balance, limit=balance.limit + more[balance.scope])
+        if balance.limit is not None and balance.scope in more
+        else balance
+        for balance in balances
+    )
+
+
+def decide(balances: Sequence[Balance], estimate: Estimate, policy: Policy, consent: Consent | None = None) -> Verdict:
+    """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits."""
+    if policy.frozen:
+        return Refuse("Everything is stopped: /go lets paid turns start again.")
+    seen = policy.confirm_above if consent is None else consent.allows
+    want = estimate.hold or policy.step
+    need = want if consent is None else min(want, consent.allows)
+    tight = tightest(balances)
+    fits = ZERO < need <= seen and (tight is None or need <= tight[0])
+    priced = estimate.unpriced is None or (consent is not None and consent.unpriced)
+    if fits and priced:
+        return Allow(hold=need, ceiling=seen)
+    return Ask(_before_the_run(balances, estimate, policy))
+
+
+def _before_the_run(balances: Sequence[Balance], estimate: Estimate, policy: Policy) -> Question:
+    want = estimate.hold or policy.step
+    most = max(want, policy.confirm_above)
+    tight = tightest(balances)
+    if tight is None or tight[0] >= want:
+        allows = most if tight is None else min(most, tight[0])
+        label = "Run, price unknown" if estimate.unpriced else f"Run, up to {allows}"
+        options = (Option(Choice.RUN, label, allows=allows), NO)
+    else:
+        left, _ = tight
+        by = nice_step(max(want - left, policy.step))
+        options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=want, raises=raises(balances, want, by)), NO)
+        if left > estimate.floor and left > ZERO:
+            label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
+            options = (Option(Choice.RUN, label, allows=left), *options)
+    return Question(_join(estimate.words, _left_words(tight)), options)
+
+
+def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enough | Grow | Limit:
+    """After a call was booked: does the hold still cover the turn, can it grow unasked, or does the turn pause?"""
+    if policy.frozen:
+        return Limit("everything is stopped")
+    if turn.unpriced_calls and not turn.unpriced_allowed:
+        return Limit("the price of this model is not known")
+    seen = turn.ceiling - turn.spent
+    tight = tightest(balances)
+    if turn.held_left <= ZERO and tight is not None and tight[0] <= ZERO:
+        return Limit(f"the {tight[1].scope.kind} budget of {tight[1].limit} is used up")
+    if seen <= ZERO:
+        return Limit(f"{turn.ceiling} is what was agreed for this turn")
+    if turn.held_left > ZERO:
+        return Enough()
+    return Grow(min(seen, policy.step, *((tight[0],) if tight else ())))
+
+
+def at_limit(turn: Turn, balances: Sequence[Balance], policy: Policy, reason: str) -> Question:
+    """What is asked of a person while the turn is paused. What is still held for the turn is its own to spend."""
+    tight = tightest(balances)
+    if tight is not None:
+        tight = (tight[0] + turn.held_left, tight[1])
+    step = nice_step(policy.step)
+    short_of = step - turn.held_left
+    text = _join(f"Paused: {reason}. {turn.spent} spent so far.", _left_words(tight))
+    if tight is None or tight[0] >= step:
+        return Question(text, (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP))
+    left, _ = tight
+    by = nice_step(step - left)
+    more = raises(balances, short_of, by)
+    options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=turn.spent + left + by, raises=more), STOP)
+    if left > ZERO:
+        options = (Option(Choice.RUN, f"Finish within {left}", allows=turn.spent + left), *options)
+    return Question(text, options)
+
+
+def resume(turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Consent) -> Verdict:
+    """May a paused turn go on with this consent, on a fresh balance? `Allow.hold` is what is set aside in addition.
+
+    A turn that was not paused for want of money still has its hold: it counts towards what was agreed, and may be enough.
+    """
+    if policy.frozen:
+        return Refuse("Everything is stopped: /go lets paid turns go on.")
+    more = min(policy.step, consent.allows - turn.spent - turn.held_left)
+    tight = tightest(balances)
+    if more > ZERO and (tight is None or tight[0] > ZERO):
+        return Allow(hold=min((more, *((tight[0],) if tight else ()))), ceiling=consent.allows)
+    if turn.held_left > ZERO and consent.allows > turn.spent:
+        return Allow(hold=ZERO, ceiling=consent.allows)
+    return Ask(at_limit(turn, balances, policy, "the budget was used up meanwhile"))
+
+
+def _left_words(tight: tuple[Usd, Balance] | None) -> str:
+    if tight is None:
+        return ""
+    left, balance = tight
+    return f"{max(left, ZERO)} left of the {balance.scope.kind}'s {balance.limit}."
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _dollars(amount: Usd) -> str:
+    return str(amount).removesuffix(".00")

@@ -1,0 +1,146 @@
+"""The meter: calls become ledger entries and the turn's figures; the agent's own totals are reconciled with them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+
+from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.place import Session
+from gateway.domain.turn import Turn
+from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Call, Flag, Tokens, Unpriced, Usage
+
+LONG_CACHE_S = 3600
+SHORT_CACHE_S = 300
+
+
+def book(turn: Turn, call: Call, *, ended: bool = True) -> tuple[Turn, Entry]:
+    """The turn after the call, and the call's entry: what it cost is spent, and leaves the hold as far as that goes.
+
+    An unpriced call is booked with its tokens and no amount, and counted as unpriced. A call that did not end flags the turn.
+    """
+    cost = ZERO if isinstance(call.price, Unpriced) else call.price
+    freed = min(cost, turn.held_left)
+    after = replace(
+        turn,
+        spent=turn.spent + cost,
+        held_left=turn.held_left - freed,
+        tokens=turn.tokens + call.usage.tokens,
+        calls=turn.calls + 1,
+        unpriced_calls=turn.unpriced_calls + isinstance(call.price, Unpriced),
+        model=call.usage.model if call.loop == MAIN_LOOP else turn.model or call.usage.model,
+        flags=turn.flags if ended else turn.flags | {Flag.LOWER_BOUND},
+    )
+    detail = _detail(call.usage, loop=call.loop, price=call.price, ended=ended)
+    return after, _entry(turn, EntryKind.CALL, cost, freed, detail, call_id=call.id)
+
+
+def reconcile(totals: Iterable[Usage], metered: Iterable[Usage]) -> tuple[Usage, ...]:
+    """What the agent's totals hold beyond the metered calls, by model. Where the meter saw more, the meter is right."""
+    seen = _by_model(metered)
+    missing: list[Usage] = []
+    for total in _by_model(totals).values():
+        known = seen.get(total.model, Usage(total.model, NO_TOKENS))
+        # An unsplit write and the split one are the same tokens told in more or less detail: compare them as one.
+        tokens = _beyond(total.tokens, known.tokens)
+        searches = max(0, total.web_searches - known.web_searches)
+        if tokens.total or searches:
+            missing.append(replace(total, tokens=tokens, web_searches=searches))
+    return tuple(missing)
+
+
+def book_difference(turn: Turn, usage: Usage, cost: Usd | Unpriced) -> tuple[Turn, Entry]:
+    """The turn and the entry for usage that only the agent's totals show; it is not a call.
+
+    Where its price is unknown it counts as one of unknown price, so that the turn is not taken for fully priced.
+    """
+    amount = ZERO if isinstance(cost, Unpriced) else cost
+    freed = min(amount, turn.held_left)
+    after = replace(
+        turn,
+        spent=turn.spent + amount,
+        held_left=turn.held_left - freed,
+        tokens=turn.tokens + usage.tokens,
+        unpriced_calls=turn.unpriced_calls + isinstance(cost, Unpriced),
+        flags=turn.flags | {Flag.RECONCILED},
+    )
+    return after, _entry(turn, EntryKind.RECONCILED, amount, freed, _detail(usage, price=cost))
+
+
+def settle(turn: Turn) -> tuple[Turn, Entry]:
+    """The turn without a hold, and the entry that frees what was left of it."""
+    kind = EntryKind.SETTLED if turn.calls or turn.spent or turn.unpriced_calls else EntryKind.VOIDED
+    detail = json.dumps({"spent": turn.spent.nano, "overdraft": turn.overdraft.nano}, sort_keys=True)
+    return replace(turn, held_left=ZERO), _entry(turn, kind, ZERO, turn.held_left, detail)
+
+
+def remember(session: Session, usage: Usage, at_ms: int) -> Session:
+    """The session after a call of its main loop: what its prompt cache holds now, and for how long."""
+    tokens = usage.tokens
+    ttl = LONG_CACHE_S if tokens.cache_write_1h else SHORT_CACHE_S if tokens.cache_write_5m else session.cache_ttl_s
+    return replace(
+        session,
+        model=usage.model,
+        context_tokens=tokens.context + tokens.output,
+        last_call_at_ms=at_ms,
+        cache_ttl_s=ttl,
+    )
+
+
+def _entry(turn: Turn, kind: EntryKind, spent: Usd, freed: Usd, detail: str, call_id: str | None = None) -> Entry:
+    return Entry(
+        kind,
+        turn.scopes,
+        turn_id=turn.id,
+        session_id=turn.session_id,
+        who=turn.person,
+        spent=spent,
+        held=-freed,
+        call_id=call_id,
+        detail=detail,
+    )
+
+
+def _detail(usage: Usage, *, price: Usd | Unpriced, loop: str = MAIN_LOOP, ended: bool = True) -> str:
+    facts: dict[str, object] = {
+        "model": usage.model,
+        "loop": loop,
+        "service_tier": usage.service_tier,
+        "speed": usage.speed,
+        "tokens": {name: count for name, count in asdict(usage.tokens).items() if count},
+    }
+    if usage.web_searches:
+        facts["web_searches"] = usage.web_searches
+    if isinstance(price, Unpriced):
+        facts["unpriced"] = price.reason
+    if not ended:
+        facts["ended"] = False
+    return json.dumps(facts, sort_keys=True)
+
+
+def _by_model(usages: Iterable[Usage]) -> dict[str, Usage]:
+    sums: dict[str, Usage] = {}
+    for usage in usages:
+        before = sums.get(usage.model, replace(usage, tokens=NO_TOKENS, web_searches=0))
+        searches = before.web_searches + usage.web_searches
+        sums[usage.model] = replace(before, tokens=before.tokens + usage.tokens, web_searches=searches)
+    return sums
+
+
+def _beyond(total: Tokens, known: Tokens) -> Tokens:
+    more = {f.name: max(0, getattr(total, f.name) - getattr(known, f.name)) for f in fields(Tokens)}
+    written = sum(more[name] for name in _WRITES)
+    allowed = max(0, _written(total) - _written(known))
+    if written > allowed:
+        for name in _WRITES:
+            cut = min(more[name], written - allowed)
+            more[name] -= cut
+            written -= cut
+    return Tokens(**more)
+
+
+_WRITES = ("cache_write_unsplit", "cache_write_5m", "cache_write_1h")
+
+
+def _written(tokens: Tokens) -> int:
+    return tokens.cache_write_5m + tokens.cache_write_1h + tokens.cache_write_unsplit

@@ -1,0 +1,107 @@
+"""What the core wants done. Say and Edit are durable (they go to the outbox); the rest is derived anew after a crash."""
+
+from dataclasses import dataclass
+
+from gateway.domain.place import Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One button: what it says, and the one-time token that a press brings back."""
+
+    label: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send a message; Markdown. `ref` names it for later edits and makes saying it twice harmless. `ring`: notify aloud."""
+
+    thread: Thread
+    ref: str
+    text: str
+    buttons: tuple[Button, ...] = ()
+    ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace what the message `ref` says; only the newest of several edits that wait is sent."""
+
+    thread: Thread
+    ref: str
+    text: str
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StartTurn:
+    """Hand the turn's prompt to its session's agent; the hold has been taken."""
+
+    session_id: str
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """At a boundary: the agent may go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    """At a boundary: end the run cleanly, without a further API call in this loop."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllowTool:
+    """The agent may use the tool it asked for."""
+
+    for_session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DenyTool:
+    """The agent may not use the tool; it is told why and goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The person's answer to the agent's question."""
+
+    text: str
+
+
+Answer = GoOn | EndTurn | AllowTool | DenyTool | Words
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Give the agent of a session what it waits for. Only once it has it, the message `ref` says `words`."""
+
+    session_id: str
+    request_id: str
+    answer: Answer
+    ref: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unpause:
+    """Let every loop of the session's agent that waits at a boundary go on, or end the run there."""
+
+    session_id: str
+    answer: GoOn | EndTurn
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Stop what the session's agent is doing now."""
+
+    session_id: str
+
+
+Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt

@@ -1,0 +1,169 @@
+"""What happens: what people send, and what an agent did."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.place import Thread
+from gateway.domain.usage import MAIN_LOOP, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A person wrote. `command` is set only when the person typed a command themselves: `("budget", "10")`."""
+
+    thread: Thread
+    person: str
+    text: str
+    command: tuple[str, str] | None = None
+    private: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A person pressed a button: its one-time token, and the message that carried it."""
+
+    thread: Thread
+    person: str
+    token: str
+    message_id: str
+    tap_id: str
+    """The chat's own name for the press, to acknowledge it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An update that means nothing here; `why` goes to the log."""
+
+    why: str
+
+
+Incoming = Message | Tap | Ignored
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The agent began to work. `prompt_uuid` is None for a run that no prompt of ours started."""
+
+    agent_session: str
+    model: str | None
+    prompt_uuid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The agent said something complete (one text block) in its main loop; Markdown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """The agent uses a tool: `title` is the tool, `subject` its object, one line each."""
+
+    title: str
+    subject: str
+    loop: str = MAIN_LOOP
+
+
+@dataclass(frozen=True, slots=True)
+class CallMetered:
+    """An API call used this much. `ended` is False where the call was cut short, so that it is a lower bound."""
+
+    call_id: str
+    usage: Usage
+    loop: str = MAIN_LOOP
+    ended: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPermission:
+    """The agent waits to hear whether it may use a tool; answered with AllowTool or DenyTool."""
+
+    request_id: str
+    tool: str
+    summary: str
+    detail: str
+    """The whole of what is asked, for the digest and the expandable part of the question."""
+    can_remember: bool = False
+    """The agent can be told to allow this for the rest of the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """The agent asks the person something with fixed choices (or free text); answered with Words."""
+
+    request_id: str
+    text: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The agent no longer waits for an answer to this request."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The agent stands at a boundary and makes no API call in this loop until answered with GoOn or EndTurn."""
+
+    request_id: str
+    before: str
+    """What comes next, in words: a tool, or "the next call"."""
+    loop: str = MAIN_LOOP
+
+
+class End(StrEnum):
+    """How a run of the agent ended."""
+
+    DONE = "done"
+    ERROR = "error"
+    """The agent or its API failed; the text says how."""
+    INTERRUPTED = "interrupted"
+    HALTED = "halted"
+    """Ended by EndTurn at a boundary."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run of the agent ended. `totals`: what the agent says it used since it last said so, by model; None: it did not say.
+
+    `background` counts the agents that still work for this turn behind the scenes; it is settled when none is left.
+    """
+
+    end: End
+    text: str
+    prompt_uuid: str | None
+    totals: tuple[Usage, ...] | None
+    background: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundChanged:
+    """How many of the agent's background tasks run: `agents` spend tokens, `others` (a shell, a server) do not."""
+
+    agents: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The agent's process is gone; `reason` says how. No further event follows."""
+
+    reason: str
+
+
+AgentEvent = (
+    Started
+    | Said
+    | Acted
+    | CallMetered
+    | AskedPermission
+    | AskedQuestion
+    | Withdrawn
+    | Paused
+    | Finished
+    | BackgroundChanged
+    | Exited
+)

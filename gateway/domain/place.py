@@ -1,0 +1,62 @@
+"""Where people and agents are: a thread in a chat, a session in a directory, and who may do what."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.money import Usd
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Thread:
+    """One conversation in one chat, in the chat's own numbers: `Thread("telegram", "4711")`, with a topic in a forum."""
+
+    service: str
+    chat: str
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A conversation with one agent in one directory, bound to one chat thread.
+
+    `agent_session` is the agent's own id, None before its first start. `context_tokens`, `last_call_at_ms` and
+    `cache_ttl_s` describe the prompt cache after the last call of the main loop, for the estimate's floor.
+    """
+
+    id: str
+    agent: str
+    directory: str
+    thread: Thread
+    owner: str
+    created_at_ms: int
+    agent_session: str | None = None
+    model: str | None = None
+    context_tokens: int = 0
+    last_call_at_ms: int | None = None
+    cache_ttl_s: int = 300
+    title: str = ""
+
+
+class Role(StrEnum):
+    """What a grant makes of a person. The spine knows owners only."""
+
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A person's role in a chat (`chat` empty: everywhere) and the largest raise they may approve (None: any)."""
+
+    person: str
+    role: Role
+    chat: str = ""
+    largest_raise: Usd | None = None
+
+
+class Deed(StrEnum):
+    """What a person can try to do."""
+
+    PROMPT = "prompt"
+    APPROVE = "approve"
+    RAISE = "raise"
+    COMMAND = "command"

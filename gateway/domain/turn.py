@@ -1,0 +1,99 @@
+"""A turn: one prompt and all that it causes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.domain.budget import Scope
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.usage import NO_TOKENS, Flag, Tokens
+
+
+class Origin(StrEnum):
+    """Who started the turn."""
+
+    PERSON = "person"
+    DESK = "desk"
+    BACKGROUND = "background"
+
+
+class TurnState(StrEnum):
+    """Where a turn stands; `core.turn.TRANSITIONS` says what leads where."""
+
+    QUEUED = "queued"
+    """Accepted; an earlier turn of its session is still at work, or the gate has not spoken yet."""
+    ASKING = "asking"
+    """A person was asked whether it may run. Nothing was spent."""
+    HELD = "held"
+    """Money is set aside; the prompt is being handed to the agent."""
+    RUNNING = "running"
+    """The agent has the prompt."""
+    PAUSED = "paused"
+    """At a limit; a person was asked. The agent waits at a boundary, or has ended cleanly and can be continued."""
+    FINISHED = "finished"
+    FAILED = "failed"
+    """The agent or its API reported an error."""
+    REFUSED = "refused"
+    """The gate, or the person asked, said no. Nothing was spent."""
+    STOPPED = "stopped"
+    """A person ended it after it had started."""
+    INTERRUPTED = "interrupted"
+    """A crash cut it short, or an unprompted run was refused; what it spent is booked."""
+
+
+class OutcomeKind(StrEnum):
+    """What a turn left behind."""
+
+    ANSWER = "answer"
+    NOTHING = "nothing"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn left behind, with the agent's last words or the error, shortened to 500 characters."""
+
+    kind: OutcomeKind
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One prompt and all that it causes. `prompt_uuid` names the prompt to the agent: the same uuid is never run twice.
+
+    `hold` is all that was set aside for it so far, `ceiling` how far it may grow unasked. `held_left` is the part of the
+    hold that is not yet spent. `spent` counts priced calls and reconciled differences.
+    """
+
+    id: str
+    session_id: str
+    origin: Origin
+    state: TurnState
+    person: str
+    prompt: str
+    prompt_uuid: str
+    created_at_ms: int
+    continues: bool = False
+    """The agent has the prompt; what `prompt_uuid` names is the word to go on after a pause."""
+    model: str | None = None
+    scopes: tuple[Scope, ...] = ()
+    estimate: Estimate | None = None
+    hold: Usd = ZERO
+    held_left: Usd = ZERO
+    ceiling: Usd = ZERO
+    spent: Usd = ZERO
+    tokens: Tokens = NO_TOKENS
+    calls: int = 0
+    unpriced_calls: int = 0
+    unpriced_allowed: bool = False
+    """A person was told that the price is unknown, and said yes."""
+    flags: frozenset[Flag] = frozenset()
+    outcome: Outcome | None = None
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+
+    @property
+    def overdraft(self) -> Usd:
+        """What was spent beyond everything that was ever held for it."""
+        return max(ZERO, self.spent - self.hold)

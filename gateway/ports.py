@@ -1,0 +1,385 @@
+"""Everything the engine needs of the world, on one page: Chat, Agent, Store, Prices.
+
+Each port has a real adapter and a fake beside it; both pass the same contract tests. Times are milliseconds since 1970,
+UTC. (The clock and the maker of ids are plain functions: `gateway.clock`.)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, Protocol, TypeVar
+
+from gateway.domain.approval import Approval
+from gateway.domain.budget import Balance, Entry, Scope
+from gateway.domain.effects import Answer, Button, Effect
+from gateway.domain.events import AgentEvent, Incoming, Tap
+from gateway.domain.money import Usd
+from gateway.domain.place import Grant, Session, Thread
+from gateway.domain.turn import Turn
+from gateway.domain.usage import Rates, Unpriced
+
+T = TypeVar("T")
+
+
+class TollbridgeError(Exception):
+    """Something a person has to mend; the message says what is wrong and what to do. Every adapter raises only these."""
+
+
+# ------------------------------------------------------------------------------------------------------------ the chat
+class UnreadableError(TollbridgeError):
+    """An update that cannot be understood: it is put aside, with the reason, and the next one is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One message on its way out. `body` is what `Chat.compose` made; `edits` names the message to change instead."""
+
+    id: int
+    thread: Thread
+    ref: str
+    body: str
+    edits: str | None = None
+    ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """It is there, under this name."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """It is not there; try again after so long. `whole_service`: the delay holds for every thread, not just this one."""
+
+    wait_ms: int
+    whole_service: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """It may be there: the request went out and no answer came back. It is never repeated blindly."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It will never be there: the person blocked the bot, the message to edit is gone, ..."""
+
+    why: str
+
+
+Receipt = Delivered | Delayed | Uncertain | Rejected
+
+
+class Chat(Protocol):
+    """A chat service. Updates come in as opaque text with a unique key, so that they can be stored before they are read."""
+
+    service: str
+
+    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
+        """Run until cancelled: `await accept(key, payload)` each update; it is confirmed to the service only after that."""
+        ...
+
+    def read(self, payload: str) -> Incoming:
+        """What an update means. Raises UnreadableError."""
+        ...
+
+    def compose(self, text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
+        """Markdown and buttons as bodies that each fit one message; the buttons stand under the last."""
+        ...
+
+    def gap_ms(self, thread: Thread, *, edit: bool) -> int:
+        """How long the service wants between two deliveries to this thread."""
+        ...
+
+    async def deliver(self, post: Post) -> Receipt:
+        """Send or edit one message. Never raises for what the service or the network does: that is the receipt."""
+        ...
+
+    async def acknowledge(self, tap: Tap, words: str) -> None:
+        """Stop the spinner on a pressed button, with a word if there is one. Losing it is harmless."""
+        ...
+
+    async def typing(self, thread: Thread) -> None:
+        """Show for a few seconds that work goes on. Losing it is harmless."""
+        ...
+
+
+# ----------------------------------------------------------------------------------------------------------- the agent
+@dataclass(frozen=True, slots=True)
+class AgentTraits:
+    """What an agent can do, so that nothing is promised that it cannot keep."""
+
+    name: str
+    label: str
+    """As people read it: "Claude Code"."""
+    pauses: bool
+    """It offers boundaries in mid-turn at which it can be held."""
+    overshoot: str
+    """What may still be spent after a limit is met, in words."""
+    list_price: bool = False
+    """Its user may be on a subscription: dollars are list prices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start an agent for a session. `agent_session` set: go on with that conversation of the agent's."""
+
+    session_id: str
+    directory: str
+    agent_session: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Enough to find a started agent again and to know it from a stranger with the same pid.
+
+    `started` is the process's start time as the system tells it; `journal` a file that holds what the agent said.
+    """
+
+    session_id: str
+    pid: int
+    started: str
+    journal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What is known of a prompt after a crash: whether the agent had it, and what it did with it, in order."""
+
+    prompt_known: bool
+    events: tuple[AgentEvent, ...]
+
+
+class AgentUnavailableError(TollbridgeError):
+    """The agent cannot be started: not installed, not signed in, or the directory is gone."""
+
+
+class Client(Protocol):
+    """One started agent. At most one prompt is at work at a time."""
+
+    process: Process
+    agent_session: str
+
+    def events(self) -> AsyncIterator[AgentEvent]:
+        """What it does, in order; the last event is Exited. One consumer.
+
+        Calls are metered before the boundary after them. Every run begins with Started and then a Paused boundary before
+        its first call, also a run that no prompt started: EndTurn there ends it without any call.
+        """
+        ...
+
+    async def prompt(self, uuid: str, text: str) -> None:
+        """Hand over a prompt. The same uuid is never run twice."""
+        ...
+
+    async def respond(self, request_id: str, answer: Answer) -> bool:
+        """Answer what it waits for; False: it no longer waits. True only once the agent's side has taken the answer."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Stop the present run; Finished(INTERRUPTED) follows."""
+        ...
+
+    async def close(self) -> None:
+        """End the process and everything it started; idempotent."""
+        ...
+
+
+class Agent(Protocol):
+    """A kind of coding agent on this machine."""
+
+    traits: AgentTraits
+
+    async def start(self, launch: Launch) -> Client:
+        """Start a client, ready for a prompt; it makes no API call by itself. Raises AgentUnavailableError."""
+        ...
+
+    async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
+        """After a crash: end what is left of the process, then tell what became of the prompt."""
+        ...
+
+
+# ----------------------------------------------------------------------------------------------------------- the store
+class StoreError(TollbridgeError):
+    """The database refused: locked, corrupt, full, newer than this program. Nothing of the transaction was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPost:
+    """Messages for the outbox. `edit`: replace what `ref` says (one body); else send the bodies, once per `ref`."""
+
+    thread: Thread
+    ref: str
+    bodies: tuple[str, ...]
+    edit: bool = False
+    ring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One update in the inbox, committed before the service was told that we have it."""
+
+    service: str
+    key: str
+    payload: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A ledger entry as written: numbered without gaps, and chained by hash to the one before."""
+
+    seq: int
+    at_ms: int
+    entry: Entry
+    previous_hash: str
+    hash: str
+
+
+class View(Protocol):
+    """What one transaction sees. Valid only inside `decide`."""
+
+    @property
+    def balances(self) -> Mapping[Scope, Balance]:
+        """The balance of every scope that `transact` was asked for."""
+        ...
+
+    @property
+    def frozen(self) -> bool:
+        """`/stop all` was said and `/go` was not."""
+        ...
+
+    def balance(self, scope: Scope) -> Balance:
+        """The balance of a scope that only became known inside the transaction."""
+        ...
+
+    def session(self, session_id: str) -> Session | None: ...
+
+    def current_session(self, thread: Thread) -> Session | None:
+        """The session that plain text in this thread goes to."""
+        ...
+
+    def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
+        """The latest sessions of a thread, newest first."""
+        ...
+
+    def turn(self, turn_id: str) -> Turn | None: ...
+
+    def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
+        """The session's latest turns in any state, newest first."""
+        ...
+
+    def all_open_turns(self) -> tuple[Turn, ...]:
+        """Turns of any session that have not ended, oldest first."""
+        ...
+
+    def open_turns(self, session_id: str) -> tuple[Turn, ...]:
+        """The session's turns that have not ended, oldest first."""
+        ...
+
+    def approval(self, approval_id: str) -> Approval | None: ...
+
+    def approval_by_token(self, token: str) -> Approval | None: ...
+
+    def open_approvals(self, turn_id: str) -> tuple[Approval, ...]: ...
+
+    def overdue_approvals(self, now_ms: int, limit: int) -> tuple[Approval, ...]:
+        """Open approvals whose time is over, oldest first."""
+        ...
+
+    def grants(self, person: str) -> tuple[Grant, ...]: ...
+
+    def message_id(self, ref: str) -> str | None:
+        """The chat's own name for the message `ref`, once it was delivered."""
+        ...
+
+    def past_costs(self, person: str, agent: str, limit: int) -> tuple[tuple[str | None, Usd], ...]:
+        """(model, cost) of the person's latest ended and fully priced turns that ran with this agent, newest first."""
+        ...
+
+    def call_known(self, call_id: str) -> bool:
+        """A call with this id is in the ledger already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[T]):
+    """What a decision wants written, all or nothing, and what is to be done afterwards.
+
+    `put` replaces the records of the same id; a Session also becomes the current one of its thread when it is new or named in
+    `current`. `handled` takes an update (service, key) out of the inbox. An Entry whose `call_id` is known raises StoreError.
+    """
+
+    result: T
+    put: tuple[Session | Turn | Approval | Grant | Process, ...] = ()
+    current: Session | None = None
+    entries: tuple[Entry, ...] = ()
+    posts: tuple[NewPost, ...] = ()
+    handled: tuple[str, str] | None = None
+    effects: tuple[Effect, ...] = ()
+
+
+class Store(Protocol):
+    """The gateway's own state: one writer, and a decision's reads, writes, messages and update commit together."""
+
+    async def transact(
+        self, scopes: Sequence[Scope], decide: Callable[[View], Decision[T]], now_ms: int
+    ) -> Decision[T]:
+        """Run the pure `decide` on the scopes' balances and write what it wants, in one transaction. Raises StoreError."""
+        ...
+
+    async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:
+        """Commit an update to the inbox; False: it was there before."""
+        ...
+
+    async def inbox(self, limit: int) -> tuple[Update, ...]:
+        """Updates that wait to be handled, oldest first."""
+        ...
+
+    async def quarantine(self, update: Update, why: str) -> None:
+        """Put an update aside for good, with the reason."""
+        ...
+
+    async def outbox(self, service: str, limit: int) -> tuple[Post, ...]:
+        """Messages that wait, oldest first per thread; of several edits of one message only the newest."""
+        ...
+
+    async def sending(self, post: Post) -> None:
+        """Note that the request is about to go out: after a crash it is uncertain instead of waiting."""
+        ...
+
+    async def receipted(self, post: Post, receipt: Receipt) -> None:
+        """Note what became of a message; Delayed puts it back."""
+        ...
+
+    async def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
+        """(thread, ref, why) of messages that may or may not have arrived, oldest first."""
+        ...
+
+    async def requeue(self, ref: str) -> bool:
+        """Send again what may not have arrived; the caller marks it for the reader. False: nothing of `ref` is uncertain."""
+        ...
+
+    async def read(self, look: Callable[[View], T]) -> T:
+        """Look without writing."""
+        ...
+
+    async def sessions(self) -> tuple[Session, ...]: ...
+
+    async def processes(self) -> tuple[Process, ...]:
+        """The processes of agents that were started and not yet said to be gone."""
+        ...
+
+    async def forget_process(self, session_id: str) -> None: ...
+
+
+# ---------------------------------------------------------------------------------------------------------- the prices
+class Prices(Protocol):
+    """List prices, resolved once per (model, date, tier)."""
+
+    def rates(self, model: str, on: date, service_tier: str, speed: str) -> Rates | Unpriced: ...

@@ -1,0 +1,39 @@
+"""Everything that has to hold, in one command: lint, format, types, floors, tests, and full branch coverage of the core.
+
+Usage: python tools/check.py [pytest arguments]. Exits with 1 if anything failed, after everything ran.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+
+def main(arguments: list[str]) -> int:
+    """Run every check, say how each went, and return the exit code."""
+    tests = [str(BIN / "coverage"), "run", "-m", "pytest", *arguments]
+    checks = [
+        ("lint", [str(BIN / "ruff"), "check", "."]),
+        ("format", [str(BIN / "ruff"), "format", "--check", "."]),
+        ("types", [str(BIN / "pyright"), "--warnings"]),
+        ("floors", [str(BIN / "lint-imports")]),
+        ("tests", tests),
+        ("coverage of domain and core", [str(BIN / "coverage"), "report"]),
+    ]
+    failed: list[str] = []
+    for name, command in checks:
+        print(f"== {name}: {' '.join(Path(word).name for word in command[:4])}", flush=True)
+        began = time.monotonic()
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        print(f"== {name}: {'ok' if code == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s\n", flush=True)
+        if code:
+            failed.append(name)
+    print("all checks passed" if not failed else f"failed: {', '.join(failed)}")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
