@@ -1,0 +1,84 @@
+"""The inbox: every update once, kept until it is handled or put aside."""
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from gateway.ports import StoreError, Update
+from gateway.store.schema import inbox
+
+DAY_MS = 24 * 60 * 60 * 1000
+HANDLED_KEPT_MS = 7 * DAY_MS
+QUARANTINED_KEPT_MS = 90 * DAY_MS
+MOST_WAITING = 10_000
+LARGEST_PAYLOAD = 1024 * 1024
+"""Bytes. A larger update is put aside at once instead of being offered by the service for ever."""
+
+
+def accept(connection: Connection, update_: Update, now_ms: int) -> bool:
+    """Write an update down; False: it was there before. Raises StoreError while too many wait."""
+    here = select(inbox.c.id).where(inbox.c.service == update_.service, inbox.c.key == update_.key)
+    if connection.scalar(here) is not None:
+        return False
+    if waiting(connection) >= MOST_WAITING:
+        raise StoreError(f"{MOST_WAITING} updates wait to be handled: no more are taken until some are")
+    size = len(update_.payload.encode("utf-8", "surrogatepass"))
+    too_large = size > LARGEST_PAYLOAD
+    connection.execute(
+        insert(inbox).values(
+            service=update_.service,
+            key=update_.key,
+            payload="" if too_large else update_.payload,
+            received_at_ms=now_ms,
+            state="quarantined" if too_large else "waiting",
+            reason=f"{size} bytes are more than an update may have" if too_large else "",
+        )
+    )
+    return True
+
+
+def waiting(connection: Connection) -> int:
+    """How many updates wait to be handled."""
+    return connection.scalar(select(func.count()).where(inbox.c.state == "waiting")) or 0
+
+
+def take(connection: Connection, limit: int) -> tuple[Update, ...]:
+    """Updates that wait, oldest first. `attempts` says how often each was handed out before, and this counts as one."""
+    query = select(inbox).where(inbox.c.state == "waiting").order_by(inbox.c.id).limit(limit)
+    found = connection.execute(query).mappings().all()
+    if found:
+        ids = [row["id"] for row in found]
+        connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(attempts=inbox.c.attempts + 1))
+    return tuple(Update(row["service"], row["key"], row["payload"], row["attempts"]) for row in found)
+
+
+def handle(connection: Connection, service: str, key: str, now_ms: int) -> None:
+    """Take an update out. Raises StoreError unless it waits: handling it again would run it twice."""
+    done = connection.execute(
+        update(inbox)
+        .where(inbox.c.service == service, inbox.c.key == key, inbox.c.state == "waiting")
+        .values(state="handled", payload="", handled_at_ms=now_ms)
+    )
+    if not done.rowcount:
+        raise StoreError(f"The update {service} {key} does not wait to be handled: nothing was written")
+
+
+def quarantine(connection: Connection, update_: Update, why: str) -> None:
+    """Put an update aside, with the reason."""
+    connection.execute(
+        update(inbox)
+        .where(inbox.c.service == update_.service, inbox.c.key == update_.key, inbox.c.state == "waiting")
+        .values(state="quarantined", reason=why)
+    )
+
+
+def prune(connection: Connection, now_ms: int) -> None:
+    """Forget what is long done with."""
+    handled = (inbox.c.state == "handled") & (inbox.c.handled_at_ms < now_ms - HANDLED_KEPT_MS)
+    aside = (inbox.c.state == "quarantined") & (inbox.c.received_at_ms < now_ms - QUARANTINED_KEPT_MS)
+    connection.execute(delete(inbox).where(or_(handled, aside)))
+
+
+def quarantined(connection: Connection) -> tuple[tuple[str, str, str], ...]:
+    """(service, key, why) of the updates that were put aside, oldest first."""
+    query = select(inbox.c.service, inbox.c.key, inbox.c.reason).where(inbox.c.state == "quarantined")
+    return tuple((service, key, why) for service, key, why in connection.execute(query.order_by(inbox.c.id)))

@@ -1,0 +1,210 @@
+"""The ledger: entries chained by hash, balances that are their fold, and the proof that both still hold.
+
+An entry's hash is the SHA-256 of the previous entry's hash followed by the canonical JSON (sorted keys, no spaces, ASCII) of
+all its columns but `hash`. The first entry follows sixty-four zeros.
+
+A scope's balance is the fold over the entries that name it: spent and held add up, a limit replaces the one before. To free
+more than is held frees what is held: the entry is written all the same, because what was spent is a fact, and `verify` tells.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, exists, select, text
+from sqlalchemy.dialects.sqlite import insert
+
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope
+from gateway.domain.money import ZERO, Usd
+from gateway.ports import Record, StoreError
+from gateway.store import rows
+from gateway.store.schema import FREEZE_KINDS, balances, entries, storable
+
+GENESIS = "0" * 64
+MOST_FLAWS = 100
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something that is not as it was written: the entry's number where it is an entry, and what is wrong."""
+
+    seq: int | None
+    what: str
+
+
+@dataclass(slots=True)
+class _Fold:
+    """A scope's balance in the making."""
+
+    limit: int | None = None
+    spent: int = 0
+    held: int = 0
+
+    def add(self, row: rows.Row) -> None:
+        self.spent += row["spent"]
+        self.held = max(0, self.held + row["held"])
+        if row["limit"] is not None:
+            self.limit = row["limit"]
+
+
+def entry_hash(row: rows.Row) -> str:
+    """The hash of an entry's columns, as hexadecimal; see the module's docstring."""
+    plain = {name: row[name] for name in row if name != "hash"}
+    return hashlib.sha256((row["previous_hash"] + rows.dump(plain)).encode()).hexdigest()
+
+
+def call_known(connection: Connection, call_id: str) -> bool:
+    """Whether a call with this id is in the ledger."""
+    return bool(connection.scalar(select(exists().where(entries.c.call_id == call_id))))
+
+
+def frozen(connection: Connection) -> bool:
+    """Whether the last word on paid turns was FREEZE."""
+    last = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
+    return connection.scalar(last) == EntryKind.FREEZE
+
+
+def read_balances(connection: Connection, scopes: Iterable[Scope]) -> dict[Scope, Balance]:
+    """The balance of each scope; one that no entry ever named has no limit, and nothing spent or held."""
+    found: dict[Scope, Balance] = {}
+    for scope in scopes:
+        query = select(balances).where(balances.c.kind == scope.kind, balances.c.key == scope.key)
+        row = connection.execute(query).mappings().one_or_none()
+        found[scope] = Balance(scope, None) if row is None else balance_of(scope, row)
+    return found
+
+
+def balance_of(scope: Scope, row: rows.Row) -> Balance:
+    """A scope's balance from its row."""
+    limit = None if row["limit"] is None else Usd(row["limit"])
+    return Balance(scope, limit, Usd(row["spent"]), Usd(row["held"]))
+
+
+def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
+    """Write entries and what they change. Raises StoreError for a known call."""
+    if not new:
+        return
+    last = connection.execute(
+        select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
+    ).one_or_none()
+    seq, previous = (0, GENESIS) if last is None else last
+    for entry in new:
+        if entry.call_id is not None and call_known(connection, entry.call_id):
+            raise StoreError(f"The call {entry.call_id} is in the ledger already: nothing was written")
+        seq += 1
+        row = _entry_row(entry, seq, now_ms, previous)
+        previous = row["hash"] = entry_hash(row)
+        connection.execute(insert(entries).values(row))
+        _apply(connection, entry)
+
+
+def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "seq": seq,
+        "at_ms": now_ms,
+        "kind": entry.kind.value,
+        "scopes": rows.scopes_json(tuple(dict.fromkeys(entry.scopes))),
+        "turn_id": entry.turn_id,
+        "session_id": entry.session_id,
+        "who": entry.who,
+        "why": entry.why,
+        "spent": rows.nano(entry.spent),
+        "held": rows.nano(entry.held),
+        "limit": None if entry.limit is None else rows.nano(entry.limit),
+        "call_id": entry.call_id,
+        "detail": entry.detail,
+        "previous_hash": previous,
+    }
+    return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _apply(connection: Connection, entry: Entry) -> None:
+    for scope, old in read_balances(connection, entry.scopes).items():
+        held = max(ZERO, old.held + entry.held)
+        limit = old.limit if entry.limit is None else entry.limit
+        new = {
+            "limit": None if limit is None else rows.nano(limit),
+            "spent": rows.nano(old.spent + entry.spent),
+            "held": rows.nano(held),
+        }
+        statement = insert(balances).values(kind=scope.kind, key=scope.key, **new)
+        connection.execute(statement.on_conflict_do_update(index_elements=["kind", "key"], set_=new))
+
+
+def records(
+    connection: Connection, after: int = 0, session_id: str | None = None, turn_id: str | None = None
+) -> Iterator[Record]:
+    """Entries with a number above `after`, in order, of everything or of one session or turn. Raises StoreError."""
+    for row in _rows(connection, after, session_id, turn_id):
+        yield rows.record_of(row)
+
+
+def _rows(
+    connection: Connection, after: int = 0, session_id: str | None = None, turn_id: str | None = None
+) -> Iterator[rows.Row]:
+    """The entries' rows, a page at a time."""
+    query = select(entries).order_by(entries.c.seq).limit(_PAGE)
+    if session_id is not None:
+        query = query.where(entries.c.session_id == session_id)
+    if turn_id is not None:
+        query = query.where(entries.c.turn_id == turn_id)
+    while page := connection.execute(query.where(entries.c.seq > after)).mappings().all():
+        yield from page
+        after = page[-1]["seq"]
+
+
+@dataclass(slots=True)
+class _Check:
+    """The walk along the chain."""
+
+    flaws: list[Flaw] = field(default_factory=list)
+    folds: defaultdict[tuple[str, str], _Fold] = field(default_factory=lambda: defaultdict(_Fold))
+    seq: int = 0
+    previous: str = GENESIS
+
+    def entry(self, row: rows.Row) -> None:
+        seq = row["seq"]
+        if seq != self.seq + 1:
+            self.flaws.append(Flaw(seq, f"entries are missing: {seq} follows {self.seq}"))
+        if row["previous_hash"] != self.previous:
+            self.flaws.append(Flaw(seq, "the entry before it is not the one it was chained to"))
+        if entry_hash(row) != row["hash"]:
+            self.flaws.append(Flaw(seq, "the entry is not what was written"))
+        self.seq, self.previous = seq, row["hash"]
+        self._fold(row)
+
+    def _fold(self, row: rows.Row) -> None:
+        try:
+            scopes = rows.scopes_of(row["scopes"])
+        except (ValueError, TypeError):
+            self.flaws.append(Flaw(row["seq"], "the entry's scopes cannot be read"))
+            return
+        for scope in scopes:
+            fold = self.folds[scope.kind.value, scope.key]
+            if fold.held + row["held"] < 0:
+                self.flaws.append(Flaw(row["seq"], f"more is freed than is held on {scope}"))
+            fold.add(row)
+
+
+def verify(connection: Connection) -> tuple[Flaw, ...]:
+    """Walk the whole ledger: numbers, hashes, and every balance against its fold. Empty: all is as it was written.
+
+    At most `MOST_FLAWS` are told. A ledger cut off at its end is found by the balances, which then are not its fold.
+    """
+    check = _Check()
+    for row in _rows(connection):
+        check.entry(row)
+        if len(check.flaws) >= MOST_FLAWS:
+            return tuple(check.flaws[:MOST_FLAWS])
+    stored = {
+        (row["kind"], row["key"]): _Fold(row["limit"], row["spent"], row["held"])
+        for row in connection.execute(select(balances)).mappings()
+    }
+    for kind, key in sorted(stored.keys() | check.folds.keys()):
+        folded, kept = check.folds.get((kind, key), _Fold()), stored.get((kind, key), _Fold())
+        if folded != kept:
+            check.flaws.append(Flaw(None, f"the balance of {kind}:{key} is not the sum of its entries"))
+    return tuple(check.flaws[:MOST_FLAWS])

@@ -1,0 +1,218 @@
+"""The outbox: what is to be said, in the order it was said, each message once.
+
+A send is a row for each of its parts. While a send or an edit waits, a newer edit of the same message replaces its body in
+place, so that of many edits only the newest goes out and none loses its turn in the queue. What a caller took before such
+a replacement is noticed when it is about to go out: the newer body then follows as an edit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, insert, select, text, update
+
+from gateway.domain.place import Thread
+from gateway.ports import Delayed, Delivered, NewPost, Post, Receipt, Rejected, StoreError, Uncertain
+from gateway.store import rows
+from gateway.store.inbox import DAY_MS
+from gateway.store.schema import QUEUED, outbox, storable
+
+MOST_WAITING = 10_000
+LARGEST_BODY = 64 * 1024
+"""Bytes."""
+DONE_KEPT_MS = 90 * DAY_MS
+"""How long the name of a message is remembered: for edits, and so that it is not said twice."""
+
+_NOT_DELIVERED = "the message to change may not be there"
+
+
+def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limited: bool) -> None:
+    """Write messages into the outbox. Raises StoreError for a body too large, and, if `limited`, while too many wait."""
+    added = 0
+    for post in posts:
+        if not post.bodies or any(len(body.encode("utf-8", "surrogatepass")) > LARGEST_BODY for body in post.bodies):
+            raise StoreError(
+                f"The message {post.ref} is empty or larger than {LARGEST_BODY} bytes: nothing was written"
+            )
+        added += (_edit if post.edit else _send)(connection, post, now_ms)
+    if limited and added and waiting(connection) > MOST_WAITING:
+        raise StoreError(f"{MOST_WAITING} messages wait to be sent: nothing more is taken on until some are")
+
+
+def waiting(connection: Connection) -> int:
+    """How many messages wait, over all services."""
+    return connection.scalar(select(func.count()).where(outbox.c.state == "waiting")) or 0
+
+
+def _send(connection: Connection, post: NewPost, now_ms: int) -> int:
+    """How many rows were added: none if it was said before."""
+    if _sends(connection, post.ref):
+        return 0
+    for part, body in enumerate(post.bodies):
+        _insert(connection, post, now_ms, part=part, body=body)
+    return len(post.bodies)
+
+
+def _edit(connection: Connection, post: NewPost, now_ms: int) -> int:
+    """How many rows were added. What still waits of the message becomes the one new body; what was sent stays."""
+    body = post.bodies[-1]
+    sends = _sends(connection, post.ref)
+    unsent = [send for send in sends if send["state"] == "waiting"]
+    if unsent:
+        _set(connection, unsent[0]["id"], body=body)
+        for rest in unsent[1:]:
+            _set(connection, rest["id"], state="superseded", body="")
+        return 0
+    if not sends or sends[-1]["state"] in {"uncertain", "rejected"}:
+        if not _in_edits(connection, post.ref, "rejected"):
+            _insert(connection, post, now_ms, body="", state="rejected", reason=_NOT_DELIVERED)
+        return 0
+    if (earlier := _in_edits(connection, post.ref, "waiting")) is not None:
+        _set(connection, earlier, body=body)
+        return 0
+    _insert(connection, post, now_ms, body=body)
+    return 1
+
+
+def _insert(connection: Connection, post: NewPost, now_ms: int, **columns: Any) -> None:
+    row = {"part": 0, "state": "waiting", "edit": int(post.edit), "ring": int(post.ring), "ref": post.ref}
+    connection.execute(
+        insert(outbox).values(row | rows.thread_columns(post.thread) | {"created_at_ms": now_ms} | columns)
+    )
+
+
+def _set(connection: Connection, row_id: int, **columns: Any) -> None:
+    connection.execute(update(outbox).where(outbox.c.id == row_id).values(columns))
+
+
+def _sends(connection: Connection, ref: str) -> Sequence[rows.Row]:
+    """The parts of a message that were, or will be, sent."""
+    query = select(outbox.c.id, outbox.c.state, outbox.c.message_id).where(outbox.c.ref == ref, outbox.c.edit == 0)
+    return connection.execute(query.where(outbox.c.state != "superseded").order_by(outbox.c.part)).mappings().all()
+
+
+def _in_edits(connection: Connection, ref: str, state: str) -> int | None:
+    """The number of an edit of the message in this state."""
+    query = select(outbox.c.id).where(outbox.c.ref == ref, outbox.c.edit == 1, outbox.c.state == state)
+    return connection.scalar(query.limit(1))
+
+
+def message_id(connection: Connection, ref: str) -> str | None:
+    """The chat's name for a message's last part, which carries the buttons, once that was delivered."""
+    sends = _sends(connection, ref)
+    return sends[-1]["message_id"] if sends else None
+
+
+def due(connection: Connection, service: str, limit: int, now_ms: int | None) -> tuple[Post, ...]:
+    """What waits: oldest first in each thread, the threads in turn, and nothing of a thread past what is on its way.
+
+    With `now_ms`, nothing past a message that is not due yet either.
+    """
+    mine = (outbox.c.service == service) & text(QUEUED)
+    stuck = outbox.c.state == "sending"
+    if now_ms is not None:
+        stuck |= outbox.c.not_before_ms > now_ms
+    by_thread = {"partition_by": (outbox.c.chat, outbox.c.topic), "order_by": outbox.c.id}
+    place = func.row_number().over(**by_thread).label("place")
+    stuck_before = func.sum(case((stuck, 1), else_=0)).over(**by_thread).label("stuck_before")
+    queue = select(outbox.c.id, place, stuck_before).where(mine).subquery()
+    query = select(outbox).join(queue, queue.c.id == outbox.c.id).where(queue.c.stuck_before == 0)
+    found = connection.execute(query.order_by(queue.c.place, outbox.c.id).limit(limit)).mappings().all()
+    posts = [_post(connection, row) for row in found]
+    return tuple(post for post in posts if post is not None)
+
+
+def _post(connection: Connection, row: rows.Row) -> Post | None:
+    """The row as a message; None for an edit of what is not there yet."""
+    edits = message_id(connection, row["ref"]) if row["edit"] else None
+    if row["edit"] and edits is None:
+        return None
+    return Post(row["id"], rows.thread_of(row), row["ref"], row["body"], edits, bool(row["ring"]))
+
+
+def sending(connection: Connection, post: Post, now_ms: int) -> None:
+    """The request is about to go out. Raises StoreError if it went out before."""
+    row = _found(connection, post)
+    if row is None or row["state"] not in {"waiting", "superseded"}:
+        raise StoreError(f"The message {post.ref} does not wait to be sent: it is not sent twice")
+    newer = row["body"] if row["state"] == "waiting" and row["body"] != storable(post.body) else None
+    _set(connection, post.id, state="sending", body=post.body)
+    if newer is not None:
+        follow = NewPost(post.thread, post.ref, (newer,), edit=True)
+        _insert(connection, follow, now_ms, body=newer)
+
+
+def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int) -> None:
+    """What became of a message. Raises StoreError for one that was not on its way."""
+    row = _found(connection, post)
+    if row is None or row["state"] not in {"sending", "waiting"}:
+        raise StoreError(f"The message {post.ref} was not on its way: its receipt means nothing")
+    match receipt:
+        case Delivered() if row["edit"]:
+            connection.execute(delete(outbox).where(outbox.c.id == row["id"]))
+        case Delivered(message_id=name):
+            _set(connection, row["id"], state="sent", body="", message_id=name)
+        case Delayed(wait_ms=wait_ms):
+            _set(connection, row["id"], state="waiting", attempts=row["attempts"] + 1, not_before_ms=now_ms + wait_ms)
+            _take_over(connection, row)
+        case Uncertain(why=why):
+            _set(connection, row["id"], state="uncertain", reason=why)
+            _drop_edits(connection, row)
+        case Rejected(why=why):
+            _set(connection, row["id"], state="rejected", reason=why, body="")
+            _drop_edits(connection, row)
+
+
+def _found(connection: Connection, post: Post) -> rows.Row | None:
+    query = select(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts)
+    return connection.execute(query.where(outbox.c.id == post.id)).mappings().one_or_none()
+
+
+def _take_over(connection: Connection, row: rows.Row) -> None:
+    """What goes back to waiting takes over the body of an edit that came in the meantime."""
+    newer = select(outbox.c.id, outbox.c.body).where(
+        outbox.c.ref == row["ref"], outbox.c.edit == 1, outbox.c.id != row["id"]
+    )
+    edit = connection.execute(newer.where(outbox.c.state == "waiting")).mappings().one_or_none()
+    if edit is not None:
+        _set(connection, row["id"], body=edit["body"])
+        connection.execute(delete(outbox).where(outbox.c.id == edit["id"]))
+
+
+def _drop_edits(connection: Connection, row: rows.Row) -> None:
+    """A message that may not be there cannot be changed."""
+    if row["edit"]:
+        return
+    edits = (outbox.c.ref == row["ref"]) & (outbox.c.edit == 1) & (outbox.c.state == "waiting")
+    connection.execute(update(outbox).where(edits).values(state="rejected", reason=_NOT_DELIVERED, body=""))
+
+
+def recover(connection: Connection, now_ms: int) -> None:
+    """After a crash: what was on its way is uncertain. An edit says the same however often it is sent, so it waits again."""
+    query = select(outbox.c.id, outbox.c.ref, outbox.c.edit, outbox.c.attempts).where(outbox.c.state == "sending")
+    for row in connection.execute(query).mappings().all():
+        if row["edit"]:
+            _set(connection, row["id"], state="waiting", attempts=row["attempts"] + 1, not_before_ms=now_ms)
+            _take_over(connection, row)
+        else:
+            _set(connection, row["id"], state="uncertain", reason="the gateway stopped while it was being sent")
+            _drop_edits(connection, row)
+
+
+def requeue(connection: Connection, ref: str) -> bool:
+    """Let the uncertain parts of a message wait again, as a person asked; False: none is uncertain."""
+    uncertain = (outbox.c.ref == ref) & (outbox.c.edit == 0) & (outbox.c.state == "uncertain")
+    return bool(connection.execute(update(outbox).where(uncertain).values(state="waiting", reason="")).rowcount)
+
+
+def unsure(connection: Connection) -> tuple[tuple[Thread, str, str], ...]:
+    """(thread, ref, why) of the messages that may or may not have arrived, oldest first."""
+    query = select(outbox).where(outbox.c.state == "uncertain", outbox.c.edit == 0).order_by(outbox.c.id)
+    found = connection.execute(query).mappings()
+    return tuple(dict.fromkeys((rows.thread_of(row), row["ref"], row["reason"]) for row in found))
+
+
+def prune(connection: Connection, now_ms: int) -> None:
+    """Forget messages that are long done with, and edits that nothing will ever send."""
+    stale = (outbox.c.edit == 1) & (outbox.c.state == "waiting")
+    done = outbox.c.state.in_(("sent", "uncertain", "rejected", "superseded")) | stale
+    connection.execute(delete(outbox).where(done, outbox.c.created_at_ms < now_ms - DONE_KEPT_MS))

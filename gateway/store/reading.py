@@ -1,0 +1,113 @@
+"""The database opened for looking only: for commands, beside a running gateway, without making or changing anything."""
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, select, text
+
+from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.place import Session, Thread
+from gateway.domain.turn import Turn
+from gateway.ports import Record, StoreError, View
+from gateway.store import home as homes
+from gateway.store import inbox, ledger, migrate, posts, rows, sqlite
+from gateway.store.ledger import Flaw
+from gateway.store.schema import balances, turns
+from gateway.store.view import SqlView, all_sessions
+
+T = TypeVar("T")
+
+MOST_TURNS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """What waits: updates to be handled, and messages to be sent."""
+
+    inbox: int
+    outbox: int
+
+
+class Reader:
+    """One moment of the database, however long it is looked at. Every method raises StoreError."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def read(self, look: Callable[[View], T]) -> T:
+        """Look through the same view that decisions have."""
+        return look(SqlView(self._connection))
+
+    def report_rows(self, since_ms: int = 0, session_id: str | None = None) -> tuple[tuple[Session, Turn], ...]:
+        """(session, turn) of the turns made since then, oldest first: their state, spending, tokens, calls and outcome.
+
+        At most the latest `MOST_TURNS`.
+        """
+        query = select(turns).where(turns.c.created_at_ms >= since_ms)
+        if session_id is not None:
+            query = query.where(turns.c.session_id == session_id)
+        query = query.order_by(turns.c.created_at_ms.desc(), text("rowid DESC")).limit(MOST_TURNS)
+        by_id = {session.id: session for session in self.sessions()}
+        found = [rows.turn_of(row) for row in self._connection.execute(query).mappings()]
+        return tuple((by_id[turn.session_id], turn) for turn in reversed(found))
+
+    def sessions(self) -> tuple[Session, ...]:
+        """Every session, oldest first."""
+        return all_sessions(self._connection)
+
+    def balances(self) -> tuple[Balance, ...]:
+        """The balance of every scope that the ledger names."""
+        found = self._connection.execute(select(balances).order_by(balances.c.kind, balances.c.key)).mappings()
+        return tuple(ledger.balance_of(Scope(ScopeKind(row["kind"]), row["key"]), row) for row in found)
+
+    def records(self, after: int = 0, session_id: str | None = None, turn_id: str | None = None) -> Iterator[Record]:
+        """Ledger entries numbered above `after`, in order: all, or those of one session or turn."""
+        return ledger.records(self._connection, after, session_id, turn_id)
+
+    def verify(self) -> tuple[Flaw, ...]:
+        """What is damaged in the file, or not as it was written in the ledger and its balances; empty: nothing."""
+        said = self._connection.exec_driver_sql("PRAGMA quick_check(10)").scalars()
+        damage = tuple(Flaw(None, f"the file is damaged: {line}") for line in said if line != "ok")
+        return damage or ledger.verify(self._connection)
+
+    def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
+        """(thread, ref, why) of the messages that may or may not have arrived, oldest first."""
+        return posts.unsure(self._connection)
+
+    def quarantined(self) -> tuple[tuple[str, str, str], ...]:
+        """(service, key, why) of the updates that were put aside, oldest first."""
+        return inbox.quarantined(self._connection)
+
+    def queues(self) -> Queues:
+        """How many updates and messages wait."""
+        return Queues(inbox.waiting(self._connection), posts.waiting(self._connection))
+
+
+@contextmanager
+def open_readonly(home: Path) -> Generator[Reader]:
+    """The database in `home` as it is now; a gateway may run meanwhile. Raises StoreError.
+
+    With no gateway running SQLite would leave lock files behind; the file is then read as one that nobody changes, and
+    that nobody did is checked at the end.
+    """
+    database = homes.find(home)
+    immutable = not os.path.lexists(f"{database}-wal")
+    before = _state(database)
+    engine = sqlite.reader(database, immutable=immutable)
+    try:
+        with sqlite.translated(), engine.connect() as connection, connection.begin():
+            migrate.check(connection)
+            yield Reader(connection)
+    finally:
+        engine.dispose()
+    if immutable and _state(database) != before:
+        raise StoreError("The gateway wrote to the database while it was read: run the command again")
+
+
+def _state(database: Path) -> tuple[int, int, int]:
+    found = database.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

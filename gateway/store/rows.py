@@ -1,0 +1,283 @@
+"""Domain values to rows and back. What is nested in a record is JSON; money is nano-dollars."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
+from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import Usd
+from gateway.domain.place import Grant, Role, Session, Thread
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.usage import Flag, Tokens
+from gateway.ports import Process, Record, StoreError
+
+Row = Mapping[Any, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LARGEST_NANO = 2**62
+"""More than any sum of money that this program meets; keeps every figure within SQLite's integers."""
+
+
+def _decodes(function: Callable[P, R]) -> Callable[P, R]:
+    """A row that does not mean anything is damage, and said to be."""
+
+    @wraps(function)
+    def decode(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"A record in the database cannot be read ({function.__name__}: {error}): it is damaged; put back a copy"
+            ) from error
+
+    return decode
+
+
+def dump(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def nano(amount: Usd) -> int:
+    """The amount, checked to be one that the database can hold and add up. Raises StoreError."""
+    if abs(amount.nano) > LARGEST_NANO:
+        raise StoreError(f"{amount} is too large an amount to be true: nothing was written")
+    return amount.nano
+
+
+def _usd(value: int | None) -> Usd | None:
+    return None if value is None else Usd(value)
+
+
+def _nano(amount: Usd | None) -> int | None:
+    return None if amount is None else nano(amount)
+
+
+def scopes_json(scopes: tuple[Scope, ...]) -> str:
+    """`[["session","s_1"],["day","2026-01-31"]]`."""
+    return dump([[scope.kind, scope.key] for scope in scopes])
+
+
+def scopes_of(stored: str) -> tuple[Scope, ...]:
+    """The reverse of `scopes_json`. Raises ValueError or TypeError."""
+    return tuple(Scope(ScopeKind(kind), key) for kind, key in json.loads(stored))
+
+
+def thread_columns(thread: Thread) -> dict[str, str]:
+    """A thread as the three columns that every table uses for it."""
+    return {"service": thread.service, "chat": thread.chat, "topic": thread.topic}
+
+
+def thread_of(row: Row) -> Thread:
+    """The thread in the three columns."""
+    return Thread(row["service"], row["chat"], row["topic"])
+
+
+def session_row(session: Session) -> dict[str, Any]:
+    """A session as its row."""
+    return thread_columns(session.thread) | {
+        "id": session.id,
+        "agent": session.agent,
+        "directory": session.directory,
+        "owner": session.owner,
+        "created_at_ms": session.created_at_ms,
+        "agent_session": session.agent_session,
+        "model": session.model,
+        "context_tokens": session.context_tokens,
+        "last_call_at_ms": session.last_call_at_ms,
+        "cache_ttl_s": session.cache_ttl_s,
+        "title": session.title,
+    }
+
+
+@_decodes
+def session_of(row: Row) -> Session:
+    """A session from its row. Raises StoreError."""
+    plain = {name: row[name] for name in row if name not in {"service", "chat", "topic"}}
+    return Session(thread=thread_of(row), **plain)
+
+
+def turn_row(turn: Turn) -> dict[str, Any]:
+    """A turn as its row, but for `agent`, which is its session's."""
+    return {
+        "id": turn.id,
+        "session_id": turn.session_id,
+        "origin": turn.origin,
+        "state": turn.state,
+        "person": turn.person,
+        "prompt": turn.prompt,
+        "prompt_uuid": turn.prompt_uuid,
+        "created_at_ms": turn.created_at_ms,
+        "model": turn.model,
+        "scopes": scopes_json(turn.scopes),
+        "estimate": None if turn.estimate is None else dump(_estimate_json(turn.estimate)),
+        "hold": nano(turn.hold),
+        "held_left": nano(turn.held_left),
+        "ceiling": nano(turn.ceiling),
+        "spent": nano(turn.spent),
+        "tokens": dump(asdict(turn.tokens)),
+        "calls": turn.calls,
+        "unpriced_calls": turn.unpriced_calls,
+        "unpriced_allowed": int(turn.unpriced_allowed),
+        "continues": int(turn.continues),
+        "flags": dump(sorted(turn.flags)),
+        "outcome": None if turn.outcome is None else dump([turn.outcome.kind, turn.outcome.text]),
+        "started_at_ms": turn.started_at_ms,
+        "ended_at_ms": turn.ended_at_ms,
+    }
+
+
+@_decodes
+def turn_of(row: Row) -> Turn:
+    """A turn from its row. Raises StoreError."""
+    outcome = None if row["outcome"] is None else json.loads(row["outcome"])
+    return Turn(
+        id=row["id"],
+        session_id=row["session_id"],
+        origin=Origin(row["origin"]),
+        state=TurnState(row["state"]),
+        person=row["person"],
+        prompt=row["prompt"],
+        prompt_uuid=row["prompt_uuid"],
+        created_at_ms=row["created_at_ms"],
+        model=row["model"],
+        scopes=scopes_of(row["scopes"]),
+        estimate=None if row["estimate"] is None else _estimate_of(json.loads(row["estimate"])),
+        hold=Usd(row["hold"]),
+        held_left=Usd(row["held_left"]),
+        ceiling=Usd(row["ceiling"]),
+        spent=Usd(row["spent"]),
+        tokens=Tokens(**json.loads(row["tokens"])),
+        calls=row["calls"],
+        unpriced_calls=row["unpriced_calls"],
+        unpriced_allowed=bool(row["unpriced_allowed"]),
+        continues=bool(row["continues"]),
+        flags=frozenset(Flag(flag) for flag in json.loads(row["flags"])),
+        outcome=None if outcome is None else Outcome(OutcomeKind(outcome[0]), outcome[1]),
+        started_at_ms=row["started_at_ms"],
+        ended_at_ms=row["ended_at_ms"],
+    )
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "floor": nano(estimate.floor),
+        "p50": _nano(estimate.p50),
+        "p90": _nano(estimate.p90),
+        "n": estimate.n,
+        "hold": nano(estimate.hold),
+        "words": estimate.words,
+        "unpriced": estimate.unpriced,
+    }
+
+
+def _estimate_of(stored: dict[str, Any]) -> Estimate:
+    return Estimate(
+        floor=Usd(stored["floor"]),
+        p50=_usd(stored["p50"]),
+        p90=_usd(stored["p90"]),
+        n=stored["n"],
+        hold=Usd(stored["hold"]),
+        words=stored["words"],
+        unpriced=stored["unpriced"],
+    )
+
+
+def approval_row(approval: Approval) -> dict[str, Any]:
+    """An approval as its row; its tokens have a table of their own, by which they are found."""
+    return thread_columns(approval.thread) | {
+        "id": approval.id,
+        "kind": approval.kind,
+        "turn_id": approval.turn_id,
+        "session_id": approval.session_id,
+        "text": approval.text,
+        "options": dump([_option_json(option) for option in approval.options]),
+        "digest": approval.digest,
+        "expires_at_ms": approval.expires_at_ms,
+        "state": approval.state,
+        "request_id": approval.request_id,
+        "answered_by": approval.answered_by,
+        "answer": approval.answer,
+    }
+
+
+@_decodes
+def approval_of(row: Row, tokens: tuple[str, ...]) -> Approval:
+    """An approval from its row and its tokens. Raises StoreError."""
+    return Approval(
+        id=row["id"],
+        kind=ApprovalKind(row["kind"]),
+        turn_id=row["turn_id"],
+        session_id=row["session_id"],
+        thread=thread_of(row),
+        text=row["text"],
+        options=tuple(_option_of(option) for option in json.loads(row["options"])),
+        tokens=tokens,
+        digest=row["digest"],
+        expires_at_ms=row["expires_at_ms"],
+        state=ApprovalState(row["state"]),
+        request_id=row["request_id"],
+        answered_by=row["answered_by"],
+        answer=row["answer"],
+    )
+
+
+def _option_json(option: Option) -> dict[str, Any]:
+    return {
+        "choice": option.choice,
+        "label": option.label,
+        "allows": _nano(option.allows),
+        "raises": [[scope.kind, scope.key, nano(amount)] for scope, amount in option.raises],
+        "value": option.value,
+    }
+
+
+def _option_of(stored: dict[str, Any]) -> Option:
+    return Option(
+        choice=Choice(stored["choice"]),
+        label=stored["label"],
+        allows=_usd(stored["allows"]),
+        raises=tuple((Scope(ScopeKind(kind), key), Usd(amount)) for kind, key, amount in stored["raises"]),
+        value=stored["value"],
+    )
+
+
+def grant_row(grant: Grant) -> dict[str, Any]:
+    """A grant as its row."""
+    largest = _nano(grant.largest_raise)
+    return {"person": grant.person, "role": grant.role, "chat": grant.chat, "largest_raise": largest}
+
+
+@_decodes
+def grant_of(row: Row) -> Grant:
+    """A grant from its row. Raises StoreError."""
+    return Grant(row["person"], Role(row["role"]), row["chat"], _usd(row["largest_raise"]))
+
+
+def process_of(row: Row) -> Process:
+    """A process from its row."""
+    return Process(row["session_id"], row["pid"], row["started"], row["journal"])
+
+
+@_decodes
+def record_of(row: Row) -> Record:
+    """A ledger entry as written. Raises StoreError."""
+    entry = Entry(
+        kind=EntryKind(row["kind"]),
+        scopes=scopes_of(row["scopes"]),
+        turn_id=row["turn_id"],
+        session_id=row["session_id"],
+        who=row["who"],
+        why=row["why"],
+        spent=Usd(row["spent"]),
+        held=Usd(row["held"]),
+        limit=_usd(row["limit"]),
+        call_id=row["call_id"],
+        detail=row["detail"],
+    )
+    return Record(row["seq"], row["at_ms"], entry, row["previous_hash"], row["hash"])

@@ -1,0 +1,253 @@
+"""The tables. `migrations/` makes them; the metadata here is what queries are built from, and a test holds the two together.
+
+Money is integer nano-dollars, time milliseconds since 1970, and what is nested in a record is JSON text.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+HEAD = "0001_spine"
+"""The newest migration: a database at this revision needs no Alembic to open."""
+
+# Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
+FREEZE_KINDS = "kind IN ('freeze', 'thaw')"
+QUEUED = "state IN ('waiting', 'sending')"
+OPEN = "state = 'open'"
+PRICED = "unpriced_calls = 0 AND calls > 0"
+UNDONE = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
+
+
+def storable(value: str) -> str:
+    """The text as UTF-8 can hold it: half a surrogate pair, which JSON lets through, becomes the replacement character."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if not _is_utf8(value) else value
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Words(TypeDecorator[str]):
+    """Text from the outside world."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else storable(value)
+
+
+metadata = MetaData()
+
+
+def _table(name: str, *parts: Any, **options: Any) -> Table:
+    return Table(name, metadata, *parts, sqlite_strict=True, **options)
+
+
+def _words(name: str, *, null: bool = False, key: bool = False, default: str | None = None) -> Column[str]:
+    return Column(name, Words, nullable=null, primary_key=key, server_default=default)
+
+
+def _number(name: str, *, null: bool = False, default: str | None = None) -> Column[int]:
+    return Column(name, Integer, nullable=null, server_default=default)
+
+
+inbox = _table(
+    "inbox",
+    Column("id", Integer, primary_key=True),
+    _words("service"),
+    _words("key"),
+    _words("payload"),
+    _number("received_at_ms"),
+    _words("state"),
+    _words("reason", default=""),
+    _number("attempts", default="0"),
+    _number("handled_at_ms", null=True),
+    UniqueConstraint("service", "key", name="inbox_key"),
+)
+Index("inbox_state", inbox.c.state, inbox.c.id)
+
+outbox = _table(
+    "outbox",
+    Column("id", Integer, primary_key=True),
+    _words("service"),
+    _words("chat"),
+    _words("topic"),
+    _words("ref"),
+    _number("part"),
+    _words("body"),
+    _number("edit"),
+    _number("ring"),
+    _words("state"),
+    _words("reason", default=""),
+    _words("message_id", null=True),
+    _number("attempts", default="0"),
+    _number("not_before_ms", default="0"),
+    _number("created_at_ms"),
+    sqlite_autoincrement=True,
+)
+Index("outbox_part", outbox.c.ref, outbox.c.part, unique=True, sqlite_where=text("edit = 0"))
+Index("outbox_edit", outbox.c.ref, sqlite_where=text("edit = 1"))
+Index("outbox_queue", outbox.c.service, outbox.c.chat, outbox.c.topic, outbox.c.id, sqlite_where=text(QUEUED))
+Index("outbox_state", outbox.c.state)
+
+sessions = _table(
+    "sessions",
+    _words("id", key=True),
+    _words("agent"),
+    _words("directory"),
+    _words("service"),
+    _words("chat"),
+    _words("topic"),
+    _words("owner"),
+    _number("created_at_ms"),
+    _words("agent_session", null=True),
+    _words("model", null=True),
+    _number("context_tokens"),
+    _number("last_call_at_ms", null=True),
+    _number("cache_ttl_s"),
+    _words("title"),
+)
+
+Index("sessions_thread", sessions.c.service, sessions.c.chat, sessions.c.topic, sessions.c.created_at_ms)
+
+threads = _table(
+    "threads",
+    _words("service", key=True),
+    _words("chat", key=True),
+    _words("topic", key=True),
+    Column("session_id", Words, ForeignKey("sessions.id"), nullable=False),
+)
+
+turns = _table(
+    "turns",
+    _words("id", key=True),
+    Column("session_id", Words, ForeignKey("sessions.id"), nullable=False),
+    _words("agent"),
+    _words("origin"),
+    _words("state"),
+    _words("person"),
+    _words("prompt"),
+    _words("prompt_uuid"),
+    _number("created_at_ms"),
+    _words("model", null=True),
+    _words("scopes"),
+    _words("estimate", null=True),
+    _number("hold"),
+    _number("held_left"),
+    _number("ceiling"),
+    _number("spent"),
+    _words("tokens"),
+    _number("calls"),
+    _number("unpriced_calls"),
+    _number("unpriced_allowed"),
+    _number("continues"),
+    _words("flags"),
+    _words("outcome", null=True),
+    _number("started_at_ms", null=True),
+    _number("ended_at_ms", null=True),
+)
+Index("turns_session", turns.c.session_id, turns.c.created_at_ms)
+Index("turns_undone", turns.c.session_id, sqlite_where=text(UNDONE))
+Index(
+    "turns_costs",
+    turns.c.person,
+    turns.c.agent,
+    turns.c.ended_at_ms,
+    sqlite_where=text(PRICED),
+)
+
+approvals = _table(
+    "approvals",
+    _words("id", key=True),
+    _words("kind"),
+    _words("turn_id"),
+    _words("session_id"),
+    _words("service"),
+    _words("chat"),
+    _words("topic"),
+    _words("text"),
+    _words("options"),
+    _words("digest"),
+    _number("expires_at_ms"),
+    _words("state"),
+    _words("request_id"),
+    _words("answered_by"),
+    _words("answer"),
+)
+Index("approvals_open", approvals.c.turn_id, sqlite_where=text(OPEN))
+Index("approvals_overdue", approvals.c.expires_at_ms, sqlite_where=text(OPEN))
+
+approval_tokens = _table(
+    "approval_tokens",
+    _words("token", key=True),
+    Column("approval_id", Words, ForeignKey("approvals.id"), nullable=False),
+    _number("place"),
+)
+Index("approval_tokens_of", approval_tokens.c.approval_id, approval_tokens.c.place)
+
+grants = _table(
+    "grants",
+    _words("person", key=True),
+    _words("chat", key=True),
+    _words("role"),
+    _number("largest_raise", null=True),
+)
+
+processes = _table(
+    "processes",
+    Column("session_id", Words, ForeignKey("sessions.id"), primary_key=True),
+    _number("pid"),
+    _words("started"),
+    _words("journal"),
+)
+
+entries = _table(
+    "entries",
+    Column("seq", Integer, primary_key=True),
+    _number("at_ms"),
+    _words("kind"),
+    _words("scopes"),
+    _words("turn_id", null=True),
+    _words("session_id", null=True),
+    _words("who"),
+    _words("why"),
+    _number("spent"),
+    _number("held"),
+    Column("limit", Integer, nullable=True),
+    _words("call_id", null=True),
+    _words("detail"),
+    _words("previous_hash"),
+    _words("hash"),
+)
+Index("entries_call", entries.c.call_id, unique=True, sqlite_where=text("call_id IS NOT NULL"))
+Index("entries_turn", entries.c.turn_id, entries.c.seq)
+Index("entries_session", entries.c.session_id, entries.c.seq)
+Index("entries_frozen", entries.c.seq, sqlite_where=text(FREEZE_KINDS))
+
+balances = _table(
+    "balances",
+    _words("kind", key=True),
+    _words("key", key=True),
+    Column("limit", Integer, nullable=True),
+    _number("spent"),
+    _number("held"),
+    CheckConstraint("held >= 0", name="held_is_never_negative"),
+)

@@ -1,0 +1,144 @@
+"""The `Store` port on SQLite."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from anyio import CancelScope, to_thread
+from sqlalchemy import Connection, Engine, delete, select
+
+from gateway import clock
+from gateway.domain.budget import Scope
+from gateway.domain.place import Session, Thread
+from gateway.ports import Decision, Post, Process, Receipt, Update, View
+from gateway.store import home as homes
+from gateway.store import inbox, ledger, migrate, posts, rows, sqlite, writes
+from gateway.store.commits import Commits
+from gateway.store.ledger import Flaw
+from gateway.store.schema import processes
+from gateway.store.view import SqlView, all_sessions
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def open_store(home: Path | None, now_ms: Callable[[], int] = clock.now_ms) -> AsyncGenerator["SqliteStore"]:
+    """The store in the directory `home`, made if it is missing; in memory for None. Closed at the end.
+
+    `now_ms` is the clock. What was being sent when the gateway last stopped becomes uncertain. The
+    caller sees to it that one gateway at a time opens a directory. Raises StoreError.
+    """
+    engines: list[Engine] = []
+    with CancelScope(shield=True):
+        engines.append(await to_thread.run_sync(_open, home, now_ms()))
+    commits = Commits(engines[0])
+    try:
+        yield SqliteStore(commits, now_ms)
+    finally:
+        await commits.close()
+
+
+def _open(home: Path | None, now_ms: int) -> Engine:
+    engine = sqlite.writer(None if home is None else homes.prepare(home))
+    with ExitStack() as stack:
+        stack.callback(engine.dispose)
+        with sqlite.translated(), engine.begin() as connection:
+            migrate.upgrade(connection)
+            posts.recover(connection, now_ms)
+            _prune(connection, now_ms)
+        stack.pop_all()
+    return engine
+
+
+def _prune(connection: Connection, now_ms: int) -> None:
+    inbox.prune(connection, now_ms)
+    posts.prune(connection, now_ms)
+
+
+class SqliteStore:
+    """The gateway's own state; see `gateway.ports.Store`."""
+
+    def __init__(self, commits: Commits, now_ms: Callable[[], int]) -> None:
+        self._commits = commits
+        self._now_ms = now_ms
+        self._pruned_at_ms = now_ms()
+
+    async def transact(
+        self, scopes: Sequence[Scope], decide: Callable[[View], Decision[T]], now_ms: int
+    ) -> Decision[T]:
+        """See the port. `decide` runs in a worker thread, at most once; what it raises is raised here, and nothing is kept."""
+
+        def work(connection: Connection) -> Decision[T]:
+            decision = _look(connection, scopes, decide)
+            writes.write(connection, decision, now_ms)
+            return decision
+
+        return await self._commits.run(work)
+
+    async def read(self, look: Callable[[View], T]) -> T:
+        return await self._commits.run(lambda connection: _look(connection, (), look))
+
+    async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:
+        def work(connection: Connection) -> bool:
+            if now_ms - self._pruned_at_ms >= inbox.DAY_MS:
+                self._pruned_at_ms = now_ms
+                _prune(connection, now_ms)
+            return inbox.accept(connection, Update(service, key, payload, 0), now_ms)
+
+        return await self._commits.run(work)
+
+    async def inbox(self, limit: int) -> tuple[Update, ...]:
+        """See the port. Each call counts as an attempt for every update that it returns."""
+        return await self._commits.run(lambda connection: inbox.take(connection, limit))
+
+    async def quarantine(self, update: Update, why: str) -> None:
+        await self._commits.run(lambda connection: inbox.quarantine(connection, update, why))
+
+    async def outbox(self, service: str, limit: int, now_ms: int | None = None) -> tuple[Post, ...]:
+        """See the port. A thread with a message on its way has nothing to send; nor, with `now_ms`, one whose first is delayed.
+
+        Without `now_ms` delayed messages are returned too: the caller then keeps to the delays by itself.
+        """
+        return await self._commits.run(lambda connection: posts.due(connection, service, limit, now_ms))
+
+    async def sending(self, post: Post) -> None:
+        """See the port. Raises StoreError if the message went out before."""
+        await self._commits.run(lambda connection: posts.sending(connection, post, self._now_ms()))
+
+    async def receipted(self, post: Post, receipt: Receipt) -> None:
+        await self._commits.run(lambda connection: posts.receipted(connection, post, receipt, self._now_ms()))
+
+    async def requeue(self, ref: str) -> bool:
+        """Send again what may not have arrived, because a person asked; False: nothing of `ref` is uncertain."""
+        return await self._commits.run(lambda connection: posts.requeue(connection, ref))
+
+    async def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
+        """(thread, ref, why) of the messages that may or may not have arrived, oldest first."""
+        return await self._commits.run(posts.unsure)
+
+    async def sessions(self) -> tuple[Session, ...]:
+        """Every session, oldest first."""
+        return await self._commits.run(all_sessions)
+
+    async def processes(self) -> tuple[Process, ...]:
+        def work(connection: Connection) -> tuple[Process, ...]:
+            return tuple(rows.process_of(row) for row in connection.execute(select(processes)).mappings())
+
+        return await self._commits.run(work)
+
+    async def forget_process(self, session_id: str) -> None:
+        gone = delete(processes).where(processes.c.session_id == session_id)
+        await self._commits.run(lambda connection: connection.execute(gone).rowcount)
+
+    async def verify(self) -> tuple[Flaw, ...]:
+        """What is not as it was written, in the ledger and its balances; empty: nothing."""
+        return await self._commits.run(ledger.verify)
+
+
+def _look(connection: Connection, scopes: Sequence[Scope], look: Callable[[View], T]) -> T:
+    view = SqlView(connection, scopes)
+    try:
+        return look(view)
+    finally:
+        view.close()

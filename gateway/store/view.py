@@ -1,0 +1,135 @@
+"""What one transaction sees."""
+
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Connection, Select, literal_column, select, text
+
+from gateway.domain.approval import Approval
+from gateway.domain.budget import Balance, Scope
+from gateway.domain.money import Usd
+from gateway.domain.place import Grant, Session, Thread
+from gateway.domain.turn import Turn
+from gateway.ports import StoreError
+from gateway.store import ledger, posts, rows
+from gateway.store.schema import OPEN, PRICED, UNDONE, approval_tokens, approvals, grants, sessions, threads, turns
+
+_ROWID = literal_column("rowid")
+MOST_PAST_COSTS = 1000
+
+
+class SqlView:
+    """The `View` over a transaction's connection; useless once the transaction is over."""
+
+    def __init__(self, connection: Connection, scopes: Iterable[Scope] = ()) -> None:
+        self._connection: Connection | None = connection
+        self._balances = MappingProxyType(ledger.read_balances(connection, scopes))
+
+    def close(self) -> None:
+        """The transaction is over: whatever is asked from now on is an error."""
+        self._connection = None
+
+    @property
+    def _open(self) -> Connection:
+        if self._connection is None:
+            raise StoreError(
+                "The view was used after its transaction: this is a fault of the program, please report it"
+            )
+        return self._connection
+
+    @property
+    def balances(self) -> MappingProxyType[Scope, Balance]:
+        return self._balances
+
+    @property
+    def frozen(self) -> bool:
+        return ledger.frozen(self._open)
+
+    def balance(self, scope: Scope) -> Balance:
+        return ledger.read_balances(self._open, (scope,))[scope]
+
+    def session(self, session_id: str) -> Session | None:
+        row = self._one(select(sessions).where(sessions.c.id == session_id))
+        return None if row is None else rows.session_of(row)
+
+    def current_session(self, thread: Thread) -> Session | None:
+        here = [threads.c[name] == value for name, value in rows.thread_columns(thread).items()]
+        row = self._one(select(sessions).join(threads, threads.c.session_id == sessions.c.id).where(*here))
+        return None if row is None else rows.session_of(row)
+
+    def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
+        here = [sessions.c[name] == value for name, value in rows.thread_columns(thread).items()]
+        query = select(sessions).where(*here).order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
+        return tuple(rows.session_of(row) for row in self._all(query))
+
+    def turn(self, turn_id: str) -> Turn | None:
+        row = self._one(select(turns).where(turns.c.id == turn_id))
+        return None if row is None else rows.turn_of(row)
+
+    def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
+        query = select(turns).where(turns.c.session_id == session_id)
+        query = query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
+        return tuple(rows.turn_of(row) for row in self._all(query))
+
+    def all_open_turns(self) -> tuple[Turn, ...]:
+        query = select(turns).where(text(UNDONE)).order_by(turns.c.created_at_ms, _ROWID)
+        return tuple(rows.turn_of(row) for row in self._all(query))
+
+    def open_turns(self, session_id: str) -> tuple[Turn, ...]:
+        query = select(turns).where(turns.c.session_id == session_id, text(UNDONE))
+        return tuple(rows.turn_of(row) for row in self._all(query.order_by(turns.c.created_at_ms, _ROWID)))
+
+    def approval(self, approval_id: str) -> Approval | None:
+        row = self._one(select(approvals).where(approvals.c.id == approval_id))
+        return None if row is None else self._approval(row)
+
+    def approval_by_token(self, token: str) -> Approval | None:
+        found = self._open.scalar(select(approval_tokens.c.approval_id).where(approval_tokens.c.token == token))
+        return None if found is None else self.approval(found)
+
+    def open_approvals(self, turn_id: str) -> tuple[Approval, ...]:
+        query = select(approvals).where(approvals.c.turn_id == turn_id, text(OPEN))
+        return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
+
+    def overdue_approvals(self, now_ms: int, limit: int) -> tuple[Approval, ...]:
+        query = select(approvals).where(approvals.c.expires_at_ms <= now_ms, text(OPEN))
+        query = query.order_by(approvals.c.expires_at_ms, _ROWID).limit(limit)
+        return tuple(self._approval(row) for row in self._all(query))
+
+    def grants(self, person: str) -> tuple[Grant, ...]:
+        query = select(grants).where(grants.c.person == person).order_by(grants.c.chat)
+        return tuple(rows.grant_of(row) for row in self._all(query))
+
+    def message_id(self, ref: str) -> str | None:
+        return posts.message_id(self._open, ref)
+
+    def past_costs(self, person: str, agent: str, limit: int) -> tuple[tuple[str | None, Usd], ...]:
+        query = (
+            select(turns.c.model, turns.c.spent)
+            .where(turns.c.person == person, turns.c.agent == agent, turns.c.ended_at_ms.is_not(None))
+            .where(text(PRICED))
+            .order_by(turns.c.ended_at_ms.desc(), _ROWID.desc())
+            .limit(min(limit, MOST_PAST_COSTS))
+        )
+        return tuple((row["model"], Usd(row["spent"])) for row in self._all(query))
+
+    def call_known(self, call_id: str) -> bool:
+        return ledger.call_known(self._open, call_id)
+
+    def _approval(self, row: rows.Row) -> Approval:
+        found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])
+        tokens = self._open.scalars(found.order_by(approval_tokens.c.place)).all()
+        return rows.approval_of(row, tuple(tokens))
+
+    def _one(self, query: Select[*tuple[Any, ...]]) -> rows.Row | None:
+        return self._open.execute(query).mappings().one_or_none()
+
+    def _all(self, query: Select[*tuple[Any, ...]]) -> Iterable[rows.Row]:
+        return self._open.execute(query).mappings().all()
+
+
+def all_sessions(connection: Connection) -> tuple[Session, ...]:
+    """Every session, oldest first."""
+    query = select(sessions).order_by(sessions.c.created_at_ms, _ROWID)
+    return tuple(rows.session_of(row) for row in connection.execute(query).mappings())

@@ -1,0 +1,72 @@
+"""A decision, written: records, the thread's current session, ledger entries, messages and the update that caused it."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, delete, exists, select
+from sqlalchemy.dialects.sqlite import insert
+
+from gateway.domain.approval import Approval
+from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.place import Grant, Session
+from gateway.domain.turn import Turn
+from gateway.ports import Decision, Process
+from gateway.store import inbox, ledger, posts, rows
+from gateway.store.schema import approval_tokens, approvals, grants, processes, sessions, threads, turns
+
+T = TypeVar("T")
+Put = Session | Turn | Approval | Grant | Process
+
+FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.SETTLED, EntryKind.VOIDED}
+"""Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
+
+
+def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
+    """Write everything that the decision wants. Raises StoreError; then nothing of it may be committed."""
+    for record in sorted(decision.put, key=lambda record: not isinstance(record, Session)):
+        _put(connection, record)
+    if decision.current is not None:
+        _make_current(connection, decision.current)
+    ledger.append(connection, decision.entries, now_ms)
+    posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
+    if decision.handled is not None:
+        inbox.handle(connection, *decision.handled, now_ms)
+
+
+def _facts(entries: Sequence[Entry]) -> bool:
+    return any(entry.kind in FACTS for entry in entries)
+
+
+def _put(connection: Connection, record: Put) -> None:
+    match record:
+        case Session():
+            is_new = not connection.scalar(select(exists().where(sessions.c.id == record.id)))
+            _upsert(connection, sessions, rows.session_row(record), "id")
+            if is_new:
+                _make_current(connection, record)
+        case Turn():
+            agent = select(sessions.c.agent).where(sessions.c.id == record.session_id).scalar_subquery()
+            _upsert(connection, turns, rows.turn_row(record) | {"agent": agent}, "id")
+        case Approval():
+            _upsert(connection, approvals, rows.approval_row(record), "id")
+            connection.execute(delete(approval_tokens).where(approval_tokens.c.approval_id == record.id))
+            for place, token in enumerate(record.tokens):
+                connection.execute(insert(approval_tokens).values(token=token, approval_id=record.id, place=place))
+        case Grant():
+            _upsert(connection, grants, rows.grant_row(record), "person", "chat")
+        case Process():
+            columns = {"session_id": record.session_id, "pid": record.pid}
+            _upsert(
+                connection, processes, columns | {"started": record.started, "journal": record.journal}, "session_id"
+            )
+
+
+def _make_current(connection: Connection, session: Session) -> None:
+    row = rows.thread_columns(session.thread) | {"session_id": session.id}
+    _upsert(connection, threads, row, "service", "chat", "topic")
+
+
+def _upsert(connection: Connection, table: Table, row: dict[str, Any], *key: str) -> None:
+    statement = insert(table).values(row)
+    rest = {name: statement.excluded[name] for name in row if name not in key}
+    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=rest))
