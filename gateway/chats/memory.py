@@ -1,0 +1,206 @@
+"""A chat that lives in memory: tests post what people do and look at what was delivered. It keeps the Chat contract."""
+
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import anyio
+
+from gateway.domain.effects import Button
+from gateway.domain.events import Ignored, Incoming, Message, Tap
+from gateway.domain.place import Thread
+from gateway.ports import (
+    Delayed,
+    Delivered,
+    Post,
+    Receipt,
+    Rejected,
+    StoreError,
+    Uncertain,
+    UnreadableError,
+)
+
+MAX_CHARACTERS = 4096
+NOTHING = "(nothing to show)"
+STORE_RETRY_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message as people see it now. `rang`: it notified aloud; `edits`: how often it changed."""
+
+    thread: Thread
+    message_id: str
+    text: str
+    buttons: tuple[Button, ...] = ()
+    rang: bool = False
+    edits: int = 0
+
+    def button(self, label: str) -> Button:
+        """The first button whose label begins like this. Raises LookupError."""
+        for button in self.buttons:
+            if button.label.startswith(label):
+                return button
+        raise LookupError(f"no button {label!r}; there are {[button.label for button in self.buttons]}")
+
+
+@dataclass(slots=True)
+class _Change:
+    """Wakes everybody who waits for something to happen."""
+
+    event: anyio.Event = field(default_factory=anyio.Event)
+
+    def announce(self) -> None:
+        self.event.set()
+        self.event = anyio.Event()
+
+
+class MemoryChat:
+    """The Chat port without a service. `receipts` are returned by the next deliveries instead of delivering them.
+
+    An Uncertain among them is delivered and its answer lost, which is the case that hurts.
+    """
+
+    def __init__(self, service: str = "memory") -> None:
+        self.service = service
+        self.messages: dict[str, Shown] = {}
+        self.receipts: deque[Receipt] = deque()
+        self.acknowledged: list[tuple[str, str]] = []
+        self.typed: list[Thread] = []
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._last = 0
+        self._changed = _Change()
+
+    # ------------------------------------------------------------------------------------- what people do and see
+    def post(self, incoming: Message | Tap) -> str:
+        """A person does this; the result is the key under which it is received."""
+        return self.post_raw(_dump(incoming))
+
+    def post_raw(self, payload: str, key: str | None = None) -> str:
+        """An update as it is, poison or repeated; without a key it gets the next one."""
+        key = key or self._number()
+        self._waiting.append((key, payload))
+        self._changed.announce()
+        return key
+
+    def says(self, thread: Thread, person: str, text: str) -> str:
+        """A person types a text; one that begins with a slash is a command."""
+        name, _, rest = text.removeprefix("/").partition(" ")
+        return self.post(Message(thread, person, text, (name, rest.strip()) if text.startswith("/") else None))
+
+    def taps(self, shown: Shown, label: str, person: str) -> str:
+        """A person presses the button of this message whose label begins like this; the result is the tap's id."""
+        tap_id = f"tap_{self._number()}"
+        self.post(Tap(shown.thread, person, shown.button(label).token, shown.message_id, tap_id))
+        return tap_id
+
+    def sees(self, thread: Thread) -> list[Shown]:
+        """The messages of a thread, oldest first."""
+        return [shown for shown in self.messages.values() if shown.thread == thread]
+
+    async def waits_for(self, thread: Thread, words: str, within_s: float = 10.0) -> Shown:
+        """The latest message of the thread that holds the words, as soon as there is one. Raises TimeoutError."""
+
+        def find() -> Shown | None:
+            return next((shown for shown in reversed(self.sees(thread)) if words in shown.text), None)
+
+        with anyio.move_on_after(within_s):
+            while not (found := find()):
+                await self._changed.event.wait()
+            return found
+        raise TimeoutError(f"no message with {words!r}; visible: {[shown.text for shown in self.sees(thread)]}")
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Keys of the updates that were not yet accepted."""
+        return tuple(key for key, _ in self._waiting)
+
+    # ------------------------------------------------------------------------------------------------- the Chat port
+    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> NoReturn:
+        """Run until cancelled; an update is taken from the queue after `accept` returned, and stays after a StoreError."""
+        while True:
+            while not self._waiting:
+                await self._changed.event.wait()
+            key, payload = self._waiting[0]
+            try:
+                await accept(key, payload)
+            except StoreError:
+                await anyio.sleep(STORE_RETRY_S)
+            else:
+                self._waiting.popleft()
+                self._changed.announce()
+
+    def read(self, payload: str) -> Incoming:
+        """What an update means. Raises UnreadableError."""
+        try:
+            return _load(json.loads(payload))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            raise UnreadableError(f"not an update that can be understood: {error!r}") from None
+
+    def compose(self, text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
+        """Bodies of at most 4096 characters; Markdown stays as it is."""
+        clean = "".join(c for c in text if c != "\0" and not "\ud800" <= c <= "\udfff")
+        pieces = [clean[at : at + MAX_CHARACTERS] for at in range(0, len(clean), MAX_CHARACTERS)]
+        shown = [piece for piece in pieces if piece.strip()] or [NOTHING]
+        keys = [[button.label, button.token] for button in buttons]
+        last = len(shown) - 1
+        return tuple(json.dumps({"text": t, "buttons": keys if i == last else []}) for i, t in enumerate(shown))
+
+    def gap_ms(self, thread: Thread, *, edit: bool) -> int:  # noqa: ARG002 - the port's signature
+        """Nobody has to wait here."""
+        return 0
+
+    async def deliver(self, post: Post) -> Receipt:
+        """Show or change a message, unless a prepared receipt says otherwise."""
+        await anyio.lowlevel.checkpoint()
+        prepared = self.receipts.popleft() if self.receipts else None
+        if isinstance(prepared, Delayed | Rejected):
+            return prepared
+        body = json.loads(post.body)
+        buttons = tuple(Button(label, token) for label, token in body["buttons"])
+        if post.edits is None:
+            shown = Shown(post.thread, self._number(), body["text"], buttons, post.ring)
+        elif post.edits in self.messages:
+            old = self.messages[post.edits]
+            shown = replace(old, text=body["text"], buttons=buttons, edits=old.edits + 1)
+        else:
+            return Rejected("message to edit not found")
+        self.messages[shown.message_id] = shown
+        self._changed.announce()
+        return prepared if isinstance(prepared, Uncertain) else Delivered(shown.message_id)
+
+    async def acknowledge(self, tap: Tap, words: str) -> None:
+        """Note the answer to a tap."""
+        await anyio.lowlevel.checkpoint()
+        self.acknowledged.append((tap.tap_id, words))
+        self._changed.announce()
+
+    async def typing(self, thread: Thread) -> None:
+        """Note that work was shown."""
+        await anyio.lowlevel.checkpoint()
+        self.typed.append(thread)
+
+    def _number(self) -> str:
+        self._last += 1
+        return str(self._last)
+
+
+def _dump(incoming: Message | Tap) -> str:
+    thread = [incoming.thread.service, incoming.thread.chat, incoming.thread.topic]
+    if isinstance(incoming, Message):
+        rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "private": incoming.private}
+    else:
+        rest = {"token": incoming.token, "message_id": incoming.message_id, "tap_id": incoming.tap_id}
+    return json.dumps({"thread": thread, "person": incoming.person, **rest})
+
+
+def _load(value: dict[str, Any]) -> Incoming:
+    if "ignored" in value:
+        return Ignored(value["ignored"])
+    thread, person = Thread(*value["thread"]), value["person"]
+    if "token" in value:
+        return Tap(thread, person, value["token"], value["message_id"], value["tap_id"])
+    command = value["command"]
+    return Message(thread, person, value["text"], (command[0], command[1]) if command else None, value["private"])

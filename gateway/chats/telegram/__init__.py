@@ -1,0 +1,105 @@
+"""Telegram as a chat service: python-telegram-bot over long polling, with a durable inbox before every confirmation."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import anyio
+from telegram.error import TelegramError
+
+from gateway import clock
+from gateway.chats.telegram.bot import COMMANDS, BotIdentity, TelegramBot, check_token, redact, set_commands
+from gateway.chats.telegram.deliver import Courier
+from gateway.chats.telegram.markup import compose
+from gateway.chats.telegram.read import SERVICE, read
+from gateway.chats.telegram.receive import Health, Poller
+from gateway.domain.effects import Button
+from gateway.domain.events import Incoming, Tap
+from gateway.domain.place import Thread
+from gateway.ports import Post, Receipt
+
+PRIVATE_SEND_GAP_MS = 1_000
+PRIVATE_EDIT_GAP_MS = 1_500
+GROUP_GAP_MS = 3_000
+COURTESY_LIMIT_S = 5.0
+"""What may be lost waits no longer than this for an answer."""
+LONGEST_WORDS = 200
+"""UTF-16 units of the answer to a tap."""
+
+
+class TelegramChat:
+    """The Chat port over one bot. As a context manager it closes its connections.
+
+    `base_url` is a Bot API server like `http://127.0.0.1:8081/bot` (None: the official one). `poll_s`: how long the server
+    may hold a poll; `retry_ms`: the first wait after a failed one. Raises TollbridgeError for a token that cannot be one.
+    """
+
+    service = SERVICE
+
+    def __init__(
+        self,
+        token: str,
+        base_url: str | None = None,
+        *,
+        poll_s: int = 30,
+        retry_ms: int = 1_000,
+        now_ms: Callable[[], int] = clock.now_ms,
+    ) -> None:
+        self._bot = TelegramBot(token, base_url, poll_s)
+        self._poller = Poller(self._bot, poll_s=poll_s, retry_ms=retry_ms, now_ms=now_ms)
+        self._courier = Courier(self._bot, now_ms)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._bot.close()
+
+    @property
+    def health(self) -> Health:
+        """When Telegram last answered a poll, and what is wrong now."""
+        return self._poller.health
+
+    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
+        """Poll until cancelled; an update is confirmed after `accept` returned. A StoreError from it means: again later.
+
+        Raises TollbridgeError when Telegram refuses the token.
+        """
+        await self._poller.run(accept)
+
+    def read(self, payload: str) -> Incoming:
+        """What an accepted update means. Raises UnreadableError."""
+        return read(payload)
+
+    def compose(self, text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
+        """Bodies of sendMessage and editMessageText as JSON, without the bot's token; the buttons stand under the last."""
+        return compose(redact(text), buttons)
+
+    def gap_ms(self, thread: Thread, *, edit: bool) -> int:
+        """What earns no ban: a message a second in private, twenty a minute in groups, edits no faster."""
+        if thread.chat.startswith("-"):
+            return GROUP_GAP_MS
+        return PRIVATE_EDIT_GAP_MS if edit else PRIVATE_SEND_GAP_MS
+
+    async def deliver(self, post: Post) -> Receipt:
+        """Send or edit one message; the receipt says what came of it."""
+        return await self._courier.deliver(post)
+
+    async def acknowledge(self, tap: Tap, words: str) -> None:
+        """Stop the spinner. Too late (about 15 s) is harmless."""
+        fitting = words.encode("utf-16-le", "ignore")[: 2 * LONGEST_WORDS].decode("utf-16-le", "ignore")
+        shown = {"text": fitting} if fitting else {}
+        with suppress(TelegramError), anyio.move_on_after(COURTESY_LIMIT_S):
+            await self._bot.call("answerCallbackQuery", {"callback_query_id": tap.tap_id, **shown})
+
+    async def typing(self, thread: Thread) -> None:
+        """Show "typing" for about five seconds."""
+        topic = {"message_thread_id": int(thread.topic)} if thread.topic else {}
+        with suppress(TelegramError), anyio.move_on_after(COURTESY_LIMIT_S):
+            await self._bot.call("sendChatAction", {"chat_id": int(thread.chat), "action": "typing", **topic})
+
+
+__all__ = ["COMMANDS", "BotIdentity", "Health", "TelegramChat", "check_token", "set_commands"]

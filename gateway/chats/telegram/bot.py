@@ -1,0 +1,268 @@
+"""The Bot API under one token: python-telegram-bot does the HTTP; here its failures get names, and the token stays unsaid."""
+
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpx
+from telegram import Bot
+from telegram.error import InvalidToken, NetworkError, TelegramError
+from telegram.request import BaseRequest, HTTPXRequest, RequestData
+
+from gateway.ports import TollbridgeError
+
+OFFICIAL_URL = "https://api.telegram.org/bot"
+CLOSE_LIMIT_S = 5.0
+CHECK_LIMIT_S = 30.0
+DEFAULT_FLOOD_WAIT_S = 5
+LONGEST_FLOOD_WAIT_S = 24 * 3600
+COMMANDS = (
+    ("new", "Start a session: /new <agent> <directory>"),
+    ("sessions", "List and switch sessions"),
+    ("stop", "Stop the running turn; /stop all stops everything"),
+    ("go", "Let paid turns start again after /stop all"),
+    ("budget", "Show or set the limits"),
+    ("cost", "What was spent so far"),
+    ("help", "What you can say here"),
+)
+"""The menu that the client shows: name and description."""
+
+_TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{1,200}", re.ASCII)
+_BEFORE_IT_WENT_OUT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+_LOGGERS = (
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    "telegram.Bot",
+    "telegram.request.BaseRequest",
+    "telegram.request.HTTPXRequest",
+)
+_secrets: set[str] = set()
+
+
+class NotSentError(NetworkError):
+    """The request did not leave this machine: it may be repeated."""
+
+
+class AnswerLostError(NetworkError):
+    """The request may have arrived, and no readable answer came back."""
+
+
+class ServerFailedError(NetworkError):
+    """The server, or a proxy before it, answered with a failure of its own; `code` is the HTTP status."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the server answered with HTTP status {code}")
+        self.code = code
+
+
+class FloodedError(TelegramError):
+    """Too many requests: nothing happened; again after `wait_ms`."""
+
+    __slots__ = ("wait_ms",)
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many requests: Telegram wants a pause of {wait_s} seconds")
+        self.wait_ms = wait_s * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class BotIdentity:
+    """Who the bot is. `link` opens a chat with it."""
+
+    id: int
+    username: str
+
+    @property
+    def link(self) -> str:
+        return f"https://t.me/{self.username}"
+
+
+def redact(text: str) -> str:
+    """The text without any bot token that this process was given."""
+    for secret in _secrets:
+        text = text.replace(secret, "<bot token>").replace(secret.replace(":", "%3A"), "<bot token>")
+    return text
+
+
+class _Redactor(logging.Filter):
+    """HTTP libraries log addresses, and Telegram's addresses hold the token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info:
+            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_info = None
+        return True
+
+
+_REDACTOR = _Redactor()
+
+
+def _keep_secret(token: str) -> None:
+    _secrets.add(token)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_REDACTOR)
+    for name in ("httpx", "httpcore", "telegram"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Request(HTTPXRequest):
+    """HTTPXRequest that tells apart what python-telegram-bot calls NetworkError, and trusts no answer's shape."""
+
+    async def do_request(
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        read_timeout: Any = BaseRequest.DEFAULT_NONE,
+        write_timeout: Any = BaseRequest.DEFAULT_NONE,
+        connect_timeout: Any = BaseRequest.DEFAULT_NONE,
+        pool_timeout: Any = BaseRequest.DEFAULT_NONE,
+    ) -> tuple[int, bytes]:
+        """Return an answer in Telegram's own form. Raises NotSentError, AnswerLostError, ServerFailedError, FloodedError."""
+        try:
+            code, payload = await super().do_request(
+                url, method, request_data, read_timeout, write_timeout, connect_timeout, pool_timeout
+            )
+        except NetworkError as error:
+            cause = error.__cause__
+            name = type(cause).__name__
+            if isinstance(cause, _BEFORE_IT_WENT_OUT):
+                raise NotSentError(f"no connection to Telegram ({name})") from None
+            raise AnswerLostError(f"the connection to Telegram broke ({name})") from None
+        _check_answer(code, payload)
+        return code, payload
+
+
+def _check_answer(code: int, payload: bytes) -> None:
+    answer = _parse(payload)
+    if 200 <= code < 300:  # noqa: PLR2004 - HTTP's success
+        if "result" not in answer:
+            raise AnswerLostError("Telegram's answer cannot be read")
+        return
+    parameters = answer.get("parameters") or {}
+    if code == 429:  # noqa: PLR2004 - HTTP's Too Many Requests
+        wait = parameters.get("retry_after") if isinstance(parameters, Mapping) else None
+        raise FloodedError(
+            min(wait, LONGEST_FLOOD_WAIT_S) if isinstance(wait, int) and wait > 0 else DEFAULT_FLOOD_WAIT_S
+        )
+    telegram_speaks = answer.get("ok") is False and isinstance(parameters, Mapping)
+    if code >= 500 or not telegram_speaks:  # noqa: PLR2004 - HTTP's server errors
+        raise ServerFailedError(code)
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+class TelegramBot(Bot):
+    """python-telegram-bot's Bot, asked method by method: parameters out, the raw `result` in.
+
+    Raw, because one field that the library does not know yet must not cost an update, nor the receipt of a sent message.
+    Raises TollbridgeError for a token or address that cannot be one.
+    """
+
+    def __init__(self, token: str, base_url: str | None = None, poll_s: int = 30) -> None:
+        url = check_address(token, base_url)
+        _keep_secret(token)
+        self._lines = (
+            _Request(connection_pool_size=8, pool_timeout=10, connect_timeout=10, read_timeout=poll_s + 10),
+            _Request(connection_pool_size=8, pool_timeout=10, connect_timeout=10, read_timeout=20, write_timeout=20),
+        )
+        super().__init__(
+            token,
+            base_url=url,
+            base_file_url=f"{url.removesuffix('/bot')}/file/bot",
+            get_updates_request=self._lines[0],
+            request=self._lines[1],
+        )
+
+    def __repr__(self) -> str:
+        return "TelegramBot()"
+
+    async def call(self, method: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Call a method of the Bot API and return its `result` as it came. Raises telegram.error.TelegramError."""
+        return await self._post(method, dict(parameters or {}))
+
+    async def identity(self) -> BotIdentity:
+        """Who the bot is, as getMe says. Raises telegram.error.TelegramError."""
+        match await self.call("getMe"):
+            case {"id": int(number), "username": str(username)}:
+                return BotIdentity(number, username)
+            case _:
+                raise AnswerLostError("Telegram's answer about the bot cannot be read")
+
+    async def close(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - the API's "close" is of no use here
+        """Close the connections, within a time limit, also when cancelled."""
+        with anyio.move_on_after(CLOSE_LIMIT_S, shield=True):
+            for line in self._lines:
+                await line.shutdown()
+
+
+def check_address(token: str, base_url: str | None) -> str:
+    """The base URL to use, for a token that can be one. Raises TollbridgeError."""
+    if not _TOKEN.fullmatch(token):
+        raise TollbridgeError(
+            "This is not a bot token. It looks like 1234567890:AAE... : ask @BotFather in Telegram for it (/mybots, API Token)."
+        )
+    url = base_url or OFFICIAL_URL
+    if not re.fullmatch(r"https?://[^\s{}]+/bot", url):
+        raise TollbridgeError(
+            f"{url[:200]!r} is not the address of a Bot API server: it starts with https:// and ends with /bot, "
+            "like http://127.0.0.1:8081/bot."
+        )
+    return url
+
+
+def rejected_token() -> TollbridgeError:
+    """What to say when Telegram knows no bot with this token."""
+    return TollbridgeError(
+        "Telegram does not accept this bot token: it was mistyped or revoked. Get the present one from @BotFather "
+        "(/mybots, API Token) and run `tollbridge setup` again."
+    )
+
+
+async def check_token(token: str, base_url: str | None = None) -> BotIdentity:
+    """Ask Telegram whose token this is, within 30 seconds. Raises TollbridgeError with what to do."""
+    async with _asking(token, base_url) as bot:
+        return await bot.identity()
+
+
+async def set_commands(token: str, base_url: str | None = None, commands: Sequence[tuple[str, str]] = COMMANDS) -> None:
+    """Register the menu of commands (name without slash, description). Raises TollbridgeError with what to do."""
+    menu = [{"command": name, "description": description} for name, description in commands]
+    async with _asking(token, base_url) as bot:
+        await bot.call("setMyCommands", {"commands": menu})
+
+
+@asynccontextmanager
+async def _asking(token: str, base_url: str | None) -> AsyncIterator[TelegramBot]:
+    bot = TelegramBot(token, base_url)
+    try:
+        with anyio.fail_after(CHECK_LIMIT_S):
+            yield bot
+    except InvalidToken:
+        raise rejected_token() from None
+    except (TelegramError, TimeoutError) as error:
+        why = redact(str(error)) or "no answer in time"
+        raise TollbridgeError(f"Telegram could not be asked: {why}. Check the network and try again.") from None
+    finally:
+        await bot.close()

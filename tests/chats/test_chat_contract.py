@@ -1,0 +1,249 @@
+"""What every chat keeps, the one in memory as well as Telegram (against the stand-in over real HTTP)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+import anyio
+import pytest
+
+from gateway.chats.memory import MemoryChat
+from gateway.chats.telegram import TelegramChat
+from gateway.domain.effects import Button
+from gateway.domain.events import Message, Tap
+from gateway.domain.place import Thread
+from gateway.ports import Chat, Delivered, Post, Rejected, StoreError, UnreadableError
+from tests.fakes.bot_api import BotApi, Phone
+
+pytestmark = pytest.mark.anyio
+
+PERSON = "4711"
+
+
+class Bench(Protocol):
+    """A chat, one thread of it, and the hands and eyes of the person there."""
+
+    @property
+    def chat(self) -> Chat: ...
+
+    @property
+    def thread(self) -> Thread: ...
+
+    def says(self, text: str) -> None: ...
+
+    def taps(self, label: str) -> None: ...
+
+    def texts(self) -> list[str]: ...
+
+    def labels(self) -> list[str]:
+        """The labels under the last message."""
+        ...
+
+
+class MemoryBench:
+    """The fake."""
+
+    def __init__(self) -> None:
+        self.chat = MemoryChat()
+        self.thread = Thread("memory", "1")
+
+    def says(self, text: str) -> None:
+        self.chat.says(self.thread, PERSON, text)
+
+    def taps(self, label: str) -> None:
+        self.chat.taps(self.chat.sees(self.thread)[-1], label, PERSON)
+
+    def texts(self) -> list[str]:
+        return [shown.text for shown in self.chat.sees(self.thread)]
+
+    def labels(self) -> list[str]:
+        return [button.label for button in self.chat.sees(self.thread)[-1].buttons]
+
+
+class TelegramBench:
+    """The real thing, as far as there is one on this machine."""
+
+    def __init__(self, chat: TelegramChat, phone: Phone) -> None:
+        self.chat = chat
+        self.phone = phone
+        self.thread = Thread("telegram", str(phone.chat_id))
+
+    def says(self, text: str) -> None:
+        self.phone.says(text)
+
+    def taps(self, label: str) -> None:
+        self.phone.taps(label)
+
+    def texts(self) -> list[str]:
+        return [seen.text for seen in self.phone.sees()]
+
+    def labels(self) -> list[str]:
+        return [button.text for button in self.phone.sees()[-1].buttons]
+
+
+@pytest.fixture(params=["memory", "telegram"])
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """One chat after the other; Telegram's rules are checked at the end."""
+    if request.param == "memory":
+        yield MemoryBench()
+        return
+    async with BotApi() as server, TelegramChat(server.token, server.base_url, poll_s=2, retry_ms=10) as chat:
+        yield TelegramBench(chat, server.user(int(PERSON), "Alice"))
+        assert server.violations == []
+
+
+async def received(
+    chat: Chat, count: int, also: Callable[[str], Awaitable[None]] | None = None
+) -> list[tuple[str, str]]:
+    """The next accepted updates; `also` runs inside `accept` and may raise."""
+    got: list[tuple[str, str]] = []
+    enough = anyio.Event()
+
+    async def accept(key: str, payload: str) -> None:
+        if also is not None:
+            await also(key)
+        got.append((key, payload))
+        if len(got) >= count:
+            enough.set()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chat.receive, accept)
+            await enough.wait()
+            tasks.cancel_scope.cancel()
+    return got
+
+
+async def said(bench: Bench, text: str, *buttons: Button) -> str:
+    """Deliver one message; its id."""
+    [body] = bench.chat.compose(text, buttons)
+    receipt = await bench.chat.deliver(Post(1, bench.thread, "r", body))
+    assert isinstance(receipt, Delivered)
+    return receipt.message_id
+
+
+async def test_a_text_arrives_as_a_message_of_its_thread_and_person(bench: Bench) -> None:
+    """Who wrote, where and what survive the way through the inbox."""
+    bench.says("Fix the flaky test")
+    [(_, payload)] = await received(bench.chat, 1)
+    assert bench.chat.read(payload) == Message(bench.thread, PERSON, "Fix the flaky test")
+
+
+async def test_a_typed_command_is_told_from_text(bench: Bench) -> None:
+    """A command has its name and its arguments apart, and the text is still whole."""
+    bench.says("/budget 10")
+    [(_, payload)] = await received(bench.chat, 1)
+    assert bench.chat.read(payload) == Message(bench.thread, PERSON, "/budget 10", ("budget", "10"))
+
+
+async def test_updates_come_in_order_under_different_keys(bench: Bench) -> None:
+    """The inbox can tell updates apart and keep their order."""
+    for text in ("one", "two", "three"):
+        bench.says(text)
+    got = await received(bench.chat, 3)
+    assert [getattr(bench.chat.read(payload), "text", "") for _, payload in got] == ["one", "two", "three"]
+    assert len({key for key, _ in got}) == 3
+
+
+async def test_an_update_that_cannot_be_stored_comes_again_until_it_is(bench: Bench) -> None:
+    """A full disk delays a message and does not lose it."""
+    failures = ["first", "second"]
+
+    async def full_disk(_key: str) -> None:
+        if failures:
+            failures.pop()
+            raise StoreError("the disk is full")
+
+    bench.says("do not lose me")
+    [(_, payload)] = await received(bench.chat, 1, full_disk)
+    assert getattr(bench.chat.read(payload), "text", "") == "do not lose me"
+
+
+async def test_a_kill_between_accept_and_confirm_brings_the_same_update_again(bench: Bench) -> None:
+    """After a crash the same key comes back, so that the inbox knows it already."""
+    bench.says("once")
+    seen: list[str] = []
+
+    async def killed(key: str) -> None:
+        seen.append(key)
+        stored.set()
+        await anyio.sleep_forever()
+
+    stored = anyio.Event()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.chat.receive, lambda key, _payload: killed(key))
+            await stored.wait()
+            tasks.cancel_scope.cancel()
+    [(key, _)] = await received(bench.chat, 1)
+    assert seen == [key]
+
+
+async def test_a_message_is_delivered_and_edited_in_place(bench: Bench) -> None:
+    """An edit changes the message and adds none; its id stays."""
+    message_id = await said(bench, "Working", Button("Stop", "token-1"))
+    assert bench.texts() == ["Working"]
+    assert bench.labels() == ["Stop"]
+    [body] = bench.chat.compose("Done", ())
+    receipt = await bench.chat.deliver(Post(2, bench.thread, "r", body, edits=message_id))
+    assert receipt == Delivered(message_id)
+    assert bench.texts() == ["Done"]
+    assert bench.labels() == []
+
+
+async def test_an_edit_that_changes_nothing_counts_as_delivered(bench: Bench) -> None:
+    """An edit can be repeated after a crash."""
+    message_id = await said(bench, "Same")
+    [body] = bench.chat.compose("Same", ())
+    assert await bench.chat.deliver(Post(2, bench.thread, "r", body, edits=message_id)) == Delivered(message_id)
+    assert bench.texts() == ["Same"]
+
+
+async def test_an_edit_of_a_message_that_is_gone_is_rejected(bench: Bench) -> None:
+    """What can never succeed is not tried for ever."""
+    [body] = bench.chat.compose("Too late", ())
+    assert isinstance(await bench.chat.deliver(Post(1, bench.thread, "r", body, edits="999")), Rejected)
+
+
+async def test_a_press_brings_back_token_message_and_place(bench: Bench) -> None:
+    """A tap carries what an approval is bound to, and can be acknowledged."""
+    message_id = await said(bench, "Run it?", Button("Run", "token-run"), Button("No", "token-no"))
+    bench.taps("No")
+    [(_, payload)] = await received(bench.chat, 1)
+    tap = bench.chat.read(payload)
+    assert isinstance(tap, Tap)
+    assert (tap.thread, tap.person, tap.token, tap.message_id) == (bench.thread, PERSON, "token-no", message_id)
+    await bench.chat.acknowledge(tap, "No it is")
+    await bench.chat.acknowledge(tap, "again")
+
+
+async def test_nothing_to_say_is_still_visible(bench: Bench) -> None:
+    """A message without words shows that it is one."""
+    await said(bench, " \n\u200b")
+    assert bench.texts()[0].strip()
+
+
+async def test_a_long_text_comes_in_parts_with_the_buttons_under_the_last(bench: Bench) -> None:
+    """Nothing of a long answer is lost, and the question stands at its end."""
+    words = [f"word{number}" for number in range(2_000)]
+    bodies = bench.chat.compose(" ".join(words), [Button("Run", "token")])
+    assert len(bodies) > 1
+    for number, body in enumerate(bodies):
+        assert isinstance(await bench.chat.deliver(Post(number, bench.thread, f"r{number}", body)), Delivered)
+    assert "".join("".join(bench.texts()).split()) == "".join(words)
+    assert bench.labels() == ["Run"]
+
+
+@pytest.mark.parametrize(
+    "payload", ["", "no json", "[]", "null", "{}", '{"update": 7}', '{"person": "1"}', "[" * 5_000]
+)
+async def test_a_payload_that_nobody_can_read_is_named_so(bench: Bench, payload: str) -> None:
+    """Poison is put aside by its own error, and by no other."""
+    with pytest.raises(UnreadableError):
+        bench.chat.read(payload)
+
+
+async def test_typing_is_shown_and_never_fails(bench: Bench) -> None:
+    """Losing it is harmless, in any thread."""
+    await bench.chat.typing(bench.thread)
+    await bench.chat.typing(Thread(bench.chat.service, "999999"))
+    assert bench.chat.gap_ms(bench.thread, edit=False) >= 0

@@ -1,0 +1,198 @@
+"""What updates mean, and what is none of ours."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.chats.telegram.read import read
+from gateway.domain.events import Ignored, Message, Tap
+from gateway.domain.place import Thread
+from gateway.ports import UnreadableError
+
+BOT = "tollbridge_bot"
+ALICE = {"id": 4711, "is_bot": False, "first_name": "Alice"}
+GROUP = {"id": -100123, "type": "supergroup", "title": "Team"}
+PRIVATE = {"id": 4711, "type": "private", "first_name": "Alice"}
+
+
+def stored(**update: Any) -> str:
+    """A payload as `receive` stores it."""
+    return json.dumps({"bot": BOT, "update": {"update_id": 1, **update}})
+
+
+def text(words: str, *, chat: dict[str, Any] = PRIVATE, **more: Any) -> str:
+    """A text message; one that begins with a slash has the entity that Telegram adds."""
+    command = words.split(maxsplit=1)[0] if words.startswith("/") else ""
+    entities = [{"type": "bot_command", "offset": 0, "length": len(command)}] if command else []
+    message = {"message_id": 5, "date": 1, "chat": chat, "from": ALICE, "text": words, "entities": entities}
+    return stored(message=message | more)
+
+
+def tap(**more: Any) -> str:
+    """A press on a button."""
+    message = {"message_id": 9, "date": 1, "chat": PRIVATE, "text": "Run?"}
+    query = {"id": "77", "from": ALICE, "message": message, "chat_instance": "1", "data": "token"}
+    return stored(callback_query=query | more)
+
+
+def test_a_private_text_and_a_group_text_know_where_they_are() -> None:
+    """Chat, topic and privacy come from numbers alone."""
+    assert read(text("hi")) == Message(Thread("telegram", "4711"), "4711", "hi")
+    topical = text("hi", chat=GROUP, message_thread_id=42, is_topic_message=True)
+    assert read(topical) == Message(Thread("telegram", "-100123", "42"), "4711", "hi", private=False)
+
+
+def test_a_reply_thread_in_a_group_without_topics_is_no_topic() -> None:
+    """Telegram numbers replies like topics; only real topics are threads."""
+    assert read(text("hi", chat=GROUP, message_thread_id=42)) == Message(
+        Thread("telegram", "-100123"), "4711", "hi", private=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("/stop", ("stop", "")),
+        ("/Budget  10 ", ("budget", "10")),
+        ("/new claude ~/src\nmore", ("new", "claude ~/src\nmore")),
+        (f"/cost@{BOT} today", ("cost", "today")),
+        (f"/cost@{BOT.upper()}", ("cost", "")),
+    ],
+)
+def test_commands_typed_by_a_person_are_commands(words: str, command: tuple[str, str]) -> None:
+    """Name in small letters, arguments as typed, with or without our own name."""
+    message = read(text(words))
+    assert isinstance(message, Message)
+    assert message.command == command
+
+
+def test_a_command_for_another_bot_is_ignored() -> None:
+    """In a group with two bots we do not do the other one's work."""
+    assert isinstance(read(text("/stop@other_bot", chat=GROUP)), Ignored)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        text("/stop all", forward_origin={"type": "hidden_user", "date": 1, "sender_user_name": "x"}),
+        text("/stop all", via_bot={"id": 2, "is_bot": True, "first_name": "inline"}),
+        text("/stop all", entities=[]),
+        text("/stop all", entities=[{"type": "bot_command", "offset": 4, "length": 5}]),
+        text("/stop all", entities=[{"type": "code", "offset": 0, "length": 5}]),
+        text("/stop all", entities=[{"type": "bot_command", "offset": 0, "length": 3}]),
+    ],
+)
+def test_a_forwarded_made_or_quoted_command_is_only_text(payload: str) -> None:
+    """A command comes from the person's own keyboard or it is none."""
+    message = read(payload)
+    assert isinstance(message, Message)
+    assert (message.text, message.command) == ("/stop all", None)
+
+
+def test_quoted_text_is_not_part_of_the_message() -> None:
+    """What a person replies to is somebody else's words."""
+    quoted = {"reply_to_message": {"message_id": 1, "text": "/stop all"}, "quote": {"text": "/stop all", "position": 0}}
+    message = read(text("what is this?", **quoted))
+    assert message == Message(Thread("telegram", "4711"), "4711", "what is this?")
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (text("hi", chat=GROUP, sender_chat=GROUP), "in the name of a chat"),
+        (text("hi", chat={"id": -1, "type": "channel"}), "channel"),
+        (text("hi", **{"from": {"id": 8, "is_bot": True}}), "not written by a person"),
+        (stored(message={"message_id": 1, "date": 1, "chat": GROUP, "text": "x"}), "not written by a person"),
+        (text("", photo=[{}], caption="look"), "a photo and a caption: only text"),
+        (text("", video_note={}), "a video note: only text"),
+        (text("", new_chat_members=[ALICE]), "a service message"),
+        (stored(edited_message={}), "edited_message"),
+        (stored(my_chat_member={"anything": 1}), "my_chat_member"),
+        (stored(), "nothing"),
+        (tap(data=None), "not ours"),
+        (tap(message=None, inline_message_id="x"), "not ours"),
+        (tap(**{"from": {"id": 8, "is_bot": True}}), "by a bot"),
+    ],
+)
+def test_what_no_person_says_is_ignored_with_the_reason(payload: str, why: str) -> None:
+    """Anonymous admins, channels, bots, media and service messages reach nobody."""
+    seen = read(payload)
+    assert isinstance(seen, Ignored)
+    assert why in seen.why
+
+
+def test_a_press_names_token_message_and_person() -> None:
+    """Everything an approval is bound to, in numbers."""
+    assert read(tap()) == Tap(Thread("telegram", "4711"), "4711", "token", "9", "77")
+
+
+def test_a_press_on_a_message_too_old_to_be_shown_still_counts() -> None:
+    """Telegram hands over a shell of an old message: chat and number are enough."""
+    seen = read(tap(message={"message_id": 9, "date": 0, "chat": PRIVATE}))
+    assert isinstance(seen, Tap)
+
+
+def test_characters_that_cannot_be_stored_are_taken_out() -> None:
+    """NUL and lone surrogates never reach a database or an agent; everything else does."""
+    message = read(text("a\x00b\ud800c\U0001f600"))
+    assert isinstance(message, Message)
+    assert message.text == "abc\U0001f600"
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        None,
+        7,
+        "text",
+        [],
+        {"message": {}},
+        {"update_id": 1, "message": "no object"},
+        {"update_id": 1, "message": {"message_id": 1, "chat": {"id": "4711", "type": "private"}, "text": "x"}},
+        {"update_id": 1, "message": {"message_id": 1, "chat": {"id": 1, "type": "dream"}, "text": "x"}},
+        {"update_id": 1, "callback_query": {"id": "1", "data": "x"}},
+        {"update_id": 1, "callback_query": {"id": "1", "from": ALICE, "data": "x" * 65}},
+    ],
+)
+def test_poison_is_unreadable_and_the_reason_quotes_nothing_of_it(update: Any) -> None:
+    """A malformed update is told from a meaningless one, without echoing its contents."""
+    with pytest.raises(UnreadableError) as caught:
+        read(json.dumps({"bot": BOT, "update": update}))
+    assert "4711" not in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+MESSAGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "message_id": JSON,
+        "chat": JSON | st.just(PRIVATE),
+        "from": JSON | st.just(ALICE),
+        "text": JSON,
+        "entities": JSON,
+        "forward_origin": JSON,
+    },
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.fixed_dictionaries(
+        {"update_id": st.integers()},
+        optional={"message": MESSAGE | JSON, "callback_query": JSON, "poll": JSON},
+    )
+)
+def test_any_json_is_read_or_unreadable(update: dict[str, Any]) -> None:
+    """No update, however odd, raises anything else."""
+    try:
+        seen = read(json.dumps({"bot": BOT, "update": update}))
+    except UnreadableError:
+        return
+    assert isinstance(seen, Message | Tap | Ignored)

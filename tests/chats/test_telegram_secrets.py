@@ -1,0 +1,116 @@
+"""The token is in every address that is called, and in nothing that anybody reads."""
+
+import logging
+import traceback
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.chats.telegram import BotIdentity, TelegramChat, check_token, set_commands
+from gateway.chats.telegram.bot import COMMANDS, TelegramBot, redact
+from gateway.domain.place import Thread
+from gateway.ports import Post, TollbridgeError
+from tests.fakes.bot_api import BotApi, Phone
+
+pytestmark = pytest.mark.anyio
+
+WRONG = "123456:AAwrong-token-that-nobody-gave-out"
+
+
+async def test_a_good_token_names_its_bot(server: BotApi) -> None:
+    """Setup can show whom it talks to."""
+    identity = await check_token(server.token, server.base_url)
+    assert identity == BotIdentity(987654321, "tollbridge_test_bot")
+    assert identity.link == "https://t.me/tollbridge_test_bot"
+
+
+async def test_the_menu_of_commands_is_registered(server: BotApi) -> None:
+    """Every command has its line in the client's menu."""
+    await set_commands(server.token, server.base_url)
+    [menu] = server.commands.values()
+    assert [entry["command"] for entry in menu] == [name for name, _ in COMMANDS]
+
+
+async def test_a_wrong_token_is_said_to_be_wrong(server: BotApi) -> None:
+    """The message says what to do, and nowhere in the error does the token appear."""
+    with pytest.raises(TollbridgeError, match="does not accept this bot token") as caught:
+        await check_token(WRONG, server.base_url)
+    assert WRONG not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_server_that_is_not_there_is_said_to_be_unreachable(server: BotApi) -> None:
+    """A network problem is not blamed on the token."""
+    server.goes_down()
+    with pytest.raises(TollbridgeError, match="could not be asked: no connection") as caught:
+        await check_token(server.token, server.base_url)
+    assert server.token not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("token", ["", "abc", "12:34 56", "12:ab/../cd", "12:ab\n", "@my_bot"])
+def test_what_cannot_be_a_token_is_refused_before_it_is_used(token: str) -> None:
+    """A mistyped token never becomes part of an address, nor of the message about it."""
+    with pytest.raises(TollbridgeError, match="@BotFather") as caught:
+        TelegramChat(token)
+    assert not token or token not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["api.telegram.org/bot", "http://x", "ftp://x/bot", "https://x/bot{token}", "http://x/bot/"]
+)
+def test_what_cannot_be_a_server_is_refused(url: str) -> None:
+    """The form of the address is named."""
+    with pytest.raises(TollbridgeError, match="ends with /bot"):
+        TelegramChat(WRONG, url)
+
+
+async def test_the_token_is_in_no_log_whatever_level_is_asked_for(
+    server: BotApi, alice: Phone, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also when somebody turns every library's debug output on, and when requests fail."""
+    async with TelegramChat(server.token, server.base_url, poll_s=1, retry_ms=10) as chat:
+        for name in ("", "httpx", "httpcore", "telegram"):
+            caplog.set_level(logging.DEBUG, logger=name)
+        server.fail_next("getUpdates", status=502)
+        server.lose_next("sendMessage")
+        [body] = chat.compose("hi", ())
+        arrived = anyio.Event()
+
+        async def accept(_key: str, _payload: str) -> None:
+            arrived.set()
+
+        with capture_logs() as logs:
+            await chat.deliver(Post(1, Thread("telegram", "4711"), "r", body))
+            await chat.deliver(Post(2, Thread("telegram", "4711"), "r", body))
+            alice.says("hello")
+            with anyio.fail_after(10):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(chat.receive, accept)
+                    await arrived.wait()
+                    tasks.cancel_scope.cancel()
+    text = caplog.text + repr([record.__dict__ for record in caplog.records]) + repr(logs)
+    assert "HTTP Request: POST" in text
+    assert "<bot token>" in text
+    assert server.token not in text
+
+
+async def test_the_libraries_are_quiet_by_default(server: BotApi, caplog: pytest.LogCaptureFixture) -> None:
+    """A poll every half minute is not worth a line."""
+    caplog.set_level(logging.DEBUG)
+    await check_token(server.token, server.base_url)
+    assert [record for record in caplog.records if record.name.startswith(("httpx", "httpcore", "telegram"))] == []
+
+
+def test_a_message_never_says_the_token() -> None:
+    """Not even cut in two: it is taken out before the text is split."""
+    said = "".join(TelegramChat(WRONG).compose("x" * 4080 + f" {WRONG} " + "y" * 100, ()))
+    assert "<bot token>" in said
+    assert WRONG[:20] not in said
+
+
+def test_the_token_shows_in_no_representation() -> None:
+    """What a debugger or an error reporter prints of the objects that hold it."""
+    chat = TelegramChat(WRONG)
+    assert WRONG not in repr(chat)
+    assert WRONG not in repr(TelegramBot(WRONG)) + str(TelegramBot(WRONG))
+    assert redact(f"https://x/bot{WRONG}/getMe") == "https://x/bot<bot token>/getMe"
