@@ -1,0 +1,171 @@
+"""Claude Code as an agent: the user's own installed client, driven over stream-json with its hooks held as boundaries.
+
+async with ClaudeAgent(home) as claude:
+    client = await claude.start(Launch("s_1", "/work/project"))
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from gateway import clock
+from gateway.agents import supervise
+from gateway.agents.claude import recovery, transcript
+from gateway.agents.claude.client import ClaudeClient, redacted
+from gateway.agents.claude.translate import Translator
+from gateway.agents.supervise import Manners
+from gateway.ports import AgentTraits, AgentUnavailableError, Launch, Process, Recovered
+
+__all__ = ["ClaudeAgent", "ClaudeClient"]
+
+START_LIMIT_S = 60.0
+INTERRUPT = '{"type":"control_request","request_id":"%s","request":{"subtype":"interrupt"}}'
+MANNERS = Manners(
+    # The first stops the run, the second, met at rest, its background agents: an agent that waits at a boundary would take
+    # the end of its input for leave to go on.
+    farewell=(INTERRUPT % "farewell-1", INTERRUPT % "farewell-2"),
+    settled=('"type":"result"', '"request_id":"farewell-2"'),
+    drop=('"type":"content_block_delta"',),
+    vital=(
+        '"message_start"',
+        '"message_delta"',
+        '"type":"result"',
+        '"command_lifecycle"',
+        '"task_',
+        '"background_tasks_changed"',
+    ),
+)
+_OF_A_PARENT = re.compile(
+    r"CLAUDECODE|CLAUDE_CODE_(ENTRYPOINT|SESSION_ID|CHILD_SESSION|SSE_PORT|(PARENT|MESSAGING)\w*)|CLAUDE_(SESSION_ID|PID)"
+)
+"""What Claude Code sets for its own children: a gateway started from one must not hand it on."""
+_FILE_NAME = re.compile(r"[^0-9A-Za-z_-]")
+
+
+class ClaudeAgent:
+    """The Agent port. Its clients live inside `async with agent:` and end with it.
+
+    `home`: the gateway's own directory; journals go to `agents/` in it. `command`: the client's name or path. `environ`:
+    what the clients get, without everything that begins with TOLLBRIDGE_ (default: the gateway's own environment).
+    """
+
+    traits = AgentTraits(
+        name="claude",
+        label="Claude Code",
+        pauses=True,
+        overshoot="at most the one API call that each running loop (main, each sub-agent, a compaction) has in flight",
+        list_price=True,
+    )
+
+    def __init__(self, home: Path, command: str = "claude", environ: Mapping[str, str] | None = None) -> None:
+        self._home = home
+        self._command = command
+        self._environ = dict(os.environ if environ is None else environ)
+        self._clients: dict[str, ClaudeClient] = {}
+        self._crew = anyio.create_task_group()
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._exit.enter_async_context(self._crew)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as closing:
+                for client in self._clients.values():
+                    closing.start_soon(client.close)
+        self._crew.cancel_scope.cancel()
+        return await self._exit.__aexit__(kind, error, trace)
+
+    async def start(self, launch: Launch) -> ClaudeClient:
+        """Start a client, ready for a prompt; it makes no API call by itself. Raises AgentUnavailableError."""
+        program = self._program()
+        if not await anyio.Path(launch.directory).is_dir():
+            raise AgentUnavailableError(f"The directory {launch.directory} is gone: /new starts in another one")
+        name = launch.agent_session or clock.new_uuid()
+        before = transcript.find(self._environ, name)
+        environ = {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}
+        link = await supervise.start(
+            [program, *_arguments(launch, name, resume=before is not None)],
+            session_id=launch.session_id,
+            directory=launch.directory,
+            environ=environ,
+            journal=self._journal(launch.session_id),
+            manners=MANNERS,
+        )
+        known = {path: path.stat().st_size for path in (transcript.sub_agents(before) if before is not None else ())}
+        client = ClaudeClient(link, Translator(name, launch.directory, launch.model), known)
+        self._crew.start_soon(client.live)
+        await self._meet(client, link)
+        self._clients[launch.session_id] = client
+        return client
+
+    async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
+        """End what is left of the process, then tell from its journal and the transcript what became of the prompt."""
+        client = self._clients.pop(launch.session_id, None)
+        if client is not None:
+            await client.close()
+        journal = Path(process.journal) if process is not None else self._journal(launch.session_id)
+        if process is not None:
+            await supervise.end_left_behind(process, MANNERS.grace_s)
+        else:
+            await supervise.end_marked(str(journal))
+        return await anyio.to_thread.run_sync(recovery.replay, journal, self._environ, launch, prompt_uuid)
+
+    def _program(self) -> str:
+        found = shutil.which(self._command, path=self._environ.get("PATH"))
+        if found is None:
+            raise AgentUnavailableError(
+                f"Claude Code is not installed here ({self._command} is not on the PATH): install it with "
+                "`npm install -g @anthropic-ai/claude-code`, run `claude` once to sign in, then try again"
+            )
+        return found
+
+    def _journal(self, session_id: str) -> Path:
+        return self._home / "agents" / f"{_FILE_NAME.sub('_', session_id)}.jsonl"
+
+    async def _meet(self, client: ClaudeClient, link: supervise.Supervised) -> None:
+        described: dict[str, Any] | None = None
+        try:
+            with anyio.move_on_after(START_LIMIT_S) as patience:
+                described = await client.initialize()
+        finally:
+            if described is None:
+                await client.close()
+        if described is None:
+            said = redacted(link.stderr())
+            if patience.cancelled_caught:
+                said = f"it did not answer within {START_LIMIT_S:.0f} s. {said}".strip()
+            raise AgentUnavailableError(
+                f"Claude Code does not start: {said or 'it gave no reason'}. Run `claude` in the session's directory to see why"
+            )
+        if _signed_out(described):
+            await client.close()
+            raise AgentUnavailableError(
+                "Claude Code is not signed in: run `claude` on the gateway's machine and use /login"
+            )
+
+
+def _arguments(launch: Launch, name: str, *, resume: bool) -> list[str]:
+    arguments = ["-p", "--output-format", "stream-json", "--input-format", "stream-json", "--verbose"]
+    arguments += ["--include-partial-messages", "--forward-subagent-text", "--permission-prompt-tool", "stdio"]
+    # A conversation that never had a prompt has no transcript, and cannot be resumed: it begins under the same name.
+    arguments += [f"--resume={name}" if resume else f"--session-id={name}"]
+    return arguments + ([f"--model={launch.model}"] if launch.model else [])
+
+
+def _signed_out(described: dict[str, Any]) -> bool:
+    """The client says that it has no way to authenticate. (Whether what it has is valid only the API can tell.)"""
+    account = described.get("account")
+    if not isinstance(account, dict) or account.get("apiProvider") not in (None, "firstParty"):
+        return False
+    return account.get("tokenSource") == "none" and account.get("apiKeySource") in (None, "none")

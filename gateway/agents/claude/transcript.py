@@ -1,0 +1,116 @@
+"""What Claude Code itself keeps of a conversation: one JSON line per message, sub-agents in files of their own.
+
+The format is internal to the client: whatever cannot be read is passed over.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from gateway.agents.claude.wire import SYNTHETIC_MODEL, Message, Wire
+from gateway.agents.warden import LINE_LIMIT
+from gateway.domain.usage import MAIN_LOOP
+
+_NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
+READ_AT_ONCE = 64 * 1024 * 1024
+
+
+class Record(Wire):
+    """One assistant line: a block of an API call, with the call's usage; final once there is a stop reason."""
+
+    message: Message
+    agent_id: str | None = Field(None, alias="agentId")
+    timestamp: str = ""
+
+    @property
+    def loop(self) -> str:
+        return self.agent_id or MAIN_LOOP
+
+
+@dataclass(slots=True)
+class Tail:
+    """Reads a growing file from where it last stopped, whole lines only."""
+
+    path: Path
+    offset: int = 0
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines that have been added and ended since; none if there is no file (yet)."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(READ_AT_ONCE)
+        except OSError:
+            return
+        *whole, rest = data.split(b"\n")
+        self.offset += len(data) - len(rest)
+        if len(rest) >= LINE_LIMIT:
+            self.offset += len(rest)
+        yield from whole
+
+
+def config_dirs(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where the client keeps its files."""
+    named = environ.get("CLAUDE_CONFIG_DIR", "")
+    home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+    return tuple(Path(part.strip()) for part in named.split(",") if part.strip()) or (home / ".claude",)
+
+
+def find(environ: Mapping[str, str], agent_session: str) -> Path | None:
+    """The transcript of a conversation, wherever its project's folder is; None: it has none (yet)."""
+    if _NAME.fullmatch(agent_session) is None:
+        return None
+    for base in config_dirs(environ):
+        for path in sorted((base / "projects").glob(f"*/{agent_session}.jsonl")):
+            return path
+    return None
+
+
+def sub_agents(transcript: Path) -> tuple[Path, ...]:
+    """The transcripts of its sub-agents."""
+    return tuple(sorted((transcript.with_suffix("") / "subagents").glob("agent-*.jsonl")))
+
+
+def sub_agent(transcript: Path, agent_id: str) -> Path | None:
+    """The transcript of one sub-agent, whether it is there yet or not; None: that is no name."""
+    if _NAME.fullmatch(agent_id) is None:
+        return None
+    return transcript.with_suffix("") / "subagents" / f"agent-{agent_id}.jsonl"
+
+
+def record(line: bytes) -> Record | None:
+    """The API call that a line tells of, if it tells of one."""
+    if b'"assistant"' not in line:
+        return None
+    try:
+        value = json.loads(line)
+        if not isinstance(value, dict) or value.get("type") != "assistant":
+            return None
+        found = Record.model_validate(value)
+    except (ValueError, ValidationError, RecursionError):
+        return None
+    return None if found.message.model in ("", SYNTHETIC_MODEL) else found
+
+
+def prompt_time(transcript: Path, prompt_uuid: str) -> str | None:
+    """When the prompt became part of the conversation, as the client wrote it; None: it did not."""
+    wanted = prompt_uuid.encode()
+    tail = Tail(transcript)
+    while lines := list(tail.lines()):
+        for line in lines:
+            if wanted in line and is_prompt(line, prompt_uuid):
+                return str(json.loads(line).get("timestamp", ""))
+    return None
+
+
+def is_prompt(line: bytes, prompt_uuid: str) -> bool:
+    """The line is the prompt itself, not something that mentions it."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("type") == "user" and value.get("uuid") == prompt_uuid

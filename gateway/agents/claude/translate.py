@@ -1,0 +1,322 @@
+"""From the client's lines to AgentEvents. Pure: lines and transcript records in, events out, a little state between.
+
+One API call is one CallMetered. The main loop's calls stand in the API stream (the split of cache writes in message_start,
+the final counts in message_delta). Sub-agents have no stream: their calls are announced by `assistant` lines with a
+placeholder output, and ended by the record in their transcript. Figures that only the client's sums show (compaction, titles,
+page summaries) come as calls of the loop "side" or in Finished.totals.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.agents.claude import describe, tally, wire
+from gateway.agents.claude.control import Hook
+from gateway.agents.claude.transcript import Record
+from gateway.domain.events import Acted, AgentEvent, BackgroundChanged, CallMetered, End, Finished, Said, Started
+from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
+
+SIDE_LOOP: Final = "side"
+NOT_AGENTS: Final = frozenset({"local_bash", "monitor", "monitor_mcp", "dream"})
+"""Background tasks of these kinds spend no tokens; one of an unknown kind is taken for an agent."""
+ENDED: Final = frozenset({"completed", "failed", "killed", "stopped", "cancelled"})
+
+
+@dataclass(slots=True)
+class Run:
+    """The run at work. `submitted`: its first boundary was met; `begun`: its first call. `halted`: why it was ended there."""
+
+    prompt_uuid: str | None
+    submitted: bool = False
+    begun: bool = False
+    halted: str | None = None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A call that has begun."""
+
+    loop: str
+    model: str
+    usage: wire.MessageUsage
+
+
+class Translator:
+    """One conversation's state. `agent_session` changes when the conversation is cleared."""
+
+    def __init__(self, agent_session: str, directory: str = "", model: str | None = None) -> None:
+        self.agent_session = agent_session
+        self.directory = directory
+        self.model = model
+        self.run: Run | None = None
+        self.live: set[str] = set()
+        """Sub-agents at work."""
+        self._calls = tally.Tally()
+        self._open: dict[str, _Open] = {}
+        self._metered: set[str] = set()
+        self._acted: set[str] = set()
+        self._background: dict[str, str] = {}
+        self._handed: set[str] = set()
+        self._requesting = ""
+        self._finished: set[str] = set()
+
+    # -- what the client's side asks --------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, in front or behind."""
+        return self.run is None and not self.live and not self._background
+
+    @property
+    def streaming(self) -> bool:
+        """The main loop's call has begun and not ended."""
+        return any(call.loop == MAIN_LOOP for call in self._open.values())
+
+    def unsettled(self, loops: set[str]) -> bool:
+        """Calls of these sub-agents were announced and their records have not been seen."""
+        return any(call.loop in loops for call in self._open.values())
+
+    @property
+    def ended_loops(self) -> set[str]:
+        """Sub-agents with open calls that are no longer at work."""
+        return {call.loop for call in self._open.values()} - self.live - {MAIN_LOOP}
+
+    def announced(self, call_id: str) -> bool:
+        """The call has begun and is not metered yet."""
+        return call_id in self._open
+
+    def finished(self, prompt_uuid: str) -> bool:
+        """The run of this prompt has ended."""
+        return prompt_uuid in self._finished
+
+    def handed(self, prompt_uuid: str) -> None:
+        """A prompt was handed over."""
+        self._handed.add(prompt_uuid)
+
+    # -- lines ------------------------------------------------------------------------------------------------------
+
+    def feed(self, line: wire.Line) -> list[AgentEvent]:  # noqa: PLR0911 - one for each kind of line
+        """What a line means, in order."""
+        match line:
+            case wire.Lifecycle():
+                return self._lifecycle(line)
+            case wire.StreamEvent(parent_tool_use_id=None):
+                return self._stream(line)
+            case wire.Assistant():
+                return self._assistant(line)
+            case wire.System():
+                return self._system(line)
+            case wire.HookCallback(input=told):
+                return self._hook(told)
+            case wire.Result():
+                return self._result(line)
+            case wire.Reset():
+                self.agent_session = line.new_conversation_id
+                self._calls.restarted()
+            case wire.Marker():
+                self.handed(line.uuid)
+            case _:
+                pass
+        return []
+
+    def _lifecycle(self, line: wire.Lifecycle) -> list[AgentEvent]:
+        uuid = line.command_uuid
+        if line.state == "started":
+            # A timer of the agent's own starts a run under a name that is not ours; a prompt that comes late joins the run.
+            return [] if self.run else self._begin(uuid if uuid in self._handed else None)
+        never_ran = line.state == "cancelled" and uuid in self._handed
+        if line.state in {"completed", "cancelled"}:
+            self._handed.discard(uuid)
+        if never_ran and uuid not in self._finished and (self.run is None or self.run.prompt_uuid != uuid):
+            self._finished.add(uuid)
+            return [Finished(End.INTERRUPTED, "", uuid, (), self._agents())]
+        return []
+
+    def _begin(self, prompt_uuid: str | None) -> list[AgentEvent]:
+        self.run = Run(prompt_uuid)
+        self._requesting = ""
+        return [Started(self.agent_session, self.model, prompt_uuid)]
+
+    def _hook(self, told: wire.HookInput) -> list[AgentEvent]:
+        if told.agent_id is not None and told.hook_event_name == Hook.BATCH:
+            self.live.add(told.agent_id)
+        if told.agent_id is None and told.hook_event_name == Hook.COMPACT:
+            self._requesting = ""
+        events: list[AgentEvent] = []
+        if told.agent_id is None and told.hook_event_name == Hook.PROMPT:
+            events = [] if self.run else self._begin(None)
+            if self.run is not None:
+                self.run.submitted = True
+        return events
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    def _stream(self, line: wire.StreamEvent) -> list[AgentEvent]:
+        event = line.event
+        if event.type == "message_start" and event.message is not None:
+            self._called()
+            # A message that begins while another is open replaces it: that one's stream broke and is tried again.
+            events = self._cut({MAIN_LOOP})
+            if event.message.id not in self._metered:
+                self._open[event.message.id] = _Open(MAIN_LOOP, event.message.model, event.message.usage)
+            return events
+        if event.type == "message_delta" and event.delta is not None:
+            call = self._open.get(line.api_message_id) if line.api_message_id else self._last_main()
+            if call is not None:
+                name = next(key for key, value in self._open.items() if value is call)
+                # The client makes a message_delta up for a call that it cut itself; that one gives no reason to stop.
+                return self._meter(name, call, event.usage.over(call.usage), ended=event.delta.stop_reason is not None)
+        return []
+
+    def _called(self) -> None:
+        self._requesting = ""
+        if self.run is not None:
+            self.run.begun = True
+
+    def _last_main(self) -> _Open | None:
+        return next((call for call in reversed(self._open.values()) if call.loop == MAIN_LOOP), None)
+
+    def _assistant(self, line: wire.Assistant) -> list[AgentEvent]:
+        message = line.message
+        loop = line.agent_id or MAIN_LOOP
+        if line.agent_id is None and line.parent_tool_use_id is not None:
+            return []
+        if message.model == wire.SYNTHETIC_MODEL:
+            return [] if line.is_api_error_message else self._said(message, loop)
+        events: list[AgentEvent] = []
+        known = message.id in self._open or message.id in self._metered
+        if not known and message.stop_reason is not None:
+            # It came in one piece, not as a stream: these are its final figures.
+            if loop == MAIN_LOOP:
+                self._called()
+            events += self._meter(message.id, _Open(loop, message.model, message.usage), message.usage, ended=True)
+        elif not known and loop != MAIN_LOOP:
+            self.live.add(loop)
+            self._open[message.id] = _Open(loop, message.model, message.usage)
+        return events + self._said(message, loop)
+
+    def _said(self, message: wire.Message, loop: str) -> list[AgentEvent]:
+        events: list[AgentEvent] = []
+        for block in message.content:
+            if block.type == "text" and block.text.strip() and loop == MAIN_LOOP:
+                events.append(Said(block.text))
+            elif block.type == "tool_use" and block.id not in self._acted:
+                self._acted.add(block.id)
+                events.append(Acted(*describe.action(block.name, block.input, self.directory), loop))
+        return events
+
+    def settle(self, record: Record) -> list[AgentEvent]:
+        """A call as the transcript has it; only a final one counts."""
+        message = record.message
+        if message.stop_reason is None or message.id in self._metered:
+            return []
+        return self._meter(message.id, _Open(record.loop, message.model, message.usage), message.usage, ended=True)
+
+    def _meter(self, call_id: str, call: _Open, usage: wire.MessageUsage, *, ended: bool) -> list[AgentEvent]:
+        self._open.pop(call_id, None)
+        if call_id in self._metered or not call.model:
+            return []
+        self._metered.add(call_id)
+        used = usage.usage(call.model)
+        self._calls.metered(used)
+        return [CallMetered(call_id, used, call.loop, ended)]
+
+    def _cut(self, loops: set[str]) -> list[AgentEvent]:
+        """Calls of these loops will not end any more: what is known of them is a lower bound."""
+        events: list[AgentEvent] = []
+        for name, call in [item for item in self._open.items() if item[1].loop in loops]:
+            events += self._meter(name, call, call.usage, ended=False)
+        return events
+
+    def cut_ended(self) -> list[AgentEvent]:
+        """The same for sub-agents that have ended."""
+        return self._cut(self.ended_loops)
+
+    def cut_all(self) -> list[AgentEvent]:
+        """The same for everything: the client is gone."""
+        events = self._cut({call.loop for call in self._open.values()}) + self._unanswered()
+        self.live.clear()
+        return events
+
+    def _unanswered(self) -> list[AgentEvent]:
+        """A request went out and nothing came back: its tokens are unknown, that it was made is not."""
+        name, self._requesting = self._requesting, ""
+        if not name:
+            return []
+        return [CallMetered(f"unanswered-{name}", Usage(self.model or "unknown", Tokens()), MAIN_LOOP, ended=False)]
+
+    def unlisted(self, cumulative: wire.Usages) -> list[AgentEvent]:
+        """Calls that no line shows, by the client's own sum; nothing is concluded while calls are open elsewhere."""
+        if self._open or self.live:
+            return []
+        seed = json.dumps([self.agent_session, tally.total_tokens(cumulative)])
+        name = hashlib.sha256(seed.encode()).hexdigest()[:16]
+        return [
+            CallMetered(f"side-{name}-{usage.model}", usage, SIDE_LOOP) for usage in self._calls.unlisted(cumulative)
+        ]
+
+    # -- the client's own reports -----------------------------------------------------------------------------------
+
+    def _system(self, line: wire.System) -> list[AgentEvent]:
+        match line.subtype:
+            case "init":
+                self.agent_session = line.session_id or self.agent_session
+                self.model = line.model or self.model
+                self._calls.requested = line.model or self._calls.requested
+                return [] if self.run else self._begin(line.user_message_uuids[0] if line.user_message_uuids else None)
+            case "status" if line.status in {"requesting", "compacting"}:
+                self._requesting = line.uuid
+            case "compact_boundary":
+                self._requesting = line.uuid
+            case "informational" if line.prompt_submit_outcome is not None and self.run is not None:
+                if not self.run.begun and line.prompt_submit_outcome.kind != "accepted":
+                    self.run.halted = line.prompt_submit_outcome.reason or "nobody answered in time"
+            case "task_started" if line.task_type not in NOT_AGENTS:
+                self.live.add(line.task_id)
+            case "task_updated" if line.patch.status in ENDED:
+                self.live.discard(line.task_id)
+            case "task_notification" if line.status in ENDED:
+                self.live.discard(line.task_id)
+            case "background_tasks_changed":
+                self._background = {task.task_id: task.task_type for task in line.tasks}
+                agents = self._agents()
+                return [BackgroundChanged(agents, len(self._background) - agents)]
+            case _:
+                pass
+        return []
+
+    def _agents(self) -> int:
+        return sum(kind not in NOT_AGENTS for kind in self._background.values())
+
+    def _result(self, line: wire.Result) -> list[AgentEvent]:
+        run = self.run or Run(line.user_message_uuids[0] if line.user_message_uuids else None)
+        end, text = _end(line, run)
+        events = self._cut({MAIN_LOOP}) + self.cut_ended()
+        if end is End.INTERRUPTED and line.num_turns:
+            events += self._unanswered()
+        totals = self._calls.finished(line.usages, settled=not self.live and not self._open)
+        self.run, self._requesting = None, ""
+        if run.prompt_uuid is not None:
+            self._finished.add(run.prompt_uuid)
+        events.append(Finished(end, text, run.prompt_uuid, totals, self._agents()))
+        for uuid in self._handed.intersection(line.user_message_uuids) - self._finished:
+            # A prompt that had joined this run: what it cost is told with the run.
+            self._finished.add(uuid)
+            events += [Started(self.agent_session, self.model, uuid), Finished(end, text, uuid, (), self._agents())]
+        return events
+
+
+def _end(line: wire.Result, run: Run) -> tuple[End, str]:
+    """How a run ended. The client calls many failures a success: the other fields tell."""
+    said = line.result or "; ".join(line.errors)
+    if run.halted is not None:
+        return End.HALTED, run.halted
+    if line.terminal_reason == "hook_stopped":
+        return End.HALTED, said
+    stopped = line.terminal_reason.startswith("aborted") or any(text.startswith("prompt_check") for text in line.errors)
+    if stopped:
+        return End.INTERRUPTED, ""
+    if line.is_error:
+        return End.ERROR, said or line.terminal_reason or line.subtype
+    return End.DONE, line.result

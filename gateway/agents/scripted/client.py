@@ -1,0 +1,344 @@
+"""A scripted agent at work: one conversation, played step by step, which stops where a real agent can be stopped."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskStatus
+
+from gateway.agents.scripted.desk import Bell, Desk
+from gateway.agents.scripted.script import (
+    AskPerson,
+    Background,
+    CallApi,
+    Crash,
+    Fail,
+    Lasts,
+    Play,
+    Say,
+    SpawnSubAgents,
+    Step,
+    SubAgent,
+    UseTool,
+    Wait,
+)
+from gateway.agents.scripted.transcript import Transcript
+from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
+from gateway.domain.events import (
+    Acted,
+    AgentEvent,
+    AskedPermission,
+    AskedQuestion,
+    BackgroundChanged,
+    CallMetered,
+    End,
+    Finished,
+    Paused,
+    Said,
+    Started,
+)
+from gateway.domain.usage import MAIN_LOOP, Usage
+from gateway.ports import AgentUnavailableError, Launch, Process
+
+PROMPTS_QUEUED_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the scripted agent really charged for one call, whoever metered it."""
+
+    session_id: str
+    call: CallMetered
+
+
+@dataclass(slots=True)
+class Stage:
+    """What all clients of one scripted agent share: the play, its pace, and the books of what really happened."""
+
+    play: Play
+    model: str
+    pace: float
+    sleep: Callable[[float], Awaitable[None]]
+    charges: list[Charge] = field(default_factory=list)
+    prompts: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run: a prompt's, or one that nobody asked for (`uuid` None)."""
+
+    uuid: str | None
+    text: str = ""
+    steps: tuple[Step, ...] = ()
+    began: bool = False
+    """It got past its first boundary: from there on the transcript knows it."""
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
+@dataclass(slots=True)
+class _Loop:
+    """One agent loop. `cleared`: a boundary was passed that also covers the next call."""
+
+    name: str
+    cleared: bool = True
+
+
+class _OverError(Exception):
+    """A loop is over before its script is."""
+
+    def __init__(self, end: End, text: str) -> None:
+        super().__init__(text)
+        self.end = end
+        self.text = text
+
+
+class ScriptedClient:
+    """The Client port, played from a script. Made by `ScriptedAgent.start` only; `live` is its whole life."""
+
+    def __init__(self, stage: Stage, launch: Launch, transcript: Transcript, process: Process) -> None:
+        self.process = process
+        self.agent_session = transcript.agent_session
+        self._stage = stage
+        self._session_id = launch.session_id
+        self._model = launch.model or stage.model
+        self._transcript = transcript
+        self._life = anyio.CancelScope()
+        self._crew = anyio.create_task_group()
+        self._bell = Bell()
+        self._desk = Desk(self._bell)
+        self._runs: deque[_Run] = deque()
+        self._present: _Run | None = None
+        self._seen = set(transcript.prompts)
+        self._remembered: set[str] = set()
+        self._unreported: dict[str, Usage] = {}
+        self._sub_agents = 0
+        self._background = 0
+        self._answer = ""
+        self._last_words = ""
+
+    # ------------------------------------------------------------------------------------------------- the Client port
+    async def events(self) -> AsyncIterator[AgentEvent]:
+        """What it does, in order; the last event is Exited."""
+        async for event in self._desk.read():
+            yield event
+
+    async def prompt(self, uuid: str, text: str) -> None:
+        """Hand over a prompt; one that comes while a run is at work waits for its end. A known uuid does nothing."""
+        if self.gone:
+            raise AgentUnavailableError(f"The scripted agent is gone: {self._desk.reason}")
+        if uuid in self._seen:
+            return
+        if len(self._runs) >= PROMPTS_QUEUED_MAX:
+            raise AgentUnavailableError("The scripted agent has too many prompts waiting: wait until it is done")
+        self._seen.add(uuid)
+        self._runs.append(_Run(uuid, text))
+        self._bell.ring()
+
+    async def respond(self, request_id: str, answer: Answer) -> bool:
+        """Answer what it waits for; False: it no longer waits. An answer of the wrong kind is a bug: TypeError."""
+        return self._desk.answer(request_id, answer)
+
+    async def interrupt(self) -> None:
+        """Stop the present run and the prompts that wait behind it; each says Finished(INTERRUPTED)."""
+        if self._present is not None:
+            self._present.scope.cancel()
+        for run in self._runs:
+            if run.uuid is not None:
+                run.scope.cancel()
+
+    @property
+    def gone(self) -> bool:
+        """It was closed, or died."""
+        return self._desk.gone.is_set()
+
+    async def close(self) -> None:
+        """End everything at once; calls in flight are cut. Idempotent."""
+        self._life.cancel()
+        await self._desk.gone.wait()
+
+    # --------------------------------------------------------------------------------------------------------- its life
+    async def live(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Work off runs, one at a time, until closed. Background sub-agents live beside them."""
+        try:
+            with self._life:
+                async with self._crew:
+                    task_status.started()
+                    while True:
+                        while not self._runs:
+                            await self._bell.heard()
+                        await self._work(self._runs.popleft())
+        finally:
+            self._desk.leave()
+
+    async def _work(self, run: _Run) -> None:
+        self._present = run
+        self._last_words = ""
+        self._emit(Started(self.agent_session, self._model, run.uuid))
+        end, text = End.INTERRUPTED, ""
+        with run.scope:
+            end, text = await self._main(run)
+        self._present = None
+        totals = tuple(self._unreported.values())
+        self._unreported.clear()
+        self._emit(Finished(end, text, run.uuid, totals, self._background), record=run.began)
+
+    async def _main(self, run: _Run) -> tuple[End, str]:
+        loop = _Loop(MAIN_LOOP)
+        before = "a run that nobody asked for" if run.uuid is None else "the first call"
+        try:
+            await self._boundary(before, loop)
+            steps = run.steps
+            if run.uuid is not None:
+                steps = self._stage.play(run.text, self._transcript.context).steps
+                self._stage.prompts.append((run.uuid, run.text))
+            self._note(lambda: self._transcript.run(run.uuid, self._model))
+            run.began = True
+            await self._play(steps, loop)
+        except _OverError as over:
+            return over.end, over.text
+        return End.DONE, self._last_words
+
+    async def _play(self, steps: Sequence[Step], loop: _Loop) -> None:  # noqa: C901 - one line per kind of step
+        for step in steps:
+            await self._desk.room()
+            match step:
+                case CallApi():
+                    await self._call(step, loop)
+                case Say(text):
+                    self._say(text, loop)
+                case UseTool():
+                    if not await self._use(step, loop):
+                        await self._play(step.if_denied, loop)
+                        return
+                case AskPerson():
+                    await self._ask_person(step, loop)
+                case SpawnSubAgents(agents):
+                    await self._spawn(agents, loop)
+                case Background():
+                    await self._send_behind(step, loop)
+                case Wait(lasts):
+                    await self._pass(lasts)
+                case Fail(text):
+                    raise _OverError(End.ERROR, text)
+                case Crash(reason):
+                    await self._die(reason)
+
+    # -------------------------------------------------------------------------------------------------------- the steps
+    async def _call(self, step: CallApi, loop: _Loop) -> None:
+        if not loop.cleared:
+            await self._boundary("the next call", loop)
+        loop.cleared = False
+        usage = Usage(step.model or self._model, step.tokens)
+        call = CallMetered(f"{self.agent_session}:{self._transcript.calls + 1}", usage, loop.name)
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        self._note(lambda: self._transcript.begun(call))
+        await anyio.lowlevel.checkpoint_if_cancelled()  # A call that could not be noted does not go out.
+        ended = False
+        try:
+            await self._pass(step.lasts)
+            ended = True
+        finally:
+            self._charge(call if ended else _cut(call))
+
+    def _charge(self, call: CallMetered) -> None:
+        self._stage.charges.append(Charge(self._session_id, call))
+        so_far = self._unreported.get(call.usage.model)
+        tokens = call.usage.tokens if so_far is None else so_far.tokens + call.usage.tokens
+        self._unreported[call.usage.model] = replace(call.usage, tokens=tokens)
+        self._emit(call)
+
+    def _say(self, text: str, loop: _Loop) -> None:
+        if loop.name != MAIN_LOOP:
+            return
+        self._last_words = text.replace("{answer}", self._answer)
+        self._emit(Said(self._last_words))
+
+    async def _use(self, step: UseTool, loop: _Loop) -> bool:
+        """Use a tool; False: the person said no, and the script has something else for that."""
+        await self._boundary(step.title, loop)
+        if step.asks_permission and step.title not in self._remembered:
+            answer = await self._desk.ask(
+                lambda name: AskedPermission(name, step.title, step.subject, step.subject, can_remember=True),
+                (AllowTool, DenyTool),
+            )
+            if isinstance(answer, DenyTool):
+                return not step.if_denied
+            if isinstance(answer, AllowTool) and answer.for_session:
+                self._remembered.add(step.title)
+        self._emit(Acted(step.title, step.subject, loop.name))
+        await self._pass(step.lasts)
+        return True
+
+    async def _ask_person(self, step: AskPerson, loop: _Loop) -> None:
+        await self._boundary("a question", loop)
+        answer = await self._desk.ask(lambda name: AskedQuestion(name, step.text, step.choices), (Words,))
+        self._answer = answer.text if isinstance(answer, Words) else ""
+
+    async def _spawn(self, agents: Sequence[SubAgent], loop: _Loop) -> None:
+        for agent in agents:
+            await self._boundary("Agent", loop)
+            self._emit(Acted("Agent", agent.title, loop.name))
+        async with anyio.create_task_group() as crew:
+            for agent in agents:
+                crew.start_soon(self._sub_agent, agent)
+
+    async def _send_behind(self, step: Background, loop: _Loop) -> None:
+        for agent in step.agents:
+            await self._boundary("Agent", loop)
+            self._emit(Acted("Agent", agent.title, loop.name))
+            self._background += 1
+            self._emit(BackgroundChanged(self._background, 0))
+            self._crew.start_soon(self._behind, agent, step.report)
+
+    async def _behind(self, agent: SubAgent, report: tuple[Step, ...]) -> None:
+        await self._sub_agent(agent)
+        self._background -= 1
+        self._emit(BackgroundChanged(self._background, 0))
+        self._runs.append(_Run(None, steps=report))
+        self._bell.ring()
+
+    async def _sub_agent(self, agent: SubAgent) -> None:
+        """A loop of its own. As with real agents, the boundary of the tool that starts it covers its first call."""
+        self._sub_agents += 1
+        try:
+            await self._play(agent.steps, _Loop(f"agent-{self._sub_agents}"))
+        except _OverError:
+            return  # Its end is a tool result for the loop above, which goes on.
+
+    async def _die(self, reason: str) -> None:
+        self._desk.reason = reason
+        self._life.cancel()
+        await anyio.lowlevel.checkpoint()
+
+    # ------------------------------------------------------------------------------------------- waiting and telling
+    async def _boundary(self, before: str, loop: _Loop) -> None:
+        answer = await self._desk.ask(lambda name: Paused(name, before, loop.name), (GoOn, EndTurn))
+        if isinstance(answer, EndTurn):
+            raise _OverError(End.HALTED, answer.reason)
+
+    async def _pass(self, lasts: Lasts) -> None:
+        if isinstance(lasts, anyio.Event):
+            await lasts.wait()
+        else:
+            await self._stage.sleep(lasts * self._stage.pace)
+
+    def _emit(self, event: AgentEvent, *, record: bool = True) -> None:
+        self._desk.tell(event)
+        if record:
+            self._note(lambda: self._transcript.event(event))
+
+    def _note(self, write: Callable[[], None]) -> None:
+        """A transcript that cannot be written ends the client: what it did next could not be recovered."""
+        try:
+            write()
+        except OSError as error:
+            self._desk.reason = f"its transcript cannot be written: {error.strerror}"
+            self._life.cancel()
+
+
+def _cut(call: CallMetered) -> CallMetered:
+    """A call that was stopped half-way: all that went in is charged, and half of what would have come out."""
+    tokens = replace(call.usage.tokens, output=call.usage.tokens.output // 2, reasoning=0)
+    return replace(call, usage=replace(call.usage, tokens=tokens), ended=False)
