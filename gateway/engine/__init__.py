@@ -1,0 +1,113 @@
+"""The engine: event -> core -> effects -> ports. The only loop."""
+
+import anyio
+import structlog
+
+from gateway.domain.events import Ignored, Message, Tap
+from gateway.engine.clients import Clients
+from gateway.engine.inbound import handle_message
+from gateway.engine.outbound import deliver_forever, repeat_unsure
+from gateway.engine.overdue import expire
+from gateway.engine.recovery import recover
+from gateway.engine.taps import handle_tap
+from gateway.engine.world import Clock, Rules, World
+from gateway.ports import Decision, UnreadableError, Update
+
+__all__ = ["Clock", "Engine", "Rules", "World"]
+
+log = structlog.get_logger()
+
+TICK_S = 0.5
+TYPING_S = 4.0
+REPEAT_S = 30.0
+ATTEMPTS_MAX = 10
+"""How often an update may be taken up without ever being handled (the gateway ended meanwhile) before it is put aside."""
+
+
+class Engine:
+    """One gateway at work: `run` until cancelled. Everything that matters is in the store before it is acted on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.ready = anyio.Event()
+        """Set once recovery is over and updates are handled."""
+        self._arrived = anyio.Event()
+
+    async def run(self) -> None:
+        """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""
+        async with anyio.create_task_group() as tasks:
+            clients = Clients(self.world, tasks)
+            try:
+                await recover(self.world, clients)
+                await repeat_unsure(self.world)
+                tasks.start_soon(self._handle_forever, clients)
+                tasks.start_soon(deliver_forever, self.world)
+                tasks.start_soon(self._tick_forever, clients)
+                tasks.start_soon(self._type_forever, clients)
+                tasks.start_soon(self._repeat_forever)
+                self.ready.set()
+                await self.world.chat.receive(self._accept)
+                tasks.cancel_scope.cancel()
+            finally:
+                with anyio.CancelScope(shield=True), anyio.move_on_after(15):
+                    await clients.close()
+
+    async def _accept(self, key: str, payload: str) -> None:
+        await self.world.store.accept(self.world.chat.service, key, payload, self.world.clock.now_ms())
+        self.world.on_step("inbox.accepted")
+        self._arrived.set()
+
+    async def _handle_forever(self, clients: Clients) -> None:
+        while True:
+            self._arrived = anyio.Event()
+            updates = await self.world.store.inbox(1)
+            for update in updates:
+                await self._handle(clients, update)
+            if not updates:
+                await self._arrived.wait()
+
+    async def _handle(self, clients: Clients, update: Update) -> None:
+        if update.attempts >= ATTEMPTS_MAX:
+            await self.world.store.quarantine(update, "it stopped the gateway more than once")
+            return
+        try:
+            event = self.world.chat.read(update.payload)
+        except UnreadableError as error:
+            log.warning("an update was put aside", key=update.key, why=str(error))
+            await self.world.store.quarantine(update, str(error))
+            return
+        key = (update.service, update.key)
+        match event:
+            case Message():
+                scopes = self.world.scopes("")[1:]
+                decision = await self.world.commit(scopes, handle_message(self.world, event, key))
+                log.info("message", person=event.person, result=decision.result)
+            case Tap():
+                clients.start(self.world.chat.acknowledge, event, "")
+                decision = await self.world.commit((), handle_tap(self.world, event, key, waiting=clients.waits))
+                log.info("tap", person=event.person, result=decision.result)
+            case Ignored(why):
+                decision = await self.world.store.transact(
+                    (), lambda _view: Decision(None, handled=key), self.world.clock.now_ms()
+                )
+                log.info("ignored", why=why)
+        self.world.on_step("inbox.handled")
+        await clients.perform(decision.effects)
+
+    async def _tick_forever(self, clients: Clients) -> None:
+        while True:
+            await anyio.sleep(TICK_S)
+            await clients.tick()
+            overdue = await self.world.store.read(lambda view: view.overdue_approvals(self.world.clock.now_ms(), 1))
+            if overdue:
+                await clients.perform((await self.world.commit((), expire(self.world))).effects)
+
+    async def _repeat_forever(self) -> None:
+        while True:
+            await anyio.sleep(REPEAT_S)
+            await repeat_unsure(self.world)
+
+    async def _type_forever(self, clients: Clients) -> None:
+        while True:
+            await clients.show_typing()
+            await anyio.sleep(TYPING_S)

@@ -1,0 +1,159 @@
+"""The gate inside a transaction: a verdict becomes a hold, a question or a refusal, all in one decision."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gateway.core import approve, gate, meter, summary
+from gateway.core.estimate import estimate
+from gateway.core.turn import Step, advance
+from gateway.domain.approval import (
+    Allow,
+    Approval,
+    ApprovalKind,
+    ApprovalState,
+    Ask,
+    Choice,
+    Option,
+    Question,
+    Refuse,
+)
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope
+from gateway.domain.effects import Edit, GoOn, Say, StartTurn, Unpause
+from gateway.domain.money import Usd
+from gateway.domain.place import Session
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.engine.world import Draft, World
+from gateway.ports import View
+
+HISTORY_TURNS_MAX = 200
+
+
+def ask(
+    world: World,
+    draft: Draft,
+    turn: Turn,
+    session: Session,
+    kind: ApprovalKind,
+    question: Question,
+    *,
+    detail: str = "",
+    request_id: str = "",
+) -> Approval:
+    """Put a question to the people of the session's thread: an approval with one-time tokens, and the message that shows it."""
+    approval = Approval(
+        id=world.clock.new_id("ask"),
+        kind=kind,
+        turn_id=turn.id,
+        session_id=session.id,
+        thread=session.thread,
+        text=question.text,
+        options=question.options,
+        tokens=tuple(world.clock.new_token() for _ in question.options),
+        digest=approve.digest(kind, turn.id, detail or f"{turn.prompt}\n{question.text}", question.options),
+        expires_at_ms=world.clock.now_ms() + world.rules.approval_ms,
+        request_id=request_id,
+    )
+    draft.put.append(approval)
+    draft.say(Say(session.thread, approval.ref, question.text, approve.buttons(approval), ring=True))
+    return approval
+
+
+def withdraw(draft: Draft, approvals: Iterable[Approval], words: str, *, state: ApprovalState) -> None:
+    """Close questions that no longer matter, and say so where they stand."""
+    for approval in approvals:
+        draft.put.append(replace(approval, state=state))
+        draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{words}"))
+
+
+def start(
+    world: World,
+    view: View,
+    draft: Draft,
+    session: Session,
+    turn: Turn,
+    consent: gate.Consent | None = None,
+    raises: tuple[tuple[Scope, Usd], ...] = (),
+) -> Turn:
+    """Put a turn that has not started before the gate. `raises` are written in this decision and count already.
+
+    A background turn runs at once if it is allowed: its agent waits at the boundary before its first call.
+    """
+    now = world.clock.now_ms()
+    scopes = world.scopes(session.id)
+    balances = gate.raised(world.balances(view, draft, scopes), raises)
+    rates = world.rates(session.model) if session.model else None
+    past = view.past_costs(turn.person, session.agent, HISTORY_TURNS_MAX)
+    forecast = estimate(session, turn.prompt, rates, past, world.rules.step, now)
+    verdict = gate.decide(balances, forecast, world.policy(frozen=view.frozen), consent)
+    turn = replace(turn, estimate=forecast, model=turn.model or session.model)
+    match verdict:
+        case Allow():
+            turn = hold(draft, turn, scopes, verdict, Step.ALLOW, unpriced=consent is not None and consent.unpriced)
+            if turn.origin is Origin.BACKGROUND:
+                turn = advance(turn, Step.RELEASE, started_at_ms=now)
+                draft.effects.append(Unpause(session.id, GoOn()))
+            else:
+                draft.effects.append(StartTurn(session.id, turn.id))
+        case Ask(question):
+            turn = advance(turn, Step.ASK)
+            named = f"**{summary.title(turn.prompt)}**\n{question.text}"
+            ask(world, draft, turn, session, ApprovalKind.RUN, replace(question, text=named))
+        case Refuse(reason):
+            turn = refuse(world, draft, session, turn, reason)
+    draft.put.append(turn)
+    return turn
+
+
+def hold(draft: Draft, turn: Turn, scopes: tuple[Scope, ...], allow: Allow, step: Step, *, unpriced: bool) -> Turn:
+    """Take the hold for a turn that starts (ALLOW), or goes on after a pause with its agent waiting (RESUME) or not (ALLOW)."""
+    turn = advance(
+        turn,
+        step,
+        scopes=scopes,
+        hold=turn.hold + allow.hold,
+        held_left=turn.held_left + allow.hold,
+        ceiling=allow.ceiling,
+        unpriced_allowed=turn.unpriced_allowed or unpriced,
+    )
+    draft.entries.append(held(turn, allow.hold))
+    return turn
+
+
+def held(turn: Turn, amount: Usd) -> Entry:
+    """The entry that sets an amount aside for a turn."""
+    return Entry(EntryKind.HOLD, turn.scopes, turn_id=turn.id, session_id=turn.session_id, who=turn.person, held=amount)
+
+
+def refuse(world: World, draft: Draft, session: Session, turn: Turn, reason: str) -> Turn:
+    """End a turn that never started. The caller puts it."""
+    outcome = Outcome(OutcomeKind.CANCELLED, reason)
+    turn = advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=world.clock.now_ms())
+    draft.say(Say(session.thread, f"turn:{turn.id}:end", f"Not run: {reason}"))
+    return turn
+
+
+def next_in_line(world: World, view: View, draft: Draft, session: Session) -> Turn | None:
+    """If nothing of the session is at work, put its oldest queued turn before the gate."""
+    turns = view.open_turns(session.id)
+    if not turns or turns[0].state is not TurnState.QUEUED:
+        return None
+    return start(world, view, draft, session, turns[0])
+
+
+def settle(draft: Draft, turn: Turn) -> Turn:
+    """Free what is left of the hold, once. The caller puts the turn."""
+    if not turn.scopes:
+        return turn
+    settled, entry = meter.settle(turn)
+    draft.entries.append(entry)
+    return settled
+
+
+def session_balance(view: View, turn: Turn, spent_now: Usd) -> Balance:
+    """The session's balance as it will be once this decision's entries are written."""
+    scope = next(scope for scope in turn.scopes if scope.key == turn.session_id)
+    balance = view.balance(scope)
+    return replace(balance, spent=balance.spent + spent_now)
+
+
+CONTINUE_OPTIONS = (Option(Choice.CONTINUE, "Continue"),)

@@ -1,0 +1,218 @@
+"""What people send: each update is handled in one transaction that also takes it out of the inbox."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+from gateway.core import summary
+from gateway.core.access import may
+from gateway.core.route import (
+    Explain,
+    Go,
+    Intent,
+    New,
+    Prompt,
+    Sessions,
+    SetBudget,
+    ShowBudget,
+    ShowCost,
+    Stop,
+    route,
+)
+from gateway.core.turn import Step, advance
+from gateway.domain.approval import ApprovalState
+from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.effects import Interrupt
+from gateway.domain.events import Message
+from gateway.domain.money import Usd
+from gateway.domain.place import Deed, Session
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.engine import gating
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, View
+
+
+def handle_message(world: World, message: Message, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
+    """The decision for a message; its result is a word for the log. Strangers get no answer at all."""
+    intent = route(message)
+
+    def decide(view: View) -> Decision[str]:
+        draft = Draft(handled=update)
+        deed = Deed.PROMPT if isinstance(intent, Prompt) else Deed.COMMAND
+        if not may(world.grants(view, message.person), deed, message.thread):
+            return draft.done("stranger")
+        _carry_out(world, view, draft, message, intent)
+        return draft.done(type(intent).__name__)
+
+    return decide
+
+
+def _carry_out(world: World, view: View, draft: Draft, message: Message, intent: Intent) -> None:
+    match intent:
+        case Prompt(text):
+            _prompt(world, view, draft, message, text)
+        case New(directory):
+            _new(world, view, draft, message, directory)
+        case Sessions():
+            _sessions(world, view, draft, message)
+        case Stop(everything):
+            _stop(world, view, draft, message, everything=everything)
+        case Go():
+            _go(world, view, draft, message)
+        case ShowBudget():
+            _show_budget(world, view, draft, message)
+        case SetBudget(amount):
+            _set_budget(world, view, draft, message, amount)
+        case ShowCost():
+            _show_cost(world, view, draft, message)
+        case Explain(words):
+            draft.say(world.notice(message.thread, words))
+        case _:
+            assert_never(intent)
+
+
+def new_session(world: World, draft: Draft, message: Message, directory: str) -> Session:
+    """A new session in the directory, the current one of its thread from now on."""
+    session = Session(
+        id=world.clock.new_id("s"),
+        agent=world.rules.agent,
+        directory=directory,
+        thread=message.thread,
+        owner=message.person,
+        created_at_ms=world.clock.now_ms(),
+        model=world.rules.model,
+    )
+    draft.put.append(session)
+    draft.current = session
+    return session
+
+
+def _prompt(world: World, view: View, draft: Draft, message: Message, text: str) -> None:
+    session = view.current_session(message.thread)
+    if session is None:
+        session = new_session(world, draft, message, world.rules.directory)
+    queue = view.open_turns(session.id)
+    if len(queue) >= world.rules.open_turns_max:
+        draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
+        return
+    turn = Turn(
+        id=world.clock.new_id("t"),
+        session_id=session.id,
+        origin=Origin.PERSON,
+        state=TurnState.QUEUED,
+        person=message.person,
+        prompt=text,
+        prompt_uuid=world.clock.new_uuid(),
+        created_at_ms=world.clock.now_ms(),
+        model=session.model,
+    )
+    if queue:
+        draft.put.append(turn)
+        paused = any(waiting.state is TurnState.PAUSED for waiting in queue)
+        why = "the turn before it is paused: answer its question, or /stop" if paused else "it runs when its turn comes"
+        draft.say(world.notice(message.thread, f"Queued as number {len(queue)}; {why}."))
+    else:
+        gating.start(world, view, draft, session, turn)
+
+
+def _new(world: World, view: View, draft: Draft, message: Message, directory: str | None) -> None:
+    place = resolve(world, view.current_session(message.thread), directory)
+    if isinstance(place, Explain):
+        draft.say(world.notice(message.thread, place.words))
+        return
+    new_session(world, draft, message, place)
+    label = world.agents[world.rules.agent].traits.label
+    draft.say(world.notice(message.thread, f"New session with {label} in `{place}`. Write what it should do."))
+
+
+def resolve(world: World, current: Session | None, directory: str | None) -> str | Explain:
+    """The real directory that `/new` means, inside one of the roots; or why not."""
+    base = Path(current.directory if current else world.rules.directory)
+    wanted = base if directory is None else base / Path(directory).expanduser()
+    if "\0" in str(wanted):
+        return Explain("That is not a directory.")
+    real = wanted.resolve()
+    if not any(real.is_relative_to(Path(root).resolve()) for root in world.rules.roots):
+        allowed = ", ".join(f"`{root}`" for root in world.rules.roots)
+        return Explain(f"`{real}` is not inside {allowed}. Add it to agents.roots in the settings to work there.")
+    if not real.is_dir():
+        return Explain(f"There is no directory `{real}`.")
+    return str(real)
+
+
+def _sessions(world: World, view: View, draft: Draft, message: Message) -> None:
+    current = view.current_session(message.thread)
+    lines: list[str] = []
+    for session in view.thread_sessions(message.thread):
+        balance = view.balance(Scope(ScopeKind.SESSION, session.id))
+        turns = view.open_turns(session.id)
+        state = str(turns[0].state) if turns else "idle"
+        here = " · this one" if current is not None and session.id == current.id else ""
+        lines.append(f"{session.directory} · {session.agent} · {state} · {balance.spent}{here}")
+    draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
+
+
+def _stop(world: World, view: View, draft: Draft, message: Message, *, everything: bool) -> None:
+    if everything:
+        draft.entries.append(Entry(EntryKind.FREEZE, (), who=message.person, why="/stop all"))
+        turns = view.all_open_turns()
+    else:
+        session = view.current_session(message.thread)
+        turns = view.open_turns(session.id) if session else ()
+    for turn in turns:
+        stop_turn(world, view, draft, turn)
+    tail = " Nothing new runs until /go." if everything else ""
+    words = {0: "Nothing is running.", 1: "Stopping."}.get(len(turns), f"Stopping {len(turns)} turns.")
+    draft.say(world.notice(message.thread, words + tail))
+
+
+def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:
+    """End a turn because a person said so: at once where no agent is at work, else by an interrupt that ends it."""
+    now = world.clock.now_ms()
+    gating.withdraw(draft, view.open_approvals(turn.id), "Stopped.", state=ApprovalState.WITHDRAWN)
+    outcome = Outcome(OutcomeKind.CANCELLED, "stopped")
+    if turn.origin is Origin.BACKGROUND or turn.state in (TurnState.RUNNING, TurnState.PAUSED):
+        draft.effects.append(Interrupt(turn.session_id))
+    if turn.state in (TurnState.QUEUED, TurnState.ASKING):
+        draft.put.append(advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=now))
+    elif turn.state in (TurnState.HELD, TurnState.PAUSED):
+        stopped = advance(turn, Step.STOP, outcome=outcome, ended_at_ms=now)
+        draft.put.append(gating.settle(draft, stopped))
+
+
+def _go(world: World, view: View, draft: Draft, message: Message) -> None:
+    if not view.frozen:
+        draft.say(world.notice(message.thread, "Nothing was stopped."))
+        return
+    draft.entries.append(Entry(EntryKind.THAW, (), who=message.person, why="/go"))
+    draft.say(world.notice(message.thread, "Paid turns may start again."))
+
+
+def _show_budget(world: World, view: View, draft: Draft, message: Message) -> None:
+    session = view.current_session(message.thread)
+    scopes = world.scopes(session.id if session else "")
+    balances = world.balances(view, draft, scopes if session else scopes[1:])
+    draft.say(world.notice(message.thread, summary.budget_words(balances, world.rules.confirm_above)))
+
+
+def _set_budget(world: World, view: View, draft: Draft, message: Message, amount: Usd) -> None:
+    session = view.current_session(message.thread) or new_session(world, draft, message, world.rules.directory)
+    scope = Scope(ScopeKind.SESSION, session.id)
+    draft.entries.append(Entry(EntryKind.LIMIT, (scope,), who=message.person, why="/budget", limit=amount))
+    balance = replace(view.balance(scope), limit=amount)
+    draft.say(world.notice(message.thread, summary.budget_words((balance,), world.rules.confirm_above)))
+
+
+def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None:
+    session = view.current_session(message.thread)
+    if session is None:
+        draft.say(world.notice(message.thread, "No session yet, so nothing was spent here."))
+        return
+    scope = Scope(ScopeKind.SESSION, session.id)
+    turns = view.latest_turns(session.id, 10)
+    balance = world.balances(view, draft, (scope,))[0]
+    lines = [f"{summary.spent(turn)} · {turn.state} · {summary.title(turn.prompt)}" for turn in turns]
+    note = "\nList prices." if world.agents[session.agent].traits.list_price else ""
+    head = f"Session: {balance.spent} of {balance.limit}."
+    draft.say(world.notice(message.thread, "\n".join([head, *lines]) + note))

@@ -1,0 +1,60 @@
+"""What the engine remembers of a running client. All of it can be lost: the store knows what matters."""
+
+from dataclasses import dataclass, field
+
+from gateway.domain.events import Finished
+from gateway.domain.usage import Usage
+from gateway.ports import Client
+
+ACTIONS_KEPT_MAX = 20
+STATUS_GAP_MS = 1_500
+
+
+@dataclass(slots=True)
+class Live:
+    """A client at work for a session, or idle."""
+
+    session_id: str
+    client: Client
+    touched_ms: int
+    turn_id: str | None = None
+    """The turn that its calls are booked on; stays after the turn ended, for what comes late."""
+    busy: bool = False
+    """A run was started and Finished did not come yet."""
+    agents: int = 0
+    others: int = 0
+    """Background tasks of the agent: those that spend, and those that do not."""
+    limit: str | None = None
+    """Why the next boundary is a pause."""
+    held: list[str] = field(default_factory=list)
+    """Boundaries that the agent stands at."""
+    paused_ms: int | None = None
+    stopping_ms: int | None = None
+    metered: list[Usage] = field(default_factory=list)
+    """Calls since the agent last told its totals."""
+    result: tuple[Finished, list[Usage]] | None = None
+    """The run's end and the calls that its totals cover, while agents of its turn still work in the background."""
+    settled_ms: int | None = None
+    """When the last background agent of a settled turn ended: a run that nobody asked for may follow."""
+    actions: list[str] = field(default_factory=list)
+    said: str = ""
+    stale: bool = False
+    shown_ms: int = 0
+
+    def acted(self, line: str) -> None:
+        """Remember an action for the status message; only the newest are kept."""
+        self.actions = [*self.actions[-(ACTIONS_KEPT_MAX - 1) :], line]
+        self.stale = True
+
+    def begin(self, turn_id: str, now_ms: int) -> None:
+        """A run for this turn begins."""
+        self.turn_id = turn_id
+        self.busy = True
+        self.limit = self.paused_ms = self.stopping_ms = self.result = self.settled_ms = None
+        self.actions, self.said, self.stale = [], "", True
+        self.touched_ms = now_ms
+
+    @property
+    def idle(self) -> bool:
+        """Nothing of the agent would be lost if its process ended now."""
+        return not (self.busy or self.agents or self.others or self.held or self.result)

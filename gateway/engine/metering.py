@@ -1,0 +1,246 @@
+"""What agents did, as decisions: calls are booked, limits pause, ends settle. One transaction an event."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from gateway.core import gate, meter, summary
+from gateway.core.price import price
+from gateway.core.turn import ENDED, Step, advance, can
+from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
+from gateway.domain.budget import Balance
+from gateway.domain.effects import Edit, Say
+from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, End, Finished
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.usage import MAIN_LOOP, Call, Flag, Unpriced, Usage
+from gateway.engine import gating
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, View
+
+OUTCOME_CHARACTERS_MAX = 500
+QUESTION_CHOICES_MAX = 8
+LET_GO = "The agent does not wait any more; a yes to the question above still lets it go on."
+
+
+def cost(world: World, usage: Usage) -> Usd | Unpriced:
+    """What a usage costs at today's list price."""
+    rates = world.rates(usage.model, usage.service_tier, usage.speed)
+    return rates if isinstance(rates, Unpriced) else price(usage, rates)
+
+
+def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View], Decision[str | None]]:
+    """Book a call once; the result says why the turn has to pause, if it has to."""
+    priced = cost(world, event.usage)
+
+    def decide(view: View) -> Decision[str | None]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        if turn is None or view.call_known(event.call_id):
+            return draft.done(None)
+        call = Call(event.call_id, event.usage, priced, event.loop)
+        turn, entry = meter.book(turn, call, ended=event.ended)
+        draft.entries.append(entry)
+        session = view.session(turn.session_id)
+        if session is not None and event.loop == MAIN_LOOP and event.ended:
+            draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
+        reason: str | None = None
+        if turn.state not in ENDED:
+            turn, reason = _grow(world, view, draft, turn, entry.spent, entry.held)
+        draft.put.append(turn)
+        return draft.done(reason)
+
+    return decide
+
+
+def _grow(world: World, view: View, draft: Draft, turn: Turn, spent: Usd, freed: Usd) -> tuple[Turn, str | None]:
+    balances = balances_after(world, view, draft, turn, spent, freed)
+    match gate.after_call(turn, balances, world.policy(frozen=view.frozen)):
+        case gate.Limit(reason):
+            return turn, reason
+        case gate.Grow(by):
+            turn = replace(turn, hold=turn.hold + by, held_left=turn.held_left + by)
+            draft.entries.append(gating.held(turn, by))
+            return turn, None
+        case gate.Enough():
+            return turn, None
+
+
+def balances_after(
+    world: World, view: View, draft: Draft, turn: Turn, spent: Usd = ZERO, held: Usd = ZERO
+) -> tuple[Balance, ...]:
+    """The balances of the turn's scopes with a change of this same decision applied."""
+    return tuple(
+        replace(balance, spent=balance.spent + spent, held=balance.held + held)
+        for balance in world.balances(view, draft, turn.scopes)
+    )
+
+
+def pause(world: World, turn_id: str) -> Callable[[View], Decision[bool]]:
+    """At a boundary with a limit in the way: pause and ask. The result is False where nothing is in the way any more."""
+
+    def decide(view: View) -> Decision[bool]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        if turn is None or turn.state is TurnState.PAUSED:
+            return draft.done(result=turn is not None)
+        session = view.session(turn.session_id)
+        if session is None or not can(turn, Step.PAUSE):
+            return draft.done(result=turn.state in ENDED)
+        balances = balances_after(world, view, draft, turn)
+        policy = world.policy(frozen=view.frozen)
+        verdict = gate.after_call(turn, balances, policy)
+        if not isinstance(verdict, gate.Limit):
+            return draft.done(result=False)
+        turn = advance(turn, Step.PAUSE)
+        draft.put.append(turn)
+        question = gate.at_limit(turn, balances, policy, verdict.reason)
+        gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
+        draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, world.clock.now_ms())))
+        return draft.done(result=True)
+
+    return decide
+
+
+def status_ref(turn: Turn) -> str:
+    """The name of the message that shows what a turn does."""
+    return f"turn:{turn.id}:status"
+
+
+def background_run(world: World, session_id: str) -> Callable[[View], Decision[Turn | None]]:
+    """A run that no prompt started: a turn of its own, before the gate before its first call."""
+
+    def decide(view: View) -> Decision[Turn | None]:
+        draft = Draft()
+        session = view.session(session_id)
+        if session is None:
+            return draft.done(None)
+        turn = Turn(
+            id=world.clock.new_id("t"),
+            session_id=session_id,
+            origin=Origin.BACKGROUND,
+            state=TurnState.QUEUED,
+            person=session.owner,
+            prompt="The agent goes on by itself: a background task ended.",
+            prompt_uuid=world.clock.new_uuid(),
+            created_at_ms=world.clock.now_ms(),
+            model=session.model,
+        )
+        turn = gating.start(world, view, draft, session, turn)
+        if turn.state is TurnState.RUNNING:
+            words = summary.progress(turn, [], turn.prompt, world.clock.now_ms())
+            draft.say(Say(session.thread, status_ref(turn), words))
+        return draft.done(turn)
+
+    return decide
+
+
+def ask_permission(
+    world: World, turn_id: str, event: AskedPermission | AskedQuestion
+) -> Callable[[View], Decision[bool]]:
+    """Put the agent's question to the person; False: there is no turn to ask for."""
+
+    def decide(view: View) -> Decision[bool]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is None or session is None:
+            return draft.done(result=False)
+        if isinstance(event, AskedPermission):
+            options = [Option(Choice.ALLOW, "Allow")]
+            if event.can_remember:
+                options.append(Option(Choice.ALLOW_SESSION, "Allow for this session"))
+            options.append(Option(Choice.DENY, "Deny"))
+            question = Question(f"**{event.tool}** wants to run:\n{event.summary}", tuple(options))
+            kind, detail = ApprovalKind.PERMISSION, event.detail
+        else:
+            choices = event.choices[:QUESTION_CHOICES_MAX]
+            asked = tuple(Option(Choice.ANSWER, choice, value=choice) for choice in choices)
+            question = Question(event.text, (*asked, Option(Choice.DENY, "Do not answer")))
+            kind, detail = ApprovalKind.QUESTION, event.text
+        gating.ask(world, draft, turn, session, kind, question, detail=detail, request_id=event.request_id)
+        return draft.done(result=True)
+
+    return decide
+
+
+def withdrawn(turn_id: str, request_id: str) -> Callable[[View], Decision[None]]:
+    """The agent no longer waits: its question is closed."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        ended = [approval for approval in view.open_approvals(turn_id) if approval.request_id == request_id]
+        gating.withdraw(draft, ended, "No longer needed.", state=ApprovalState.WITHDRAWN)
+        return draft.done(None)
+
+    return decide
+
+
+def finish(
+    world: World, turn_id: str, event: Finished, metered: Sequence[Usage], *, stopped: bool, crashed: bool = False
+) -> Callable[[View], Decision[Turn | None]]:
+    """A run ended and nothing works for it any more: reconcile, settle, answer. A paused turn stays paused."""
+    missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
+    priced = [(usage, cost(world, usage)) for usage in missing]
+
+    def decide(view: View) -> Decision[Turn | None]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is None or session is None:
+            return draft.done(None)
+        for usage, amount in priced:
+            turn, entry = meter.book_difference(turn, usage, amount)
+            draft.entries.append(entry)
+        if turn.state in ENDED:
+            draft.put.append(turn)
+            return draft.done(turn)
+        now = world.clock.now_ms()
+        if turn.state is TurnState.PAUSED and event.end in (End.HALTED, End.INTERRUPTED) and not stopped:
+            draft.put.append(gating.settle(draft, turn))
+            draft.say(Edit(session.thread, status_ref(turn), f"{summary.ending(turn, now)}\n{LET_GO}"))
+            return draft.done(turn)
+        turn = _end(world, turn, event, stopped=stopped)
+        turn = gating.settle(draft, turn)
+        draft.put.append(turn)
+        gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
+        spent = sum((entry.spent.nano for entry in draft.entries), 0)
+        balance = gating.session_balance(view, turn, Usd(spent))
+        listed = world.agents[session.agent].traits.list_price
+        line = summary.closing_line(turn, balance, list_price=listed)
+        draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, now)))
+        if crashed and turn.state is TurnState.INTERRUPTED:
+            interrupted = f"{event.text or 'This turn was interrupted.'}\n\n{line}"
+            question = Question(interrupted, gating.CONTINUE_OPTIONS)
+            gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, question)
+        else:
+            words = event.text.strip() or f"{summary.ending(turn, now)}."
+            draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
+        return draft.done(turn)
+
+    return decide
+
+
+_STEPS = {End.DONE: Step.FINISH, End.ERROR: Step.FAIL, End.INTERRUPTED: Step.INTERRUPT, End.HALTED: Step.STOP}
+_OUTCOMES = {
+    End.DONE: OutcomeKind.ANSWER,
+    End.ERROR: OutcomeKind.ERROR,
+    End.INTERRUPTED: OutcomeKind.CANCELLED,
+    End.HALTED: OutcomeKind.CANCELLED,
+}
+
+
+def _end(world: World, turn: Turn, event: Finished, *, stopped: bool) -> Turn:
+    step = Step.STOP if stopped else _STEPS[event.end]
+    if not can(turn, step):
+        step = Step.STOP
+    kind = OutcomeKind.CANCELLED if stopped else _OUTCOMES[event.end]
+    if kind is OutcomeKind.ANSWER and not event.text.strip():
+        kind = OutcomeKind.NOTHING
+    lost = {Flag.LOWER_BOUND} if event.totals is None and event.end is End.INTERRUPTED else set[Flag]()
+    return advance(
+        turn,
+        step,
+        outcome=Outcome(kind, event.text[:OUTCOME_CHARACTERS_MAX]),
+        ended_at_ms=world.clock.now_ms(),
+        flags=turn.flags | lost,
+    )

@@ -1,0 +1,107 @@
+"""The outbox: paced per thread, newest edits only, nothing repeated blindly."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from gateway.domain.place import Thread
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, Delayed, Delivered, Post, Rejected, Uncertain, View
+
+log = structlog.get_logger()
+
+BATCH = 100
+LONGEST_WAIT_MS = 24 * 3_600_000
+AT_ONCE_MAX = 8
+
+
+@dataclass(slots=True)
+class Pace:
+    """When each thread, and the whole service, may be written to again, and which are being written to."""
+
+    free_ms: dict[Thread, int]
+    service_free_ms: int = 0
+    busy: set[Thread] = field(default_factory=set[Thread])
+
+
+def choose(posts: Iterable[Post], pace: Pace, now_ms: int) -> tuple[Post | None, int | None]:
+    """The first post whose thread is free; else in how many milliseconds one will be (None: only news can change that).
+
+    Sends go before edits of the same thread, so that an answer never waits behind a progress line.
+    """
+    if len(pace.busy) >= AT_ONCE_MAX:
+        return None, None
+    waiting = [post for post in posts if post.thread not in pace.busy]
+    if waiting and pace.service_free_ms > now_ms:
+        return None, pace.service_free_ms - now_ms
+    for post in sorted(waiting, key=lambda post: (post.edits is not None, post.id)):
+        if pace.free_ms.get(post.thread, 0) <= now_ms:
+            return post, None
+    return None, min((pace.free_ms[post.thread] - now_ms for post in waiting), default=None)
+
+
+async def deliver_forever(world: World) -> None:
+    """Deliver what waits, until cancelled: one message at a time to a thread, several threads side by side."""
+    pace = Pace({})
+    async with anyio.create_task_group() as tasks:
+        while True:
+            world.posted = anyio.Event()
+            now = world.clock.now_ms()
+            post, wait_ms = choose(await world.store.outbox(world.chat.service, BATCH), pace, now)
+            if post is not None:
+                pace.busy.add(post.thread)
+                tasks.start_soon(_deliver, world, pace, post)
+                continue
+            with anyio.move_on_after(None if wait_ms is None else wait_ms / 1000):
+                await world.posted.wait()
+
+
+async def _deliver(world: World, pace: Pace, post: Post) -> None:
+    await world.store.sending(post)
+    world.on_step("post.sending")
+    receipt = await world.chat.deliver(post)
+    world.on_step("post.sent")
+    await world.store.receipted(post, receipt)
+    now = world.clock.now_ms()
+    wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
+    match receipt:
+        case Delivered():
+            pass
+        case Delayed(wait, whole_service):
+            wait_ms = min(wait, LONGEST_WAIT_MS)
+            if whole_service:
+                pace.service_free_ms = now + wait_ms
+        case Uncertain(why) | Rejected(why):
+            log.warning("a message may not have arrived", ref=post.ref, receipt=type(receipt).__name__, why=why)
+    for thread in [thread for thread, free in pace.free_ms.items() if free <= now]:
+        del pace.free_ms[thread]
+    pace.free_ms[post.thread] = now + wait_ms
+    pace.busy.discard(post.thread)
+    world.posted.set()
+
+
+async def repeat_unsure(world: World) -> None:
+    """Send what matters once more if it may not have arrived, and say that it may be a repeat. Progress lines are let go."""
+    unsure = [(thread, ref) for thread, ref, _ in await world.store.unsure() if matters(ref)]
+    repeated = {thread for thread, ref in unsure if await world.store.requeue(ref)}
+    if not repeated:
+        return
+
+    def decide(_view: View) -> Decision[None]:
+        draft = Draft()
+        for thread in repeated:
+            draft.say(world.notice(thread, MAY_REPEAT))
+        return draft.done(None)
+
+    await world.commit((), decide)
+    world.posted.set()
+
+
+def matters(ref: str) -> bool:
+    """Whether a message is a question or an answer: those are never lost."""
+    return ref.startswith("approval:") or ref.endswith(":end")
+
+
+MAY_REPEAT = "The message above may be a repeat: it is not known whether it arrived the first time."

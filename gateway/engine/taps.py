@@ -1,0 +1,177 @@
+"""Pressed buttons: an approval is answered once, and a yes puts the turn before the gate again, on a fresh balance."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.core import gate, summary
+from gateway.core.approve import Answered, TooLate, answer
+from gateway.core.turn import Step, advance
+from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
+from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
+from gateway.domain.events import Tap
+from gateway.domain.place import Session
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.engine import gating
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, View
+
+
+def handle_tap(
+    world: World, tap: Tap, update: tuple[str, str], *, waiting: Callable[[str], bool]
+) -> Callable[[View], Decision[str]]:
+    """The decision for a tap; its result is what the pressed button says. `waiting`: does this session's agent stand at a boundary?"""
+
+    def decide(view: View) -> Decision[str]:
+        draft = Draft(handled=update)
+        found = view.approval_by_token(tap.token)
+        message_id = view.message_id(found.ref) if found else None
+        verdict = answer(found, tap, message_id, world.grants(view, tap.person), world.clock.now_ms())
+        if isinstance(verdict, TooLate):
+            return draft.done(verdict.words)
+        turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
+        if turn is None or session is None:
+            return draft.done("This turn is gone.")
+        draft.put.append(verdict.approval)
+        _act(world, view, draft, verdict, session, turn, waiting=waiting(session.id))
+        return draft.done(verdict.option.label)
+
+    return decide
+
+
+def _act(
+    world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn, *, waiting: bool
+) -> None:
+    approval, option = answered.approval, answered.option
+    match approval.kind:
+        case ApprovalKind.RUN:
+            _run(world, view, draft, answered, session, turn)
+        case ApprovalKind.LIMIT:
+            _limit(world, view, draft, answered, session, turn, waiting=waiting)
+        case ApprovalKind.PERMISSION | ApprovalKind.QUESTION:
+            words = f"{approval.text}\n\n{_past(option)}"
+            draft.effects.append(Respond(session.id, approval.request_id, _reply(option), approval.ref, words))
+        case ApprovalKind.CONTINUE:
+            _close(draft, approval, "Going on.")
+            again = Turn(
+                id=world.clock.new_id("t"),
+                session_id=session.id,
+                origin=Origin.PERSON,
+                state=TurnState.QUEUED,
+                person=approval.answered_by,
+                prompt=CONTINUE_PROMPT,
+                prompt_uuid=world.clock.new_uuid(),
+                created_at_ms=world.clock.now_ms(),
+                model=session.model,
+            )
+            if view.open_turns(session.id):
+                draft.put.append(again)
+            else:
+                gating.start(world, view, draft, session, again)
+
+
+CONTINUE_PROMPT = "Continue where you left off."
+
+
+def _run(world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn) -> None:
+    approval, option = answered.approval, answered.option
+    if turn.state is not TurnState.ASKING:
+        _close(draft, approval, "This turn does not wait any more.")
+        return
+    if option.choice is Choice.NO or option.allows is None:
+        _close(draft, approval, f"{option.label}.")
+        outcome = Outcome(OutcomeKind.CANCELLED, "declined")
+        draft.put.append(advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=world.clock.now_ms()))
+        if turn.origin is Origin.BACKGROUND:
+            draft.effects.append(Unpause(session.id, EndTurn("A person said no to this run.")))
+        return
+    _raise(view, draft, approval, option)
+    unpriced = turn.estimate is not None and turn.estimate.unpriced is not None
+    consent = gate.Consent(option.allows, unpriced=unpriced)
+    after = gating.start(world, view, draft, session, turn, consent, option.raises)
+    _close(draft, approval, f"{option.label}." if after.state is not TurnState.ASKING else "Asked again: it changed.")
+
+
+def _limit(
+    world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn, *, waiting: bool
+) -> None:
+    approval, option = answered.approval, answered.option
+    if turn.state is not TurnState.PAUSED:
+        _close(draft, approval, "This turn is not paused any more.")
+        return
+    if option.choice is Choice.NO or option.allows is None:
+        _close(draft, approval, f"{option.label}.")
+        outcome = Outcome(OutcomeKind.CANCELLED, "stopped at the limit")
+        stopped = advance(turn, Step.STOP, outcome=outcome, ended_at_ms=world.clock.now_ms())
+        draft.put.append(gating.settle(draft, stopped))
+        if waiting:
+            draft.effects.append(Unpause(session.id, EndTurn("Stopped by the person at the budget limit.")))
+        return
+    _raise(view, draft, approval, option)
+    scopes = turn.scopes if waiting else world.scopes(session.id)
+    balances = gate.raised(world.balances(view, draft, scopes), option.raises)
+    policy = world.policy(frozen=view.frozen)
+    match gate.resume(turn, balances, policy, gate.Consent(option.allows)):
+        case Allow() as allow:
+            _close(draft, approval, f"{option.label}.")
+            step = Step.RESUME if waiting else Step.ALLOW
+            turn = gating.hold(draft, turn, scopes, allow, step, unpriced=turn.unpriced_calls > 0)
+            if waiting:
+                draft.effects.append(Unpause(session.id, GoOn()))
+            else:
+                turn = replace(turn, prompt_uuid=world.clock.new_uuid(), continues=True)
+                draft.effects.append(StartTurn(session.id, turn.id))
+            draft.put.append(turn)
+        case Ask(question):
+            _close(draft, approval, "Asked again: it changed.")
+            gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
+        case Refuse(reason):
+            _close(draft, approval, reason)
+            gating.ask(
+                world, draft, turn, session, ApprovalKind.LIMIT, gate.at_limit(turn, balances, policy, "it was stopped")
+            )
+
+
+def _reply(option: Option) -> AllowTool | DenyTool | Words:
+    match option.choice:
+        case Choice.ALLOW:
+            return AllowTool()
+        case Choice.ALLOW_SESSION:
+            return AllowTool(for_session=True)
+        case Choice.ANSWER:
+            return Words(option.value)
+        case _:
+            return DenyTool("The person said no.")
+
+
+def _past(option: Option) -> str:
+    match option.choice:
+        case Choice.ALLOW:
+            return "Allowed."
+        case Choice.ALLOW_SESSION:
+            return "Allowed for this session."
+        case Choice.ANSWER:
+            return f"Answered: {option.label}"
+        case _:
+            return "Denied."
+
+
+def _close(draft: Draft, approval: Approval, words: str) -> None:
+    draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{words}"))
+
+
+def _raise(view: View, draft: Draft, approval: Approval, option: Option) -> None:
+    for scope, by in option.raises:
+        limit = view.balance(scope).limit
+        if limit is not None:
+            draft.entries.append(
+                Entry(
+                    EntryKind.LIMIT,
+                    (scope,),
+                    turn_id=approval.turn_id,
+                    session_id=approval.session_id,
+                    who=approval.answered_by,
+                    why=f"raised by {by} for {summary.title(approval.text)}",
+                    limit=limit + by,
+                )
+            )

@@ -1,0 +1,162 @@
+"""What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import TypeVar
+
+import anyio
+
+from gateway import clock
+from gateway.core.gate import Policy
+from gateway.domain.approval import Approval
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.effects import Edit, Effect, Say
+from gateway.domain.money import Usd
+from gateway.domain.place import Grant, Session, Thread
+from gateway.domain.turn import Turn
+from gateway.domain.usage import Rates, Unpriced
+from gateway.ports import Agent, Chat, Decision, NewPost, Prices, Process, Store, View
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the owner set: amounts, times and places. Times in milliseconds."""
+
+    agent: str
+    directory: str
+    roots: tuple[str, ...]
+    session_limit: Usd
+    day_limit: Usd
+    confirm_above: Usd
+    step: Usd
+    timezone: tzinfo
+    people: tuple[Grant, ...] = ()
+    """Who may use this gateway at all; grants in the store cannot widen this."""
+    model: str | None = None
+    processes_max: int = 4
+    idle_ms: int = 600_000
+    pause_ms: int = 1_800_000
+    approval_ms: int = 86_400_000
+    open_turns_max: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and names, passed in so that tests can say what they are."""
+
+    now_ms: Callable[[], int] = clock.now_ms
+    new_id: Callable[[str], str] = clock.new_id
+    new_uuid: Callable[[], str] = clock.new_uuid
+    new_token: Callable[[], str] = clock.new_token
+
+
+def no_step(_name: str) -> None:
+    """The gateway passes a named durable step; only crash tests listen."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A decision in the making: what is to be written, said and done, in order."""
+
+    put: list[Session | Turn | Approval | Grant | Process] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    current: Session | None = None
+    handled: tuple[str, str] | None = None
+
+    def say(self, effect: Say | Edit) -> None:
+        """Add a message."""
+        self.effects.append(effect)
+
+    def done(self, result: T) -> Decision[T]:
+        """The decision, with its result."""
+        return Decision(
+            result,
+            put=tuple(self.put),
+            current=self.current,
+            entries=tuple(self.entries),
+            handled=self.handled,
+            effects=tuple(self.effects),
+        )
+
+
+@dataclass(slots=True)
+class World:
+    """The ports and the rules, and `commit`: decide and write in one transaction."""
+
+    store: Store
+    chat: Chat
+    agents: Mapping[str, Agent]
+    prices: Prices
+    rules: Rules
+    clock: Clock = field(default_factory=Clock)
+    on_step: Callable[[str], None] = no_step
+    posted: anyio.Event = field(default_factory=anyio.Event)
+    """Set when there is something to deliver; replaced by the pump."""
+
+    async def commit(self, scopes: Sequence[Scope], decide: Callable[[View], Decision[T]]) -> Decision[T]:
+        """Run `decide` in a transaction; its Say and Edit effects become messages in the outbox of the same transaction."""
+
+        def with_posts(view: View) -> Decision[T]:
+            decision = decide(view)
+            return Decision(
+                decision.result,
+                put=decision.put,
+                current=decision.current,
+                entries=decision.entries,
+                posts=tuple(self._post(effect) for effect in decision.effects if isinstance(effect, Say | Edit)),
+                handled=decision.handled,
+                effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit)),
+            )
+
+        decision = await self.store.transact(scopes, with_posts, self.clock.now_ms())
+        if decision.posts:
+            self.posted.set()
+        self.on_step("committed")
+        return decision
+
+    def _post(self, effect: Say | Edit) -> NewPost:
+        bodies = self.chat.compose(effect.text, effect.buttons)
+        if isinstance(effect, Edit):
+            return NewPost(effect.thread, effect.ref, bodies[:1], edit=True)
+        return NewPost(effect.thread, effect.ref, bodies, ring=effect.ring)
+
+    def grants(self, view: View, person: str) -> tuple[Grant, ...]:
+        """What a person may do: nothing, unless the settings name them."""
+        if all(grant.person != person for grant in self.rules.people):
+            return ()
+        return view.grants(person)
+
+    def scopes(self, session_id: str) -> tuple[Scope, ...]:
+        """The scopes that a turn of this session counts against if it is allowed now."""
+        today = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).astimezone(self.rules.timezone).date()
+        return (Scope(ScopeKind.SESSION, session_id), Scope(ScopeKind.DAY, today.isoformat()))
+
+    def policy(self, *, frozen: bool) -> Policy:
+        """The gate's policy as the owner set it."""
+        return Policy(self.rules.confirm_above, self.rules.step, frozen=frozen)
+
+    def rates(self, model: str, service_tier: str = "standard", speed: str = "standard") -> Rates | Unpriced:
+        """Today's list prices of a model."""
+        today = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
+        return self.prices.rates(model, today, service_tier, speed)
+
+    def balances(self, view: View, draft: Draft, scopes: Sequence[Scope]) -> tuple[Balance, ...]:
+        """The balances of the scopes; one that never had a limit gets the owner's, as an entry."""
+        defaults = {ScopeKind.SESSION: self.rules.session_limit, ScopeKind.DAY: self.rules.day_limit}
+        found: list[Balance] = []
+        for scope in scopes:
+            balance = view.balance(scope)
+            if balance.limit is None:
+                limit = defaults[scope.kind]
+                draft.entries.append(Entry(EntryKind.LIMIT, (scope,), who="settings", why="default", limit=limit))
+                balance = Balance(scope, limit, balance.spent, balance.held)
+            found.append(balance)
+        return tuple(found)
+
+    def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
+        """A message that nothing refers to later."""
+        return Say(thread, self.clock.new_id("note"), text, ring=ring)

@@ -1,0 +1,130 @@
+"""A whole gateway on a table: real engine, real store in memory, a phone in memory and a scripted agent."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC
+from pathlib import Path
+
+import anyio
+
+from gateway.agents.scripted import CallApi, Play, Say, Script, ScriptedAgent
+from gateway.chats.memory import MemoryChat, Shown
+from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.money import Usd
+from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.turn import Turn, TurnState
+from gateway.domain.usage import Tokens
+from gateway.engine import Engine, Rules, World
+from gateway.ports import Agent
+from gateway.pricing import ListPrices
+from gateway.store import open_store
+from tests.engine.steps import Steps
+
+THREAD = Thread("memory", "1")
+OWNER = "7"
+MODEL = "claude-opus-4-8"
+
+RULES = Rules(
+    agent="scripted",
+    directory="/",
+    roots=("/",),
+    session_limit=Usd.parse("5"),
+    day_limit=Usd.parse("25"),
+    confirm_above=Usd.parse("1"),
+    step=Usd.parse("0.50"),
+    timezone=UTC,
+    people=(Grant(OWNER, Role.OWNER),),
+)
+
+
+def call(cents: int, **more: object) -> CallApi:
+    """A call that costs so many cents at opus prices ($25 per million output tokens: 400 tokens a cent)."""
+    return CallApi(Tokens(output=400 * cents), **more)  # type: ignore[arg-type]
+
+
+@dataclass
+class Bench:
+    """One gateway at work, and the phone that writes to it."""
+
+    world: World
+    chat: MemoryChat
+    agent: ScriptedAgent
+    steps: Steps
+
+    def says(self, text: str) -> None:
+        self.chat.says(THREAD, OWNER, text)
+
+    async def sees(self, words: str) -> Shown:
+        return await self.chat.waits_for(THREAD, words)
+
+    async def taps(self, words: str, label: str) -> None:
+        self.chat.taps(await self.sees(words), label, OWNER)
+
+    async def turns(self) -> list[Turn]:
+        sessions = await self.world.store.sessions()
+        turns: list[Turn] = []
+        for session in sessions:
+            turns += reversed(await self.world.store.read(lambda view, s=session: view.latest_turns(s.id, 100)))
+        return turns
+
+    async def turn(self) -> Turn:
+        [turn] = await self.turns()
+        return turn
+
+    async def until(self, holds: Callable[[list[Turn]], bool]) -> list[Turn]:
+        """Wait until the turns are as they should be; looks again whenever the engine has committed something."""
+        return await self.steps.until(self.turns, holds)
+
+    async def ended(self, state: TurnState) -> Turn:
+        turns = await self.until(lambda turns: bool(turns) and turns[-1].state is state)
+        return turns[-1]
+
+    async def balance(self, kind: ScopeKind = ScopeKind.SESSION) -> Balance:
+        [session] = await self.world.store.sessions()
+        scopes = {scope.kind: scope for scope in self.world.scopes(session.id)}
+        return await self.world.store.read(lambda view: view.balance(scopes[kind]))
+
+
+@asynccontextmanager
+async def bench(
+    play: Script | Play,
+    rules: Rules = RULES,
+    home: Path | None = None,
+    agents: Mapping[str, Agent] | None = None,
+    chat: MemoryChat | None = None,
+) -> AsyncGenerator[Bench]:
+    """A running gateway; it stops at the end of the block."""
+    agent = ScriptedAgent(play, directory=home / "scripted" if home else None)
+    chat = chat or MemoryChat()
+    async with open_store(home) as store:
+        steps = Steps()
+        world = World(store, chat, agents or {"scripted": agent}, ListPrices(), rules, on_step=steps)
+        engine = Engine(world)
+        async with agent, anyio.create_task_group() as tasks:
+            tasks.start_soon(engine.run)
+            with anyio.fail_after(10):
+                await engine.ready.wait()
+            yield Bench(world, chat, agent, steps)
+            tasks.cancel_scope.cancel()
+
+
+def with_limits(session: str = "5", confirm: str = "1", step: str = "0.50", **more: object) -> Rules:
+    """The usual rules with other amounts."""
+    return replace(
+        RULES,
+        session_limit=Usd.parse(session),
+        confirm_above=Usd.parse(confirm),
+        step=Usd.parse(step),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def script(*steps: object) -> Script:
+    """A script of these steps that ends with a word."""
+    return Script((*steps, Say("All done.")))  # type: ignore[arg-type]
+
+
+def session_scope(turn: Turn) -> Scope:
+    """The scope of the turn's session."""
+    return Scope(ScopeKind.SESSION, turn.session_id)
