@@ -1,0 +1,5 @@
+"""`python -m gateway` is `tollbridge`."""
+
+from gateway.cli import main
+
+main()

@@ -1,0 +1,270 @@
+"""The doctor's checks: each looks at one thing and says how it is, and how to mend it. None of them changes anything."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from gateway.cli import bot_api, machine
+from gateway.ports import TollbridgeError
+
+if TYPE_CHECKING:
+    from gateway.config import AgentSettings, Settings, TelegramSettings
+
+OLDEST_PYTHON: Final = (3, 11)
+RELEASED: Final = date(2026, 11, 1)
+"""No clock that is right shows a day before this one."""
+MOST_SKEW_MS: Final = 60_000
+LEAST_FREE_BYTES: Final = 200 * 1024 * 1024
+LONG_QUEUE: Final = 100
+_OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_PROBE_S: Final = 3
+_ALIASES: Final = frozenset({"default", "best", "opus", "sonnet", "haiku", "opusplan", "fable"})
+
+
+class Status(StrEnum):
+    """How a thing is. Only `fail` keeps the gateway from working."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding; `mend` says what to do, empty if nothing."""
+
+    name: str
+    status: Status
+    found: str
+    mend: str = ""
+
+
+def _ok(name: str, found: str) -> Check:
+    return Check(name, Status.OK, found)
+
+
+def _warn(name: str, found: str, mend: str) -> Check:
+    return Check(name, Status.WARN, found, mend)
+
+
+def _fail(name: str, found: str, mend: str) -> Check:
+    return Check(name, Status.FAIL, found, mend)
+
+
+def python(version: tuple[int, ...] = sys.version_info[:3]) -> Check:
+    """The interpreter."""
+    if version[:2] < OLDEST_PYTHON:
+        return _fail("python", f"Python {machine.dotted(version)}", "install Python 3.11 or newer")
+    return _ok("python", f"Python {machine.dotted(version)}")
+
+
+def home(path: Path, pid: int | None) -> Iterator[Check]:
+    """The gateway's directory: there, ours alone, with room on the disk. `pid`: the gateway that works with it."""
+    if pid is not None:
+        yield _ok("gateway", f"a gateway runs (process {pid or 'unknown'})")
+    else:
+        yield _ok("gateway", "no gateway runs")
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        yield _warn("home", f"{path} does not exist yet", "run `tollbridge setup`")
+        return
+    except OSError as error:
+        yield _fail("home", f"{path} cannot be looked at ({error.strerror})", "mend the permissions of its parents")
+        return
+    yield _owned("home", path, found)
+    if stat.S_ISDIR(found.st_mode):
+        for name in ("config.toml", "tollbridge.db"):
+            with suppress(OSError):
+                yield _owned(name, path / name, (path / name).lstat())
+        free = shutil.disk_usage(path).free
+        if free < LEAST_FREE_BYTES:
+            yield _warn("disk", f"{free // 1024**2} MB are free at {path}", "make room: a full disk stops the gateway")
+
+
+def _owned(name: str, path: Path, found: os.stat_result) -> Check:
+    if stat.S_ISLNK(found.st_mode):
+        return _fail(name, f"{path} is a symbolic link", "put the thing itself there, or set TOLLBRIDGE_HOME to it")
+    if found.st_uid != os.geteuid():
+        return _fail(name, f"{path} belongs to another user", "set TOLLBRIDGE_HOME to a directory of your own")
+    if found.st_mode & _OPEN_TO_OTHERS:
+        mode = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        return _fail(name, f"{path} is open to other users", f"run `chmod {mode} {path}`")
+    return _ok(name, str(path))
+
+
+def telegram(settings: "TelegramSettings", now_ms: int, *, running: bool) -> Iterator[Check]:
+    """The token, who may write, and whether somebody else listens. `running`: this home's gateway polls already."""
+    if settings.token is None:
+        yield _fail("token", "no bot token is set", "run `tollbridge setup`, or set TOLLBRIDGE_TELEGRAM__TOKEN")
+        return
+    token = settings.token.get_secret_value()
+    if settings.allowed_users:
+        yield _ok("people", f"{len(settings.allowed_users)} may write to the bot")
+    else:
+        yield _fail("people", "nobody may write to the bot", "run `tollbridge setup`, or set telegram.allowed_users")
+    try:
+        yield from _bot(token, settings.base_url, now_ms, running=running)
+    except bot_api.OtherPollerError as error:
+        yield _fail("poller", str(error), "only one program can receive a bot's messages")
+    except TollbridgeError as error:
+        yield _fail("token", str(error), "the bot cannot work before this is mended")
+
+
+def _bot(token: str, base_url: str, now_ms: int, *, running: bool) -> Iterator[Check]:
+    from gateway.cli.setup import identity
+
+    bot = identity(token, base_url)
+    yield _ok("token", f"the bot is @{bot_api.plain(bot.username)}")
+    found = bot_api.webhook(token, base_url)
+    skew = clock(now_ms, found.server_time_ms)
+    if skew.status is not Status.OK:
+        yield skew
+    if found.url:
+        yield _fail(
+            "poller", "a webhook takes this bot's messages", "call deleteWebhook for the bot, or use another bot"
+        )
+        return
+    if not running:
+        # The older of two polls is refused: another poller comes back within seconds, and then ours is the older one.
+        bot_api.updates(token, base_url, None, _PROBE_S)
+    yield _ok("poller", "nobody else was seen to receive the bot's messages")
+
+
+def clock(now_ms: int, reference_ms: int | None = None) -> Check:
+    """Whether the machine's clock can be right, and agrees with another one."""
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    mend = "set the clock: the day budget and every expiry hang on it"
+    if today < RELEASED:
+        return _fail("clock", f"the clock says {today}", mend)
+    if reference_ms is not None and abs(now_ms - reference_ms) > MOST_SKEW_MS:
+        return _warn("clock", f"the clock is {abs(now_ms - reference_ms) // 1000} s off Telegram's", mend)
+    return _ok("clock", f"{today} UTC")
+
+
+def places(settings: "AgentSettings") -> Iterator[Check]:
+    """The directories in which agents work, and git."""
+    for name, path in (("directory", settings.directory), *(("root", root) for root in settings.roots)):
+        if not path.is_dir():
+            yield _fail(name, f"there is no directory {path}", "create it, or change agents.directory and agents.roots")
+        elif not os.access(path, os.W_OK | os.X_OK):
+            yield _warn(name, f"{path} cannot be written to", "agents will not be able to change anything there")
+        else:
+            yield _ok(name, str(path))
+    if shutil.which("git") is None:
+        yield _warn("git", "git was not found", "install git: without it nobody can tell what a turn left behind")
+
+
+def claude(settings: "AgentSettings", environ: Mapping[str, str]) -> Iterator[Check]:
+    """Whether Claude Code is there, new enough, and looks signed in. Nothing is asked of its API."""
+    if settings.default != "claude":
+        yield _ok("agent", f"new sessions get the {settings.default} agent")
+        return
+    found = machine.find(settings.claude.command, environ)
+    if found is None:
+        mend = "install it (npm install -g @anthropic-ai/claude-code), or set agents.claude.command"
+        yield _fail("claude", f"there is no program {settings.claude.command!r}", mend)
+        return
+    oldest = machine.dotted(machine.OLDEST_CLAUDE)
+    if found.version is None:
+        yield _warn(
+            "claude", f"{found.path} does not say its version", "start it by hand and see what is wrong with it"
+        )
+    elif found.version < machine.OLDEST_CLAUDE:
+        yield _warn("claude", f"{found.words} is older than {oldest}", "update it: older ones were not tried")
+    else:
+        yield _ok("claude", found.words)
+    signed_in = machine.claude_sign_in(environ)
+    if signed_in is None:
+        mend = "start `claude` once and sign in (a sign-in kept in a keychain cannot be seen from here)"
+        yield _warn("sign-in", "nothing tells that Claude Code is signed in", mend)
+    else:
+        yield _ok("sign-in", signed_in)
+
+
+def prices(model: str | None, today: date) -> Check:
+    """Whether the configured model has a list price; without one every run has to be asked for."""
+    if model is None or model.lower() in _ALIASES:
+        return _ok("prices", "the client chooses the model: its price is looked up when it is known")
+    from gateway.domain.usage import Unpriced
+    from gateway.pricing import ListPrices
+
+    rates = ListPrices().rates(model, today, "standard", "standard")
+    if isinstance(rates, Unpriced):
+        return _warn("prices", rates.reason, "every run on it will ask you first: correct agents.claude.model")
+    return _ok("prices", f"the list price of {model} is known")
+
+
+def database(path: Path, *, running: bool) -> Iterator[Check]:
+    """Whether the ledger holds, and what lies in the queues. Never raises: what is wrong with the file is a finding."""
+    from gateway.store import open_readonly
+    from gateway.store.home import DATABASE
+
+    if not (path / DATABASE).exists():
+        yield _ok("database", "there is none yet")
+        return
+    try:
+        with open_readonly(path) as reader:
+            flaws, queues = list(reader.verify()), reader.queues()
+            unsure, aside = reader.unsure(), reader.quarantined()
+            turns = [turn for _, turn in reader.report_rows()]
+    except TollbridgeError as error:
+        yield _fail("database", str(error), "keep a copy of the home before you try anything with it")
+        return
+    if flaws:
+        more = f", and {len(flaws) - 1} more" if len(flaws) > 1 else ""
+        yield _fail("database", f"{flaws[0].what}{more}", "keep a copy of the home: the ledger was changed or damaged")
+    else:
+        yield _ok("database", "whole, and the ledger's chain holds")
+    if unsure:
+        yield _warn(
+            "outbox", f"{len(unsure)} messages may not have arrived: {unsure[-1][2][:120]}", "look into the chat"
+        )
+    if max(queues.inbox, queues.outbox) > LONG_QUEUE or (not running and queues.inbox + queues.outbox):
+        waiting = f"{queues.inbox} updates and {queues.outbox} messages wait"
+        yield _warn("queues", waiting, "look at what the gateway logs" if running else "run `tollbridge up`")
+    if aside:
+        yield _warn("quarantine", f"{len(aside)} updates could not be read: {aside[-1][2][:120]}", "write them again")
+    unpriced = sum(turn.unpriced_calls for turn in turns)
+    if unpriced:
+        yield _warn("unpriced", f"{unpriced} calls have no known price", "`tollbridge report` shows in which turns")
+
+
+def settings_of(environ: Mapping[str, str], path: Path) -> "tuple[Check, Settings | None]":
+    """The settings, or why there are none."""
+    from gateway import config
+
+    try:
+        settings = config.settings_from(config.read_file(config.config_file(path)), environ, path)
+    except TollbridgeError as error:
+        return _fail("settings", str(error), "correct it, then run this again"), None
+    file = config.config_file(path)
+    return _ok("settings", str(file) if file.exists() else f"{file} does not exist: the defaults hold"), settings
+
+
+def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
+    """Every check, in an order in which the first failure is usually the cause of the others."""
+    from gateway import config, lock
+
+    yield python()
+    path = config.home_directory(environ)
+    pid = lock.holder(path)
+    yield from home(path, pid)
+    yield clock(now_ms)
+    finding, settings = settings_of(environ, path)
+    yield finding
+    yield from database(path, running=pid is not None)
+    if settings is None:
+        return
+    yield from telegram(settings.telegram, now_ms, running=pid is not None)
+    yield from places(settings.agents)
+    yield from claude(settings.agents, environ)
+    yield prices(settings.agents.claude.model, datetime.fromtimestamp(now_ms / 1000, UTC).date())

@@ -1,0 +1,91 @@
+"""The command groups together, and the edge at which every error becomes one sentence and an exit code."""
+
+import errno
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from gateway.cli.demo import demo
+from gateway.cli.doctor import doctor
+from gateway.cli.report import report
+from gateway.cli.sessions import sessions
+from gateway.cli.setup import setup
+from gateway.cli.up import up
+from gateway.ports import TollbridgeError
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def application() -> typer.Typer:
+    """The command line, one command per group."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
+    )
+    app.callback()(_options)
+    for command in (up, setup, doctor, sessions, report, demo):
+        app.command()(command)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line: 0 if all went well, 1 after an error sentence, 2 for a command that does not exist, 130 after Ctrl-C."""
+    try:
+        application()(args=list(arguments), prog_name="tollbridge")
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else FAILED
+    except TollbridgeError as error:
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        return _failed(_of_the_system(error))
+    except BaseExceptionGroup as group:
+        return _grouped(group)
+    return 0
+
+
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        from gateway.cli import VERSION
+
+        typer.echo(f"tollbridge {VERSION}")
+        raise typer.Exit
+    del context
+
+
+def _failed(sentence: str) -> int:
+    sys.stderr.write(f"tollbridge: {' '.join(sentence.split())}\n")
+    return FAILED
+
+
+def _of_the_system(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"the disk is full{where}: make room and start again; nothing that was accepted is lost"
+    return f"{error.strerror or type(error).__name__}{where}"
+
+
+def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
+    """Tasks that run side by side fail as a group: what a person can mend in it is said, anything else is a bug and shows."""
+    errors = _leaves(group)
+    known = [error for error in errors if isinstance(error, TollbridgeError)]
+    if known and all(isinstance(error, TollbridgeError | KeyboardInterrupt) for error in errors):
+        return _failed(str(known[0]))
+    if all(isinstance(error, KeyboardInterrupt) for error in errors):
+        return INTERRUPTED
+    raise group
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]

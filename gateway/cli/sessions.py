@@ -1,0 +1,17 @@
+"""`tollbridge sessions`: what conversations there are."""
+
+
+def sessions() -> None:
+    """List the sessions: where they work, how they stand, what they cost."""
+    from rich.console import Console
+
+    from gateway.cli import ledger
+    from gateway.config import load
+    from gateway.reports.text import NOTE, sessions_table
+
+    zone = load().zone
+    account = ledger.read()
+    console = Console(highlight=False, markup=False)
+    console.print(sessions_table(account.sessions, account.turns, zone))
+    if account.sessions:
+        console.print(NOTE)

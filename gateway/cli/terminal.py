@@ -1,0 +1,82 @@
+"""Questions to the person at this terminal. Piped input works too: each answer is a line."""
+
+import getpass
+import sys
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from gateway.ports import TollbridgeError
+
+T = TypeVar("T")
+
+_MOST_TRIES: Final = 5
+_YES: Final = frozenset({"y", "yes"})
+_NO: Final = frozenset({"n", "no"})
+
+
+class NoAnswerError(TollbridgeError):
+    """The input ended, or made no sense however often it was asked."""
+
+
+def say(text: str = "") -> None:
+    """One line to the person."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def ask(question: str, read: Callable[[str], T], default: str = "") -> T:
+    """Ask until `read` accepts the answer; it raises TollbridgeError or ValueError with what to write instead."""
+    shown = f"{question} [{default}]: " if default else f"{question}: "
+    return _until_understood(lambda: _line(shown) or default, read)
+
+
+def ask_secret(question: str, read: Callable[[str], T]) -> T:
+    """Like `ask`, with the answer hidden."""
+    return _until_understood(lambda: _hidden(f"{question} (it stays hidden): "), read)
+
+
+def confirm(question: str, *, default: bool | None = None) -> bool:
+    """Yes or no; without a default it has to be written out."""
+    choices = {True: "Y/n", False: "y/N", None: "y/n"}[default]
+
+    def read(answer: str) -> bool:
+        word = answer.lower()
+        if not word and default is not None:
+            return default
+        if word not in _YES | _NO:
+            raise ValueError("please answer y or n")
+        return word in _YES
+
+    return _until_understood(lambda: _line(f"{question} [{choices}]: "), read)
+
+
+def _until_understood(question: Callable[[], str], read: Callable[[str], T]) -> T:
+    for _ in range(_MOST_TRIES):
+        try:
+            return read(question())
+        except (TollbridgeError, ValueError) as error:
+            if isinstance(error, NoAnswerError):
+                raise
+            say(f"  {error}")
+    raise NoAnswerError("that was not understood five times: start `tollbridge setup` again when you have the answer")
+
+
+def _line(prompt: str) -> str:
+    sys.stdout.write(prompt)
+    sys.stdout.flush()
+    line = sys.stdin.readline()
+    if not line:
+        say()
+        raise NoAnswerError("the input ended before every question was answered: nothing was written")
+    if not sys.stdin.isatty():
+        say()
+    return line.strip()
+
+
+def _hidden(prompt: str) -> str:
+    if not sys.stdin.isatty():
+        return _line(prompt)
+    try:
+        return getpass.getpass(prompt).strip()
+    except EOFError:
+        raise NoAnswerError("the input ended before every question was answered: nothing was written") from None

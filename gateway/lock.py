@@ -1,0 +1,149 @@
+"""The gateway's home: a directory that only its owner can read, and one gateway at a time.
+
+The lock is the kernel's (`flock`): it is gone when its holder is, however that ended. The pid in the file is for people.
+"""
+
+import fcntl
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from gateway.ports import TollbridgeError
+
+LOCK_FILE: Final = "lock"
+# Somebody who only looks who holds the lock holds it for a moment: a gateway that starts then tries again.
+_TRIES: Final = 10
+_WAIT_S: Final = 0.05
+_OWNER_ONLY: Final = 0o700
+
+
+class HomeError(TollbridgeError):
+    """The home cannot be used: it is not a directory, not ours, or cannot be made."""
+
+
+class LockedError(TollbridgeError):
+    """Another gateway works with this home; `pid` is its process, None if it could not be read."""
+
+    def __init__(self, home: Path, pid: int | None) -> None:
+        self.pid = pid
+        who = "another gateway" if pid is None else f"another gateway (process {pid})"
+        super().__init__(f"{who} works with {home}: stop it first, or set TOLLBRIDGE_HOME to another directory")
+
+
+class TokenLockedError(LockedError):
+    """Another gateway of this user polls with the same bot token."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        who = "another gateway" if pid is None else f"another gateway (process {pid})"
+        TollbridgeError.__init__(
+            self, f"{who} uses this bot already, and Telegram allows one: stop it, or make a second bot with @BotFather"
+        )
+
+
+def make_home(home: Path) -> Path:
+    """Create the home if need be, and see to it that only its owner can enter it. Raises HomeError."""
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            home.mkdir(mode=_OWNER_ONLY)
+        found = home.lstat()
+    except OSError as error:
+        raise HomeError(f"{home} cannot be made ({error.strerror}): set TOLLBRIDGE_HOME to another directory") from None
+    if stat.S_ISLNK(found.st_mode):
+        raise HomeError(f"{home} is a symbolic link: set TOLLBRIDGE_HOME to the directory that it leads to")
+    if not stat.S_ISDIR(found.st_mode):
+        raise HomeError(f"{home} is not a directory: move it away, or set TOLLBRIDGE_HOME to another directory")
+    if found.st_uid != os.geteuid():
+        raise HomeError(f"{home} belongs to another user: set TOLLBRIDGE_HOME to a directory of your own")
+    if stat.S_IMODE(found.st_mode) != _OWNER_ONLY:
+        try:
+            home.chmod(_OWNER_ONLY)
+        except OSError as error:
+            raise HomeError(f"{home} cannot be closed to others ({error.strerror}): run `chmod 700` on it") from None
+    return home
+
+
+@contextmanager
+def hold(home: Path) -> Iterator[None]:
+    """Make the home and be its only gateway for as long as the block runs. Raises HomeError, LockedError."""
+    with _held(make_home(home) / LOCK_FILE, lambda pid: LockedError(home, pid)):
+        yield
+
+
+@contextmanager
+def hold_token(token: str, base_url: str, places: Path | None = None) -> Iterator[None]:
+    """Be this user's only gateway that polls with the bot token: Telegram gives updates to one poller. Raises HomeError, LockedError.
+
+    `places`: where the locks are; the file is named by a hash, which does not tell the token.
+    """
+    places = places or Path(platformdirs.user_state_dir("tollbridge", appauthor=False)) / "bots"
+    name = hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()[:32]
+    with _held(make_home(places) / f"{name}.lock", TokenLockedError):
+        yield
+
+
+@contextmanager
+def _held(path: Path, refusal: Callable[[int | None], LockedError]) -> Iterator[None]:
+    descriptor = _open(path)
+    try:
+        for tries_left in range(_TRIES - 1, -1, -1):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not tries_left:
+                    raise refusal(_pid(descriptor)) from None
+                time.sleep(_WAIT_S)
+        _write_pid(path, descriptor, f"{os.getpid()}\n")
+        try:
+            yield
+        finally:
+            _write_pid(path, descriptor, "")
+    finally:
+        os.close(descriptor)
+
+
+def holder(home: Path) -> int | None:
+    """The pid of the gateway that works with this home, 0 if it is not known; None if there is none. Changes nothing."""
+    try:
+        descriptor = os.open(home / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid(descriptor) or 0
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise HomeError(f"{path} cannot be opened ({error.strerror}): mend its permissions") from None
+    return descriptor
+
+
+def _write_pid(path: Path, descriptor: int, text: str) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
+    except OSError as error:
+        raise HomeError(f"{path} cannot be written ({error.strerror}): make room on the disk") from None
+
+
+def _pid(descriptor: int) -> int | None:
+    text = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+    return int(text) if text.isdigit() else None

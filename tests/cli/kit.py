@@ -1,0 +1,43 @@
+"""What the tests of the command line share: how to start it, and something for its ledger."""
+
+import os
+import sys
+from pathlib import Path
+
+from gateway.domain.money import Usd
+from gateway.domain.place import Session, Thread
+from gateway.domain.turn import Origin, Turn, TurnState
+from gateway.domain.usage import Tokens
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-W", "error", "-c", "from gateway.cli import main; main()"]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """The environment of the tests without anything that could reach the person's own gateway."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBRIDGE_")}
+    return plain | {"TOLLBRIDGE_HOME": str(home), "PYTHONPATH": str(ROOT)} | more
+
+
+def session(number: int) -> Session:
+    """One of several sessions."""
+    thread = Thread("telegram", str(number))
+    return Session(f"s_{number}234567890abcdef", "claude", "/srv/project", thread, "4711", 1_795_000_000_000 + number)
+
+
+def turn(of: Session, spent: str) -> Turn:
+    """A finished turn of the session."""
+    return Turn(
+        id=f"t_{of.id[2:]}",
+        session_id=of.id,
+        origin=Origin.PERSON,
+        state=TurnState.FINISHED,
+        person="4711",
+        prompt="Fix it",
+        prompt_uuid=of.id,
+        created_at_ms=1_795_000_000_000,
+        spent=Usd.parse(spent),
+        tokens=Tokens(input=5, output=7),
+        calls=2,
+        model="claude-opus-4-8",
+    )

@@ -1,0 +1,230 @@
+"""The command line as people meet it: real processes, their exit codes and what they say."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+import gateway.cli
+from gateway.config import config_file
+from gateway.ports import Decision
+from gateway.store import open_store
+from tests.cli.kit import COMMAND, ROOT, environment, session, turn
+
+TOKEN = "123456789:AAE-made_up_for_tests"
+
+
+def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(home, **more),
+        cwd=home.parent,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence on stderr with which a command failed, after checking that it is one."""
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert done.stderr.startswith("tollbridge: ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr.removeprefix("tollbridge: ").strip()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with nothing in it."""
+    place = tmp_path / "home"
+    place.mkdir(mode=0o700)
+    return place
+
+
+def test_version_prints_the_version_of_the_distribution(home: Path):
+    """One figure in two places cannot drift apart."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    done = run(home, "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"tollbridge {project['version']}\n", "")
+    assert project["version"] == gateway.cli.VERSION
+    assert run(home, "--version", "report").stdout == done.stdout
+
+
+def test_version_imports_none_of_the_libraries(home: Path):
+    """`tollbridge --version` answers before anything heavy is loaded."""
+    code = (
+        "import sys; sys.argv = ['tollbridge', '--version']; from gateway.cli import main; main(); "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names - set(sys.builtin_module_names)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines()[1] == "['__main__', 'gateway']"
+
+
+def test_version_takes_about_as_long_as_a_bare_interpreter(home: Path):
+    """The best of five starts is within 30 ms of Python's own."""
+
+    def best(*command: str) -> float:
+        times: list[float] = []
+        for _ in range(5):
+            began = perf_counter()
+            subprocess.run(command, env=environment(home), capture_output=True, timeout=60, check=True)
+            times.append(perf_counter() - began)
+        return min(times)
+
+    bare = best(sys.executable, "-c", "pass")
+    ours = best(sys.executable, "-c", "from gateway.cli import main; main()", "--version")
+    assert ours - bare < 0.03
+
+
+def test_help_names_every_command(home: Path):
+    """Who knows nothing starts here; the list loads no adapter."""
+    done = run(home, "--help")
+    assert done.returncode == 0
+    for command in ("up", "setup", "doctor", "sessions", "report", "demo"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_a_command_that_does_not_exist_is_a_usage_error(home: Path):
+    """Exit code 2, with where to find the right ones."""
+    for arguments in (("fly",), ("up", "--chat", "pigeon"), ("report", "--jsn")):
+        done = run(home, *arguments)
+        assert done.returncode == 2
+        assert "--help" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "there is no bot token yet: run `tollbridge setup`"),
+        ({"TOLLBRIDGE_TELEGRAM__TOKEN": TOKEN}, "nobody is allowed to write to the bot yet"),
+        ({"TOLLBRIDGE_TELEGRAM__TOKEN": "s3cret"}, "this is not a bot token"),
+        ({"TOLLBRIDGE_TELEGRAM__ALLOWED_USERS": '["@alice"]'}, "'@alice' is not a numeric id"),
+        ({"TOLLBRIDGE_BUDGETS__DAY_USD": "-1"}, "'-1' is not an amount in dollars"),
+        ({"TOLLBRIDGE_BUDGETS__DAY_USD": "nan"}, "'nan' is not an amount in dollars"),
+        ({"TOLLBRIDGE_BUDGETS__CONFIRM_ABOVE_USD": "1e9"}, "'1e9' is not an amount in dollars"),
+        ({"TOLLBRIDGE_BUGDETS__DAY_USD": "1"}, "TOLLBRIDGE_BUGDETS__DAY_USD is not a setting"),
+        ({"TOLLBRIDGE_AGENTS__DEFAULT": "hal"}, "TOLLBRIDGE_AGENTS__DEFAULT: "),
+    ],
+)
+def test_up_refuses_bad_settings_in_one_sentence(home: Path, variables: dict[str, str], words: str):
+    """What is wrong and what to do, exit code 1, and no secret in it."""
+    said = refusal(run(home, "up", **variables))
+    assert words in said
+    assert "s3cret" not in said
+
+
+def test_up_refuses_a_directory_that_does_not_exist(home: Path):
+    """Before anything starts, in the terminal's chat too."""
+    gone = str(home.parent / "gone")
+    assert gone in refusal(run(home, "up", "--chat", "console", TOLLBRIDGE_AGENTS__DIRECTORY=gone))
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[telegram\n", "config.toml is not valid TOML: "),
+        ("[telegram]\ntokn = 'x'\n", "telegram.tokn: there is no such setting; known here: allowed_users"),
+        ("[budgets]\nday_usd = 1e9\n", "budgets.day_usd: '1e9' is not an amount"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_sentence(home: Path, toml: str, words: str):
+    """The file, the name in it, and what is wrong."""
+    config_file(home).write_text(toml, encoding="utf-8")
+    assert words in refusal(run(home, "up"))
+
+
+def test_a_corrupt_database_is_one_sentence(home: Path):
+    """Reading commands say so and leave the file as it is."""
+    database = home / "tollbridge.db"
+    database.write_bytes(b"this is no database" * 1000)
+    database.chmod(0o600)
+    before = database.read_bytes()
+    for command in ("report", "sessions"):
+        assert refusal(run(home, command))
+    assert database.read_bytes() == before
+
+
+def test_reading_commands_make_nothing(home: Path):
+    """A home without a ledger has an empty account, and still no ledger afterwards."""
+    assert json.loads(run(home, "report", "--json").stdout) == {"schema": 1, "sessions": []}
+    assert "Nothing was spent yet" in run(home, "report").stdout
+    assert "no sessions yet" in run(home, "sessions").stdout
+    assert list(home.iterdir()) == []
+    assert "gone" in refusal(run(home.parent / "gone", "report"))
+    assert not (home.parent / "gone").exists()
+
+
+@pytest.mark.anyio
+async def test_report_and_sessions_show_what_the_ledger_holds(home: Path):
+    """The same account as JSON and as tables, all of it or one session's."""
+    first, second = session(1), session(2)
+    put = (first, second, turn(first, "0.420000001"), replace(turn(second, "0"), unpriced_calls=2))
+    async with open_store(home, lambda: 1_795_000_000_000) as store:
+        await store.transact((), lambda _: Decision(None, put=put), 1_795_000_000_000)
+    told = json.loads(run(home, "report", "--json").stdout)
+    assert [(one["id"], one["cost_usd"]) for one in told["sessions"]] == [(first.id, "0.420000001"), (second.id, None)]
+    only = json.loads(run(home, "report", "--json", "--session", second.id[:5]).stdout)
+    assert [one["id"] for one in only["sessions"]] == [second.id]
+    tables = run(home, "report").stdout
+    assert "$0.42" in tables
+    assert "unknown" in tables
+    assert max(map(len, tables.splitlines())) <= 80
+    listed = run(home, "sessions", TOLLBRIDGE_TIMEZONE="UTC").stdout
+    assert first.id[:10] in listed
+    assert "/srv/project" in listed
+    assert "there is no session 'x'" in refusal(run(home, "report", "--session", "x"))
+
+
+def test_a_reader_that_goes_away_ends_the_report_quietly(home: Path):
+    """`tollbridge report | head -0` leaves no traceback."""
+    process = subprocess.Popen(
+        [*COMMAND, "report", "--json"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(home: Path):
+    """A question left open by Ctrl-C is no error."""
+    process = subprocess.Popen(
+        [*COMMAND, "setup"],
+        env=environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    seen = b""
+    while b"Token" not in seen:
+        chunk = os.read(process.stdout.fileno(), 4096)
+        assert chunk, seen
+        seen += chunk
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in said

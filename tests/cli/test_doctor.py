@@ -1,0 +1,314 @@
+"""The doctor: each check on a thing that is right and on one that is not, and the command as a whole."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from gateway import lock
+from gateway.cli import checks, machine
+from gateway.cli.checks import Check, Status
+from gateway.cli.doctor import as_text, as_values
+from gateway.config import Settings, config_file, settings_from
+from gateway.domain.place import Thread
+from gateway.ports import Decision, NewPost, Uncertain
+from gateway.store import open_store
+from tests.cli.kit import COMMAND, environment, session, turn
+from tests.fakes.bot_api import BotApi
+
+NOW_MS = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+def server() -> Iterator[BotApi]:
+    """A Bot API server."""
+    with BotApi() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home as the gateway makes it."""
+    return lock.make_home(tmp_path / "home")
+
+
+def program(folder: Path, says: str) -> Path:
+    """A program that says this about its version."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "claude"
+    path.write_text(f"#!/bin/sh\n{says}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def settings_for(home: Path, server: BotApi | None = None, **more: str) -> Settings:
+    """Settings with everything that a gateway needs."""
+    plain = {"TOLLBRIDGE_AGENTS__DIRECTORY": str(home.parent)}
+    if server is not None:
+        plain["TOLLBRIDGE_TELEGRAM__TOKEN"] = server.token
+        plain["TOLLBRIDGE_TELEGRAM__BASE_URL"] = server.base_url
+        plain["TOLLBRIDGE_TELEGRAM__ALLOWED_USERS"] = "[4711]"
+    return settings_from("", plain | more, home)
+
+
+def statuses(found: Iterator[Check]) -> dict[str, str]:
+    """The findings by name, and that each failure says how to mend it."""
+    listed = list(found)
+    assert all(check.mend for check in listed if check.status is not Status.OK)
+    return {check.name: check.status.value for check in listed}
+
+
+def test_the_interpreter_has_to_be_new_enough():
+    """Python 3.10 cannot run the gateway."""
+    assert checks.python((3, 11, 7)).status is Status.OK
+    assert checks.python((3, 10, 14)).status is Status.FAIL
+
+
+def test_a_home_in_order_is_ok_and_everything_that_others_could_read_is_not(home: Path):
+    """Directory and files belong to their owner alone."""
+    assert statuses(checks.home(home, None)) == {"gateway": "ok", "home": "ok"}
+    config_file(home).write_text("", encoding="utf-8")
+    config_file(home).chmod(0o640)
+    assert statuses(checks.home(home, 5)) == {"gateway": "ok", "home": "ok", "config.toml": "fail"}
+    config_file(home).chmod(0o600)
+    home.chmod(0o755)
+    assert statuses(checks.home(home, None)) == {"gateway": "ok", "home": "fail", "config.toml": "ok"}
+    (home.parent / "link").symlink_to(home)
+    assert statuses(checks.home(home.parent / "link", None))["home"] == "fail"
+    assert statuses(checks.home(home.parent / "none", None))["home"] == "warn"
+    assert statuses(checks.home(home / "config.toml" / "below", None))["home"] == "fail"
+
+
+def test_a_bot_that_works_is_ok(home: Path, server: BotApi):
+    """Token known, somebody allowed, nobody else listening; nothing was taken from the queue."""
+    server.user(4711, "Alice").says("a prompt")
+    found = statuses(checks.telegram(settings_for(home, server).telegram, clock_ms(), running=False))
+    assert found == {"people": "ok", "token": "ok", "poller": "ok"}
+    assert len(server.pending) == 1
+    assert server.violations == []
+
+
+def clock_ms() -> int:
+    """The real time."""
+    return int(datetime.now(UTC).timestamp() * 1000)
+
+
+def test_a_running_gateway_is_not_disturbed(home: Path, server: BotApi):
+    """The doctor polls only while this home's gateway does not."""
+    assert statuses(checks.telegram(settings_for(home, server).telegram, clock_ms(), running=True))["poller"] == "ok"
+    assert server.requests("getUpdates") == []
+
+
+def test_missing_and_wrong_tokens_fail(home: Path, server: BotApi):
+    """No token, a revoked one, nobody allowed, no network: each fails, and none shows the token."""
+    assert statuses(checks.telegram(settings_for(home).telegram, clock_ms(), running=False)) == {"token": "fail"}
+    wrong = settings_for(home, server, TOLLBRIDGE_TELEGRAM__TOKEN="1:AA", TOLLBRIDGE_TELEGRAM__ALLOWED_USERS="")
+    found = list(checks.telegram(wrong.telegram, clock_ms(), running=False))
+    assert [(check.name, check.status.value) for check in found] == [("people", "fail"), ("token", "fail")]
+    assert "1:AA" not in as_text(found)
+    away = settings_for(home, server, TOLLBRIDGE_TELEGRAM__BASE_URL="http://127.0.0.1:1/bot")
+    assert statuses(checks.telegram(away.telegram, clock_ms(), running=False))["token"] == "fail"
+
+
+@pytest.mark.anyio
+async def test_another_poller_is_noticed_when_it_comes_back(home: Path, server: BotApi):
+    """Only one program can receive a bot's messages: the doctor polls long enough to be thrown out by the other one."""
+    telegram = settings_for(home, server).telegram
+    found: dict[str, str] = {}
+
+    def look() -> None:
+        found.update(statuses(checks.telegram(telegram, clock_ms(), running=False)))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, look)
+            await server.until(server.rival_polls, timeout=20)
+    assert found == {"people": "ok", "token": "ok", "poller": "fail"}
+
+
+def test_a_conflict_at_once_fails(home: Path, server: BotApi):
+    """A server that refuses the first poll already is believed."""
+    server.fail_next("getUpdates", status=409)
+    assert statuses(checks.telegram(settings_for(home, server).telegram, clock_ms(), running=False))["poller"] == "fail"
+
+
+def test_a_clock_that_cannot_be_right_is_told():
+    """A day before the release fails; a minute beside Telegram's clock is worth a look."""
+    assert checks.clock(0).status is Status.FAIL
+    assert checks.clock(NOW_MS).status is Status.OK
+    assert checks.clock(NOW_MS, NOW_MS + 59_000).status is Status.OK
+    assert checks.clock(NOW_MS, NOW_MS - int(timedelta(hours=1) / timedelta(milliseconds=1))).status is Status.WARN
+
+
+def test_directories_that_are_gone_fail(home: Path):
+    """Where agents work has to be there."""
+    agents = settings_for(home, TOLLBRIDGE_AGENTS__ROOTS=json.dumps([str(home.parent), "/nowhere/at/all"])).agents
+    found = list(checks.places(agents))
+    assert [(check.name, check.status.value) for check in found][:3] == [
+        ("directory", "ok"),
+        ("root", "ok"),
+        ("root", "fail"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        ("echo '2.1.328 (Claude Code)'", "ok"),
+        ("echo 2.2.0", "ok"),
+        ("echo 2.1.99", "warn"),
+        ("echo no figures", "warn"),
+        ("exit 3", "warn"),
+    ],
+)
+def test_claude_code_has_to_be_new_enough(home: Path, says: str, status: str):
+    """Versions are compared as numbers; a client that does not say its own is worth a look."""
+    path = program(home.parent / "bin", says)
+    agents = settings_for(home, TOLLBRIDGE_AGENTS__CLAUDE__COMMAND=str(path)).agents
+    found = statuses(checks.claude(agents, {"HOME": str(home), "PATH": os.environ["PATH"], "ANTHROPIC_API_KEY": "x"}))
+    assert found == {"claude": status, "sign-in": "ok"}
+
+
+def test_claude_code_that_is_not_installed_fails_only_where_it_is_wanted(home: Path):
+    """Who runs the scripted agent needs no client."""
+    missing = settings_for(home, TOLLBRIDGE_AGENTS__CLAUDE__COMMAND="/nowhere/claude")
+    assert statuses(checks.claude(missing.agents, {})) == {"claude": "fail"}
+    scripted = settings_for(home, TOLLBRIDGE_AGENTS__DEFAULT="scripted")
+    assert statuses(checks.claude(scripted.agents, {})) == {"agent": "ok"}
+
+
+def test_the_clients_version_is_asked_without_the_gateways_secrets(home: Path):
+    """What the gateway knows by its environment stays with it."""
+    path = program(home.parent / "bin", 'env > "$0.env"; echo 2.1.328')
+    machine.find(str(path), {"PATH": os.environ["PATH"], "TOLLBRIDGE_TELEGRAM__TOKEN": "secret", "OTHER": "x"})
+    assert "secret" not in path.with_name("claude.env").read_text(encoding="utf-8")
+
+
+def test_a_sign_in_is_recognised_by_what_it_leaves_behind(tmp_path: Path):
+    """A key, a cloud, credentials or an account; nothing else, and no content is told."""
+    plain = {"HOME": str(tmp_path)}
+    assert machine.claude_sign_in(plain) is None
+    assert machine.claude_sign_in(plain | {"CLAUDE_CODE_USE_BEDROCK": "0"}) is None
+    for name, value in (("ANTHROPIC_API_KEY", "sk-secret"), ("CLAUDE_CODE_USE_VERTEX", "1")):
+        said = machine.claude_sign_in(plain | {name: value})
+        assert said == f"{name} is set"
+    (tmp_path / ".claude.json").write_text('{"oauthAccount": {"emailAddress": "me@example.org"}}', encoding="utf-8")
+    said = machine.claude_sign_in(plain)
+    assert said is not None
+    assert "example.org" not in said
+    own = tmp_path / "own"
+    own.mkdir()
+    elsewhere = plain | {"CLAUDE_CONFIG_DIR": str(own)}
+    assert machine.claude_sign_in(elsewhere) is None
+    (own / "settings.json").write_text('{"apiKeyHelper": "/bin/key"}', encoding="utf-8")
+    assert machine.claude_sign_in(elsewhere) == "apiKeyHelper is configured"
+    (own / ".credentials.json").write_text("{}", encoding="utf-8")
+    assert machine.claude_sign_in(elsewhere) == f"{own / '.credentials.json'} exists"
+
+
+def test_a_model_without_a_price_is_worth_a_look():
+    """An alias is the client's business, a known name has a price, an unknown one will be asked about."""
+    today = date(2026, 11, 22)
+    assert checks.prices(None, today).status is Status.OK
+    assert checks.prices("opus", today).status is Status.OK
+    assert checks.prices("claude-opus-4-8[1m]", today).status is Status.OK
+    assert checks.prices("claude-opus-77", today).status is Status.WARN
+
+
+@pytest.mark.anyio
+async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path):
+    """Silence is not health: every queue that is not empty shows."""
+    assert statuses(checks.database(home, running=False)) == {"database": "ok"}
+    thread = Thread("telegram", "1")
+    owner = session(1)
+    async with open_store(home, lambda: NOW_MS) as store:
+        put = (owner, replace(turn(owner, "1"), unpriced_calls=1))
+        posts = (NewPost(thread, "a", ("one",)), NewPost(thread, "b", ("two",)))
+        await store.transact((), lambda _: Decision(None, put=put, posts=posts), NOW_MS)
+        (post, *_) = await store.outbox("telegram", 1)
+        await store.sending(post)
+        await store.receipted(post, Uncertain("the connection broke"))
+        await store.accept("telegram", "1", "{}", NOW_MS)
+        (update,) = await store.inbox(1)
+        await store.quarantine(update, "not readable")
+    found = {check.name: check for check in checks.database(home, running=False)}
+    assert {name: check.status.value for name, check in found.items()} == {
+        "database": "ok",
+        "outbox": "warn",
+        "queues": "warn",
+        "quarantine": "warn",
+        "unpriced": "warn",
+    }
+    assert "the connection broke" in found["outbox"].found
+    assert "not readable" in found["quarantine"].found
+    assert "queues" not in statuses(checks.database(home, running=True))
+
+
+def test_a_database_that_is_none_fails(home: Path):
+    """A corrupt file is a finding, not a crash."""
+    (home / "tollbridge.db").write_bytes(b"nonsense" * 1000)
+    (home / "tollbridge.db").chmod(0o600)
+    assert statuses(checks.database(home, running=False)) == {"database": "fail"}
+
+
+def test_findings_fit_into_eighty_columns_with_the_way_to_mend_below():
+    """A person reads lines, a program reads JSON."""
+    found = [
+        Check("token", Status.OK, "the bot is @tollbridge_bot"),
+        Check("home", Status.FAIL, "/home/me/of/somebody is open " + "and open " * 20, "run `chmod 700 /home/me`"),
+        Check("git", Status.WARN, "git was not found", "install git"),
+    ]
+    text = as_text(found)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "      -> run `chmod 700 /home/me`" in text
+    assert text.endswith("1 to mend before the gateway can work, 1 to look at.")
+    assert as_text(found[:1]).endswith("Ready.")
+    assert as_values(found)["ok"] is False
+    assert as_values(found[:1]) == {
+        "schema": 1,
+        "ok": True,
+        "checks": [{"name": "token", "status": "ok", "found": "the bot is @tollbridge_bot", "mend": ""}],
+    }
+
+
+def doctor(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run `tollbridge doctor`."""
+    return subprocess.run(
+        [*COMMAND, "doctor", *arguments],
+        env=environment(home, **more),
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command_ends_with_0_if_the_gateway_can_work_and_1_if_not(home: Path, server: BotApi):
+    """Scripts can rely on the exit code, and on JSON; nothing is made and no token is told."""
+    path = program(home.parent / "bin", "echo 2.1.328")
+    good = {
+        "TOLLBRIDGE_TELEGRAM__TOKEN": server.token,
+        "TOLLBRIDGE_TELEGRAM__BASE_URL": server.base_url,
+        "TOLLBRIDGE_TELEGRAM__ALLOWED_USERS": "[4711]",
+        "TOLLBRIDGE_AGENTS__DIRECTORY": str(home.parent),
+        "TOLLBRIDGE_AGENTS__CLAUDE__COMMAND": str(path),
+        "ANTHROPIC_API_KEY": "sk-test",
+    }
+    done = doctor(home, "--json", **good)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    told = json.loads(done.stdout)
+    assert told["ok"] is True
+    names = [check["name"] for check in told["checks"]]
+    assert {"python", "home", "clock", "settings", "database", "token", "poller", "claude", "prices"} <= set(names)
+    bad = doctor(home, **good | {"TOLLBRIDGE_BUDGETS__DAY_USD": "nan"})
+    assert bad.returncode == 1
+    assert "TOLLBRIDGE_BUDGETS__DAY_USD: 'nan' is not an amount" in " ".join(bad.stdout.split())
+    assert server.token not in done.stdout + bad.stdout
+    assert list(home.iterdir()) == []
