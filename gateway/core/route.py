@@ -73,7 +73,9 @@ Write to your agent in plain words. It runs here, and you see what it costs.
 /stop - stop what runs; /stop all stops everything until /go
 /budget [amount] - see or set this session's limit in dollars
 /cost - what this session has cost
-/help - this"""
+/help - this
+
+A line that begins with // goes to the agent with one slash: //compact."""
 
 COMMANDS = ("new", "sessions", "stop", "go", "budget", "cost", "help")
 
@@ -81,12 +83,7 @@ COMMANDS = ("new", "sessions", "stop", "go", "budget", "cost", "help")
 def route(message: Message) -> Intent:  # noqa: C901, PLR0911 - one arm a command: the match is the table
     """What the person wants. Never raises: what cannot be understood is explained."""
     if message.command is None:
-        text = message.text.strip()
-        if not text:
-            return Explain("There is no text in this message, and nothing else can be passed on yet.")
-        if len(text) > PROMPT_CHARACTERS_MAX:
-            return Explain(f"That is {len(text)} characters; at most {PROMPT_CHARACTERS_MAX} can be passed on at once.")
-        return Prompt(text)
+        return _text(message.text.strip())
     name, argument = message.command[0].lower(), message.command[1].strip()
     whom = argument.lower()
     match name:
@@ -108,6 +105,16 @@ def route(message: Message) -> Intent:  # noqa: C901, PLR0911 - one arm a comman
             return Explain(HELP)
         case _:
             return Explain(f"There is no command /{name[:32]}.\n\n{HELP}")
+
+
+def _text(text: str) -> Intent:
+    if text.startswith("//"):
+        text = text[1:]
+    if not text:
+        return Explain("There is no text in this message, and nothing else can be passed on yet.")
+    if len(text) > PROMPT_CHARACTERS_MAX:
+        return Explain(f"That is {len(text)} characters; at most {PROMPT_CHARACTERS_MAX} can be passed on at once.")
+    return Prompt(text)
 
 
 def _budget(argument: str) -> Intent:

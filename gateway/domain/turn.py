@@ -38,7 +38,7 @@ class TurnState(StrEnum):
     STOPPED = "stopped"
     """A person ended it after it had started."""
     INTERRUPTED = "interrupted"
-    """A crash cut it short, or an unprompted run was refused; what it spent is booked."""
+    """A crash cut it short, or its agent ended; what it spent is booked."""
 
 
 class OutcomeKind(StrEnum):

@@ -4,6 +4,7 @@ import anyio
 import structlog
 
 from gateway.domain.events import Ignored, Message, Tap
+from gateway.domain.turn import TurnState
 from gateway.engine.clients import Clients
 from gateway.engine.inbound import handle_message
 from gateway.engine.outbound import deliver_forever, repeat_unsure
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 TICK_S = 0.5
 TYPING_S = 4.0
 REPEAT_S = 30.0
+LAST_WORDS_S = 3600.0
+"""How long a turn may go on after the input ended."""
 ATTEMPTS_MAX = 10
 """How often an update may be taken up without ever being handled (the gateway ended meanwhile) before it is put aside."""
 
@@ -47,10 +50,24 @@ class Engine:
                 tasks.start_soon(self._repeat_forever)
                 self.ready.set()
                 await self.world.chat.receive(self._accept)
+                await self._finish_what_runs()
                 tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(15):
                     await clients.close()
+
+    async def _finish_what_runs(self) -> None:
+        """The input ended (a pipe, Ctrl-D): what was asked for and needs no answer still runs, and is still told."""
+        with anyio.move_on_after(LAST_WORDS_S):
+            while await self._works() or await self._has_posts():  # noqa: ASYNC110 - many things end it, none is in a hurry
+                await anyio.sleep(TICK_S)
+
+    async def _works(self) -> bool:
+        turns = await self.world.store.read(lambda view: view.all_open_turns())
+        return any(turn.state in (TurnState.QUEUED, TurnState.HELD, TurnState.RUNNING) for turn in turns)
+
+    async def _has_posts(self) -> bool:
+        return bool(await self.world.store.outbox(self.world.chat.service, 1))
 
     async def _accept(self, key: str, payload: str) -> None:
         await self.world.store.accept(self.world.chat.service, key, payload, self.world.clock.now_ms())

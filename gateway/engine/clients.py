@@ -61,7 +61,9 @@ class Clients:
         self._world = world
         self._tasks = tasks
         self._live: dict[str, Live] = {}
-        self._starting: set[str] = set()
+        self._starting = 0
+        self._turns: dict[str, anyio.Lock] = {}
+        """One turn of a session at a time is handed over."""
         self._waiting: list[StartTurn] = []
 
     def start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
@@ -130,23 +132,28 @@ class Clients:
 
     # ---------------------------------------------------------------------------------------------------- starting
     async def _start_turn(self, effect: StartTurn) -> None:
-        if effect.session_id in self._starting:
-            return
-        self._starting.add(effect.session_id)
-        try:
+        async with self._turns.setdefault(effect.session_id, anyio.Lock()):
             live = await self._client_for(effect)
             if live is not None:
                 await self._hand_over(live, effect)
-        finally:
-            self._starting.discard(effect.session_id)
 
     async def _client_for(self, effect: StartTurn) -> Live | None:
         live = self._live.get(effect.session_id)
         if live is not None:
             return live
-        if len(self._live) + len(self._starting) > self._world.rules.processes_max and not await self._make_room():
+        turn = await self._world.store.read(lambda view: view.turn(effect.turn_id))
+        if turn is None or turn.state is not TurnState.HELD:
+            return None
+        if len(self._live) + self._starting >= self._world.rules.processes_max and not await self._make_room():
             self._waiting.append(effect)
             return None
+        self._starting += 1
+        try:
+            return await self._open(effect)
+        finally:
+            self._starting -= 1
+
+    async def _open(self, effect: StartTurn) -> Live | None:
         session = await self._world.store.read(lambda view: view.session(effect.session_id))
         if session is None:
             return None
@@ -195,11 +202,10 @@ class Clients:
             draft.say(Say(session.thread, metering.status_ref(turn), words))
             return draft.done(turn)
 
-        live.begin(effect.turn_id, world.clock.now_ms())
         turn = (await world.commit((), decide)).result
         if turn is None:
-            live.busy = False
             return
+        live.pending[turn.prompt_uuid] = turn.id
         world.on_step("turn.released")
         await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else turn.prompt)
         world.on_step("prompt.handed")
@@ -245,6 +251,8 @@ class Clients:
             case Started(prompt_uuid=uuid):
                 if uuid is None:
                     await self._unprompted(live)
+                elif uuid in live.pending:
+                    live.begin(live.pending.pop(uuid), live.touched_ms)
             case Said(text):
                 live.said, live.stale = text, True
             case Acted(title, subject):
@@ -358,14 +366,18 @@ class Clients:
         if self._live.get(live.session_id) is live:
             del self._live[live.session_id]
         await self._world.store.forget_process(live.session_id)
+        stopped = live.stopping_ms is not None
+        gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
+        ends = [(turn_id, gone, list[Usage]()) for turn_id in live.pending.values()]
         if live.turn_id is not None and (live.busy or live.result):
-            stopped = live.stopping_ms is not None
-            gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
             event, metered = live.result or (gone, live.metered)
+            ends.insert(0, (live.turn_id, event, metered))
+        for turn_id, event, metered in ends:
             await self._world.commit(
                 self._world.scopes(live.session_id),
-                metering.finish(self._world, live.turn_id, event, metered, stopped=stopped, crashed=not stopped),
+                metering.finish(self._world, turn_id, event, metered, stopped=stopped, crashed=not stopped),
             )
+        if ends:
             await self.next_in_line(live.session_id)
         await self._use_room()
 
@@ -377,7 +389,7 @@ class Clients:
             if live.paused_ms is not None and now - live.paused_ms >= self._world.rules.pause_ms:
                 live.paused_ms = None
                 await self._answer_held(live, EndTurn("Nobody answered at the budget limit; it can be continued."))
-            if live.stopping_ms is not None and live.busy and now - live.stopping_ms >= INTERRUPT_LIMIT_MS:
+            if live.stopping_ms is not None and (live.busy or live.pending) and now - live.stopping_ms >= INTERRUPT_LIMIT_MS:
                 await live.client.close()
             if live.settled_ms is not None and not live.busy and now - live.settled_ms >= FOLLOW_UP_MS:
                 live.settled_ms = None
@@ -410,10 +422,12 @@ class Clients:
                     await self._world.chat.typing(session.thread)
 
     async def _close(self, live: Live) -> None:
-        if self._live.get(live.session_id) is live:
+        async with self._turns.setdefault(live.session_id, anyio.Lock()):
+            if not live.idle or self._live.get(live.session_id) is not live:
+                return
             del self._live[live.session_id]
-        await live.client.close()
-        await self._world.store.forget_process(live.session_id)
+            await live.client.close()
+            await self._world.store.forget_process(live.session_id)
 
     async def close(self) -> None:
         """End every client: called when the gateway stops in an orderly way, after its loops."""

@@ -19,6 +19,8 @@ class Live:
     touched_ms: int
     turn_id: str | None = None
     """The turn that its calls are booked on; stays after the turn ended, for what comes late."""
+    pending: dict[str, str] = field(default_factory=dict[str, str])
+    """Prompts that were handed over and did not begin yet: uuid -> turn. A run that nobody asked for may come first."""
     busy: bool = False
     """A run was started and Finished did not come yet."""
     agents: int = 0
@@ -57,4 +59,4 @@ class Live:
     @property
     def idle(self) -> bool:
         """Nothing of the agent would be lost if its process ended now."""
-        return not (self.busy or self.agents or self.others or self.held or self.result)
+        return not (self.busy or self.pending or self.agents or self.others or self.held or self.result)

@@ -110,7 +110,7 @@ async def test_a_compaction_is_in_the_ledger(tmp_path: Path) -> None:
     async with rig(tmp_path) as gateway:
         gateway.phone.says("first")
         await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.FINISHED])
-        gateway.phone.says("please /compact")
+        gateway.phone.says("//compact")
         await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.FINISHED] * 2)
         await gateway.exact()
 
