@@ -63,12 +63,13 @@ class Supervised:
     _stdin: ByteSendStream
     _stdout: ByteReceiveStream
     _sending: anyio.Lock = field(default_factory=anyio.Lock)
-    _leaving: bool = False
+    leaving: bool = False
+    """It has ended, or is being ended: nothing more is taken."""
 
     async def send(self, line: str) -> None:
         """Write one line. Raises GoneError."""
         async with self._sending:
-            if self._leaving:
+            if self.leaving:
                 raise GoneError
             try:
                 await self._stdin.send(line.encode() + b"\n")
@@ -101,7 +102,7 @@ class Supervised:
     async def close(self, *, idle: bool) -> None:
         """End it and everything it started; unless it is `idle` it is told to stop first. Idempotent, limited in time."""
         with anyio.CancelScope(shield=True):
-            self._leaving = True
+            self.leaving = True
             if idle:
                 self._signal(signal.SIGUSR1)
             else:
@@ -116,7 +117,7 @@ class Supervised:
     async def kill(self) -> None:
         """End it at once, with everything it started."""
         with anyio.CancelScope(shield=True):
-            self._leaving = True
+            self.leaving = True
             self._signal(signal.SIGKILL)
             await self._child.wait()
             await end_marked(self.process.journal)
@@ -173,6 +174,24 @@ async def start(
         raise AssertionError("both were asked for as pipes")
     process = Process(session_id, child.pid, started_at(child.pid) or "", str(journal))
     return Supervised(process, manners.grace_s, child, child.stdin, child.stdout)
+
+
+async def mark(process: Process, line: str, *, truncate: bool) -> None:
+    """Write a line of the gateway's own into the journal; `truncate`: all before it has been read and is of no more use.
+
+    Raises AgentUnavailableError.
+    """
+
+    def write() -> None:
+        with Path(process.journal).open("ab") as file:
+            if truncate:
+                file.truncate(0)
+            file.write(line.encode() + b"\n")
+
+    try:
+        await anyio.to_thread.run_sync(write)
+    except OSError as error:
+        raise AgentUnavailableError(f"The journal {process.journal} cannot be written: {error.strerror}") from error
 
 
 def stderr_of(journal: Path) -> Path:

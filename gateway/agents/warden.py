@@ -145,8 +145,8 @@ class Warden:
             return True
         if self.client.poll() is None:
             return False
-        # It is gone; what it still said is read until its end of the pipe closes, or a straggler keeps that open in silence.
-        drained = self.stdout.fileno() not in self.reading
+        # It is gone; what it still said is read until its ends of the pipes close, or a straggler keeps them open in silence.
+        drained = not {self.stdout.fileno(), self.stderr.fileno()} & self.reading.keys()
         return drained or time.monotonic() - self.quiet_since >= SETTLED_QUIET_S
 
     def _watch(self) -> None:

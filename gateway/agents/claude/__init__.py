@@ -91,6 +91,9 @@ class ClaudeAgent:
         program = self._program()
         if not await anyio.Path(launch.directory).is_dir():
             raise AgentUnavailableError(f"The directory {launch.directory} is gone: /new starts in another one")
+        earlier = self._clients.pop(launch.session_id, None)
+        if earlier is not None:
+            await earlier.close()
         name = launch.agent_session or clock.new_uuid()
         before = transcript.find(self._environ, name)
         environ = {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}
@@ -102,7 +105,8 @@ class ClaudeAgent:
             journal=self._journal(launch.session_id),
             manners=MANNERS,
         )
-        known = {path: path.stat().st_size for path in (transcript.sub_agents(before) if before is not None else ())}
+        files = (before, *transcript.sub_agents(before)) if before is not None else ()
+        known = {path: path.stat().st_size for path in files}
         client = ClaudeClient(link, Translator(name, launch.directory, launch.model), known)
         self._crew.start_soon(client.live)
         await self._meet(client, link)
@@ -140,7 +144,8 @@ class ClaudeAgent:
                 described = await client.initialize()
         finally:
             if described is None:
-                await client.close()
+                with anyio.CancelScope(shield=True):
+                    await client.close()
         if described is None:
             said = redacted(link.stderr())
             if patience.cancelled_caught:

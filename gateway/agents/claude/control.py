@@ -30,6 +30,11 @@ class Hook(StrEnum):
     COMPACTED = "PostCompact"
     SUB_AGENT_END = "SubagentStop"
 
+    @property
+    def compacts(self) -> bool:
+        """It stands before or after a compaction."""
+        return self in {Hook.COMPACT, Hook.COMPACTED}
+
 
 def initialize() -> dict[str, Any]:
     """The first request: which hooks call back."""
@@ -121,7 +126,9 @@ def asked(request: CanUseTool, directory: str) -> tuple[Permission | Question, A
     )
     summary, detail = describe.ask(request.tool_name, request.input, directory, notes)
     waiting = Permission(request.request_id, request.tool_name, request.input, request.permission_suggestions)
-    event = AskedPermission(request.request_id, request.tool_name, summary, detail, can_remember=True)
+    event = AskedPermission(
+        request.request_id, request.tool_name, summary, detail, can_remember=not request.requires_user_interaction
+    )
     return waiting, event
 
 

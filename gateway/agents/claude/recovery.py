@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway.agents.claude import transcript, wire
 from gateway.agents.claude.translate import Translator
-from gateway.domain.events import AgentEvent, CallMetered
+from gateway.domain.events import AgentEvent, CallMetered, End, Finished
 from gateway.domain.usage import MAIN_LOOP
 from gateway.ports import Launch, Recovered
 
@@ -13,11 +13,14 @@ from gateway.ports import Launch, Recovered
 def replay(journal: Path, environ: Mapping[str, str], launch: Launch, prompt_uuid: str) -> Recovered:
     """The events of the prompt, in order: what the journal holds, and the calls that only the transcripts know.
 
-    Calls from before the prompt that are still in the journal come first (their ids tell whether they are booked already).
-    Nothing that waited for an answer is told again: it waits no more.
+    Without a prompt the whole journal is told. Calls from before the prompt that are still in the journal come first (their ids
+    tell whether they are booked already). Nothing that waited for an answer is told again: it waits no more.
+
+    The prompt is known if the transcript has it, or the client came to the end of it. One that was cut off before that is in no
+    conversation, and none of its tools has run, since they wait for the transcript: it may be handed over again.
     """
     translator = Translator(launch.agent_session or "", launch.directory, launch.model)
-    mark, named = _look(journal, prompt_uuid)
+    mark, named = _look(journal, prompt_uuid) if prompt_uuid else (0, "")
     path = transcript.find(environ, launch.agent_session or named)
     at = transcript.prompt_time(path, prompt_uuid) if path is not None else None
     events: list[AgentEvent] = []
@@ -33,8 +36,11 @@ def replay(journal: Path, environ: Mapping[str, str], launch: Launch, prompt_uui
             events += _of_main(translator, path, at)
         events += _of_sub_agents(translator, path, at)
     events += translator.cut_all()
-    known = at is not None or (mark is not None and translator.finished(prompt_uuid))
-    return Recovered(known, tuple(events) if known or mark is not None else ())
+    return Recovered(at is not None or any(_completed(event, prompt_uuid) for event in events), tuple(events))
+
+
+def _completed(event: AgentEvent, prompt_uuid: str) -> bool:
+    return isinstance(event, Finished) and event.prompt_uuid == prompt_uuid and event.end in (End.DONE, End.ERROR)
 
 
 def _lines(journal: Path) -> Iterator[wire.Line]:

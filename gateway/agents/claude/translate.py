@@ -65,8 +65,8 @@ class Translator:
 
     @property
     def idle(self) -> bool:
-        """Nothing runs, in front or behind."""
-        return self.run is None and not self.live and not self._background
+        """Nothing runs, in front or behind, or is about to."""
+        return self.run is None and not self.live and not self._background and not self._handed
 
     @property
     def streaming(self) -> bool:
@@ -299,10 +299,12 @@ class Translator:
         self.run, self._requesting = None, ""
         if run.prompt_uuid is not None:
             self._finished.add(run.prompt_uuid)
+            self._handed.discard(run.prompt_uuid)
         events.append(Finished(end, text, run.prompt_uuid, totals, self._agents()))
         for uuid in self._handed.intersection(line.user_message_uuids) - self._finished:
             # A prompt that had joined this run: what it cost is told with the run.
             self._finished.add(uuid)
+            self._handed.discard(uuid)
             events += [Started(self.agent_session, self.model, uuid), Finished(end, text, uuid, (), self._agents())]
         return events
 

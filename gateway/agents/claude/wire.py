@@ -57,6 +57,7 @@ class MessageUsage(Wire):
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
     speed: str | None = None
+    inference_geo: str | None = None
 
     def over(self, earlier: "MessageUsage") -> "MessageUsage":
         """The line's figures, with the earlier line's where this one does not tell: message_delta over message_start."""
@@ -81,7 +82,8 @@ class MessageUsage(Wire):
     def usage(self, model: str) -> Usage:
         """The same with the terms that it ran under."""
         searches = self.server_tool_use.web_search_requests if self.server_tool_use else 0
-        return Usage(model, self.tokens(), self.service_tier or "standard", self.speed or "standard", searches)
+        tier, speed = self.service_tier or "standard", self.speed or "standard"
+        return Usage(model, self.tokens(), tier, speed, searches, self.inference_geo or "")
 
 
 class ModelUsage(Wire):
@@ -93,15 +95,12 @@ class ModelUsage(Wire):
     cache_write: Count = Field(0, alias="cacheCreationInputTokens")
     cache_write_5m: Count = Field(0, alias="cacheCreationEphemeral5mInputTokens")
     cache_write_1h: Count = Field(0, alias="cacheCreationEphemeral1hInputTokens")
-    thinking: Count = Field(0, alias="thinkingTokens")
     web_searches: Count = Field(0, alias="webSearchRequests")
 
     def usage(self, model: str) -> Usage:
-        """As the domain counts; the tier is not told."""
+        """As the domain counts; the tier is not told. (Reasoning is part of output, and not every call tells it: left out.)"""
         unsplit = max(0, self.cache_write - self.cache_write_5m - self.cache_write_1h)
-        tokens = Tokens(
-            self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, unsplit, self.output, self.thinking
-        )
+        tokens = Tokens(self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h, unsplit, self.output)
         return Usage(model, tokens, web_searches=self.web_searches)
 
 
@@ -257,7 +256,7 @@ class CanUseTool(Wire):
     permission_suggestions: Annotated[tuple[dict[str, Any], ...], BeforeValidator(lambda value: value or ())] = ()
     blocked_path: Words = ""
     decision_reason: Any = None
-    agent_id: str | None = None
+    requires_user_interaction: bool = False
 
 
 class OtherRequest(Wire):
@@ -369,3 +368,10 @@ def usages_of(response: Response) -> Usages | None:
         return {str(model): ModelUsage.model_validate(usage) for model, usage in found.items()}
     except ValidationError:
         return None
+
+
+def model_of(response: Response) -> str | None:
+    """The model in the answer to get_settings."""
+    applied = response.response.get("applied")
+    model = applied.get("model") if isinstance(applied, dict) else None
+    return model if isinstance(model, str) else None

@@ -119,10 +119,9 @@ class ScriptedClient:
         self._last_words = ""
 
     # ------------------------------------------------------------------------------------------------- the Client port
-    async def events(self) -> AsyncIterator[AgentEvent]:
+    def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order; the last event is Exited."""
-        async for event in self._desk.read():
-            yield event
+        return self._desk.read()
 
     async def prompt(self, uuid: str, text: str) -> None:
         """Hand over a prompt; one that comes while a run is at work waits for its end. A known uuid does nothing."""

@@ -1,0 +1,178 @@
+"""What the client asks in words for a person, and what it is answered. Pure."""
+
+import pytest
+
+from gateway.agents.claude import control, describe, wire
+from gateway.agents.claude.control import Boundary, Hook, Permission, Question
+from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
+
+HOME = "/work/project"
+
+
+def callback(event: str, **fields: object) -> wire.HookCallback:
+    """A hook that calls back."""
+    return wire.HookCallback.model_validate({"request_id": "r", "input": {"hook_event_name": event, **fields}})
+
+
+def boundary(
+    event: str, fields: dict[str, object] | None = None, *, begins: bool = False, prompted: bool = True
+) -> Boundary | None:
+    """The boundary that it is."""
+    return control.boundary(callback(event, **(fields or {})), begins=begins, prompted=prompted, directory=HOME)
+
+
+@pytest.mark.parametrize(
+    ("tool", "inputs", "told"),
+    [
+        ("Bash", {"command": "pytest -q\n  tests"}, ("Bash", "pytest -q tests")),
+        ("Edit", {"file_path": "/work/project/src/a.py", "old_string": "x"}, ("Edit", "src/a.py")),
+        ("Read", {"file_path": "/etc/hosts"}, ("Read", "/etc/hosts")),
+        ("Grep", {"pattern": "TODO", "path": "/work/project/src"}, ("Grep", "TODO in src")),
+        ("Agent", {"description": "look around", "prompt": "..."}, ("Agent", "look around")),
+        ("mcp__github__create_issue", {"title": "Broken"}, ("github: create_issue", "Broken")),
+        ("TodoWrite", {"todos": []}, ("TodoWrite", "")),
+        ("Bash", {"command": "x" * 500}, ("Bash", "x" * 199 + "…")),
+        ("Bash", {"command": 5}, ("Bash", "")),
+    ],
+)
+def test_a_tool_is_told_in_one_line(tool: str, inputs: dict[str, object], told: tuple[str, str]) -> None:
+    """Its name and its object, whatever the inputs look like."""
+    assert describe.action(tool, inputs, HOME) == told
+
+
+def test_a_permission_shows_everything_that_is_asked() -> None:
+    """The detail is what an approval's digest is over: every input, and why the client asks."""
+    request = wire.CanUseTool(
+        request_id="r",
+        tool_name="Write",
+        input={"file_path": "/work/project/a.txt", "content": "line 1\nline 2"},
+        description="a.txt",
+        blocked_path="/work/project/a.txt",
+    )
+    waiting, event = control.asked(request, HOME)
+    assert isinstance(waiting, Permission)
+    assert event == control.AskedPermission(
+        "r",
+        "Write",
+        "Write: a.txt",
+        "Write\nfile_path: /work/project/a.txt\ncontent: line 1\nline 2\na.txt\noutside what is allowed: /work/project/a.txt",
+        can_remember=True,
+    )
+
+
+def _question(text: str, *labels: str, several: bool = False) -> dict[str, object]:
+    return {
+        "question": text,
+        "multiSelect": several,
+        "options": [{"label": label, "description": ""} for label in labels],
+    }
+
+
+def test_one_question_has_its_choices() -> None:
+    """They become buttons."""
+    assert describe.question({"questions": [_question("Which?", "A", "B")]}) == ("Which?", ("A", "B"), ("Which?",))
+
+
+def test_several_questions_become_one_text_that_is_answered_in_words() -> None:
+    """Buttons cannot answer them: every option stands in the text, and the words go to each question."""
+    inputs = {"questions": [_question("Which?", "A", "B"), _question("What else?", "C", several=True)]}
+    text, choices, names = describe.question(inputs)
+    assert text == "Which?\n- A\n- B\n\nWhat else? (several may be named)\n- C"
+    assert (choices, names) == ((), ("Which?", "What else?"))
+    given = control.answer(Question("r", inputs, names), Words("A and C"))
+    assert given["updatedInput"]["answers"] == {"Which?": "A and C", "What else?": "A and C"}
+
+
+def test_a_question_in_an_unknown_form_is_no_crash() -> None:
+    """A newer client may ask in another form."""
+    assert describe.question({"questions": "what?"}) == ("", (), ())
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "before", "loop"),
+    [
+        ("PreToolUse", {"tool_name": "Bash", "tool_input": {"command": "ls"}}, "Bash: ls", "main"),
+        ("PostToolBatch", {}, "the next call", "main"),
+        ("PostToolBatch", {"agent_id": "a1"}, "the next call", "a1"),
+        ("PreCompact", {"trigger": "auto"}, "the compaction of the conversation", "main"),
+        ("PostCompact", {"trigger": "auto"}, "the next call", "main"),
+    ],
+)
+def test_what_stands_before_a_call_is_a_boundary(event: str, fields: dict[str, object], before: str, loop: str) -> None:
+    """Each loop's own."""
+    stood = boundary(event, fields)
+    assert stood is not None
+    assert (stood.before, stood.loop) == (before, loop)
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [
+        ("UserPromptSubmit", {"prompt": "<task-notification>"}),
+        ("PreToolUse", {"agent_id": "a1", "tool_name": "Bash"}),
+        ("SubagentStop", {"agent_id": "a1"}),
+        ("PostCompact", {"trigger": "manual"}),
+        ("SomethingNew", {}),
+    ],
+)
+def test_what_stands_before_no_call_is_no_boundary(event: str, fields: dict[str, object]) -> None:
+    """Nobody is asked there; a report that arrives in mid-run had the run's own boundary before it."""
+    assert boundary(event, fields) is None
+
+
+def test_the_first_boundary_says_who_asked_for_the_run() -> None:
+    """A prompt of ours, or nobody."""
+    asked = boundary("UserPromptSubmit", begins=True)
+    unasked = boundary("UserPromptSubmit", begins=True, prompted=False)
+    assert asked is not None
+    assert unasked is not None
+    assert (asked.before, unasked.before) == ("the first call", "a run that nobody asked for")
+
+
+def test_for_the_session_means_the_session_and_no_change_of_mode() -> None:
+    """Suggestions are kept from the user's settings, and "accept all edits" becomes "this tool"."""
+    rule = {
+        "type": "addRules",
+        "rules": [{"toolName": "Bash", "ruleContent": "git push *"}],
+        "behavior": "allow",
+        "destination": "localSettings",
+    }
+    mode = {"type": "setMode", "mode": "bypassPermissions", "destination": "session"}
+    kept = control.answer(Permission("r", "Bash", {}, (rule, mode)), AllowTool(for_session=True))
+    assert kept["updatedPermissions"] == [rule | {"destination": "session"}]
+    made = control.answer(Permission("r", "Write", {}, (mode,)), AllowTool(for_session=True))
+    assert made["updatedPermissions"] == [
+        {"type": "addRules", "rules": [{"toolName": "Write"}], "behavior": "allow", "destination": "session"}
+    ]
+
+
+def test_what_was_approved_is_what_runs() -> None:
+    """The input goes back as it was shown."""
+    assert control.answer(Permission("r", "Bash", {"command": "ls"}, ()), AllowTool()) == {
+        "behavior": "allow",
+        "updatedInput": {"command": "ls"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("waiting", "given"),
+    [
+        (Boundary("r", Hook.TOOL, "main", ""), AllowTool()),
+        (Permission("r", "Bash", {}, ()), GoOn()),
+        (Permission("r", "Bash", {}, ()), Words("yes")),
+        (Question("r", {}), AllowTool()),
+    ],
+)
+def test_an_answer_of_the_wrong_kind_is_refused(waiting: control.Waiting, given: Answer) -> None:
+    """A slip in the program must not be taken for a yes."""
+    with pytest.raises(ValueError, match="is no answer"):
+        control.answer(waiting, given)
+
+
+def test_no_is_said_in_the_form_of_each() -> None:
+    """Denied, the agent goes on; ended, it stops."""
+    permission = Permission("r", "Bash", {}, ())
+    assert control.answer(permission, DenyTool("no")) == {"behavior": "deny", "message": "no"}
+    assert control.answer(permission, EndTurn("no")) == {"behavior": "deny", "message": "no", "interrupt": True}
+    ended = control.answer(Boundary("r", Hook.BATCH, "main", ""), EndTurn("limit"))
+    assert ended == {"continue": False, "stopReason": "limit"}
