@@ -210,7 +210,7 @@ class Settings(_Section):
     telegram: TelegramSettings = TelegramSettings()
     agents: AgentSettings = Field(default_factory=AgentSettings)
     budgets: BudgetSettings = BudgetSettings()
-    pause_minutes: Minutes = 30
+    pause_minutes: Annotated[float, Field(gt=0, le=55, allow_inf_nan=False)] = 30
     """How long a paused agent is kept waiting for an answer before its run is ended cleanly."""
     approval_minutes: Minutes = 24 * 60
     """How long a question can be answered."""

@@ -109,6 +109,8 @@ def _detail(usage: Usage, *, price: Usd | Unpriced, loop: str = MAIN_LOOP, ended
         "speed": usage.speed,
         "tokens": {name: count for name, count in asdict(usage.tokens).items() if count},
     }
+    if usage.geo:
+        facts["geo"] = usage.geo
     if usage.web_searches:
         facts["web_searches"] = usage.web_searches
     if isinstance(price, Unpriced):

@@ -80,7 +80,7 @@ A line that begins with // goes to the agent with one slash: //compact."""
 COMMANDS = ("new", "sessions", "stop", "go", "budget", "cost", "help")
 
 
-def route(message: Message) -> Intent:  # noqa: C901, PLR0911 - one arm a command: the match is the table
+def route(message: Message) -> Intent:  # noqa: PLR0911 - one arm a command: the match is the table
     """What the person wants. Never raises: what cannot be understood is explained."""
     if message.command is None:
         return _text(message.text.strip())

@@ -1,5 +1,6 @@
 """The sentences that people see about a turn, in Markdown. Numbers come from the ledger, words from here."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from gateway.domain.usage import Flag
 TITLE_CHARACTERS_MAX = 80
 ACTIONS_SHOWN_MAX = 4
 SAID_CHARACTERS_MAX = 300
+VERBATIM_CHARACTERS_MAX = 3000
 
 
 def title(prompt: str) -> str:
@@ -85,6 +87,18 @@ def progress(turn: Turn, actions: Sequence[str], said: str, now_ms: int) -> str:
     if len(words) > SAID_CHARACTERS_MAX:
         words = words[: SAID_CHARACTERS_MAX - 1] + "…"
     return "\n".join([head, *shown, *([words] if words else [])])
+
+
+def verbatim(text: str) -> str:
+    """What is asked for, as a code block: nothing is hidden by control, zero-width or bidirectional characters, and what is
+    too long to show is said to be.
+    """
+    seen = "".join(char if char in "\n\t" or char.isprintable() else f"\\u{{{ord(char):x}}}" for char in text)
+    rest = len(seen) - VERBATIM_CHARACTERS_MAX
+    if rest > 0:
+        seen = f"{seen[:VERBATIM_CHARACTERS_MAX]}\n[{rest} characters more; the answer is for the whole]"
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", seen)), default=0))
+    return f"{fence}\n{seen}\n{fence}"
 
 
 def budget_words(balances: Sequence[Balance], confirm_above: Usd) -> str:

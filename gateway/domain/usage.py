@@ -54,6 +54,8 @@ class Usage:
     service_tier: str = "standard"
     speed: str = "standard"
     web_searches: int = 0
+    geo: str = ""
+    """Where the model ran, where the vendor tells and charges for it: `us`."""
 
 
 @dataclass(frozen=True, slots=True)

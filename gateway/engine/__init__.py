@@ -3,6 +3,7 @@
 import anyio
 import structlog
 
+from gateway.core.approve import TooLate
 from gateway.domain.events import Ignored, Message, Tap
 from gateway.domain.turn import TurnState
 from gateway.engine.clients import Clients
@@ -41,8 +42,8 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             clients = Clients(self.world, tasks)
             try:
+                await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
-                await repeat_unsure(self.world)
                 tasks.start_soon(self._handle_forever, clients)
                 tasks.start_soon(deliver_forever, self.world)
                 tasks.start_soon(self._tick_forever, clients)
@@ -100,9 +101,10 @@ class Engine:
                 decision = await self.world.commit(scopes, handle_message(self.world, event, key))
                 log.info("message", person=event.person, result=decision.result)
             case Tap():
-                clients.start(self.world.chat.acknowledge, event, "")
                 decision = await self.world.commit((), handle_tap(self.world, event, key, waiting=clients.waits))
-                log.info("tap", person=event.person, result=decision.result)
+                words = decision.result.words if isinstance(decision.result, TooLate) else ""
+                clients.start(self.world.chat.acknowledge, event, words)
+                log.info("tap", person=event.person, result=words or decision.result)
             case Ignored(why):
                 decision = await self.world.store.transact(
                     (), lambda _view: Decision(None, handled=key), self.world.clock.now_ms()

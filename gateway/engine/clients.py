@@ -51,7 +51,9 @@ log = structlog.get_logger()
 INTERRUPT_LIMIT_MS = 10_000
 FOLLOW_UP_MS = 3_000
 """How long a queued prompt waits for the run that usually follows when a background task ended."""
-NO_AGENT = "The agent no longer waits for this."
+HAND_OVERS_MAX = 2
+"""How often a prompt is offered: a client may have ended unseen since its last run."""
+OVER = "The turn that this worked for is over."
 
 
 class Clients:
@@ -71,10 +73,10 @@ class Clients:
         self._tasks.start_soon(work, *arguments)
 
     # ------------------------------------------------------------------------------------------------------- effects
-    def waits(self, session_id: str) -> bool:
-        """Whether the session's agent stands at a boundary now."""
-        live = self._live.get(session_id)
-        return live is not None and bool(live.held)
+    def waits(self, turn: Turn) -> bool:
+        """Whether an agent stands at a boundary in this turn now."""
+        live = self._live.get(turn.session_id)
+        return live is not None and live.turn_id == turn.id and bool(live.held)
 
     async def perform(self, effects: Iterable[Effect]) -> None:
         """Carry out what a decision wants done to agents."""
@@ -97,7 +99,7 @@ class Clients:
         live = self._live.get(effect.session_id)
         taken = live is not None and await live.client.respond(effect.request_id, effect.answer)
         self._world.on_step("agent.answered")
-        words = effect.words if taken else f"{effect.words.split(chr(10) * 2)[0]}\n\n{NO_AGENT}"
+        words = effect.words if taken else f"{effect.words.split(chr(10) * 2)[0]}\n\n{metering.NO_AGENT}"
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
@@ -113,29 +115,44 @@ class Clients:
         if live is None:
             return
         live.limit = live.paused_ms = None
-        if isinstance(answer, EndTurn):
+        if isinstance(answer, EndTurn) and not live.over:
             live.stopping_ms = self._world.clock.now_ms()
         await self._answer_held(live, answer)
 
     async def _answer_held(self, live: Live, answer: Answer) -> None:
         while live.held:
-            await live.client.respond(live.held.pop(0), answer)
+            await self._answer(live, live.held.pop(0), answer)
+
+    async def _answer(self, live: Live, request_id: str, answer: Answer) -> None:
+        await live.client.respond(request_id, answer)
+        self._world.on_step("boundary.answered")
 
     async def _interrupt(self, session_id: str) -> None:
         live = self._live.get(session_id)
         if live is None:
             return
-        live.stopping_ms = self._world.clock.now_ms()
-        if live.held:
-            await self._answer_held(live, EndTurn("Stopped by the person."))
+        early, live.pending = live.pending, {}
+        for uuid, turn_id in early.items():
+            # It did not begin yet; if it still does, it ends at its first boundary.
+            never = Finished(End.INTERRUPTED, "", uuid, ())
+            await self._world.commit((), metering.finish(self._world, turn_id, never, (), stopped=True))
+        if not live.over:
+            live.stopping_ms = self._world.clock.now_ms()
+        await self._answer_held(live, EndTurn("Stopped by the person."))
         await live.client.interrupt()
 
     # ---------------------------------------------------------------------------------------------------- starting
     async def _start_turn(self, effect: StartTurn) -> None:
         async with self._turns.setdefault(effect.session_id, anyio.Lock()):
-            live = await self._client_for(effect)
-            if live is not None:
-                await self._hand_over(live, effect)
+            for _ in range(HAND_OVERS_MAX):
+                live = await self._client_for(effect)
+                if live is None:
+                    return
+                if await self._hand_over(live, effect):
+                    break
+                await self._forget(live)
+            else:
+                await self._failed_to_start(effect, "It ended before it took the prompt.")
 
     async def _client_for(self, effect: StartTurn) -> Live | None:
         live = self._live.get(effect.session_id)
@@ -143,6 +160,7 @@ class Clients:
             return live
         turn = await self._world.store.read(lambda view: view.turn(effect.turn_id))
         if turn is None or turn.state is not TurnState.HELD:
+            await self._use_room()
             return None
         if len(self._live) + self._starting >= self._world.rules.processes_max and not await self._make_room():
             self._waiting.append(effect)
@@ -163,10 +181,11 @@ class Clients:
         except AgentUnavailableError as error:
             await self._failed_to_start(effect, str(error))
             return None
+        self._world.on_step("client.started")
         return await self._adopt(session, client)
 
     async def _adopt(self, session: Session, client: Client) -> Live:
-        live = Live(session.id, client, self._world.clock.now_ms())
+        live = Live(session.id, client, self._world.clock.now_ms(), agent_session=client.agent_session)
         self._live[session.id] = live
 
         def decide(view: View) -> Decision[None]:
@@ -182,11 +201,13 @@ class Clients:
 
     async def _make_room(self) -> bool:
         idle = sorted((live for live in self._live.values() if live.idle), key=lambda live: live.touched_ms)
-        for live in idle[:1]:
-            await self._close(live)
-        return bool(idle)
+        for live in idle:
+            if await self._close(live):
+                return True
+        return False
 
-    async def _hand_over(self, live: Live, effect: StartTurn) -> None:
+    async def _hand_over(self, live: Live, effect: StartTurn) -> bool:
+        """Give the prompt to the client; False: the client has ended, and never had it."""
         world = self._world
 
         def decide(view: View) -> Decision[Turn | None]:
@@ -204,11 +225,20 @@ class Clients:
 
         turn = (await world.commit((), decide)).result
         if turn is None:
-            return
+            await self._use_room()
+            return True
         live.pending[turn.prompt_uuid] = turn.id
         world.on_step("turn.released")
-        await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else turn.prompt)
+        try:
+            await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else turn.prompt)
+        except AgentUnavailableError as error:
+            log.warning("a client ended before it took a prompt", session=live.session_id, why=str(error))
+            if live.pending.pop(turn.prompt_uuid, None) is None:
+                return True
+            await world.commit((), metering.resend(turn.id))
+            return False
         world.on_step("prompt.handed")
+        return True
 
     async def _failed_to_start(self, effect: StartTurn, why: str) -> None:
         def decide(view: View) -> Decision[None]:
@@ -226,6 +256,7 @@ class Clients:
 
         await self._world.commit((), decide)
         self._tasks.start_soon(self.next_in_line, effect.session_id)
+        await self._use_room()
 
     async def next_in_line(self, session_id: str) -> None:
         """If nothing of the session is at work, put its oldest queued turn before the gate."""
@@ -248,7 +279,8 @@ class Clients:
     async def _on_event(self, live: Live, event: AgentEvent) -> None:  # noqa: C901, PLR0912 - one arm an event: a table
         live.touched_ms = self._world.clock.now_ms()
         match event:
-            case Started(prompt_uuid=uuid):
+            case Started(agent_session=name, prompt_uuid=uuid):
+                await self._named(live, name)
                 if uuid is None:
                     await self._unprompted(live)
                 elif uuid in live.pending:
@@ -275,6 +307,21 @@ class Clients:
             case _:
                 assert_never(event)
 
+    async def _named(self, live: Live, agent_session: str) -> None:
+        """An agent can begin a new conversation of its own (a command that clears it): that one is resumed later."""
+        if agent_session == live.agent_session:
+            return
+
+        def decide(view: View) -> Decision[None]:
+            draft = Draft()
+            session = view.session(live.session_id)
+            if session is not None:
+                draft.put.append(replace(session, agent_session=agent_session, context_tokens=0))
+            return draft.done(None)
+
+        live.agent_session = agent_session
+        await self._world.commit((), decide)
+
     async def _unprompted(self, live: Live) -> None:
         if live.result is not None:
             await self._settle(live, *live.result)
@@ -284,10 +331,15 @@ class Clients:
         if decision.result is None:
             return
         live.begin(decision.result.id, self._world.clock.now_ms())
-        if decision.result.state is TurnState.ASKING:
-            live.limit = "a run that nobody asked for waits for a yes"
-        elif decision.result.state is TurnState.REFUSED:
-            live.stopping_ms = self._world.clock.now_ms()
+        match decision.result.state:
+            case TurnState.ASKING:
+                live.limit = "a run that nobody asked for waits for a yes"
+            case TurnState.REFUSED:
+                live.stopping_ms = self._world.clock.now_ms()
+                await self._answer_held(live, EndTurn(OVER))
+            case _:
+                # Sub-agents that stood at the limit of the turn before work for this one now.
+                await self._answer_held(live, GoOn())
 
     async def _metered(self, live: Live, event: CallMetered) -> None:
         live.metered.append(event.usage)
@@ -303,11 +355,11 @@ class Clients:
         live.stale = True
 
     async def _at_boundary(self, live: Live, event: Paused) -> None:
-        if live.stopping_ms is not None:
-            await live.client.respond(event.request_id, EndTurn("Stopped."))
+        if live.stopping_ms is not None or live.over:
+            await self._answer(live, event.request_id, EndTurn(OVER))
             return
         if live.limit is None:
-            await live.client.respond(event.request_id, GoOn())
+            await self._answer(live, event.request_id, GoOn())
             return
         live.held.append(event.request_id)
         if live.turn_id is None:
@@ -327,25 +379,29 @@ class Clients:
     async def _asked(self, live: Live, event: AskedPermission | AskedQuestion) -> None:
         if live.turn_id is not None:
             await self._world.commit((), metering.ask_permission(self._world, live.turn_id, event))
+            self._world.on_step("permission.asked")
 
     async def _finished(self, live: Live, event: Finished) -> None:
         live.busy = False
         live.agents = event.background
         covered, live.metered = live.metered, []
-        if event.background and event.end is End.DONE:
+        if event.background and event.end in (End.DONE, End.ERROR):
             live.result = (event, covered)
             return
+        await self._answer_held(live, EndTurn(OVER))
+        if live.stopping_ms is not None and event.background:
+            await live.client.interrupt()  # The first one stopped the run; at rest it stops what works behind it.
         await self._settle(live, event, covered)
 
     async def _background(self, live: Live, agents: int, others: int) -> None:
         live.agents, live.others = agents, others
         if agents == 0 and live.result is not None:
-            await self._settle(live, *live.result)
             live.settled_ms = self._world.clock.now_ms()
+            await self._settle(live, *live.result)
 
     async def _settle(self, live: Live, event: Finished, metered: Sequence[Usage]) -> None:
         turn_id, live.result = live.turn_id, None
-        live.held, live.limit, live.paused_ms = [], None, None
+        live.limit = live.paused_ms = None
         if turn_id is None:
             return
         stopped, live.stopping_ms = live.stopping_ms is not None, None
@@ -363,9 +419,7 @@ class Clients:
             await self.perform([self._waiting.pop(0)])
 
     async def _exited(self, live: Live, reason: str) -> None:
-        if self._live.get(live.session_id) is live:
-            del self._live[live.session_id]
-        await self._world.store.forget_process(live.session_id)
+        await self._forget(live)
         stopped = live.stopping_ms is not None
         gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
         ends = [(turn_id, gone, list[Usage]()) for turn_id in live.pending.values()]
@@ -389,7 +443,11 @@ class Clients:
             if live.paused_ms is not None and now - live.paused_ms >= self._world.rules.pause_ms:
                 live.paused_ms = None
                 await self._answer_held(live, EndTurn("Nobody answered at the budget limit; it can be continued."))
-            if live.stopping_ms is not None and (live.busy or live.pending) and now - live.stopping_ms >= INTERRUPT_LIMIT_MS:
+            if (
+                live.stopping_ms is not None
+                and (live.busy or live.pending)
+                and now - live.stopping_ms >= INTERRUPT_LIMIT_MS
+            ):
                 await live.client.close()
             if live.settled_ms is not None and not live.busy and now - live.settled_ms >= FOLLOW_UP_MS:
                 live.settled_ms = None
@@ -421,12 +479,19 @@ class Clients:
                 if session is not None:
                     await self._world.chat.typing(session.thread)
 
-    async def _close(self, live: Live) -> None:
+    async def _close(self, live: Live) -> bool:
+        """End an idle client; False: meanwhile it is at work, or gone."""
         async with self._turns.setdefault(live.session_id, anyio.Lock()):
             if not live.idle or self._live.get(live.session_id) is not live:
-                return
-            del self._live[live.session_id]
+                return False
             await live.client.close()
+            await self._forget(live)
+            return True
+
+    async def _forget(self, live: Live) -> None:
+        """A client is gone, unless another has its place already."""
+        if self._live.get(live.session_id) is live:
+            del self._live[live.session_id]
             await self._world.store.forget_process(live.session_id)
 
     async def close(self) -> None:

@@ -17,6 +17,8 @@ class Live:
     session_id: str
     client: Client
     touched_ms: int
+    agent_session: str
+    """The agent's own name for the conversation."""
     turn_id: str | None = None
     """The turn that its calls are booked on; stays after the turn ended, for what comes late."""
     pending: dict[str, str] = field(default_factory=dict[str, str])
@@ -55,6 +57,11 @@ class Live:
         self.limit = self.paused_ms = self.stopping_ms = self.result = self.settled_ms = None
         self.actions, self.said, self.stale = [], "", True
         self.touched_ms = now_ms
+
+    @property
+    def over(self) -> bool:
+        """No turn is at work: a loop that still lives is left over from one that ended."""
+        return not (self.busy or self.result)
 
     @property
     def idle(self) -> bool:

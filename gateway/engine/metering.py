@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.core import gate, meter, summary
-from gateway.core.price import price
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
 from gateway.domain.budget import Balance
@@ -12,25 +11,20 @@ from gateway.domain.effects import Edit, Say
 from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, End, Finished
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import MAIN_LOOP, Call, Flag, Unpriced, Usage
+from gateway.domain.usage import MAIN_LOOP, Call, Flag, Usage
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
 OUTCOME_CHARACTERS_MAX = 500
 QUESTION_CHOICES_MAX = 8
+NO_AGENT = "The agent no longer waits for this."
 LET_GO = "The agent does not wait any more; a yes to the question above still lets it go on."
-
-
-def cost(world: World, usage: Usage) -> Usd | Unpriced:
-    """What a usage costs at today's list price."""
-    rates = world.rates(usage.model, usage.service_tier, usage.speed)
-    return rates if isinstance(rates, Unpriced) else price(usage, rates)
 
 
 def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View], Decision[str | None]]:
     """Book a call once; the result says why the turn has to pause, if it has to."""
-    priced = cost(world, event.usage)
+    priced = world.cost(event.usage)
 
     def decide(view: View) -> Decision[str | None]:
         draft = Draft()
@@ -150,12 +144,13 @@ def ask_permission(
             if event.can_remember:
                 options.append(Option(Choice.ALLOW_SESSION, "Allow for this session"))
             options.append(Option(Choice.DENY, "Deny"))
-            question = Question(f"**{event.tool}** wants to run:\n{event.summary}", tuple(options))
+            asked = summary.verbatim(event.detail.removeprefix(f"{event.tool}\n") or event.summary)
+            question = Question(f"**{event.tool}** wants to run:\n{asked}", tuple(options))
             kind, detail = ApprovalKind.PERMISSION, event.detail
         else:
             choices = event.choices[:QUESTION_CHOICES_MAX]
-            asked = tuple(Option(Choice.ANSWER, choice, value=choice) for choice in choices)
-            question = Question(event.text, (*asked, Option(Choice.DENY, "Do not answer")))
+            answers = tuple(Option(Choice.ANSWER, choice, value=choice) for choice in choices)
+            question = Question(event.text, (*answers, Option(Choice.DENY, "Do not answer")))
             kind, detail = ApprovalKind.QUESTION, event.text
         gating.ask(world, draft, turn, session, kind, question, detail=detail, request_id=event.request_id)
         return draft.done(result=True)
@@ -175,12 +170,25 @@ def withdrawn(turn_id: str, request_id: str) -> Callable[[View], Decision[None]]
     return decide
 
 
+def resend(turn_id: str) -> Callable[[View], Decision[None]]:
+    """The agent never had the prompt: it is to be handed over again."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        if turn is not None and turn.state is TurnState.RUNNING:
+            draft.put.append(advance(turn, Step.RESEND))
+        return draft.done(None)
+
+    return decide
+
+
 def finish(
     world: World, turn_id: str, event: Finished, metered: Sequence[Usage], *, stopped: bool, crashed: bool = False
 ) -> Callable[[View], Decision[Turn | None]]:
     """A run ended and nothing works for it any more: reconcile, settle, answer. A paused turn stays paused."""
     missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
-    priced = [(usage, cost(world, usage)) for usage in missing]
+    priced = [(usage, world.cost(usage)) for usage in missing]
 
     def decide(view: View) -> Decision[Turn | None]:
         draft = Draft()
@@ -195,8 +203,15 @@ def finish(
             draft.put.append(turn)
             return draft.done(turn)
         now = world.clock.now_ms()
+        if turn.state is TurnState.ASKING:
+            # A run that nobody asked for, and its agent is gone while it waited for a yes.
+            gating.withdraw(draft, view.open_approvals(turn.id), NO_AGENT, state=ApprovalState.WITHDRAWN)
+            draft.put.append(gating.refuse(world, draft, session, turn, event.text or NO_AGENT))
+            return draft.done(turn)
         if turn.state is TurnState.PAUSED and event.end in (End.HALTED, End.INTERRUPTED) and not stopped:
-            draft.put.append(gating.settle(draft, turn))
+            # From here on its prompt is the word to go on: after a crash nothing of the run that ended is looked for again.
+            turn = replace(gating.settle(draft, turn), prompt_uuid=world.clock.new_uuid(), continues=True)
+            draft.put.append(turn)
             draft.say(Edit(session.thread, status_ref(turn), f"{summary.ending(turn, now)}\n{LET_GO}"))
             return draft.done(turn)
         turn = _end(world, turn, event, stopped=stopped)

@@ -8,13 +8,14 @@ import structlog
 
 from gateway.domain.place import Thread
 from gateway.engine.world import Draft, World
-from gateway.ports import Decision, Delayed, Delivered, Post, Rejected, Uncertain, View
+from gateway.ports import Decision, Delayed, Delivered, Post, Receipt, Rejected, Uncertain, View
 
 log = structlog.get_logger()
 
 BATCH = 100
 LONGEST_WAIT_MS = 24 * 3_600_000
 AT_ONCE_MAX = 8
+SEND_LIMIT_S = 20.0
 
 
 @dataclass(slots=True)
@@ -61,9 +62,14 @@ async def deliver_forever(world: World) -> None:
 async def _deliver(world: World, pace: Pace, post: Post) -> None:
     await world.store.sending(post)
     world.on_step("post.sending")
-    receipt = await world.chat.deliver(post)
-    world.on_step("post.sent")
-    await world.store.receipted(post, receipt)
+    receipt: Receipt = Uncertain(f"no answer within {SEND_LIMIT_S:.0f} s")
+    # A gateway that stops hears how a request ended that is already on its way: else each stop would leave doubts.
+    with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(SEND_LIMIT_S):
+            receipt = await world.chat.deliver(post)
+        world.on_step("post.sent")
+        await world.store.receipted(post, receipt)
+    world.on_step("post.receipted")
     now = world.clock.now_ms()
     wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
     match receipt:

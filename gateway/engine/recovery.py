@@ -8,7 +8,7 @@ import structlog
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.effects import StartTurn
-from gateway.domain.events import AgentEvent, CallMetered, End, Finished
+from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import gating, metering
@@ -31,16 +31,21 @@ async def recover(world: World, clients: Clients) -> None:
         session = await world.store.read(lambda view, key=turn.session_id: view.session(key))
         if session is not None and turn.state in (TurnState.RUNNING, TurnState.PAUSED):
             await _recover_turn(world, session, turn, processes.pop(session.id, None))
+        elif turn.state is TurnState.ASKING and turn.origin is Origin.BACKGROUND:
+            # The agent that stood before this run is gone, and with it what the run was about.
+            gone = Finished(End.INTERRUPTED, GATEWAY_STOPPED, None, ())
+            await world.commit((), metering.finish(world, turn.id, gone, (), stopped=False))
     for process in processes.values():
         session = await world.store.read(lambda view, key=process.session_id: view.session(key))
         if session is not None:
-            await world.agents[session.agent].recover(_launch(session), process, "")
-        await world.store.forget_process(process.session_id)
+            await _end_idle(world, session, process)
+        await _forget(world, process.session_id)
     for turn in await world.store.read(lambda view: view.all_open_turns()):
         if turn.state is TurnState.HELD:
             await clients.perform([StartTurn(turn.session_id, turn.id)])
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
+    world.on_step("recovered")
 
 
 def _launch(session: Session) -> Launch:
@@ -64,44 +69,71 @@ async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
         await world.commit((), decide)
 
 
+async def _end_idle(world: World, session: Session, process: Process) -> None:
+    """End the client of a session with no turn at work; what it spent meanwhile belongs to the latest turn."""
+    found = await world.agents[session.agent].recover(_launch(session), process, "")
+    latest = await world.store.read(lambda view: view.latest_turns(session.id, 1))
+    for turn in latest:
+        for call in found.events:
+            if isinstance(call, CallMetered) and turn.scopes:
+                await world.commit(world.scopes(session.id), metering.book_call(world, turn.id, call))
+
+
 async def _recover_turn(world: World, session: Session, turn: Turn, process: Process | None) -> None:
-    parked = turn.state is TurnState.PAUSED and process is None
-    if parked:
-        return
-    found = await world.agents[session.agent].recover(_launch(session), process, turn.prompt_uuid)
-    await world.store.forget_process(session.id)
-    if not found.prompt_known and turn.state is TurnState.RUNNING and turn.origin is not Origin.BACKGROUND:
-        await world.commit((), _resend(turn.id))
-        return
-    calls = [event for event in found.events if isinstance(event, CallMetered)]
-    for call in calls:
-        await world.commit(world.scopes(session.id), metering.book_call(world, turn.id, call))
-    end = _end(found.events, turn.prompt_uuid)
-    cut = end.end is End.INTERRUPTED
-    metered = [call.usage for call in calls]
-    await world.commit(
-        world.scopes(session.id), metering.finish(world, turn.id, end, metered, stopped=False, crashed=cut)
-    )
-    log.info("recovered a turn", turn=turn.id, end=str(end.end), calls=len(metered))
+    """Book what the turn spent, and end it, leave it paused, or let its prompt be sent again. Each step can be the last one."""
+    unprompted = turn.origin is Origin.BACKGROUND and not turn.continues
+    found = await world.agents[session.agent].recover(_launch(session), process, "" if unprompted else turn.prompt_uuid)
+    events = _of_the_run(found.events) if unprompted else found.events
+    for call in found.events:
+        if isinstance(call, CallMetered):
+            await world.commit(world.scopes(session.id), metering.book_call(world, turn.id, call))
+    if found.prompt_known or unprompted:
+        end = _end(events, None if unprompted else turn.prompt_uuid)
+        metered = [event.usage for event in events if isinstance(event, CallMetered)]
+        cut = end.end is End.INTERRUPTED
+        await world.commit(
+            world.scopes(session.id), metering.finish(world, turn.id, end, metered, stopped=False, crashed=cut)
+        )
+        world.on_step("turn.recovered")
+    else:
+        await world.commit((), _not_begun(turn.id))
+        world.on_step("turn.resent")
+    await _forget(world, session.id)
+    log.info("recovered a turn", turn=turn.id, known=found.prompt_known)
 
 
-def _end(events: Sequence[AgentEvent], prompt_uuid: str) -> Finished:
+async def _forget(world: World, session_id: str) -> None:
+    await world.store.forget_process(session_id)
+    world.on_step("client.forgotten")
+
+
+def _of_the_run(events: Sequence[AgentEvent]) -> Sequence[AgentEvent]:
+    """The events from where the last run began that no prompt started."""
+    begins = [n for n, event in enumerate(events) if isinstance(event, Started) and event.prompt_uuid is None]
+    return events[begins[-1] :] if begins else ()
+
+
+def _end(events: Sequence[AgentEvent], prompt_uuid: str | None) -> Finished:
     """How the run ended: as it said, if it came to its end; else the gateway's end was its own. Totals of all ends together."""
     ends = [event for event in events if isinstance(event, Finished)]
     told = [usage for end in ends for usage in end.totals or ()]
     totals = tuple(told) if any(end.totals is not None for end in ends) else None
     for end in ends:
-        if end.end in (End.DONE, End.ERROR):
+        if end.prompt_uuid == prompt_uuid and end.end in (End.DONE, End.ERROR):
             return replace(end, totals=totals, background=0)
     return Finished(End.INTERRUPTED, GATEWAY_STOPPED, prompt_uuid, totals)
 
 
-def _resend(turn_id: str) -> Callable[[View], Decision[None]]:
+def _not_begun(turn_id: str) -> Callable[[View], Decision[None]]:
+    """The agent's conversation does not hold the prompt: it is sent again. That of a paused turn waits for a yes."""
+
     def decide(view: View) -> Decision[None]:
         draft = Draft()
         turn = view.turn(turn_id)
         if turn is not None and turn.state is TurnState.RUNNING:
             draft.put.append(advance(turn, Step.RESEND))
+        elif turn is not None and turn.state is TurnState.PAUSED and turn.held_left:
+            draft.put.append(gating.settle(draft, turn))
         return draft.done(None)
 
     return decide

@@ -18,22 +18,22 @@ from gateway.ports import Decision, View
 
 
 def handle_tap(
-    world: World, tap: Tap, update: tuple[str, str], *, waiting: Callable[[str], bool]
-) -> Callable[[View], Decision[str]]:
-    """The decision for a tap; its result is what the pressed button says. `waiting`: does this session's agent stand at a boundary?"""
+    world: World, tap: Tap, update: tuple[str, str], *, waiting: Callable[[Turn], bool]
+) -> Callable[[View], Decision[str | TooLate]]:
+    """The decision for a tap: the option's label, or why it changes nothing. `waiting`: does an agent stand at a boundary in it?"""
 
-    def decide(view: View) -> Decision[str]:
+    def decide(view: View) -> Decision[str | TooLate]:
         draft = Draft(handled=update)
         found = view.approval_by_token(tap.token)
         message_id = view.message_id(found.ref) if found else None
         verdict = answer(found, tap, message_id, world.grants(view, tap.person), world.clock.now_ms())
         if isinstance(verdict, TooLate):
-            return draft.done(verdict.words)
+            return draft.done(verdict)
         turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
         if turn is None or session is None:
-            return draft.done("This turn is gone.")
+            return draft.done(TooLate("This turn is gone."))
         draft.put.append(verdict.approval)
-        _act(world, view, draft, verdict, session, turn, waiting=waiting(session.id))
+        _act(world, view, draft, verdict, session, turn, waiting=waiting(turn))
         return draft.done(verdict.option.label)
 
     return decide

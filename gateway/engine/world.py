@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import TypeVar
 
 import anyio
 
 from gateway import clock
 from gateway.core.gate import Policy
+from gateway.core.price import price
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
-from gateway.domain.usage import Rates, Unpriced
+from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.ports import Agent, Chat, Decision, NewPost, Prices, Process, Store, View
 
 T = TypeVar("T")
@@ -51,6 +52,31 @@ class Clock:
     new_id: Callable[[str], str] = clock.new_id
     new_uuid: Callable[[], str] = clock.new_uuid
     new_token: Callable[[], str] = clock.new_token
+
+
+STEPS = (
+    "recovered",  # what an earlier gateway left has been brought to where it belongs
+    "turn.recovered",
+    "turn.resent",
+    "inbox.accepted",  # an update is in the inbox; the service was not told yet
+    "inbox.handled",
+    "committed",  # after every decision, whatever it was
+    "client.started",  # an agent's process lives, and the store does not know it yet
+    "client.recorded",
+    "client.forgotten",
+    "turn.released",  # the turn runs for the store; its agent has no prompt yet
+    "prompt.handed",
+    "call.booked",
+    "boundary.answered",
+    "permission.asked",
+    "agent.answered",
+    "turn.paused",
+    "turn.settled",
+    "post.sending",
+    "post.sent",  # the service took a message; the store does not know it yet
+    "post.receipted",
+)
+"""Every durable step that a gateway passes; crash tests kill it at each of them."""
 
 
 def no_step(_name: str) -> None:
@@ -139,10 +165,17 @@ class World:
         """The gate's policy as the owner set it."""
         return Policy(self.rules.confirm_above, self.rules.step, frozen=frozen)
 
-    def rates(self, model: str, service_tier: str = "standard", speed: str = "standard") -> Rates | Unpriced:
-        """Today's list prices of a model."""
-        today = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
-        return self.prices.rates(model, today, service_tier, speed)
+    def rates(self, model: str) -> Rates | Unpriced:
+        """Today's list prices of a model, on the usual terms."""
+        return self.prices.rates(model, self._today(), "standard", "standard")
+
+    def cost(self, usage: Usage) -> Usd | Unpriced:
+        """What a usage costs at today's list price."""
+        rates = self.prices.rates(usage.model, self._today(), usage.service_tier, usage.speed, usage.geo)
+        return rates if isinstance(rates, Unpriced) else price(usage, rates)
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
 
     def balances(self, view: View, draft: Draft, scopes: Sequence[Scope]) -> tuple[Balance, ...]:
         """The balances of the scopes; one that never had a limit gets the owner's, as an entry."""

@@ -1,5 +1,7 @@
 """What the client asks in words for a person, and what it is answered. Pure."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.agents.claude import control, describe, wire
@@ -176,3 +178,43 @@ def test_no_is_said_in_the_form_of_each() -> None:
     assert control.answer(permission, EndTurn("no")) == {"behavior": "deny", "message": "no", "interrupt": True}
     ended = control.answer(Boundary("r", Hook.BATCH, "main", ""), EndTurn("limit"))
     assert ended == {"continue": False, "stopReason": "limit"}
+
+
+PRIVATE = ("/home/me/.tollbridge", "~/.tollbridge")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"file_path": "/home/me/.tollbridge/config.toml"},
+        {"file_path": "../.tollbridge/tollbridge.db"},
+        {"path": "/home/me/.tollbridge"},
+        {"path": "/home/me/project/../.tollbridge/x"},
+        {"command": "cat /home/me/.tollbridge/config.toml | head"},
+        {"command": "sqlite3 ~/.tollbridge/tollbridge.db .dump"},
+        {"edits": [{"file_path": "/home/me/.tollbridge/lock"}]},
+    ],
+)
+def test_a_tool_that_reaches_for_the_gateways_directory_is_known(inputs: dict[str, object]) -> None:
+    """Rule 5, attack 44: by path, by relative path, or named in a command."""
+    assert control.reaches(PRIVATE, inputs, "/home/me/project")
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"file_path": "/home/me/.tollbridge-notes/a.md"},
+        {"file_path": "README.md", "content": "Settings are in ~/.tollbridge/config.toml"},
+        {"command": "ls /home/me"},
+        {"timeout": 5, "flag": None},
+    ],
+)
+def test_a_tool_that_only_comes_near_is_let_through(inputs: dict[str, object]) -> None:
+    """Neighbours, and texts that mention the directory, are no reach for it."""
+    assert not control.reaches(PRIVATE, inputs, "/home/me/project")
+
+
+def test_the_directory_is_known_by_its_short_spellings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The home of the user can be written as ~ and $HOME."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert {"~/state", "$HOME/state", str(tmp_path / "state")} <= set(control.spellings(tmp_path / "state"))

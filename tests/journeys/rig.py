@@ -46,6 +46,12 @@ class Rig:
     async def taps(self, words: str, label: str) -> None:
         self.phone.taps(label, (await self.sees(words)).message_id)
 
+    async def until_said(self, words: str, times: int, timeout: float = 30) -> None:  # noqa: ASYNC109 - see above
+        """Wait until so many messages hold the words."""
+        await self.telegram.until(
+            lambda: sum(words in seen.text for seen in self.phone.sees()) == times, timeout, f"{times} times {words!r}"
+        )
+
     async def turns(self) -> list[Turn]:
         turns: list[Turn] = []
         for session in await self.store.sessions():
@@ -75,6 +81,11 @@ class Rig:
         charged = self.api.total()
         assert as_counts(tokens) == charged, (self.api, [c.counts for c in self.api.charges])
         assert self.telegram.violations == []
+
+
+def owners(*phones: Phone) -> tuple[Grant, ...]:
+    """These people own the gateway."""
+    return tuple(Grant(str(phone.user_id), Role.OWNER) for phone in phones)
 
 
 def as_counts(tokens: Tokens) -> Counts:

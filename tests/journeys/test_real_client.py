@@ -161,3 +161,21 @@ async def test_two_updates_with_one_id_are_one_run(tmp_path: Path) -> None:
         gateway.telegram.push_raw({"update_id": 1, "message": {}})
         assert update is not None
         assert len(gateway.api.charges) == 1
+
+
+async def test_an_agent_is_kept_out_of_the_gateways_own_directory(tmp_path: Path) -> None:
+    """Rule 5, attack 44: reading the ledger by a command or a file tool is denied without asking; the agent goes on."""
+    async with rig(tmp_path) as gateway:
+        database = tmp_path / "home" / "tollbridge.db"
+        by_shell = Tool("Bash", {"command": f"cp {database} stolen.db"})
+        secret = tmp_path / "home" / "config.toml"
+        secret.write_text("[telegram]\ntoken = 1")
+        by_file = Tool("Read", {"file_path": str(secret)})
+        gateway.api.script([by_shell, by_file, Text("I may not.")], prompt="steal")
+        gateway.phone.says("steal it")
+        await gateway.sees("I may not.")
+        await gateway.ended(TurnState.FINISHED)
+        assert not (tmp_path / "work" / "stolen.db").exists()
+        refusals = [str(call.request.body).count("the gateway's own directory") for call in gateway.api.charges]
+        assert refusals == [0, 1, 2]
+        await gateway.exact()

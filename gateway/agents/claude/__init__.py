@@ -1,7 +1,7 @@
 """Claude Code as an agent: the user's own installed client, driven over stream-json with its hooks held as boundaries.
 
 async with ClaudeAgent(home) as claude:
-    client = await claude.start(Launch("s_1", "/work/project"))
+    client = await claude.start(Launch("s_1", "/home/me/project"))
 """
 
 import os
@@ -107,7 +107,7 @@ class ClaudeAgent:
         )
         files = (before, *transcript.sub_agents(before)) if before is not None else ()
         known = {path: path.stat().st_size for path in files}
-        client = ClaudeClient(link, Translator(name, launch.directory, launch.model), known)
+        client = ClaudeClient(link, Translator(name, launch.directory, launch.model), known, self._home)
         self._crew.start_soon(client.live)
         await self._meet(client, link)
         self._clients[launch.session_id] = client

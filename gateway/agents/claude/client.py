@@ -43,7 +43,8 @@ def redacted(text: str) -> str:
 class ClaudeClient:
     """The Client port. `live` is its one background task; everything else is called by the engine."""
 
-    def __init__(self, link: Supervised, translator: Translator, known: Mapping[Path, int]) -> None:
+    def __init__(self, link: Supervised, translator: Translator, known: Mapping[Path, int], private: Path) -> None:
+        self._private = control.spellings(private)
         self.process: Process = link.process
         self.agent_session = translator.agent_session
         self._link = link
@@ -217,6 +218,14 @@ class ClaudeClient:
 
     def _hook(self, callback: wire.HookCallback) -> None:
         self._following.at(callback.input.transcript_path)
+        told = callback.input
+        if told.hook_event_name == Hook.TOOL and control.reaches(
+            self._private, told.tool_input, self._translator.directory
+        ):
+            self._emit(self._translator.feed(callback))
+            if self._crew is not None:
+                self._crew.start_soon(self._dialogue.tell, success(callback.request_id, control.kept_out()))
+            return
         run = self._translator.run
         boundary = control.boundary(
             callback,

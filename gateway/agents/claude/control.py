@@ -4,8 +4,10 @@ Held callbacks are the gate. Every loop's next API call comes after its PostTool
 compaction's after PreCompact and the call behind it after PostCompact; before PreToolUse is answered no tool has run. (Facts of 2.1.328.)
 """
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.agents.claude import describe
@@ -111,6 +113,45 @@ def boundary(callback: HookCallback, *, begins: bool, prompted: bool, directory:
         case _:
             return None
     return Boundary(callback.request_id, hook, loop, before, told.transcript_path, told.trigger == "auto")
+
+
+def reaches(private: tuple[str, ...], inputs: object, directory: str, *, command: bool = False) -> bool:
+    """Whether a tool's input leads into the gateway's own directory: as a path, or named in a command.
+
+    `private`: the directory's spellings. It keeps an agent from reading or changing the gateway's state by name. A shell that
+    hides the name is not kept from it: that takes a sandbox.
+    """
+    match inputs:
+        case str():
+            path = os.path.normpath(os.path.join(directory, inputs.replace("\0", "")))  # noqa: PTH118 - text, not a file
+            inside = any(path == name or path.startswith(name + os.sep) for name in private)
+            return inside or (command and any(name in inputs for name in private))
+        case dict():
+            return any(reaches(private, value, directory, command=key == "command") for key, value in inputs.items())
+        case list():
+            return any(reaches(private, value, directory, command=command) for value in inputs)
+        case _:
+            return False
+
+
+def spellings(private: Path) -> tuple[str, ...]:
+    """How the gateway's directory can be written: as it is set, resolved, and from the user's home."""
+    places = {str(private), str(private.resolve())}
+    home = str(Path.home())
+    short = {
+        f"{mark}{place.removeprefix(home)}" for place in places if place.startswith(home + os.sep) for mark in _HOMES
+    }
+    return tuple(sorted(places | short))
+
+
+_HOMES = ("~", "$HOME", "${HOME}")
+
+
+def kept_out() -> dict[str, Any]:
+    """The answer to a tool that reaches for the gateway's directory: it does not run, and the agent goes on."""
+    why = "This is the gateway's own directory: agents may not read or change it."
+    denied = {"hookEventName": Hook.TOOL.value, "permissionDecision": "deny", "permissionDecisionReason": why}
+    return {"hookSpecificOutput": denied}
 
 
 def asked(request: CanUseTool, directory: str) -> tuple[Permission | Question, AskedPermission | AskedQuestion]:

@@ -1,0 +1,234 @@
+"""Approvals and grants: who may press what, where and when, and what exactly was approved."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core import access
+from gateway.core.access import may
+from gateway.core.approve import Answered, TooLate, answer, buttons, digest
+from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
+from gateway.domain.effects import Button
+from gateway.domain.events import Tap
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.place import Deed, Grant, Role, Thread
+from tests.core.make import CHAT, DAY, SESSION, approval, usd
+
+OWNER = (Grant("7", Role.OWNER),)
+ELSEWHERE = TooLate("This button is not valid here.")
+ANSWERED = TooLate("This was answered already.")
+EXPIRED = TooLate("This has expired.")
+FORBIDDEN = TooLate("You may not answer this.")
+RAISE = Option(Choice.RAISE, "Raise +$2", allows=usd("2"), raises=((SESSION, usd("2")), (DAY, usd("5"))))
+
+
+def tap(button: str = "run", *, person: str = "7", thread: Thread = CHAT, message: str = "m_1") -> Tap:
+    """A press on this button."""
+    return Tap(thread, person, f"token-{button}", message, "tap_1")
+
+
+def pressed(
+    asked: Approval | None, by: Tap, *, message: str | None = "m_1", grants: tuple[Grant, ...] = OWNER, now_ms: int = 0
+) -> Answered | TooLate:
+    """What becomes of a press on a question that message m_1 shows."""
+    return answer(asked, by, message, grants, now_ms)
+
+
+def test_a_press_by_a_person_who_may_picks_the_option_of_its_token() -> None:
+    """The approval is written as answered by that person, with the words of the button."""
+    asked = approval()
+    found = pressed(asked, tap())
+    assert isinstance(found, Answered)
+    assert found.option == asked.options[0]
+    assert found.approval == replace(asked, state=ApprovalState.ANSWERED, answered_by="7", answer="Run")
+
+
+def test_each_token_is_its_own_option() -> None:
+    """The second button's token picks the second option."""
+    found = pressed(approval(), tap("no"))
+    assert isinstance(found, Answered)
+    assert found.option.choice is Choice.NO
+    assert found.approval.answer == "No"
+
+
+def test_forged_callback_data_finds_nothing() -> None:
+    """A token that the server never gave out has no approval behind it, and one of another approval is not this one's."""
+    assert pressed(None, tap("forged")) == ELSEWHERE
+    assert pressed(approval(), tap("of-another")) == ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    "thread", [Thread("telegram", "9999"), Thread("console", "4711"), Thread("telegram", "4711", "12")]
+)
+def test_a_token_means_nothing_in_another_chat(thread: Thread) -> None:
+    """Service, chat and topic must be those that were asked."""
+    assert pressed(approval(), tap(thread=thread)) == ELSEWHERE
+
+
+def test_a_token_means_nothing_on_another_message() -> None:
+    """Once the chat has said which message shows the question, only that one answers it."""
+    assert pressed(approval(), tap(message="m_2")) == ELSEWHERE
+    assert isinstance(pressed(approval(), tap(message="m_2"), message=None), Answered)
+
+
+def test_a_second_tap_changes_nothing() -> None:
+    """Of a double tap, or of two approvers, the first counts: the approval it wrote refuses the next."""
+    first = pressed(approval(), tap())
+    assert isinstance(first, Answered)
+    assert pressed(first.approval, tap("no")) == ANSWERED
+    assert pressed(first.approval, tap(person="8"), grants=(Grant("8", Role.OWNER),)) == ANSWERED
+
+
+@pytest.mark.parametrize("state", [ApprovalState.EXPIRED, ApprovalState.WITHDRAWN])
+def test_a_press_on_a_closed_question_has_no_effect(state: ApprovalState) -> None:
+    """What expired or is no longer waited for says so, before its time is even looked at."""
+    assert pressed(approval(state=state), tap()) == EXPIRED
+
+
+@pytest.mark.parametrize(("now_ms", "late"), [(999, False), (1000, True), (10**15, True)])
+def test_a_press_at_or_after_the_expiry_has_no_effect(now_ms: int, late: bool) -> None:
+    """The moment of expiry is too late already."""
+    found = pressed(approval(), tap(), now_ms=now_ms)
+    assert (found == EXPIRED) is late
+
+
+def test_only_people_with_a_grant_may_answer() -> None:
+    """A member of the chat without a grant, or whose grant was taken back, presses in vain."""
+    assert pressed(approval(), tap(person="8"), grants=()) == FORBIDDEN
+
+
+def test_a_grant_for_another_chat_does_not_count_here() -> None:
+    """Grants of chats are separate; a grant for everywhere holds here too."""
+    assert pressed(approval(), tap(), grants=(Grant("7", Role.OWNER, chat="9999"),)) == FORBIDDEN
+    assert isinstance(pressed(approval(), tap(), grants=(Grant("7", Role.OWNER, chat="4711"),)), Answered)
+
+
+@pytest.mark.parametrize(("largest", "allowed"), [("4.99", False), ("5", True), (None, True)])
+def test_a_raise_needs_a_grant_for_the_largest_of_its_amounts(largest: str | None, allowed: bool) -> None:
+    """Raising a session by $2 and a day by $5 takes a grant that covers $5; grants are read more than once."""
+    asked = approval(options=(RAISE,), tokens=("token-raise",))
+    grants = (Grant("7", Role.OWNER, largest_raise=None if largest is None else usd(largest)),)
+    assert isinstance(answer(asked, tap("raise"), None, iter(grants), 0), Answered) is allowed
+
+
+def test_a_person_who_may_not_raise_may_still_say_no() -> None:
+    """The largest raise bounds raises, not answers."""
+    asked = approval(options=(RAISE, Option(Choice.NO, "No")), tokens=("token-raise", "token-no"))
+    small = (Grant("7", Role.OWNER, largest_raise=usd("1")),)
+    assert pressed(asked, tap("raise"), grants=small) == FORBIDDEN
+    assert isinstance(pressed(asked, tap("no"), grants=small), Answered)
+
+
+def test_a_raise_takes_the_right_to_raise_and_other_answers_the_right_to_approve(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A role that may approve but not raise cannot press a raise, whatever its largest raise would be, and the other way round."""
+    asked = approval(options=(RAISE, Option(Choice.RUN, "Run")), tokens=("token-raise", "token-run"))
+    monkeypatch.setitem(access._MAY, Role.OWNER, frozenset({Deed.APPROVE}))
+    assert pressed(asked, tap("raise")) == FORBIDDEN
+    assert isinstance(pressed(asked, tap("run")), Answered)
+    monkeypatch.setitem(access._MAY, Role.OWNER, frozenset({Deed.RAISE, Deed.PROMPT, Deed.COMMAND}))
+    assert isinstance(pressed(asked, tap("raise")), Answered)
+    assert pressed(asked, tap("run")) == FORBIDDEN
+
+
+def test_a_raise_of_nothing_is_still_a_raise() -> None:
+    """A raise that names no scope asks for the right to raise, and for no amount."""
+    bare = approval(options=(Option(Choice.RAISE, "Raise"),), tokens=("token-raise",))
+    assert isinstance(pressed(bare, tap("raise"), grants=(Grant("7", Role.OWNER, largest_raise=ZERO),)), Answered)
+
+
+def test_buttons_show_the_labels_with_their_tokens() -> None:
+    """Each option becomes one button, in order."""
+    assert buttons(approval()) == (Button("Run", "token-run"), Button("No", "token-no"))
+
+
+def test_a_question_with_an_option_without_token_is_a_fault() -> None:
+    """An option that nobody could press is not dropped in silence."""
+    with pytest.raises(ValueError, match="zip"):
+        buttons(approval(tokens=("token-run",)))
+
+
+# ---------------------------------------------------------------------------------------------------------- the digest
+OPTIONS = (Option(Choice.RUN, "Run", allows=usd("2")), RAISE, Option(Choice.ANSWER, "Yes", value="yes"))
+
+
+def of(
+    kind: ApprovalKind = ApprovalKind.RUN,
+    turn_id: str = "t_1",
+    detail: str = "rm -rf build",
+    options: tuple[Option, ...] = OPTIONS,
+) -> str:
+    """The digest of a question."""
+    return digest(kind, turn_id, detail, options)
+
+
+def test_a_digest_is_over_the_canonical_question() -> None:
+    """It is the SHA-256 of the question as JSON with sorted keys, which anyone can compute again."""
+    canonical = b'{"detail": "d", "kind": "run", "options": [], "turn": "t"}'
+    assert digest(ApprovalKind.RUN, "t", "d", ()) == hashlib.sha256(canonical).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        of(kind=ApprovalKind.LIMIT),
+        of(turn_id="t_2"),
+        of(detail="rm -rf build "),
+        of(options=OPTIONS[:2]),
+        of(options=OPTIONS[::-1]),
+        of(options=(replace(OPTIONS[0], choice=Choice.NO), *OPTIONS[1:])),
+        of(options=(replace(OPTIONS[0], allows=usd("2.000000001")), *OPTIONS[1:])),
+        of(options=(replace(OPTIONS[0], allows=None), *OPTIONS[1:])),
+        of(options=(OPTIONS[0], replace(RAISE, raises=((SESSION, usd("2")),)), OPTIONS[2])),
+        of(options=(OPTIONS[0], replace(RAISE, raises=((DAY, usd("2")), (SESSION, usd("5")))), OPTIONS[2])),
+        of(options=(OPTIONS[0], replace(RAISE, raises=((SESSION, usd("2")), (DAY, usd("6")))), OPTIONS[2])),
+        of(options=(*OPTIONS[:2], replace(OPTIONS[2], value="no"))),
+    ],
+)
+def test_whatever_changes_in_a_question_changes_its_digest(other: str) -> None:
+    """Kind, turn, full text, order, amounts, scopes and words are all part of what is approved."""
+    assert other != of()
+
+
+def test_allowing_nothing_differs_from_not_naming_an_amount() -> None:
+    """$0 and no amount are two things, also in the digest."""
+    zero, none = (digest(ApprovalKind.RUN, "t", "", (Option(Choice.RUN, "Run", allows=a),)) for a in (ZERO, None))
+    assert zero != none
+
+
+def test_the_label_may_be_shortened_without_another_approval() -> None:
+    """How a button is worded for a small screen is not part of what is approved."""
+    assert of(options=(replace(OPTIONS[0], label="Go"), *OPTIONS[1:])) == of()
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_has_a_digest(detail: str) -> None:
+    """Half a surrogate pair from a cut-off emoji, or any other text, can be asked about."""
+    assert len(of(detail=detail)) == 64
+
+
+# ----------------------------------------------------------------------------------------------------------- the grants
+@pytest.mark.parametrize("deed", Deed)
+def test_an_owner_may_do_everything_and_nobody_else_anything(deed: Deed) -> None:
+    """The one role of the spine has every deed; without a grant there is none."""
+    assert may(OWNER, deed, CHAT)
+    assert not may((), deed, CHAT)
+
+
+def test_a_grant_of_one_chat_does_not_widen_to_another() -> None:
+    """A grant names its chat, or none and then holds everywhere."""
+    here, there = Grant("7", Role.OWNER, chat="4711"), Grant("7", Role.OWNER, chat="9999")
+    assert may((here,), Deed.PROMPT, CHAT)
+    assert not may((there,), Deed.PROMPT, CHAT)
+    assert may((there, here), Deed.PROMPT, CHAT)
+
+
+def test_two_small_grants_do_not_add_up_to_a_large_one() -> None:
+    """Each raise has to fit one grant by itself."""
+    grants = (Grant("7", Role.OWNER, largest_raise=usd("5")), Grant("7", Role.OWNER, "4711", usd("5")))
+    assert may(grants, Deed.RAISE, CHAT, usd("5"))
+    assert not may(grants, Deed.RAISE, CHAT, Usd(5_000_000_001))

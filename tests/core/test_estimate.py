@@ -1,0 +1,240 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.estimate import estimate, floor, is_warm, quantile
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.usage import Rates, Unpriced
+from tests.core.make import OPUS, session, usd
+
+HOUR, FIVE_MINUTES = 3600, 300
+HALF = usd("0.50")
+
+
+def forecast(
+    past: list[tuple[str | None, Usd]],
+    rates: Rates | Unpriced | None = OPUS,
+    prompt: str = "",
+    now_ms: int = 0,
+    **known: Any,
+) -> Estimate:
+    """The forecast for a prompt in a session of which so much is known, with half a dollar as the default hold."""
+    return estimate(session(**known), prompt, rates, past, HALF, now_ms)
+
+
+def costs(*dollars: str, model: str | None = "opus") -> list[tuple[str | None, Usd]]:
+    """Past turns with these costs."""
+    return [(model, usd(amount)) for amount in dollars]
+
+
+NINE = costs("0.10", "0.20", "0.30", "0.40", "0.50", "0.60", "0.70", "0.80", "0.90")
+
+
+# ---------------------------------------------------------------------------------------------------------- the floor
+def test_a_warm_context_costs_the_cache_read_rate() -> None:
+    """150,000 tokens on opus, still in the cache: $0.075."""
+    assert floor(session(context_tokens=150_000, cache_ttl_s=HOUR), "", OPUS, warm=True) == usd("0.075")
+
+
+def test_a_cold_context_costs_the_hour_write_rate_where_the_cache_lives_an_hour() -> None:
+    """150,000 tokens on opus, the hour's cache expired: $1.50, twenty times as much."""
+    assert floor(session(context_tokens=150_000, cache_ttl_s=HOUR), "", OPUS, warm=False) == usd("1.50")
+
+
+def test_a_cold_context_costs_the_short_write_rate_where_the_cache_lives_five_minutes() -> None:
+    """150,000 tokens on opus, the five minutes' cache expired: $0.9375."""
+    assert floor(session(context_tokens=150_000, cache_ttl_s=FIVE_MINUTES), "", OPUS, warm=False) == usd("0.9375")
+
+
+@pytest.mark.parametrize(("characters", "tokens"), [(0, 0), (1, 1), (3, 1), (4, 2), (300_000, 100_000)])
+def test_the_prompt_itself_is_written_to_the_cache(characters: int, tokens: int) -> None:
+    """Three characters of a prompt count as a token, a part of one as a whole."""
+    warm = floor(session(context_tokens=0), "x" * characters, OPUS, warm=True)
+    assert warm == Usd(tokens * 6_250)
+
+
+def test_a_prompt_is_added_to_what_a_cold_session_writes_again() -> None:
+    """Context and prompt are written at the same rate once the cache has expired: 1,100 tokens at $10 a million."""
+    assert floor(session(context_tokens=1_000, cache_ttl_s=HOUR), "x" * 300, OPUS, warm=False) == Usd(11_000_000)
+
+
+# ----------------------------------------------------------------------------------------------------------- the cache
+@pytest.mark.parametrize(
+    ("now_ms", "warm"), [(1_000, True), (300_999, True), (301_000, False), (999, False), (0, False), (10**12, False)]
+)
+def test_a_cache_is_warm_for_its_lifetime_and_not_before_its_last_call(now_ms: int, warm: bool) -> None:
+    """Five minutes after the last call the context has to be written again; a clock set back is not trusted either."""
+    known = session(context_tokens=10, last_call_at_ms=1_000, cache_ttl_s=FIVE_MINUTES)
+    assert is_warm(known, "opus", now_ms) is warm
+
+
+def test_a_session_without_a_call_or_a_context_is_cold() -> None:
+    """Nothing was ever written to a cache that nobody used."""
+    assert not is_warm(session(context_tokens=10), "opus", 0)
+    assert not is_warm(session(last_call_at_ms=0), "opus", 0)
+
+
+def test_a_change_of_model_makes_the_cache_cold() -> None:
+    """Another model cannot read this model's cache; an unknown one is taken for the same."""
+    known = session(context_tokens=10, last_call_at_ms=0)
+    assert is_warm(known, "opus", 1)
+    assert is_warm(known, None, 1)
+    assert not is_warm(known, "haiku", 1)
+
+
+# ------------------------------------------------------------------------------------------------------- the quantiles
+@pytest.mark.parametrize(
+    ("n", "tenths", "rank"),
+    [
+        (0, 5, None),
+        (1, 5, 1),
+        (2, 5, 2),
+        (3, 5, 2),
+        (8, 9, None),
+        (9, 9, 9),
+        (9, 5, 5),
+        (10, 9, 10),
+        (18, 9, 18),
+        (19, 9, 18),
+        (20, 9, 19),
+        (99, 9, 90),
+        (99, 5, 50),
+        (9, 10, None),
+        (9, 0, None),
+    ],
+)
+def test_a_quantile_is_the_split_conformal_rank(n: int, tenths: int, rank: int | None) -> None:
+    """The quantile of n costs is the ceil((n+1) * tenths/10)-th smallest: with nine the 90 % is the largest, with eight there is none."""
+    scrambled = [Usd(amount) for amount in [*range(2, n + 1, 2), *range(1, n + 1, 2)]]
+    assert quantile(scrambled, tenths) == (None if rank is None else Usd(rank))
+
+
+@given(st.lists(st.integers(min_value=0, max_value=10**12).map(Usd)), st.integers(min_value=1, max_value=9))
+def test_a_quantile_covers_at_least_its_share_of_the_past(past: list[Usd], tenths: int) -> None:
+    """A quantile that exists is a real past cost, and at least tenths/10 of n+1 costs are not above it."""
+    found = quantile(past, tenths)
+    if found is None:
+        assert (len(past) + 1) * tenths > len(past) * 10
+    else:
+        assert found in past
+        assert sum(cost <= found for cost in past) * 10 >= (len(past) + 1) * tenths
+        assert sum(cost < found for cost in past) * 10 < (len(past) + 1) * tenths
+
+
+# -------------------------------------------------------------------------------------------------------- the forecast
+def test_with_nine_past_turns_the_hold_is_the_largest_of_them() -> None:
+    """p90 of nine turns is the dearest, p50 the fifth, and the words say both and n."""
+    found = forecast(NINE)
+    assert (found.floor, found.p50, found.p90, found.n) == (ZERO, usd("0.50"), usd("0.90"), 9)
+    assert found.hold == usd("0.90")
+    assert found.unpriced is None
+    assert found.words == "About $0.50, up to $0.90 (9 in 10 of 9 similar turns)."
+
+
+def test_with_eight_past_turns_the_hold_is_the_floor_and_a_default() -> None:
+    """Below nine turns no quantile is claimed: the floor plus half a dollar is set aside, and the words say so."""
+    found = forecast(NINE[:8], context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR)
+    assert (found.p50, found.p90, found.n) == (None, None, 8)
+    assert (found.floor, found.hold) == (usd("0.075"), usd("0.575"))
+    assert found.words == "At least $0.08; not enough history to say more (n=8)."
+
+
+def test_without_history_or_context_the_hold_is_the_default() -> None:
+    """The first prompt of all is held at the default, without a claim about its cost."""
+    found = forecast([])
+    assert (found.floor, found.p90, found.n, found.hold) == (ZERO, None, 0, HALF)
+    assert found.words == "not enough history to say more (n=0)."
+
+
+def test_a_forecast_is_never_below_the_floor() -> None:
+    """Where the context alone costs more than past turns did, the forecast is what the context costs."""
+    found = forecast(NINE, context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR, now_ms=HOUR * 1000)
+    assert (found.floor, found.p50, found.p90, found.hold) == (usd("1.50"),) * 4
+
+
+def test_the_floor_lifts_only_what_lies_below_it() -> None:
+    """A floor of $0.75 replaces the median of $0.50 and leaves the p90 of $0.90 alone."""
+    found = forecast(NINE, context_tokens=75_000, cache_ttl_s=HOUR)
+    assert (found.floor, found.p50, found.p90) == (usd("0.75"), usd("0.75"), usd("0.90"))
+
+
+def test_an_expired_cache_is_explained_with_its_price() -> None:
+    """The person is told why a short prompt is dear: so many tokens have to be read again."""
+    found = forecast(NINE, context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR, now_ms=HOUR * 1000)
+    assert found.words.endswith("The prompt cache has expired: reading 150000 tokens again costs $1.50 alone.")
+    again = forecast([], context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR, now_ms=HOUR * 1000)
+    assert again.words.endswith("(n=0). The prompt cache has expired: reading 150000 tokens again costs $1.50 alone.")
+
+
+def test_a_new_session_has_no_cache_that_could_have_expired() -> None:
+    """The first prompt of a session costs what it costs; nothing is said of reading 0 tokens again."""
+    assert forecast([], prompt="x" * 3_000).words == "At least $0.0063; not enough history to say more (n=0)."
+
+
+@pytest.mark.parametrize("now_ms", [0, HOUR * 1000 - 1])
+def test_a_warm_cache_is_not_spoken_of(now_ms: int) -> None:
+    """Nothing is said about the cache while it does what it should."""
+    found = forecast(NINE, context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR, now_ms=now_ms)
+    assert "cache" not in found.words
+
+
+def test_turns_on_the_same_model_are_preferred_where_they_suffice() -> None:
+    """Nine turns on this model outweigh any number on another."""
+    found = forecast([*NINE, *costs(*["9"] * 30, model="fable"), *costs("9", model=None)])
+    assert (found.n, found.p90) == (9, usd("0.90"))
+
+
+def test_too_few_turns_on_the_same_model_are_joined_by_the_others() -> None:
+    """Eight turns on this model say nothing by themselves, so every past turn with the agent counts."""
+    found = forecast([*NINE[:8], *costs("2", model="haiku"), *costs("3", model=None)])
+    assert (found.n, found.p90) == (10, usd("3"))
+
+
+def test_before_the_model_is_known_every_past_turn_counts_and_there_is_no_floor() -> None:
+    """A session that has not made its first call is forecast from history alone; turns of unknown model are not "the same"."""
+    found = forecast([*NINE, *costs("2", model=None)], rates=None, prompt="x" * 3_000, model=None)
+    assert (found.floor, found.n, found.p90, found.unpriced) == (ZERO, 10, usd("2"), None)
+
+
+def test_turns_of_unknown_model_are_not_taken_for_turns_on_the_same_unknown_model() -> None:
+    """Where neither the session's model nor a past turn's is known they are not preferred: every turn counts."""
+    found = forecast([*costs(*["0.10"] * 9, model=None), *costs("2")], rates=None, model=None)
+    assert (found.n, found.p90) == (10, usd("2"))
+
+
+def test_no_price_is_claimed_for_a_context_whose_rates_are_not_known() -> None:
+    """Where the model is unknown the words do not say that reading the context again costs $0."""
+    assert "$0" not in forecast([], rates=None, model=None, context_tokens=1_000).words
+
+
+@pytest.mark.parametrize(("model", "named"), [("mystery", "mystery"), (None, "this model")])
+def test_an_unknown_price_is_a_state_and_never_nothing(model: str | None, named: str) -> None:
+    """A model without a price gets the default hold and no figures, however long the history."""
+    found = forecast(NINE, rates=Unpriced("no list price is known"), model=model)
+    assert (found.unpriced, found.p50, found.p90, found.hold, found.n) == (named, None, None, HALF, 9)
+    assert "is not known (no list price is known)" in found.words
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["opus", "haiku", None]), st.integers(min_value=0, max_value=10**11).map(Usd))),
+    st.integers(min_value=0, max_value=10**6),
+    st.integers(min_value=0, max_value=10**5),
+    st.sampled_from([FIVE_MINUTES, HOUR]),
+    st.integers(min_value=0, max_value=2 * HOUR * 1000),
+)
+def test_floor_median_and_p90_stand_in_order(
+    past: list[tuple[str | None, Usd]], context: int, characters: int, ttl_s: int, now_ms: int
+) -> None:
+    """Whatever the past: floor <= p50 <= p90 == hold from nine turns on, and floor + default below."""
+    found = forecast(
+        past, prompt="x" * characters, context_tokens=context, last_call_at_ms=0, cache_ttl_s=ttl_s, now_ms=now_ms
+    )
+    if found.p50 is None or found.p90 is None:
+        assert found.n == len(past) < 9
+        assert found.hold == found.floor + HALF
+    else:
+        assert found.n >= 9
+        assert found.floor <= found.p50 <= found.p90 == found.hold

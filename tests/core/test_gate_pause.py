@@ -1,0 +1,296 @@
+"""The gate in mid-turn: does the hold cover it, may it grow, what is asked at a limit, and what does a yes allow."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.gate import Consent, Enough, Grow, Limit, Policy, after_call, at_limit, raised, resume
+from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
+from gateway.domain.budget import Balance, Scope
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.turn import Turn, TurnState
+from tests.core.make import DAY, SESSION, balance, left, turn, usd
+
+POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
+FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
+
+
+def at(spent: str, held_left: str = "0", ceiling: str = "1", **known: object) -> Turn:
+    """A turn that has spent and holds so much of what it may cost."""
+    return turn(spent=usd(spent), held_left=usd(held_left), ceiling=usd(ceiling), **known)
+
+
+def offers(question: Question) -> list[tuple[Choice, str, str | None]]:
+    """Each option as choice, label and the exact amount it allows."""
+    return [
+        (option.choice, option.label, option.allows.exact() if option.allows else None) for option in question.options
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- after a call
+def test_a_turn_with_hold_left_goes_on() -> None:
+    """While anything is left of the hold nothing more is set aside, even if the budgets have nothing else."""
+    assert after_call(at("0.90", "0.000000001"), left("0"), POLICY) == Enough()
+
+
+def test_a_spent_hold_grows_by_a_step() -> None:
+    """With the hold used up, another step is set aside as long as the person agreed to it and the budgets have it."""
+    assert after_call(at("0.40"), left("5"), POLICY) == Grow(usd("0.50"))
+
+
+def test_a_hold_grows_only_to_what_was_agreed() -> None:
+    """Of $1 agreed and $0.80 spent, $0.20 more is set aside."""
+    assert after_call(at("0.80"), left("5"), POLICY) == Grow(usd("0.20"))
+
+
+@pytest.mark.parametrize(("session_left", "day_left"), [("0.30", "5"), ("5", "0.30")])
+def test_a_hold_grows_only_by_what_every_budget_has(session_left: str, day_left: str) -> None:
+    """The tightest budget bounds the step."""
+    assert after_call(at("0.40"), left(session_left, day_left), POLICY) == Grow(usd("0.30"))
+
+
+def test_without_a_limit_the_hold_grows_by_the_step() -> None:
+    """No limit on any scope leaves the step and what was agreed as bounds."""
+    assert after_call(at("0.40"), (balance(SESSION, None),), POLICY) == Grow(usd("0.50"))
+
+
+@pytest.mark.parametrize("spent", ["1", "1.40"])
+def test_at_what_was_agreed_the_turn_pauses(spent: str) -> None:
+    """At the amount that the person saw, or past it by the last call, the turn pauses and says what was agreed."""
+    assert after_call(at(spent), left("5"), POLICY) == Limit("$1.00 is what was agreed for this turn")
+
+
+def test_what_was_agreed_counts_even_where_more_is_still_held() -> None:
+    """A yes to less than what is held from before is kept: the turn pauses at that, not at the end of the hold."""
+    assert after_call(at("1", "0.50"), left("5"), POLICY) == Limit("$1.00 is what was agreed for this turn")
+
+
+@pytest.mark.parametrize(
+    ("balances", "reason"),
+    [
+        (left("0"), "the session budget of $5.00 is used up"),
+        (left("-1"), "the session budget of $5.00 is used up"),
+        (left("5", "0"), "the day budget of $100.00 is used up"),
+    ],
+)
+def test_at_the_end_of_a_budget_the_turn_pauses_and_names_it(balances: tuple[Balance, ...], reason: str) -> None:
+    """A used-up budget stops growth, and the reason says which and how large it was."""
+    assert after_call(at("0.40"), balances, POLICY) == Limit(reason)
+
+
+def test_a_used_up_budget_is_named_before_what_was_agreed() -> None:
+    """Where both are met the person hears of the budget, because agreeing to more would not help by itself."""
+    assert after_call(at("1"), left("0"), POLICY) == Limit("the session budget of $5.00 is used up")
+
+
+def test_when_everything_is_stopped_a_running_turn_pauses_whatever_it_holds() -> None:
+    """After /stop all no turn goes on by itself."""
+    assert after_call(at("0.10", "0.90"), left("5"), FROZEN) == Limit("everything is stopped")
+
+
+def test_a_call_of_unknown_price_pauses_the_turn_until_a_person_agreed_to_it() -> None:
+    """The first call that turns out to have no price stops the turn; a yes to that lets later ones pass."""
+    assert after_call(at("0", "0.50", unpriced_calls=1), left("5"), POLICY) == Limit(
+        "the price of this model is not known"
+    )
+    assert after_call(at("0", "0.50", unpriced_calls=9, unpriced_allowed=True), left("5"), POLICY) == Enough()
+
+
+# ---------------------------------------------------------------------------------------------------------- at a limit
+def test_with_room_in_the_budgets_the_question_offers_to_go_on() -> None:
+    """A turn that met what was agreed may be given a round step more."""
+    question = at_limit(at("1.02"), left("3.90"), POLICY, "$1.00 is what was agreed for this turn")
+    assert question.text == (
+        "Paused: $1.00 is what was agreed for this turn. $1.02 spent so far. $3.90 left of the session's $5.00."
+    )
+    assert offers(question) == [(Choice.RUN, "Go on, up to $1.00 more", "2.02"), (Choice.NO, "Stop here", None)]
+
+
+def test_with_exactly_a_step_left_no_raise_is_offered() -> None:
+    """What is left is enough for the step, so nothing has to be raised."""
+    question = at_limit(at("1"), left("1"), POLICY, "x")
+    assert [option.choice for option in question.options] == [Choice.RUN, Choice.NO]
+
+
+def test_without_any_limit_the_question_says_nothing_of_what_is_left() -> None:
+    """No limit, no remaining amount in the text."""
+    question = at_limit(at("1"), (), POLICY, "x")
+    assert question.text == "Paused: x. $1.00 spent so far."
+    assert offers(question) == [(Choice.RUN, "Go on, up to $1.00 more", "2.00"), (Choice.NO, "Stop here", None)]
+
+
+def test_with_little_left_the_question_offers_to_finish_within_it_or_to_raise() -> None:
+    """With $0.30 left the person may let it finish within that, use a round amount beyond it, or stop."""
+    question = at_limit(at("1"), left("0.30", "0.40"), POLICY, "x")
+    assert offers(question) == [
+        (Choice.RUN, "Finish within $0.30", "1.30"),
+        (Choice.RAISE, "Raise +$1", "2.30"),
+        (Choice.NO, "Stop here", None),
+    ]
+    assert question.options[1].raises == ((SESSION, usd("1")), (DAY, usd("1")))
+
+
+def test_with_nothing_left_the_question_offers_a_raise_or_the_end() -> None:
+    """A used-up budget has to be raised, by enough to pay the overdraft and a step: $2 for $0.60 overdrawn, of which $1.40 are there to spend."""
+    question = at_limit(at("1.60"), left("-0.60"), POLICY, "the session budget of $5.00 is used up")
+    assert question.text.endswith("$1.60 spent so far. $0.00 left of the session's $5.00.")
+    assert offers(question) == [(Choice.RAISE, "Raise +$2", "3.00"), (Choice.NO, "Stop here", None)]
+    assert question.options[0].raises == ((SESSION, usd("2")),)
+
+
+def test_what_a_paused_turn_still_holds_is_its_own_to_finish_with() -> None:
+    """A turn paused for another reason than money is not asked to raise a budget whose rest it holds itself."""
+    question = at_limit(at("0.10", "0.40", unpriced_calls=1), left("0"), POLICY, "the price of this model is not known")
+    assert offers(question) == [
+        (Choice.RUN, "Finish within $0.40", "0.50"),
+        (Choice.RAISE, "Raise +$1", "1.50"),
+        (Choice.NO, "Stop here", None),
+    ]
+    assert question.options[1].raises == ((SESSION, usd("1")),)
+    assert question.text.endswith("$0.40 left of the session's $5.00.")
+
+
+def test_a_raise_at_a_limit_leaves_budgets_alone_that_have_enough_beside_what_is_held() -> None:
+    """With $0.40 still held a step of $1 takes $0.60 more: a day that has $0.60 is not raised, one that has less is."""
+    held = at("0.10", "0.40")
+    assert at_limit(held, left("0", "0.60"), POLICY, "x").options[1].raises == ((SESSION, usd("1")),)
+    both = at_limit(held, left("0", "0.59"), POLICY, "x").options[1].raises
+    assert both == ((SESSION, usd("1")), (DAY, usd("1")))
+
+
+# -------------------------------------------------------------------------------------------------------------- resume
+def test_a_yes_sets_a_step_aside_and_lets_the_hold_grow_to_the_button() -> None:
+    """A paused turn goes on with a step, up to the amount agreed."""
+    assert resume(at("1"), left("5"), POLICY, Consent(usd("2"))) == Allow(hold=usd("0.50"), ceiling=usd("2"))
+
+
+def test_a_yes_to_less_than_a_step_sets_that_aside() -> None:
+    """A button to finish within $0.30 holds $0.30."""
+    assert resume(at("1"), left("5"), POLICY, Consent(usd("1.30"))) == Allow(hold=usd("0.30"), ceiling=usd("1.30"))
+
+
+@pytest.mark.parametrize(("session_left", "day_left"), [("0.20", "5"), ("5", "0.20")])
+def test_a_resumed_turn_holds_at_most_what_is_left(session_left: str, day_left: str) -> None:
+    """The fresh balance bounds the hold, whatever was agreed."""
+    verdict = resume(at("1"), left(session_left, day_left), POLICY, Consent(usd("2")))
+    assert verdict == Allow(hold=usd("0.20"), ceiling=usd("2"))
+
+
+def test_without_a_limit_a_resumed_turn_holds_a_step() -> None:
+    """No limit leaves the step and the consent as bounds."""
+    assert resume(at("1"), (), POLICY, Consent(usd("2"))) == Allow(hold=usd("0.50"), ceiling=usd("2"))
+
+
+@pytest.mark.parametrize("session_left", ["0", "-1"])
+def test_a_budget_used_up_between_question_and_tap_asks_again(session_left: str) -> None:
+    """A yes does not go around the gate: with nothing left the person is asked again."""
+    verdict = resume(at("1"), left(session_left), POLICY, Consent(usd("2")))
+    assert isinstance(verdict, Ask)
+    assert verdict.question.text.startswith("Paused: the budget was used up meanwhile.")
+    assert [option.choice for option in verdict.question.options] == [Choice.RAISE, Choice.NO]
+
+
+def test_a_yes_that_late_calls_have_used_up_asks_again() -> None:
+    """Calls that ended after the question count against the amount on its button."""
+    assert isinstance(resume(at("2"), left("5"), POLICY, Consent(usd("2"))), Ask)
+    assert isinstance(resume(at("2", "0.10"), left("5"), POLICY, Consent(usd("2"))), Ask)
+
+
+def test_when_everything_is_stopped_a_yes_does_not_resume() -> None:
+    """Frozen, a paused turn stays paused whoever agreed."""
+    verdict = resume(at("1"), left("5"), FROZEN, Consent(usd("2")))
+    assert verdict == Refuse("Everything is stopped: /go lets paid turns go on.")
+
+
+def test_what_is_still_held_counts_towards_a_yes() -> None:
+    """A turn paused with $0.80 of its hold left and $1 more agreed gets $0.20 on top, not a step of $0.50."""
+    verdict = resume(at("0.20", "0.80"), left("5"), POLICY, Consent(usd("1.20")))
+    assert verdict == Allow(hold=usd("0.20"), ceiling=usd("1.20"))
+
+
+@pytest.mark.parametrize("balances", [left("5"), left("0"), left("-1"), ()])
+def test_a_hold_that_covers_the_yes_needs_nothing_more(balances: tuple[Balance, ...]) -> None:
+    """Where as much is held as was agreed, the turn goes on with that, even if the budgets have nothing else."""
+    assert resume(at("0.20", "0.80"), balances, POLICY, Consent(usd("1"))) == Allow(hold=ZERO, ceiling=usd("1"))
+    assert resume(at("0.20", "4.80"), balances, POLICY, Consent(usd("1"))) == Allow(hold=ZERO, ceiling=usd("1"))
+
+
+AMOUNT = st.integers(min_value=0, max_value=10 * 10**9).map(Usd)
+LEFT = st.none() | st.integers(min_value=-(2 * 10**9), max_value=10 * 10**9).map(Usd)
+
+
+def with_left(scope: Scope, remaining: Usd | None) -> Balance:
+    """A balance with so much left."""
+    return Balance(scope, None if remaining is None else remaining + usd("3"), spent=usd("2"), held=usd("1"))
+
+
+BALANCES = st.tuples(*(st.builds(with_left, st.just(scope), LEFT) for scope in (SESSION, DAY)))
+TURNS = st.builds(
+    lambda spent, held, ceiling, unpriced, allowed: turn(
+        state=TurnState.PAUSED,
+        spent=spent,
+        held_left=held,
+        ceiling=ceiling,
+        unpriced_calls=unpriced,
+        unpriced_allowed=allowed,
+    ),
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
+    st.integers(min_value=0, max_value=1),
+    st.booleans(),
+)
+POLICIES = st.builds(Policy, AMOUNT, AMOUNT.filter(bool), st.booleans())
+
+
+@given(TURNS, BALANCES, POLICIES)
+def test_growth_stays_within_what_was_agreed_and_what_is_left(
+    paused: Turn, balances: tuple[Balance, ...], policy: Policy
+) -> None:
+    """A hold grows by something, by at most a step, never past the ceiling, and never below zero on any scope."""
+    verdict = after_call(paused, balances, policy)
+    if isinstance(verdict, Limit):
+        assert verdict.reason
+        return
+    assert not policy.frozen
+    assert not paused.unpriced_calls or paused.unpriced_allowed
+    assert paused.spent < paused.ceiling
+    if isinstance(verdict, Enough):
+        assert paused.held_left > ZERO
+        return
+    assert paused.held_left == ZERO
+    assert ZERO < verdict.by <= policy.step
+    assert paused.spent + verdict.by <= paused.ceiling
+    assert all(one.remaining is None or one.remaining >= verdict.by for one in balances)
+
+
+@given(TURNS, BALANCES, POLICIES, AMOUNT)
+def test_a_resumed_turn_stays_within_the_yes_and_what_is_left(
+    paused: Turn, balances: tuple[Balance, ...], policy: Policy, allows: Usd
+) -> None:
+    """Whatever more is held fits the consent, the step and every scope, and there is something to spend."""
+    verdict = resume(paused, balances, policy, Consent(allows))
+    if not isinstance(verdict, Allow):
+        return
+    assert not policy.frozen
+    assert verdict.ceiling == allows > paused.spent
+    assert paused.held_left + verdict.hold > ZERO
+    assert ZERO <= verdict.hold <= policy.step
+    if verdict.hold:
+        assert paused.spent + paused.held_left + verdict.hold <= allows
+        assert all(one.remaining is None or one.remaining >= verdict.hold for one in balances)
+
+
+@given(TURNS, BALANCES, POLICIES)
+def test_every_yes_at_a_limit_lets_the_turn_go_on_if_nothing_changed(
+    paused: Turn, balances: tuple[Balance, ...], policy: Policy
+) -> None:
+    """Each button but Stop leads to an Allow with something to spend, unless everything is stopped."""
+    question = at_limit(paused, balances, policy, "x")
+    assert 2 <= len(question.options) <= 4
+    assert question.options[-1].choice is Choice.NO
+    for option in question.options[:-1]:
+        assert option.allows is not None
+        assert (option.choice is Choice.RAISE) == bool(option.raises)
+        verdict = resume(paused, raised(balances, option.raises), policy, Consent(option.allows))
+        assert isinstance(verdict, Refuse if policy.frozen else Allow)

@@ -1,0 +1,320 @@
+"""The gate before a turn: allow, ask or refuse."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.gate import Consent, Policy, decide, nice_step, raised, raises, tightest
+from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
+from gateway.domain.budget import Balance, Scope
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
+from tests.core.make import DAY, SESSION, balance, estimate, left, usd
+
+POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
+FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
+
+
+def asked(verdict: Verdict) -> Question:
+    """The question of a verdict that asks."""
+    assert isinstance(verdict, Ask)
+    return verdict.question
+
+
+def offers(question: Question) -> list[tuple[Choice, str, str | None]]:
+    """Each option as choice, label and the exact amount it allows."""
+    return [
+        (option.choice, option.label, option.allows.exact() if option.allows else None) for option in question.options
+    ]
+
+
+def picked(question: Question, choice: Choice) -> Option:
+    """The option with this choice."""
+    return next(option for option in question.options if option.choice is choice)
+
+
+# ------------------------------------------------------------------------------------------------------------ unasked
+@pytest.mark.parametrize("hold", ["0.000000001", "0.40", "1"])
+def test_a_run_within_the_threshold_and_the_budgets_is_allowed_unasked(hold: str) -> None:
+    """Up to `confirm_above` the forecast is held at once, and the hold may grow to `confirm_above` and no further."""
+    assert decide(left("5"), estimate(hold), POLICY) == Allow(hold=usd(hold), ceiling=usd("1"))
+
+
+def test_a_run_above_the_threshold_asks() -> None:
+    """A nano-dollar above `confirm_above` a person decides, and sees what is known and what is left."""
+    question = asked(decide(left("5", "7"), estimate("1.000000001"), POLICY))
+    assert question.text == "About that much. $5.00 left of the session's $5.00."
+    assert offers(question) == [(Choice.RUN, "Run, up to $1.00", "1.000000001"), (Choice.NO, "No", None)]
+
+
+def test_the_whole_of_what_is_left_may_be_held() -> None:
+    """A forecast of exactly what is left fits; a nano-dollar more does not."""
+    assert decide(left("0.40"), estimate("0.40"), POLICY) == Allow(hold=usd("0.40"), ceiling=usd("1"))
+    assert isinstance(decide(left("0.40"), estimate("0.400000001"), POLICY), Ask)
+
+
+@pytest.mark.parametrize(("session_left", "day_left"), [("5", "0.39"), ("0.39", "5")])
+def test_every_scope_has_to_agree(session_left: str, day_left: str) -> None:
+    """One budget that cannot give the hold is enough to ask."""
+    assert isinstance(decide(left(session_left, day_left), estimate("0.40"), POLICY), Ask)
+
+
+def test_without_any_limit_the_threshold_alone_decides() -> None:
+    """Scopes that never had a limit do not stand in the way, and an empty list of scopes neither."""
+    assert isinstance(decide((balance(SESSION, None, spent="99"),), estimate("0.40"), POLICY), Allow)
+    question = asked(decide((), estimate("3"), POLICY))
+    assert question.text == "About that much."
+    assert offers(question) == [(Choice.RUN, "Run, up to $3.00", "3.00"), (Choice.NO, "No", None)]
+
+
+def test_held_money_is_not_there_for_another_turn() -> None:
+    """What other turns hold counts as gone when the next one asks."""
+    assert isinstance(decide((balance(SESSION, "5", held="4.70"),), estimate("0.40"), POLICY), Ask)
+
+
+def test_when_everything_is_stopped_nothing_is_allowed_and_nobody_is_asked() -> None:
+    """Frozen, a turn is refused with the word that thaws, whatever it costs and whoever consented."""
+    for consent in (None, Consent(usd("100"), unpriced=True)):
+        verdict = decide(left("5"), estimate("0.01"), FROZEN, consent)
+        assert verdict == Refuse("Everything is stopped: /go lets paid turns start again.")
+
+
+def test_a_forecast_of_nothing_still_sets_a_step_aside() -> None:
+    """A model that cost nothing so far does not start without a hold, and does not ask for ever: a step is held."""
+    assert decide(left("5"), estimate("0"), POLICY) == Allow(hold=usd("0.50"), ceiling=usd("1"))
+    strict = Policy(confirm_above=ZERO, step=usd("0.50"))
+    run = picked(asked(decide(left("5"), estimate("0"), strict)), Choice.RUN)
+    assert run.allows == usd("0.50")
+    assert isinstance(decide(left("5"), estimate("0"), strict, Consent(usd("0.50"))), Allow)
+
+
+def test_a_thousand_turns_at_once_never_hold_more_than_the_limit() -> None:
+    """However many turns ask, each on the balance that the one before left behind, together they hold at most the limit."""
+    held, allowed = ZERO, 0
+    for _ in range(1000):
+        verdict = decide((Balance(DAY, usd("10"), held=held),), estimate("0.30"), POLICY)
+        if isinstance(verdict, Allow):
+            held, allowed = held + verdict.hold, allowed + 1
+    assert allowed == 33
+    assert held == usd("9.90")
+
+
+# ---------------------------------------------------------------------------------------------------------- the question
+def test_a_run_that_does_not_fit_can_stop_at_what_is_left_or_raise() -> None:
+    """With $1.90 left of $5 a run of $2.40 offers to stop at $1.90, to raise by a round amount, or not to run."""
+    question = asked(decide(left("1.90"), estimate("2.40", floor="0.10"), POLICY))
+    assert question.text == "About that much. $1.90 left of the session's $5.00."
+    assert offers(question) == [
+        (Choice.RUN, "Run, stop at $1.90", "1.90"),
+        (Choice.RAISE, "Raise +$1", "2.40"),
+        (Choice.NO, "No", None),
+    ]
+    assert picked(question, Choice.RAISE).raises == ((SESSION, usd("1")),)
+
+
+def test_a_small_run_that_does_not_fit_is_allowed_what_was_forecast_once_raised() -> None:
+    """A raise for a run below the threshold allows that run's forecast."""
+    question = asked(decide(left("0.10"), estimate("0.40"), POLICY))
+    assert offers(question) == [
+        (Choice.RUN, "Run, stop at $0.10", "0.10"),
+        (Choice.RAISE, "Raise +$1", "0.40"),
+        (Choice.NO, "No", None),
+    ]
+
+
+@pytest.mark.parametrize("session_left", ["0.50", "0.49", "0", "-3"])
+def test_stopping_at_what_is_left_is_not_offered_below_the_floor(session_left: str) -> None:
+    """Where what is left does not even pay for the context, only a raise or a no makes sense."""
+    question = asked(decide(left(session_left), estimate("2.40", floor="0.50"), POLICY))
+    assert [option.choice for option in question.options] == [Choice.RAISE, Choice.NO]
+
+
+def test_with_nothing_left_stopping_there_is_not_offered() -> None:
+    """A floor of nothing does not make an offer to run on nothing."""
+    question = asked(decide(left("0"), estimate("0.40"), POLICY))
+    assert [option.choice for option in question.options] == [Choice.RAISE, Choice.NO]
+
+
+def test_an_overdraft_reads_as_nothing_left_and_is_raised_away_too() -> None:
+    """After an overdraft of $3 a run of $2.40 needs $5.40, so the raise is $10, and the text does not show negative money."""
+    question = asked(decide(left("-3"), estimate("2.40"), POLICY))
+    assert question.text.endswith("$0.00 left of the session's $5.00.")
+    assert picked(question, Choice.RAISE).raises == ((SESSION, usd("10")),)
+
+
+def test_every_scope_that_falls_short_is_raised_and_no_other() -> None:
+    """A raise names each budget that cannot give the forecast, and leaves those that can alone."""
+    both = asked(decide(left("1", "2"), estimate("2.40"), POLICY))
+    assert picked(both, Choice.RAISE).raises == ((SESSION, usd("2")), (DAY, usd("2")))
+    one = asked(decide(left("5", "2"), estimate("2.40"), POLICY))
+    assert picked(one, Choice.RAISE).raises == ((DAY, usd("1")),)
+    assert one.text.endswith("$2.00 left of the day's $100.00.")
+
+
+def test_a_raise_is_at_least_a_step() -> None:
+    """A run that falls short by a cent does not raise by a cent only to ask again after the next call."""
+    wide = Policy(confirm_above=usd("1"), step=usd("4"))
+    question = asked(decide(left("2.39"), estimate("2.40"), wide))
+    assert picked(question, Choice.RAISE).raises == ((SESSION, usd("5")),)
+
+
+# ----------------------------------------------------------------------------------------------------------- the price
+def test_a_run_of_unknown_price_is_never_allowed_unasked() -> None:
+    """Without a price a person decides, and the button does not promise an amount."""
+    question = asked(decide(left("5"), estimate("0.50", unpriced="mystery"), POLICY))
+    assert offers(question) == [(Choice.RUN, "Run, price unknown", "1.00"), (Choice.NO, "No", None)]
+
+
+def test_no_button_promises_to_stop_a_run_of_unknown_price_at_an_amount() -> None:
+    """What is left cannot bound a run whose price nobody knows, and the label does not say that it does."""
+    question = asked(decide(left("0.40"), estimate("0.50", unpriced="mystery"), POLICY))
+    assert [option.label for option in question.options] == ["Run, price unknown", "Raise +$1", "No"]
+
+
+def test_a_yes_to_an_unknown_price_has_to_be_a_yes_to_that() -> None:
+    """Consent that was given for a known price does not cover an unknown one."""
+    unpriced = estimate("0.50", unpriced="mystery")
+    assert isinstance(decide(left("5"), unpriced, POLICY, Consent(usd("1"))), Ask)
+    assert decide(left("5"), unpriced, POLICY, Consent(usd("1"), unpriced=True)) == Allow(usd("0.50"), usd("1"))
+
+
+def test_a_run_of_unknown_price_may_not_exceed_what_is_left_by_itself() -> None:
+    """The question allows at most what the tightest budget has."""
+    question = asked(decide(left("0.70"), estimate("0.50", unpriced="mystery"), POLICY))
+    assert picked(question, Choice.RUN).allows == usd("0.70")
+
+
+# --------------------------------------------------------------------------------------------------------- with consent
+def test_a_yes_runs_up_to_what_was_on_the_button() -> None:
+    """The forecast is held, and the hold may grow to the amount that the person saw."""
+    assert decide(left("5"), estimate("2.40"), POLICY, Consent(usd("3"))) == Allow(hold=usd("2.40"), ceiling=usd("3"))
+
+
+def test_a_forecast_that_rose_after_the_question_runs_only_within_the_yes() -> None:
+    """More is never held than was agreed, however dear the run has become since."""
+    assert decide(left("5"), estimate("4"), POLICY, Consent(usd("2.40"))) == Allow(
+        hold=usd("2.40"), ceiling=usd("2.40")
+    )
+
+
+def test_a_yes_to_less_than_the_threshold_is_a_yes_to_that() -> None:
+    """A button that says to stop at $0.40 stops at $0.40, although $1 would have been allowed unasked."""
+    assert decide(left("0.40"), estimate("2.40"), POLICY, Consent(usd("0.40"))) == Allow(usd("0.40"), usd("0.40"))
+
+
+def test_a_yes_does_not_go_around_the_budget() -> None:
+    """Where the money was spent between question and tap, the person is asked again with what is left now."""
+    question = asked(decide(left("2.39"), estimate("2.40"), POLICY, Consent(usd("2.40"))))
+    assert offers(question)[0] == (Choice.RUN, "Run, stop at $2.39", "2.39")
+
+
+def test_a_yes_to_nothing_allows_nothing() -> None:
+    """A consent to $0 holds nothing and starts nothing."""
+    assert isinstance(decide(left("5"), estimate("0.40"), POLICY, Consent(ZERO)), Ask)
+
+
+# ------------------------------------------------------------------------------------------------------------- the parts
+@pytest.mark.parametrize(
+    ("least", "step"),
+    [
+        ("-7", "1"),
+        ("0", "1"),
+        ("1", "1"),
+        ("1.000000001", "2"),
+        ("2", "2"),
+        ("2.01", "5"),
+        ("5.01", "10"),
+        ("49", "50"),
+        ("51", "100"),
+        ("999999", "1000000"),
+    ],
+)
+def test_a_raise_is_a_round_amount_that_is_enough(least: str, step: str) -> None:
+    """The smallest of $1, $2, $5, $10, $20, ... that is not less than what is missing."""
+    assert nice_step(usd(least)) == usd(step)
+
+
+def test_beyond_the_largest_round_amount_the_raise_is_what_is_missing() -> None:
+    """The search for a round amount ends: $5,000,000 is the last, and more than that is taken as it is."""
+    assert nice_step(Usd(5 * LARGEST_AMOUNT_NANO)) == Usd(5 * LARGEST_AMOUNT_NANO)
+    assert nice_step(Usd(5 * LARGEST_AMOUNT_NANO + 1)) == Usd(5 * LARGEST_AMOUNT_NANO + 1)
+
+
+def test_the_tightest_budget_is_the_one_with_least_left() -> None:
+    """Limits and spending are weighed together, scopes without a limit are passed over, and a tie has one answer."""
+    tight = balance(DAY, "100", spent="98")
+    assert tightest((balance(SESSION, "5"), tight)) == (usd("2"), tight)
+    assert tightest((balance(SESSION, None), tight)) == (usd("2"), tight)
+    assert tightest((balance(SESSION, None),)) is None
+    tie = (balance(SESSION, "2"), tight)
+    assert tightest(tie) == tightest(tie[::-1]) == (usd("2"), tight)
+
+
+def test_only_budgets_that_cannot_give_the_amount_are_raised() -> None:
+    """What is exactly enough is not raised, and neither is what has no limit."""
+    three = (balance(SESSION, "2"), balance(DAY, None, spent="9"))
+    assert raises(three, usd("2"), usd("1")) == ()
+    assert raises(three, usd("2.01"), usd("1")) == ((SESSION, usd("1")),)
+
+
+def test_a_raise_changes_the_limit_it_names_and_nothing_else() -> None:
+    """The balances of a decision that also raises are those with the higher limits; no limit stays no limit."""
+    session, day = balance(SESSION, "5", spent="1", held="2"), balance(DAY, "25")
+    assert raised((session, day), [(SESSION, usd("2"))]) == (balance(SESSION, "7", spent="1", held="2"), day)
+    unlimited = balance(SESSION, None)
+    assert raised((unlimited,), [(SESSION, usd("2"))]) == (unlimited,)
+    assert raised((session,), []) == (session,)
+
+
+AMOUNT = st.integers(min_value=0, max_value=20 * 10**9).map(Usd)
+LEFT = st.none() | st.integers(min_value=-(2 * 10**9), max_value=20 * 10**9).map(Usd)
+
+
+def with_left(scope: Scope, remaining: Usd | None, spent: Usd, held: Usd) -> Balance:
+    """A balance with so much left."""
+    return Balance(scope, None if remaining is None else remaining + spent + held, spent, held)
+
+
+BALANCES = st.tuples(*(st.builds(with_left, st.just(scope), LEFT, AMOUNT, AMOUNT) for scope in (SESSION, DAY)))
+ESTIMATES = st.builds(
+    lambda hold, floor, unpriced: estimate(hold.exact(), floor.exact(), unpriced=unpriced),
+    AMOUNT,
+    AMOUNT,
+    st.none() | st.just("mystery"),
+)
+POLICIES = st.builds(Policy, AMOUNT, AMOUNT.filter(bool), st.booleans())
+CONSENTS = st.none() | st.builds(Consent, AMOUNT, st.booleans())
+
+
+@given(BALANCES, ESTIMATES, POLICIES, CONSENTS)
+def test_whatever_is_allowed_was_agreed_fits_and_has_a_price(
+    balances: tuple[Balance, ...], forecast: Estimate, policy: Policy, consent: Consent | None
+) -> None:
+    """An Allow is never given when frozen, above what was seen, beyond what is left of any scope, or for an unpriced run unasked."""
+    verdict = decide(balances, forecast, policy, consent)
+    if not isinstance(verdict, Allow):
+        return
+    assert not policy.frozen
+    assert ZERO < verdict.hold <= verdict.ceiling == (consent.allows if consent else policy.confirm_above)
+    assert all(one.remaining is None or one.remaining >= verdict.hold for one in balances)
+    assert forecast.unpriced is None or (consent is not None and consent.unpriced)
+
+
+@given(BALANCES, ESTIMATES, POLICIES, CONSENTS)
+def test_every_yes_on_a_question_works_if_nothing_changed(
+    balances: tuple[Balance, ...], forecast: Estimate, policy: Policy, consent: Consent | None
+) -> None:
+    """Each button but No leads to an Allow on the balance it was made for: nobody is asked the same thing twice in a row."""
+    verdict = decide(balances, forecast, policy, consent)
+    if not isinstance(verdict, Ask):
+        return
+    options = verdict.question.options
+    assert 2 <= len(options) <= 4
+    assert options[-1].choice is Choice.NO
+    for option in options[:-1]:
+        assert option.allows is not None
+        after = raised(balances, option.raises)
+        again = decide(after, forecast, policy, Consent(option.allows, unpriced=True))
+        assert isinstance(again, Allow)
+        assert again.ceiling == option.allows
+        assert (option.choice is Choice.RAISE) == bool(option.raises)

@@ -1,0 +1,158 @@
+"""What a message means."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.route import (
+    COMMANDS,
+    HELP,
+    PROMPT_CHARACTERS_MAX,
+    Explain,
+    Go,
+    Intent,
+    New,
+    Prompt,
+    Sessions,
+    SetBudget,
+    ShowBudget,
+    ShowCost,
+    Stop,
+    route,
+)
+from gateway.domain.events import Message
+from gateway.domain.money import ZERO
+from tests.core.make import CHAT, usd
+
+
+def said(text: str) -> Intent:
+    """What plain text means."""
+    return route(Message(CHAT, "7", text))
+
+
+def typed(name: str, argument: str = "") -> Intent:
+    """What a command means."""
+    return route(Message(CHAT, "7", f"/{name} {argument}", command=(name, argument)))
+
+
+def test_plain_text_is_a_prompt() -> None:
+    """What is no command goes to the session as it was written, less the space around it."""
+    assert said("  Fix the login test\n\nplease  ") == Prompt("Fix the login test\n\nplease")
+
+
+@pytest.mark.parametrize("text", ["/stop all", "> /budget 1000", "approve the pairing", "/new /etc"])
+def test_text_that_only_looks_like_a_command_is_a_prompt(text: str) -> None:
+    """Forwarded or quoted text is never parsed as a command: only what the chat says the person typed as one is."""
+    assert said(text) == Prompt(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("//compact", "/compact"),
+        (" //compact now ", "/compact now"),
+        ("///x", "//x"),
+        ("/ /x", "/ /x"),
+        ("a //b", "a //b"),
+    ],
+)
+def test_two_slashes_reach_the_agent_as_one(text: str, prompt: str) -> None:
+    """An agent's own commands are prompts that begin with a doubled slash; nothing else in a text is changed."""
+    assert said(text) == Prompt(prompt)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t ", "\u2003"])
+def test_a_message_without_text_is_explained(text: str) -> None:
+    """A sticker, or a message of spaces, starts no turn."""
+    found = said(text)
+    assert isinstance(found, Explain)
+    assert "no text" in found.words
+
+
+def test_a_prompt_of_the_largest_length_goes_through() -> None:
+    """The limit itself is allowed, and space around the text does not count."""
+    assert said("x" * PROMPT_CHARACTERS_MAX + "\n") == Prompt("x" * PROMPT_CHARACTERS_MAX)
+
+
+def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
+    """One character more is refused with both numbers; the agent never gets half a prompt."""
+    found = said("x" * (PROMPT_CHARACTERS_MAX + 1))
+    assert found == Explain("That is 100001 characters; at most 100000 can be passed on at once.")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "intent"),
+    [
+        ("new", "", New(None)),
+        ("new", "  /src/app ", New("/src/app")),
+        ("sessions", "", Sessions()),
+        ("sessions", "whatever", Sessions()),
+        ("stop", "", Stop(everything=False)),
+        ("stop", " all ", Stop(everything=True)),
+        ("stop", "All", Stop(everything=True)),
+        ("STOP", "ALL", Stop(everything=True)),
+        ("go", "", Go()),
+        ("budget", "", ShowBudget()),
+        ("budget", "  ", ShowBudget()),
+        ("budget", "10", SetBudget(usd("10"))),
+        ("budget", "$2.50", SetBudget(usd("2.50"))),
+        ("budget", "0.000000001", SetBudget(usd("0.000000001"))),
+        ("cost", "", ShowCost()),
+        ("help", "", Explain(HELP)),
+        ("start", "", Explain(HELP)),
+    ],
+)
+def test_each_command_means_one_thing(name: str, argument: str, intent: Intent) -> None:
+    """Commands are understood with and without their argument, in either case."""
+    assert typed(name, argument) == intent
+
+
+@pytest.mark.parametrize("argument", ["everything", "all of it", "1"])
+def test_a_stop_that_is_not_understood_is_explained(argument: str) -> None:
+    """A stop with another word does not guess which one was meant."""
+    assert typed("stop", argument) == Explain("Write /stop for this session, or /stop all for every one.")
+
+
+@pytest.mark.parametrize("argument", ["-1", "nan", "1e9", "1,000", "ten", "1000001", "5 6", "\u0665", "inf"])
+def test_a_bad_budget_is_explained_with_an_example(argument: str) -> None:
+    """No amount that nobody can have meant becomes a limit, and the answer shows a good one."""
+    found = typed("budget", argument)
+    assert isinstance(found, Explain)
+    assert found.words.endswith("Like: /budget 10")
+    assert repr(argument) in found.words
+
+
+@pytest.mark.parametrize("argument", ["0", "$0", "0.00", "0.000000000"])
+def test_a_budget_of_nothing_is_rejected(argument: str) -> None:
+    """A limit of $0 is not set by a slip; the answer says what stops everything."""
+    found = typed("budget", argument)
+    assert isinstance(found, Explain)
+    assert "/stop all" in found.words
+
+
+@pytest.mark.parametrize("name", ["approve", "raise", "pair", "budgets", "", "neu"])
+def test_an_unknown_command_is_explained_with_the_help(name: str) -> None:
+    """What there is no command for is said by name, with what there is; nothing like it is guessed."""
+    assert typed(name) == Explain(f"There is no command /{name}.\n\n{HELP}")
+
+
+def test_a_very_long_command_is_quoted_only_in_part() -> None:
+    """However long the name, the answer is short."""
+    assert typed("x" * 5000) == Explain(f"There is no command /{'x' * 32}.\n\n{HELP}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_menu_exists_and_is_in_the_help(name: str) -> None:
+    """What the chat's menu offers is understood, and the help explains it."""
+    found = typed(name)
+    assert not isinstance(found, Explain) or found.words == HELP
+    assert f"/{name}" in HELP
+
+
+@given(st.text(), st.none() | st.tuples(st.text(), st.text()))
+def test_no_message_raises_and_no_limit_is_nothing(text: str, command: tuple[str, str] | None) -> None:
+    """Whatever is sent means something or is explained, and a limit that comes out is more than zero."""
+    found = route(Message(CHAT, "7", text, command=command))
+    assert isinstance(found, Intent)
+    assert (command is None) or not isinstance(found, Prompt)
+    assert not isinstance(found, SetBudget) or found.amount > ZERO

@@ -1,0 +1,178 @@
+"""The sentences that people see."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core import summary
+from gateway.core.summary import budget_words, closing_line, count, duration, ending, progress, spent, title
+from gateway.domain.turn import TurnState
+from gateway.domain.usage import Flag, Tokens
+from tests.core.make import DAY, SESSION, balance, turn, usd
+
+
+# ----------------------------------------------------------------------------------------------------------- small words
+def test_a_title_is_the_prompt_in_one_line() -> None:
+    """Line ends and runs of spaces become one space."""
+    assert title("  Fix the\n\n flaky\tlogin   test ") == "Fix the flaky login test"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(80, "x" * 80), (81, "x" * 79 + "…"), (100_000, "x" * 79 + "…")])
+def test_a_long_title_is_cut_and_says_so(length: int, shown: str) -> None:
+    """A title has at most 80 characters, the last of them an ellipsis where something is missing."""
+    assert title("x" * length) == shown
+
+
+@pytest.mark.parametrize(
+    ("tokens", "shown"),
+    [
+        (0, "0"),
+        (950, "950"),
+        (999, "999"),
+        (1_000, "1k"),
+        (1_499, "1k"),
+        (1_500, "2k"),
+        (38_200, "38k"),
+        (999_499, "999k"),
+        (999_500, "1.0M"),
+        (1_240_000, "1.2M"),
+        (45_000_000, "45.0M"),
+    ],
+)
+def test_token_counts_are_short(tokens: int, shown: str) -> None:
+    """Tokens are shown as they are, in thousands or in millions, never as 1000k."""
+    assert count(tokens) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 s"),
+        (34, "34 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (125, "2 min 5 s"),
+        (3_599, "59 min 59 s"),
+        (3_600, "1 h 0 min"),
+        (3_780, "1 h 3 min"),
+        (90_000, "25 h 0 min"),
+    ],
+)
+def test_times_are_short(seconds: int, shown: str) -> None:
+    """Seconds are shown up to an hour, and days as hours."""
+    assert duration(seconds) == shown
+
+
+# --------------------------------------------------------------------------------------------------------------- money
+def test_what_a_turn_cost_says_what_is_not_known_of_it() -> None:
+    """A lower bound and calls of unknown price are told beside the amount, and never shown as $0."""
+    assert spent(turn(spent=usd("0.42"))) == "$0.42"
+    assert spent(turn(spent=usd("0.42"), flags=frozenset({Flag.RECONCILED}))) == "$0.42"
+    assert spent(turn(spent=usd("0.42"), flags=frozenset({Flag.LOWER_BOUND}))) == "at least $0.42"
+    assert spent(turn(spent=usd("0.42"), unpriced_calls=2)) == "$0.42 + 2 calls of unknown price"
+    assert spent(turn(unpriced_calls=1)) == "1 call of unknown price"
+    assert spent(turn()) == "$0.00"
+
+
+def test_every_turn_ends_with_one_quiet_line() -> None:
+    """Cost, tokens with the cache reads counted, and what the session has spent of its limit."""
+    ended = turn(spent=usd("0.42"), tokens=Tokens(input=1_000, cache_read=36_000, output=1_000, reasoning=900))
+    line = closing_line(ended, balance(SESSION, "5", spent="3.10", held="1"))
+    assert line == "$0.42 · 38k tokens · session $3.10 of $5.00"
+
+
+def test_the_quiet_line_marks_list_prices_and_a_missing_limit() -> None:
+    """Figures of subscription users are labelled, and where no limit was set none is shown."""
+    line = closing_line(turn(), balance(SESSION, None, spent="3.10"), list_price=True)
+    assert line == "$0.00 · 0 tokens · session $3.10 · list prices"
+
+
+def test_the_budget_answer_shows_every_scope_with_limit_spending_and_holds() -> None:
+    """Held money is shown where there is any, and a scope without a limit says so."""
+    words = budget_words((balance(SESSION, "5", spent="3.10", held="0.40"), balance(DAY, None, spent="3.10")), usd("1"))
+    assert words.splitlines() == [
+        "Session: $3.10 spent, $0.40 held, of $5.00",
+        "Day: $3.10 spent, no limit",
+        "You are asked above $1.00 a run. Change the session's limit: /budget 10",
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------------- status
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        (TurnState.QUEUED, "Working"),
+        (TurnState.ASKING, "Working"),
+        (TurnState.HELD, "Working"),
+        (TurnState.RUNNING, "Working"),
+        (TurnState.PAUSED, "Paused"),
+        (TurnState.FINISHED, "Done"),
+        (TurnState.FAILED, "Failed"),
+        (TurnState.STOPPED, "Stopped"),
+        (TurnState.REFUSED, "Not run"),
+        (TurnState.INTERRUPTED, "Interrupted"),
+    ],
+)
+def test_an_ending_has_one_word_for_each_state(state: TurnState, word: str) -> None:
+    """A turn that never started has nothing else to tell."""
+    assert ending(turn(state=state), 0) == word
+
+
+def test_an_ending_tells_calls_and_time() -> None:
+    """Calls and time since the start; a clock set back counts as no time."""
+    done = turn(state=TurnState.FINISHED, started_at_ms=1_000, calls=6)
+    assert ending(done, 126_999) == "Done · 6 calls · 2 min 5 s"
+    assert ending(turn(state=TurnState.FAILED, started_at_ms=1_000, calls=1), 0) == "Failed · 1 call · 0 s"
+    assert ending(turn(state=TurnState.STOPPED, started_at_ms=0), 0) == "Stopped · 0 calls · 0 s"
+
+
+def test_progress_shows_time_cost_newest_actions_and_last_words() -> None:
+    """The status message has one head line, at most four actions, and what the agent said last."""
+    running = turn(started_at_ms=0, spent=usd("0.12"), ceiling=usd("1"))
+    shown = progress(running, ["a", "b", "c", "d", "e"], " Found\n it. ", 5_999)
+    assert shown.splitlines() == [
+        "Working · 5 s · $0.12 of $1.00",
+        "▸ b",
+        "▸ c",
+        "▸ d",
+        "▸ e",
+        "Found it.",
+    ]
+
+
+def test_progress_without_start_actions_or_words_is_its_head() -> None:
+    """What is not there is not shown; before the start no time has passed, and a clock set back counts as none."""
+    assert progress(turn(ceiling=usd("1")), [], "", 99_000) == "Working · 0 s · $0.00 of $1.00"
+    assert progress(turn(ceiling=usd("1"), started_at_ms=9_000), [], " ", 0) == "Working · 0 s · $0.00 of $1.00"
+
+
+@pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (301, "x" * 299 + "…")])
+def test_progress_cuts_long_words_and_says_so(length: int, shown: str) -> None:
+    """The agent's last words take at most 300 characters of the status message."""
+    assert progress(turn(), [], "x" * length, 0).splitlines()[1] == shown
+
+
+@given(st.text(), st.integers(min_value=0, max_value=10**11))
+def test_titles_and_counts_are_always_short(prompt: str, tokens: int) -> None:
+    """Whatever the prompt, its title is one line of at most 80 characters; a count has at most nine."""
+    line = title(prompt)
+    assert len(line) <= 80
+    assert "\n" not in line
+    assert len(count(tokens)) <= 9
+
+
+def test_what_is_asked_for_is_shown_whole_with_nothing_hidden() -> None:
+    """Attack 20: bidirectional, zero-width and control characters in what a tool is to do are shown by their code."""
+    shown = summary.verbatim("rm \u202egnp.a\u202c\u200b \x1b[2J ok\n\ttab")
+    assert shown == "```\nrm \\u{202e}gnp.a\\u{202c}\\u{200b} \\u{1b}[2J ok\n\ttab\n```"
+
+
+def test_a_fence_in_what_is_asked_for_cannot_end_the_block() -> None:
+    """The block's fence is longer than any run of backticks inside."""
+    assert summary.verbatim("a ```` b") == "`````\na ```` b\n`````"
+
+
+def test_what_is_too_long_to_show_is_said_to_be() -> None:
+    """Nobody takes a part for the whole."""
+    shown = summary.verbatim("x" * (summary.VERBATIM_CHARACTERS_MAX + 7))
+    assert "[7 characters more; the answer is for the whole]" in shown

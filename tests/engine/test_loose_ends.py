@@ -1,0 +1,185 @@
+"""Loops that outlive what they worked for, taps that come late, clients that die: no call slips past the gate, no turn hangs."""
+
+import anyio
+import pytest
+
+from gateway.agents.scripted import Background, CallApi, Crash, Fail, SubAgent, UseTool
+from gateway.chats.memory import MemoryChat
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.place import Thread
+from gateway.domain.turn import Origin, TurnState
+from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
+
+pytestmark = pytest.mark.anyio
+
+BY_ITSELF = "The agent goes on by itself"
+
+
+async def quiet(gateway: Bench) -> None:
+    """Wait until every event of the agent has been handled: nothing more happens without somebody."""
+    with anyio.fail_after(5):
+        seen = -1
+        while seen != len(gateway.steps.passed):
+            seen = len(gateway.steps.passed)
+            await anyio.sleep(0.1)
+
+
+async def test_a_background_agent_in_a_call_while_its_turn_is_let_go_makes_no_further_call() -> None:
+    """The unanswered pause ends the run while a sub-agent is in a call: that call ends, and is its last."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(2, lasts=waits), UseTool("Bash", "ls"), call(2), UseTool("Bash", "ls"), call(2)))
+    steps = (Background((helper,), report=()), call(120), UseTool("Bash", "ls"), call(30))
+    async with bench(script(*steps), with_limits(session="1", pause_ms=100)) as gateway:
+        gateway.says("go")
+        await gateway.sees("The agent does not wait any more")
+        waits.set()
+        await gateway.until(lambda turns: turns[0].calls == 2)
+        await quiet(gateway)
+        assert len(gateway.agent.charges) == 2
+
+
+async def test_a_background_agent_in_a_call_while_a_person_stops_at_the_limit_makes_no_further_call() -> None:
+    """"Stop here" ends the turn; a sub-agent that was in a call then ends that call, and makes no other."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(2, lasts=waits), UseTool("Bash", "ls"), call(2), UseTool("Bash", "ls"), call(2)))
+    steps = (Background((helper,), report=()), call(120), UseTool("Bash", "ls"), call(30))
+    async with bench(script(*steps), with_limits(session="1")) as gateway:
+        gateway.says("go")
+        await gateway.taps("Paused:", "Stop here")
+        await gateway.ended(TurnState.STOPPED)
+        waits.set()
+        await gateway.until(lambda turns: turns[0].calls == 2)
+        await quiet(gateway)
+        assert len(gateway.agent.charges) == 2
+
+
+async def test_background_agents_of_a_turn_that_failed_stay_behind_the_gate() -> None:
+    """The main loop fails while a sub-agent works on: the turn stays open for it, and its limit still pauses it."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(60, lasts=waits), UseTool("Bash", "ls"), call(60), UseTool("Bash", "ls"), call(60)))
+    async with bench(script(Background((helper,), report=()), call(1), Fail("boom")), with_limits(session="1")) as gateway:
+        gateway.says("go")
+        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
+        waits.set()
+        await gateway.sees("Paused:")
+        assert len(gateway.agent.charges) == 3
+
+
+async def test_a_background_run_whose_agent_dies_while_it_is_asked_about_is_refused() -> None:
+    """The client dies while a run that nobody asked for waits for a tap: the question closes, and the gateway goes on."""
+    dies = anyio.Event()
+    helpers = SubAgent("reader", (call(1),)), SubAgent("doomed", (call(1, lasts=dies), Crash()))
+    async with bench(script(call(1), Background(helpers)), with_limits(confirm="0.20")) as gateway:
+        gateway.says("go")
+        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.sees(BY_ITSELF)
+        dies.set()
+        turns = await gateway.until(lambda turns: all(turn.ended_at_ms for turn in turns))
+        assert [turn.state for turn in turns if turn.origin is Origin.BACKGROUND] == [TurnState.REFUSED]
+        gateway.says("again")
+        await gateway.sees("**again**")
+
+
+async def test_a_background_run_that_was_asked_about_is_refused_after_a_restart(tmp_path) -> None:
+    """Its agent is gone with the gateway that asked: the question is closed, nothing hangs."""
+    rules, chat = with_limits(confirm="0.20"), MemoryChat()
+    helper = SubAgent("reader", (call(1),))
+    async with bench(script(call(1), Background((helper,))), rules, tmp_path, chat=chat) as gateway:
+        gateway.says("go")
+        await gateway.taps("not enough history", "Run, up to $0.50")
+        asked = await gateway.sees(BY_ITSELF)
+    async with bench(script(call(1)), rules, tmp_path, chat=chat) as gateway:
+        turns = await gateway.until(lambda turns: all(turn.ended_at_ms for turn in turns))
+        assert turns[-1].state is TurnState.REFUSED
+        gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
+        await quiet(gateway)
+        assert len((await gateway.turns())) == 2
+        assert (await gateway.balance()).held == ZERO
+
+
+async def test_a_prompt_that_waits_behind_a_background_run_is_booked_on_its_own_turn() -> None:
+    """"two" is queued while a sub-agent of "one" works: the run that follows is its own turn, and so is "two"."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(2, lasts=waits),))
+
+    def play(text: str, _context: int):
+        return script(call(1), Background((helper,), report=(call(3),))) if text == "one" else script(call(5))
+
+    async with bench(play) as gateway:
+        gateway.says("one")
+        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
+        gateway.says("two")
+        await gateway.sees("Queued as number 1")
+        waits.set()
+        turns = await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.FINISHED] * 3)
+        spent = {turn.prompt if turn.origin is Origin.PERSON else "itself": turn.spent for turn in turns}
+        assert spent == {"one": Usd.parse("0.03"), "two": Usd.parse("0.05"), "itself": Usd.parse("0.03")}
+
+
+async def test_a_stop_that_comes_before_the_prompt_began_is_not_lost() -> None:
+    """/stop right behind the prompt: however far it had come, the turn ends and no call is made after the stop."""
+    async with bench(script(call(1), UseTool("Bash", "ls"), call(1, lasts=anyio.Event()))) as gateway:
+        for _ in range(10):
+            gateway.says("go")
+            gateway.says("/stop")
+        turns = await gateway.until(lambda turns: len(turns) == 10 and all(turn.ended_at_ms for turn in turns))
+        assert {turn.state for turn in turns} <= {TurnState.STOPPED, TurnState.REFUSED, TurnState.FINISHED}
+        assert (await gateway.balance()).held == ZERO
+
+
+async def test_a_yes_to_one_paused_turn_does_not_release_another() -> None:
+    """A let-go turn and a background run at its own limit: the tap on the first leaves the second where it stands."""
+    helper = SubAgent("reader", (call(2),))
+    report = (call(120), UseTool("Bash", "ls"), call(2))
+    steps = (Background((helper,), report=report), call(1))
+    async with bench(script(*steps), with_limits(session="1")) as gateway:
+        gateway.says("go")
+        paused = await gateway.sees("Paused:")
+        turns = await gateway.turns()
+        assert [turn.state for turn in turns][-1] is TurnState.PAUSED
+        assert paused.buttons
+
+
+async def test_a_client_that_dies_idle_is_started_again_for_the_next_prompt() -> None:
+    """The process ends between two prompts: the next prompt runs, once."""
+    async with bench(script(call(1))) as gateway:
+        gateway.says("one")
+        await gateway.ended(TurnState.FINISHED)
+        [client] = gateway.agent._clients.values()
+        gateway.says("two")
+        await client.close()
+        turns = await gateway.until(lambda turns: len(turns) == 2 and all(turn.ended_at_ms for turn in turns))
+        assert turns[-1].state is TurnState.FINISHED
+        assert [text for _, text in gateway.agent.prompts].count("two") == 1
+
+
+async def test_a_late_tap_is_answered_with_the_reason() -> None:
+    """Whoever presses a button that means nothing any more is told so where they pressed it."""
+    async with bench(script(call(10)), with_limits(confirm="0.20")) as gateway:
+        gateway.says("hello")
+        asked = await gateway.sees("not enough history")
+        gateway.chat.taps(asked, "No", OWNER)
+        await gateway.ended(TurnState.REFUSED)
+        gateway.chat.taps(asked, "Run, up to $0.50", OWNER)
+        await quiet(gateway)
+        assert [words for _, words in gateway.chat.acknowledged] == ["", "This was answered already."]
+        assert gateway.agent.charges == []
+
+
+async def test_a_prompt_that_waits_for_room_and_is_stopped_makes_room_for_the_next() -> None:
+    """One process is allowed: of two sessions that wait for it, the stopped one does not keep the other waiting."""
+    works = anyio.Event()
+
+    def play(text: str, _context: int):
+        return script(call(1, lasts=works)) if text == "first" else script(call(1))
+
+    async with bench(play, with_limits(processes_max=1)) as gateway:
+        threads = [Thread("memory", str(number)) for number in range(1, 4)]
+        for thread, text in zip(threads, ("first", "second", "third"), strict=True):
+            gateway.chat.says(thread, OWNER, text)
+            await gateway.until(lambda turns, text=text: any(turn.prompt == text for turn in turns))
+        gateway.chat.says(threads[1], OWNER, "/stop")
+        await gateway.chat.waits_for(threads[1], "Stopping.")
+        works.set()
+        await gateway.chat.waits_for(threads[2], "All done.")
+        assert [text for _, text in gateway.agent.prompts] == ["first", "third"]
