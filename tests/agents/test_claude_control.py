@@ -8,7 +8,7 @@ from gateway.agents.claude import control, describe, wire
 from gateway.agents.claude.control import Boundary, Hook, Permission, Question
 from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
 
-HOME = "/work/project"
+HOME = "/home/me/project"
 
 
 def callback(event: str, **fields: object) -> wire.HookCallback:
@@ -27,9 +27,9 @@ def boundary(
     ("tool", "inputs", "told"),
     [
         ("Bash", {"command": "pytest -q\n  tests"}, ("Bash", "pytest -q tests")),
-        ("Edit", {"file_path": "/work/project/src/a.py", "old_string": "x"}, ("Edit", "src/a.py")),
+        ("Edit", {"file_path": "/home/me/project/src/a.py", "old_string": "x"}, ("Edit", "src/a.py")),
         ("Read", {"file_path": "/etc/hosts"}, ("Read", "/etc/hosts")),
-        ("Grep", {"pattern": "TODO", "path": "/work/project/src"}, ("Grep", "TODO in src")),
+        ("Grep", {"pattern": "TODO", "path": "/home/me/project/src"}, ("Grep", "TODO in src")),
         ("Agent", {"description": "look around", "prompt": "..."}, ("Agent", "look around")),
         ("mcp__github__create_issue", {"title": "Broken"}, ("github: create_issue", "Broken")),
         ("TodoWrite", {"todos": []}, ("TodoWrite", "")),
@@ -47,9 +47,9 @@ def test_a_permission_shows_everything_that_is_asked() -> None:
     request = wire.CanUseTool(
         request_id="r",
         tool_name="Write",
-        input={"file_path": "/work/project/a.txt", "content": "line 1\nline 2"},
+        input={"file_path": "/home/me/project/a.txt", "content": "line 1\nline 2"},
         description="a.txt",
-        blocked_path="/work/project/a.txt",
+        blocked_path="/home/me/project/a.txt",
     )
     waiting, event = control.asked(request, HOME)
     assert isinstance(waiting, Permission)
@@ -57,7 +57,7 @@ def test_a_permission_shows_everything_that_is_asked() -> None:
         "r",
         "Write",
         "Write: a.txt",
-        "Write\nfile_path: /work/project/a.txt\ncontent: line 1\nline 2\na.txt\noutside what is allowed: /work/project/a.txt",
+        "Write\nfile_path: /home/me/project/a.txt\ncontent: line 1\nline 2\na.txt\noutside what is allowed: /home/me/project/a.txt",
         can_remember=True,
     )
 

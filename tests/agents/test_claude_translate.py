@@ -33,7 +33,7 @@ def recorded(name: str) -> list[wire.Line]:
 
 def translated(lines: Iterable[wire.Line], translator: Translator | None = None) -> list[AgentEvent]:
     """What they mean, with every prompt of theirs known as handed over."""
-    translator = translator or Translator("a", "/work/project")
+    translator = translator or Translator("a", "/home/me/project")
     events: list[AgentEvent] = []
     for line in lines:
         if isinstance(line, wire.Lifecycle) and line.state == "queued":
@@ -106,7 +106,7 @@ def _totals(events: list[AgentEvent]) -> Tokens:
 
 def test_a_sub_agents_call_is_metered_from_its_record_and_not_from_its_placeholder() -> None:
     """The announcement has a placeholder output: until the record comes the call is open, and then it is metered once."""
-    translator = Translator("a", "/work/project")
+    translator = Translator("a", "/home/me/project")
     lines = recorded("sub")
     ahead = [n for n, item in enumerate(lines) if isinstance(item, wire.HookCallback) and item.input.agent_id]
     events = translated(lines[: ahead[-1]], translator)
