@@ -15,7 +15,16 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from gateway.domain.money import AmountError, Usd
@@ -149,6 +158,12 @@ def machine_zone() -> str:
     return "UTC"
 
 
+def _more_than_nothing(amount: Usd) -> Usd:
+    if not amount:
+        raise ValueError("this has to be more than $0: write an amount like 0.50")
+    return amount
+
+
 Amount = Annotated[Usd, BeforeValidator(_amount)]
 Directory = Annotated[Path, BeforeValidator(_directory)]
 Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)]
@@ -200,7 +215,7 @@ class BudgetSettings(_Section):
     session_usd: Amount = Usd.parse("5")
     day_usd: Amount = Usd.parse("25")
     confirm_above_usd: Amount = Usd.parse("1")
-    default_hold_usd: Amount = Usd.parse("0.50")
+    default_hold_usd: Annotated[Amount, AfterValidator(_more_than_nothing)] = Usd.parse("0.50")
 
 
 class Settings(_Section):

@@ -285,3 +285,9 @@ def test_a_gateway_that_nobody_could_use_does_not_start(tmp_path: Path):
     (tmp_path / "gone").mkdir()
     config.require_ready(settings_from("", environ, tmp_path), "telegram")
     assert settings_from("", environ, tmp_path).agents.directory.is_dir()
+
+
+def test_a_hold_of_nothing_is_refused() -> None:
+    """`budgets.default_hold_usd` is what a hold grows by: zero could never grow."""
+    with pytest.raises(SettingsError, match="more than"):
+        settings_from('[budgets]\ndefault_hold_usd = "0"\n', {}, Path("/home/me/.tollbridge"))

@@ -39,6 +39,7 @@ def digest(kind: ApprovalKind, turn_id: str, detail: str, options: Sequence[Opti
                 "allows": None if option.allows is None else option.allows.nano,
                 "raises": [[str(scope), amount.nano] for scope, amount in option.raises],
                 "value": option.value,
+                "unpriced": option.unpriced,
             }
             for option in options
         ],

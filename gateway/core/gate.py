@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.core.summary import spent
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.estimate import Estimate
@@ -11,6 +12,7 @@ from gateway.domain.turn import Turn
 
 NO = Option(Choice.NO, "No")
 STOP = Option(Choice.NO, "Stop here")
+UNPRICED = "the price of this model is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def _before_the_run(balances: Sequence[Balance], estimate: Estimate, policy: Pol
         if left > estimate.floor and left > ZERO:
             label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
             options = (Option(Choice.RUN, label, allows=left), *options)
-    return Question(_join(estimate.words, _left_words(tight)), options)
+    return _question(_join(estimate.words, _left_words(tight)), options, unpriced=estimate.unpriced is not None)
 
 
 def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enough | Grow | Limit:
@@ -122,7 +124,7 @@ def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enoug
     if policy.frozen:
         return Limit("everything is stopped")
     if turn.unpriced_calls and not turn.unpriced_allowed:
-        return Limit("the price of this model is not known")
+        return Limit(UNPRICED)
     seen = turn.ceiling - turn.spent
     tight = tightest(balances)
     if turn.held_left <= ZERO and tight is not None and tight[0] <= ZERO:
@@ -141,16 +143,24 @@ def at_limit(turn: Turn, balances: Sequence[Balance], policy: Policy, reason: st
         tight = (tight[0] + turn.held_left, tight[1])
     step = nice_step(policy.step)
     short_of = step - turn.held_left
-    text = _join(f"Paused: {reason}. {turn.spent} spent so far.", _left_words(tight))
+    text = _join(f"Paused: {reason}. {spent(turn)} spent so far.", _left_words(tight))
+    unpriced = turn.unpriced_calls > 0
     if tight is None or tight[0] >= step:
-        return Question(text, (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP))
+        options = (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP)
+        return _question(text, options, unpriced=unpriced)
     left, _ = tight
     by = nice_step(step - left)
     more = raises(balances, short_of, by)
     options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=turn.spent + left + by, raises=more), STOP)
     if left > ZERO:
         options = (Option(Choice.RUN, f"Finish within {left}", allows=turn.spent + left), *options)
-    return Question(text, options)
+    return _question(text, options, unpriced=unpriced)
+
+
+def _question(text: str, options: tuple[Option, ...], *, unpriced: bool) -> Question:
+    return Question(
+        text, tuple(replace(option, unpriced=unpriced and option.choice is not Choice.NO) for option in options)
+    )
 
 
 def resume(turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Consent) -> Verdict:
@@ -160,6 +170,8 @@ def resume(turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Con
     """
     if policy.frozen:
         return Refuse("Everything is stopped: /go lets paid turns go on.")
+    if turn.unpriced_calls and not (turn.unpriced_allowed or consent.unpriced):
+        return Ask(at_limit(turn, balances, policy, UNPRICED))
     more = min(policy.step, consent.allows - turn.spent - turn.held_left)
     tight = tightest(balances)
     if more > ZERO and (tight is None or tight[0] > ZERO):

@@ -39,6 +39,8 @@ class Option:
     raises: tuple[tuple[Scope, Usd], ...] = ()
     value: str = ""
     """For ANSWER: the words that the agent gets."""
+    unpriced: bool = False
+    """The question says that the price is not known: who picks this has agreed to that too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,21 @@ class Clients:
             await world.commit((), metering.resend(turn.id))
             return False
         world.on_step("prompt.handed")
+        if live.busy:
+            await self._reconsider(live)
         return True
+
+    async def _reconsider(self, live: Live) -> None:
+        """The prompt waits behind a run that may itself wait for a yes."""
+
+        def decide(view: View) -> Decision[None]:
+            draft = Draft()
+            session = view.session(live.session_id)
+            if session is not None:
+                gating.reconsider(self._world, view, draft, session)
+            return draft.done(None)
+
+        await self.perform((await self._world.commit(self._world.scopes(live.session_id), decide)).effects)
 
     async def _failed_to_start(self, effect: StartTurn, why: str) -> None:
         def decide(view: View) -> Decision[None]:
@@ -493,6 +507,7 @@ class Clients:
         if self._live.get(live.session_id) is live:
             del self._live[live.session_id]
             await self._world.store.forget_process(live.session_id)
+            self._world.on_step("client.forgotten")
 
     async def close(self) -> None:
         """End every client: called when the gateway stops in an orderly way, after its loops."""

@@ -16,6 +16,7 @@ from gateway.domain.approval import (
     Option,
     Question,
     Refuse,
+    Verdict,
 )
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope
 from gateway.domain.effects import Edit, GoOn, Say, StartTurn, Unpause
@@ -78,22 +79,10 @@ def start(
 
     A background turn runs at once if it is allowed: its agent waits at the boundary before its first call.
     """
-    now = world.clock.now_ms()
-    scopes = world.scopes(session.id)
-    balances = gate.raised(world.balances(view, draft, scopes), raises)
-    rates = world.rates(session.model) if session.model else None
-    past = view.past_costs(turn.person, session.agent, HISTORY_TURNS_MAX)
-    forecast = estimate(session, turn.prompt, rates, past, world.rules.step, now)
-    verdict = gate.decide(balances, forecast, world.policy(frozen=view.frozen), consent)
-    turn = replace(turn, estimate=forecast, model=turn.model or session.model)
+    turn, verdict = _judge(world, view, draft, session, turn, consent, raises)
     match verdict:
         case Allow():
-            turn = hold(draft, turn, scopes, verdict, Step.ALLOW, unpriced=consent is not None and consent.unpriced)
-            if turn.origin is Origin.BACKGROUND:
-                turn = advance(turn, Step.RELEASE, started_at_ms=now)
-                draft.effects.append(Unpause(session.id, GoOn()))
-            else:
-                draft.effects.append(StartTurn(session.id, turn.id))
+            turn = _allow(world, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
         case Ask(question):
             turn = advance(turn, Step.ASK)
             named = f"**{summary.title(turn.prompt)}**\n{question.text}"
@@ -101,6 +90,44 @@ def start(
         case Refuse(reason):
             turn = refuse(world, draft, session, turn, reason)
     draft.put.append(turn)
+    return turn
+
+
+def reconsider(world: World, view: View, draft: Draft, session: Session) -> None:
+    """A run that nobody asked for waits for a yes, and a prompt waits behind it: if there is room by now, it goes on unasked."""
+    for waiting in view.open_turns(session.id):
+        if waiting.state is TurnState.ASKING and waiting.origin is Origin.BACKGROUND:
+            turn, verdict = _judge(world, view, draft, session, waiting)
+            if isinstance(verdict, Allow):
+                words = "There is room for it now: it runs."
+                withdraw(draft, view.open_approvals(turn.id), words, state=ApprovalState.WITHDRAWN)
+                draft.put.append(_allow(world, draft, session, turn, verdict, unpriced=False))
+
+
+def _judge(
+    world: World,
+    view: View,
+    draft: Draft,
+    session: Session,
+    turn: Turn,
+    consent: gate.Consent | None = None,
+    raises: tuple[tuple[Scope, Usd], ...] = (),
+) -> tuple[Turn, Verdict]:
+    balances = gate.raised(world.balances(view, draft, world.scopes(session.id)), raises)
+    rates = world.rates(session.model) if session.model else None
+    past = view.past_costs(turn.person, session.agent, HISTORY_TURNS_MAX)
+    forecast = estimate(session, turn.prompt, rates, past, world.rules.step, world.clock.now_ms())
+    verdict = gate.decide(balances, forecast, world.policy(frozen=view.frozen), consent)
+    return replace(turn, estimate=forecast, model=turn.model or session.model), verdict
+
+
+def _allow(world: World, draft: Draft, session: Session, turn: Turn, verdict: Allow, *, unpriced: bool) -> Turn:
+    turn = hold(draft, turn, world.scopes(session.id), verdict, Step.ALLOW, unpriced=unpriced)
+    if turn.origin is Origin.BACKGROUND:
+        turn = advance(turn, Step.RELEASE, started_at_ms=world.clock.now_ms())
+        draft.effects.append(Unpause(session.id, GoOn()))
+    else:
+        draft.effects.append(StartTurn(session.id, turn.id))
     return turn
 
 

@@ -129,15 +129,16 @@ def _new(world: World, view: View, draft: Draft, message: Message, directory: st
 def resolve(world: World, current: Session | None, directory: str | None) -> str | Explain:
     """The real directory that `/new` means, inside one of the roots; or why not."""
     base = Path(current.directory if current else world.rules.directory)
-    wanted = base if directory is None else base / Path(directory).expanduser()
-    if "\0" in str(wanted):
-        return Explain("That is not a directory.")
-    real = wanted.resolve()
+    try:
+        wanted = base if directory is None else base / Path(directory).expanduser()
+        real = wanted.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # not there, a loop, a name too long, nobody's home, a NUL
+        return Explain(f"There is no directory `{(directory or str(base))[:200]}`.")
     if not any(real.is_relative_to(Path(root).resolve()) for root in world.rules.roots):
         allowed = ", ".join(f"`{root}`" for root in world.rules.roots)
         return Explain(f"`{real}` is not inside {allowed}. Add it to agents.roots in the settings to work there.")
     if not real.is_dir():
-        return Explain(f"There is no directory `{real}`.")
+        return Explain(f"`{real}` is not a directory.")
     return str(real)
 
 

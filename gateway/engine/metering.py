@@ -210,11 +210,15 @@ def finish(
             return draft.done(turn)
         if turn.state is TurnState.PAUSED and event.end in (End.HALTED, End.INTERRUPTED) and not stopped:
             # From here on its prompt is the word to go on: after a crash nothing of the run that ended is looked for again.
-            turn = replace(gating.settle(draft, turn), prompt_uuid=world.clock.new_uuid(), continues=True)
+            freed = turn.held_left
+            turn = replace(
+                gating.settle(draft, turn), hold=turn.hold - freed, prompt_uuid=world.clock.new_uuid(), continues=True
+            )
             draft.put.append(turn)
             draft.say(Edit(session.thread, status_ref(turn), f"{summary.ending(turn, now)}\n{LET_GO}"))
             return draft.done(turn)
-        turn = _end(world, turn, event, stopped=stopped)
+        unseen = event.end is End.INTERRUPTED and (event.totals is None or event.background > 0 or bool(missing))
+        turn = _end(world, turn, event, stopped=stopped, unseen=unseen)
         turn = gating.settle(draft, turn)
         draft.put.append(turn)
         gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
@@ -227,7 +231,7 @@ def finish(
             interrupted = f"{event.text or 'This turn was interrupted.'}\n\n{line}"
             question = Question(interrupted, gating.CONTINUE_OPTIONS)
             gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, question)
-        else:
+        elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
             words = event.text.strip() or f"{summary.ending(turn, now)}."
             draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
         return draft.done(turn)
@@ -244,14 +248,15 @@ _OUTCOMES = {
 }
 
 
-def _end(world: World, turn: Turn, event: Finished, *, stopped: bool) -> Turn:
+def _end(world: World, turn: Turn, event: Finished, *, stopped: bool, unseen: bool) -> Turn:
+    """The turn's end. `unseen`: a call of it was cut, and the agent told less of it, or nothing."""
     step = Step.STOP if stopped else _STEPS[event.end]
     if not can(turn, step):
         step = Step.STOP
     kind = OutcomeKind.CANCELLED if stopped else _OUTCOMES[event.end]
     if kind is OutcomeKind.ANSWER and not event.text.strip():
         kind = OutcomeKind.NOTHING
-    lost = {Flag.LOWER_BOUND} if event.totals is None and event.end is End.INTERRUPTED else set[Flag]()
+    lost = {Flag.LOWER_BOUND} if unseen else set[Flag]()
     return advance(
         turn,
         step,

@@ -59,7 +59,7 @@ def _act(
                 origin=Origin.PERSON,
                 state=TurnState.QUEUED,
                 person=approval.answered_by,
-                prompt=CONTINUE_PROMPT,
+                prompt=turn.prompt if turn.prompt.startswith(CONTINUE) else CONTINUE + summary.title(turn.prompt),
                 prompt_uuid=world.clock.new_uuid(),
                 created_at_ms=world.clock.now_ms(),
                 model=session.model,
@@ -70,7 +70,10 @@ def _act(
                 gating.start(world, view, draft, session, again)
 
 
+CONTINUE = "Continue where you left off: "
+"""Before the title of a turn that was interrupted: others may have run since."""
 CONTINUE_PROMPT = "Continue where you left off."
+"""For a turn that was paused: nothing else ran in its session since."""
 
 
 def _run(world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn) -> None:
@@ -86,8 +89,7 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
             draft.effects.append(Unpause(session.id, EndTurn("A person said no to this run.")))
         return
     _raise(view, draft, approval, option)
-    unpriced = turn.estimate is not None and turn.estimate.unpriced is not None
-    consent = gate.Consent(option.allows, unpriced=unpriced)
+    consent = gate.Consent(option.allows, unpriced=option.unpriced)
     after = gating.start(world, view, draft, session, turn, consent, option.raises)
     _close(draft, approval, f"{option.label}." if after.state is not TurnState.ASKING else "Asked again: it changed.")
 
@@ -111,11 +113,11 @@ def _limit(
     scopes = turn.scopes if waiting else world.scopes(session.id)
     balances = gate.raised(world.balances(view, draft, scopes), option.raises)
     policy = world.policy(frozen=view.frozen)
-    match gate.resume(turn, balances, policy, gate.Consent(option.allows)):
+    match gate.resume(turn, balances, policy, gate.Consent(option.allows, unpriced=option.unpriced)):
         case Allow() as allow:
             _close(draft, approval, f"{option.label}.")
             step = Step.RESUME if waiting else Step.ALLOW
-            turn = gating.hold(draft, turn, scopes, allow, step, unpriced=turn.unpriced_calls > 0)
+            turn = gating.hold(draft, turn, scopes, allow, step, unpriced=option.unpriced)
             if waiting:
                 draft.effects.append(Unpause(session.id, GoOn()))
             else:

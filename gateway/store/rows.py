@@ -234,6 +234,7 @@ def _option_json(option: Option) -> dict[str, Any]:
         "allows": _nano(option.allows),
         "raises": [[scope.kind, scope.key, nano(amount)] for scope, amount in option.raises],
         "value": option.value,
+        "unpriced": option.unpriced,
     }
 
 
@@ -244,6 +245,7 @@ def _option_of(stored: dict[str, Any]) -> Option:
         allows=_usd(stored["allows"]),
         raises=tuple((Scope(ScopeKind(kind), key), Usd(amount)) for kind, key, amount in stored["raises"]),
         value=stored["value"],
+        unpriced=stored["unpriced"],
     )
 
 

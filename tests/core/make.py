@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+
 from gateway.domain.approval import Approval, ApprovalKind, Choice, Option
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.estimate import Estimate
-from gateway.domain.money import ZERO, Usd
+from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Call, Rates, Tokens, Unpriced, Usage
@@ -19,6 +21,9 @@ OPUS = Rates(
     web_search=10_000_000,
 )
 """$5 a million tokens in, $0.50 from the cache, $6.25 or $10 into it, $25 out, one cent a search."""
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties: a busy machine is no failure."""
 
 SESSION = Scope(ScopeKind.SESSION, "s_1")
 DAY = Scope(ScopeKind.DAY, "2026-01-31")
@@ -98,20 +103,3 @@ def approval(**known: Any) -> Approval:
         "expires_at_ms": 1000,
     }
     return Approval(**(given | known))
-
-
-__all__ = [
-    "CHAT",
-    "DAY",
-    "OPUS",
-    "SESSION",
-    "ZERO",
-    "approval",
-    "balance",
-    "call",
-    "estimate",
-    "left",
-    "session",
-    "turn",
-    "usd",
-]

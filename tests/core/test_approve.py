@@ -15,7 +15,7 @@ from gateway.domain.effects import Button
 from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
-from tests.core.make import CHAT, DAY, SESSION, approval, usd
+from tests.core.make import CHAT, DAY, SESSION, UNHURRIED, approval, usd
 
 OWNER = (Grant("7", Role.OWNER),)
 ELSEWHERE = TooLate("This button is not valid here.")
@@ -205,6 +205,7 @@ def test_the_label_may_be_shortened_without_another_approval() -> None:
     assert of(options=(replace(OPTIONS[0], label="Go"), *OPTIONS[1:])) == of()
 
 
+@UNHURRIED
 @given(st.text(st.characters(exclude_categories=())))
 def test_any_text_has_a_digest(detail: str) -> None:
     """Half a surrogate pair from a cut-off emoji, or any other text, can be asked about."""

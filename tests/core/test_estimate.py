@@ -8,7 +8,7 @@ from gateway.core.estimate import estimate, floor, is_warm, quantile
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import Rates, Unpriced
-from tests.core.make import OPUS, session, usd
+from tests.core.make import OPUS, UNHURRIED, session, usd
 
 HOUR, FIVE_MINUTES = 3600, 300
 HALF = usd("0.50")
@@ -112,6 +112,7 @@ def test_a_quantile_is_the_split_conformal_rank(n: int, tenths: int, rank: int |
     assert quantile(scrambled, tenths) == (None if rank is None else Usd(rank))
 
 
+@UNHURRIED
 @given(st.lists(st.integers(min_value=0, max_value=10**12).map(Usd)), st.integers(min_value=1, max_value=9))
 def test_a_quantile_covers_at_least_its_share_of_the_past(past: list[Usd], tenths: int) -> None:
     """A quantile that exists is a real past cost, and at least tenths/10 of n+1 costs are not above it."""
@@ -218,6 +219,7 @@ def test_an_unknown_price_is_a_state_and_never_nothing(model: str | None, named:
     assert "is not known (no list price is known)" in found.words
 
 
+@UNHURRIED
 @given(
     st.lists(st.tuples(st.sampled_from(["opus", "haiku", None]), st.integers(min_value=0, max_value=10**11).map(Usd))),
     st.integers(min_value=0, max_value=10**6),

@@ -9,7 +9,7 @@ from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
-from tests.core.make import DAY, SESSION, balance, left, turn, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, turn, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -243,6 +243,7 @@ TURNS = st.builds(
 POLICIES = st.builds(Policy, AMOUNT, AMOUNT.filter(bool), st.booleans())
 
 
+@UNHURRIED
 @given(TURNS, BALANCES, POLICIES)
 def test_growth_stays_within_what_was_agreed_and_what_is_left(
     paused: Turn, balances: tuple[Balance, ...], policy: Policy
@@ -264,6 +265,7 @@ def test_growth_stays_within_what_was_agreed_and_what_is_left(
     assert all(one.remaining is None or one.remaining >= verdict.by for one in balances)
 
 
+@UNHURRIED
 @given(TURNS, BALANCES, POLICIES, AMOUNT)
 def test_a_resumed_turn_stays_within_the_yes_and_what_is_left(
     paused: Turn, balances: tuple[Balance, ...], policy: Policy, allows: Usd
@@ -281,6 +283,7 @@ def test_a_resumed_turn_stays_within_the_yes_and_what_is_left(
         assert all(one.remaining is None or one.remaining >= verdict.hold for one in balances)
 
 
+@UNHURRIED
 @given(TURNS, BALANCES, POLICIES)
 def test_every_yes_at_a_limit_lets_the_turn_go_on_if_nothing_changed(
     paused: Turn, balances: tuple[Balance, ...], policy: Policy
@@ -292,5 +295,15 @@ def test_every_yes_at_a_limit_lets_the_turn_go_on_if_nothing_changed(
     for option in question.options[:-1]:
         assert option.allows is not None
         assert (option.choice is Choice.RAISE) == bool(option.raises)
-        verdict = resume(paused, raised(balances, option.raises), policy, Consent(option.allows))
+        verdict = resume(paused, raised(balances, option.raises), policy, Consent(option.allows, option.unpriced))
         assert isinstance(verdict, Refuse if policy.frozen else Allow)
+
+
+def test_a_yes_to_money_is_no_yes_to_an_unknown_price() -> None:
+    """A call turned out unpriced after the question was asked: the yes is asked again, and the new question says so."""
+    paused = at("0.10", "0.40", unpriced_calls=1)
+    verdict = resume(paused, left("5"), POLICY, Consent(usd("2")))
+    assert isinstance(verdict, Ask)
+    assert "price of this model is not known" in verdict.question.text
+    assert [option.unpriced for option in verdict.question.options] == [True, False]
+    assert isinstance(resume(paused, left("5"), POLICY, Consent(usd("2"), unpriced=True)), Allow)

@@ -9,7 +9,7 @@ from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
-from tests.core.make import DAY, SESSION, balance, estimate, left, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -120,6 +120,12 @@ def test_a_small_run_that_does_not_fit_is_allowed_what_was_forecast_once_raised(
         (Choice.RAISE, "Raise +$1", "0.40"),
         (Choice.NO, "No", None),
     ]
+
+
+def test_a_dear_run_that_just_fits_needs_no_raise() -> None:
+    """With exactly the forecast left, running up to it is offered, and nothing has to be raised."""
+    question = asked(decide(left("2.40"), estimate("2.40"), POLICY))
+    assert offers(question) == [(Choice.RUN, "Run, up to $2.40", "2.40"), (Choice.NO, "No", None)]
 
 
 @pytest.mark.parametrize("session_left", ["0.50", "0.49", "0", "-3"])
@@ -286,6 +292,7 @@ POLICIES = st.builds(Policy, AMOUNT, AMOUNT.filter(bool), st.booleans())
 CONSENTS = st.none() | st.builds(Consent, AMOUNT, st.booleans())
 
 
+@UNHURRIED
 @given(BALANCES, ESTIMATES, POLICIES, CONSENTS)
 def test_whatever_is_allowed_was_agreed_fits_and_has_a_price(
     balances: tuple[Balance, ...], forecast: Estimate, policy: Policy, consent: Consent | None
@@ -300,6 +307,7 @@ def test_whatever_is_allowed_was_agreed_fits_and_has_a_price(
     assert forecast.unpriced is None or (consent is not None and consent.unpriced)
 
 
+@UNHURRIED
 @given(BALANCES, ESTIMATES, POLICIES, CONSENTS)
 def test_every_yes_on_a_question_works_if_nothing_changed(
     balances: tuple[Balance, ...], forecast: Estimate, policy: Policy, consent: Consent | None

@@ -10,7 +10,7 @@ from gateway.core.meter import book, book_difference, remember, settle
 from gateway.domain.budget import EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import NO_TOKENS, Call, Flag, Tokens, Unpriced, Usage
-from tests.core.make import DAY, SESSION, call, session, turn, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, call, session, turn, usd
 
 TOKENS = Tokens(input=3, cache_read=40, cache_write_1h=500, output=6_000, reasoning=70)
 
@@ -181,6 +181,7 @@ def test_a_session_remembers_how_long_its_cache_lives(tokens: Tokens, before: in
 AMOUNTS = st.integers(min_value=0, max_value=10**10).map(Usd)
 
 
+@UNHURRIED
 @given(st.lists(st.none() | AMOUNTS, max_size=8), AMOUNTS)
 def test_entries_and_turn_tell_the_same_story(prices: list[Usd | None], hold: Usd) -> None:
     """Whatever calls are booked and then settled, entries sum to what the turn spent and free exactly its hold."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -19,7 +20,7 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens, Unpriced, Usage
-from tests.core.make import call, turn
+from tests.core.make import UNHURRIED, call, turn
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -332,5 +333,6 @@ class MoneyMachine(RuleBasedStateMachine):
             assert one.state is not TurnState.REFUSED or not one.spent
 
 
-TestMoneyUnderAnySequenceOfEvents = MoneyMachine.TestCase
-TestMoneyUnderAnySequenceOfEvents.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+# Finding the shortest sequence that fails takes Hypothesis minutes, and only then.
+TestMoneyUnderAnySequenceOfEvents = pytest.mark.timeout(900)(MoneyMachine.TestCase)
+TestMoneyUnderAnySequenceOfEvents.settings = settings(UNHURRIED, max_examples=100, stateful_step_count=50)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gateway.core.price import price
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import Rates, Tokens, Usage
-from tests.core.make import OPUS, usd
+from tests.core.make import OPUS, UNHURRIED, usd
 
 COUNTS = st.integers(min_value=0, max_value=10**6)
 CHARGED = [field.name for field in fields(Tokens) if field.name != "reasoning"]
@@ -119,6 +119,7 @@ def test_beyond_a_cliff_output_and_searches_cost_more_too() -> None:
     assert of(CLIFFS, input=200_001, output=1_000, searches=1) == Usd(2_000_010_000 + 37_500_000 + 20_000_000)
 
 
+@UNHURRIED
 @given(TOKENS, RATES, st.integers(min_value=0, max_value=100))
 def test_a_price_is_never_negative_and_off_by_less_than_a_nano_dollar(
     tokens: Tokens, rates: Rates, searches: int
@@ -141,6 +142,7 @@ def test_a_price_is_never_negative_and_off_by_less_than_a_nano_dollar(
     assert -500_000 < found.nano * 1_000_000 - exact <= 500_000
 
 
+@UNHURRIED
 @given(TOKENS, RATES, st.sampled_from(CHARGED), COUNTS)
 def test_more_tokens_never_cost_less(tokens: Tokens, rates: Rates, name: str, more: int) -> None:
     """Adding tokens of any class cannot make a call cheaper."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.meter import reconcile
 from gateway.domain.usage import NO_TOKENS, Tokens, Usage
+from tests.core.make import UNHURRIED
 
 CLASSES = [field.name for field in fields(Tokens)]
 CHARGED = [name for name in CLASSES if name != "reasoning"]
@@ -146,6 +147,7 @@ def written(tokens: Tokens) -> int:
     return sum(getattr(tokens, name) for name in WRITES)
 
 
+@UNHURRIED
 @given(USAGES, USAGES)
 def test_metered_calls_and_difference_together_reach_the_totals_and_no_further(
     totals: list[Usage], metered: list[Usage]
@@ -161,12 +163,14 @@ def test_metered_calls_and_difference_together_reach_the_totals_and_no_further(
         assert all(0 <= getattr(more, name) <= getattr(total, name) for name in WRITES)
 
 
+@UNHURRIED
 @given(USAGES, USAGES)
 def test_reconciling_again_finds_nothing(totals: list[Usage], metered: list[Usage]) -> None:
     """Once the difference counts as metered, the same totals hold nothing more: a repeated result is charged once."""
     assert reconcile(totals, [*metered, *reconcile(totals, metered)]) == ()
 
 
+@UNHURRIED
 @given(USAGES)
 def test_totals_that_are_the_sum_of_the_calls_leave_no_difference(metered: list[Usage]) -> None:
     """However the calls are distributed, their own sum has nothing beyond them."""

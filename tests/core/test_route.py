@@ -22,7 +22,7 @@ from gateway.core.route import (
 )
 from gateway.domain.events import Message
 from gateway.domain.money import ZERO
-from tests.core.make import CHAT, usd
+from tests.core.make import CHAT, UNHURRIED, usd
 
 
 def said(text: str) -> Intent:
@@ -149,6 +149,7 @@ def test_every_command_of_the_menu_exists_and_is_in_the_help(name: str) -> None:
     assert f"/{name}" in HELP
 
 
+@UNHURRIED
 @given(st.text(), st.none() | st.tuples(st.text(), st.text()))
 def test_no_message_raises_and_no_limit_is_nothing(text: str, command: tuple[str, str] | None) -> None:
     """Whatever is sent means something or is explained, and a limit that comes out is more than zero."""

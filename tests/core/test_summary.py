@@ -8,7 +8,7 @@ from gateway.core import summary
 from gateway.core.summary import budget_words, closing_line, count, duration, ending, progress, spent, title
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag, Tokens
-from tests.core.make import DAY, SESSION, balance, turn, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, turn, usd
 
 
 # ----------------------------------------------------------------------------------------------------------- small words
@@ -152,6 +152,7 @@ def test_progress_cuts_long_words_and_says_so(length: int, shown: str) -> None:
     assert progress(turn(), [], "x" * length, 0).splitlines()[1] == shown
 
 
+@UNHURRIED
 @given(st.text(), st.integers(min_value=0, max_value=10**11))
 def test_titles_and_counts_are_always_short(prompt: str, tokens: int) -> None:
     """Whatever the prompt, its title is one line of at most 80 characters; a count has at most nine."""
@@ -176,3 +177,5 @@ def test_what_is_too_long_to_show_is_said_to_be() -> None:
     """Nobody takes a part for the whole."""
     shown = summary.verbatim("x" * (summary.VERBATIM_CHARACTERS_MAX + 7))
     assert "[7 characters more; the answer is for the whole]" in shown
+    whole = "x" * summary.VERBATIM_CHARACTERS_MAX
+    assert summary.verbatim(whole) == f"```\n{whole}\n```"

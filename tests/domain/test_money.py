@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.money import LARGEST_AMOUNT_NANO, NANO_PER_USD, ZERO, AmountError, Usd
+from tests.core.make import UNHURRIED
 
 AMOUNTS = st.integers(min_value=0, max_value=LARGEST_AMOUNT_NANO).map(Usd)
 DIFFERENCES = st.integers(min_value=-LARGEST_AMOUNT_NANO, max_value=LARGEST_AMOUNT_NANO).map(Usd)
@@ -155,12 +156,14 @@ def test_amounts_add_subtract_negate_and_compare_as_numbers() -> None:
     assert not ZERO
 
 
+@UNHURRIED
 @given(AMOUNTS)
 def test_every_amount_comes_back_from_its_exact_text(amount: Usd) -> None:
     """Printing exactly and reading again changes nothing."""
     assert Usd.parse(amount.exact()) == amount
 
 
+@UNHURRIED
 @given(DIFFERENCES)
 def test_what_is_shown_is_off_by_at_most_half_a_shown_digit(amount: Usd) -> None:
     """The amount that people see is the nearest that its digits can say."""
@@ -172,12 +175,14 @@ def test_what_is_shown_is_off_by_at_most_half_a_shown_digit(amount: Usd) -> None
     assert digits == 2 or abs(amount.nano) < NANO_PER_USD // 100
 
 
+@UNHURRIED
 @given(DIFFERENCES)
 def test_an_amount_that_is_not_zero_is_never_shown_as_zero(amount: Usd) -> None:
     """However little was spent, it does not read as $0.00."""
     assert (str(amount) in ("$0.00", "-$0.00")) == (amount == ZERO)
 
 
+@UNHURRIED
 @given(st.text())
 def test_any_text_is_an_amount_within_bounds_or_an_amount_error(text: str) -> None:
     """Reading an amount gives zero to a million dollars or the one error for it, whatever the text."""

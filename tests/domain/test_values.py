@@ -14,6 +14,7 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import NO_TOKENS, Tokens
+from tests.core.make import UNHURRIED
 
 COUNTS = st.integers(min_value=0, max_value=10**7)
 TOKENS = st.builds(Tokens, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
@@ -55,6 +56,7 @@ def test_the_context_is_all_but_the_output() -> None:
     assert tokens.total == 654_321
 
 
+@UNHURRIED
 @given(TOKENS, TOKENS)
 def test_tokens_add_and_subtract_class_by_class(one: Tokens, other: Tokens) -> None:
     """A sum of token counts keeps every class apart, and taking one part away leaves the other."""

@@ -1,14 +1,16 @@
 """Loops that outlive what they worked for, taps that come late, clients that die: no call slips past the gate, no turn hangs."""
 
+from pathlib import Path
+
 import anyio
 import pytest
 
-from gateway.agents.scripted import Background, CallApi, Crash, Fail, SubAgent, UseTool
-from gateway.chats.memory import MemoryChat
+from gateway.agents.scripted import Background, Crash, Fail, SubAgent, UseTool
+from gateway.chats.memory import MemoryChat, Shown
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
-from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
+from tests.engine.bench import OWNER, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +41,7 @@ async def test_a_background_agent_in_a_call_while_its_turn_is_let_go_makes_no_fu
 
 
 async def test_a_background_agent_in_a_call_while_a_person_stops_at_the_limit_makes_no_further_call() -> None:
-    """"Stop here" ends the turn; a sub-agent that was in a call then ends that call, and makes no other."""
+    """After "Stop here" a sub-agent that was in a call ends that call, and makes no other."""
     waits = anyio.Event()
     helper = SubAgent("reader", (call(2, lasts=waits), UseTool("Bash", "ls"), call(2), UseTool("Bash", "ls"), call(2)))
     steps = (Background((helper,), report=()), call(120), UseTool("Bash", "ls"), call(30))
@@ -56,8 +58,12 @@ async def test_a_background_agent_in_a_call_while_a_person_stops_at_the_limit_ma
 async def test_background_agents_of_a_turn_that_failed_stay_behind_the_gate() -> None:
     """The main loop fails while a sub-agent works on: the turn stays open for it, and its limit still pauses it."""
     waits = anyio.Event()
-    helper = SubAgent("reader", (call(60, lasts=waits), UseTool("Bash", "ls"), call(60), UseTool("Bash", "ls"), call(60)))
-    async with bench(script(Background((helper,), report=()), call(1), Fail("boom")), with_limits(session="1")) as gateway:
+    helper = SubAgent(
+        "reader", (call(60, lasts=waits), UseTool("Bash", "ls"), call(60), UseTool("Bash", "ls"), call(60))
+    )
+    async with bench(
+        script(Background((helper,), report=()), call(1), Fail("boom")), with_limits(session="1")
+    ) as gateway:
         gateway.says("go")
         await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
         waits.set()
@@ -80,7 +86,7 @@ async def test_a_background_run_whose_agent_dies_while_it_is_asked_about_is_refu
         await gateway.sees("**again**")
 
 
-async def test_a_background_run_that_was_asked_about_is_refused_after_a_restart(tmp_path) -> None:
+async def test_a_background_run_that_was_asked_about_is_refused_after_a_restart(tmp_path: Path) -> None:
     """Its agent is gone with the gateway that asked: the question is closed, nothing hangs."""
     rules, chat = with_limits(confirm="0.20"), MemoryChat()
     helper = SubAgent("reader", (call(1),))
@@ -93,12 +99,12 @@ async def test_a_background_run_that_was_asked_about_is_refused_after_a_restart(
         assert turns[-1].state is TurnState.REFUSED
         gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
         await quiet(gateway)
-        assert len((await gateway.turns())) == 2
+        assert len(await gateway.turns()) == 2
         assert (await gateway.balance()).held == ZERO
 
 
 async def test_a_prompt_that_waits_behind_a_background_run_is_booked_on_its_own_turn() -> None:
-    """"two" is queued while a sub-agent of "one" works: the run that follows is its own turn, and so is "two"."""
+    """A prompt is queued while a sub-agent works: the run that follows is its own turn, and so is the prompt's."""
     waits = anyio.Event()
     helper = SubAgent("reader", (call(2, lasts=waits),))
 
@@ -127,17 +133,45 @@ async def test_a_stop_that_comes_before_the_prompt_began_is_not_lost() -> None:
         assert (await gateway.balance()).held == ZERO
 
 
-async def test_a_yes_to_one_paused_turn_does_not_release_another() -> None:
-    """A let-go turn and a background run at its own limit: the tap on the first leaves the second where it stands."""
-    helper = SubAgent("reader", (call(2),))
-    report = (call(120), UseTool("Bash", "ls"), call(2))
-    steps = (Background((helper,), report=report), call(1))
-    async with bench(script(*steps), with_limits(session="1")) as gateway:
+async def paused_behind(gateway: Bench, waits: anyio.Event) -> Shown:
+    """A turn was let go at its limit, and a run that nobody asked for stands before its first call; the turn's question."""
+    paused = await gateway.sees("Paused:")
+    await gateway.sees("The agent does not wait any more")
+    waits.set()
+    await gateway.sees(BY_ITSELF)
+    return paused
+
+
+async def test_a_yes_to_one_turn_does_not_release_another() -> None:
+    """The yes to the paused turn leaves the run that is asked about where it stands; the turn goes on once that is answered."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(2, lasts=waits),))
+    steps = (Background((helper,), report=(call(3),)), call(120), UseTool("Bash", "ls"), call(30))
+    async with bench(script(*steps), with_limits(confirm="0.20", pause_ms=100)) as gateway:
         gateway.says("go")
-        paused = await gateway.sees("Paused:")
-        turns = await gateway.turns()
-        assert [turn.state for turn in turns][-1] is TurnState.PAUSED
-        assert paused.buttons
+        await gateway.taps("not enough history", "Run, up to $0.50")
+        paused = await paused_behind(gateway, waits)
+        gateway.chat.taps(paused, "Go on, up to $1.00 more", OWNER)
+        await quiet(gateway)
+        assert [turn.state for turn in await gateway.turns()] == [TurnState.RUNNING, TurnState.ASKING]
+        assert len(gateway.agent.charges) == 2
+        await gateway.taps(BY_ITSELF, "No")
+        turns = await gateway.until(lambda turns: turns[0].calls > 2)
+        assert turns[1].state is TurnState.REFUSED
+
+
+async def test_a_raise_for_one_turn_lets_the_run_before_it_go_on_too() -> None:
+    """The raise makes room for both: the run that is asked about goes on unasked, and the turn behind it follows."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(2, lasts=waits),))
+    steps = (Background((helper,), report=(call(3),)), call(120), UseTool("Bash", "ls"), call(30))
+    async with bench(script(*steps), with_limits(session="1", pause_ms=100)) as gateway:
+        gateway.says("go")
+        paused = await paused_behind(gateway, waits)
+        gateway.chat.taps(paused, "Raise +$2", OWNER)
+        await gateway.sees("There is room for it now")
+        turns = await gateway.until(lambda turns: turns[0].calls > 2)
+        assert (turns[1].state, turns[1].calls) == (TurnState.FINISHED, 1)
 
 
 async def test_a_client_that_dies_idle_is_started_again_for_the_next_prompt() -> None:

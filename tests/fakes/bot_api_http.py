@@ -121,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         if length > MAX_BODY:
             raise BadRequest(f"a body of {length} bytes")
         body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionResetError("the client went away in the middle of its request")
         url = urlsplit(self.path)
         raw, uploads = read_parameters(url.query, self.headers.get("Content-Type", ""), body)
         return RawRequest(unquote(url.path), raw, uploads, self._alive)

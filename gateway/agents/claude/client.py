@@ -252,6 +252,14 @@ class ClaudeClient:
     async def _stand(self, boundary: Boundary) -> None:
         """Tell of a boundary as soon as every call before it has been metered."""
         match boundary.hook:
+            case Hook.TOOL if boundary.loop != MAIN_LOOP:
+                # It may come before the line that announces the call it belongs to.
+                await self._following.read_until(
+                    lambda: (
+                        self._translator.acted(boundary.tool_use_id) and not self._translator.unsettled({boundary.loop})
+                    ),
+                    self._read_records,
+                )
             case Hook.TOOL:
                 while self._translator.streaming and not self._dialogue.gone.is_set():
                     await self._progress.wait()

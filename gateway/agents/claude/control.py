@@ -20,6 +20,7 @@ PAUSE_LIMIT_S: Final = 3600
 """The client gives a callback up after so many seconds; the engine ends a pause before."""
 
 QUESTION = "AskUserQuestion"
+STARTS_A_LOOP: Final = frozenset({"Agent", "Task"})
 
 
 class Hook(StrEnum):
@@ -60,6 +61,7 @@ class Boundary:
     before: str
     transcript: str = ""
     automatic: bool = False
+    tool_use_id: str = ""
     told: bool = False
 
     def event(self) -> Paused:
@@ -94,14 +96,15 @@ def boundary(callback: HookCallback, *, begins: bool, prompted: bool, directory:
     """The boundary that a hook is, or None where the client need not wait for anyone.
 
     `begins`: no call of this run can have been made yet. A notification that arrives in the middle of a run is no boundary:
-    the run's own PostToolBatch stood before it. A sub-agent's tools are none either: its next call is.
+    the run's own PostToolBatch stood before it. A sub-agent's tools are none either, for its next call is one; but for the tool
+    that starts a loop of its own, whose first call nothing else stands before.
     """
     told = callback.input
     loop = told.agent_id or MAIN_LOOP
     match told.hook_event_name:
         case Hook.PROMPT if begins and loop == MAIN_LOOP:
             hook, before = Hook.PROMPT, "the first call" if prompted else "a run that nobody asked for"
-        case Hook.TOOL if loop == MAIN_LOOP:
+        case Hook.TOOL if loop == MAIN_LOOP or told.tool_name in STARTS_A_LOOP:
             title, subject = describe.action(told.tool_name, told.tool_input, directory)
             hook, before = Hook.TOOL, f"{title}: {subject}" if subject else title
         case Hook.BATCH:
@@ -112,7 +115,8 @@ def boundary(callback: HookCallback, *, begins: bool, prompted: bool, directory:
             hook, before = Hook.COMPACTED, "the next call"
         case _:
             return None
-    return Boundary(callback.request_id, hook, loop, before, told.transcript_path, told.trigger == "auto")
+    automatic = told.trigger == "auto"
+    return Boundary(callback.request_id, hook, loop, before, told.transcript_path, automatic, told.tool_use_id)
 
 
 def reaches(private: tuple[str, ...], inputs: object, directory: str, *, command: bool = False) -> bool:

@@ -86,6 +86,10 @@ class Translator:
         """The call has begun and is not metered yet."""
         return call_id in self._open
 
+    def acted(self, tool_use_id: str) -> bool:
+        """The message that uses this tool has been seen."""
+        return tool_use_id in self._acted
+
     def finished(self, prompt_uuid: str) -> bool:
         """The run of this prompt has ended."""
         return prompt_uuid in self._finished
