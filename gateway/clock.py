@@ -10,6 +10,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def ticks_ms() -> int:
+    """Milliseconds that have passed, from any start: unlike the time of day it never goes back."""
+    return time.monotonic_ns() // 1_000_000
+
+
 def new_id(kind: str) -> str:
     """A short name that was never used before: `turn_1f0c9a2b7d3e5f60`."""
     return f"{kind}_{secrets.token_hex(8)}"

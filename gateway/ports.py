@@ -16,7 +16,7 @@ from gateway.domain.events import AgentEvent, Incoming, Tap
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
-from gateway.domain.usage import Rates, Unpriced
+from gateway.domain.usage import Rates, Unpriced, Usage
 
 T = TypeVar("T")
 
@@ -288,6 +288,10 @@ class View(Protocol):
 
     def open_approvals(self, turn_id: str) -> tuple[Approval, ...]: ...
 
+    def unheard_approvals(self, turn_id: str) -> tuple[Approval, ...]:
+        """Answered or expired ones whose agent still waits, as far as is known (`request_id` is set), oldest first."""
+        ...
+
     def overdue_approvals(self, now_ms: int, limit: int) -> tuple[Approval, ...]:
         """Open approvals whose time is over, oldest first."""
         ...
@@ -304,6 +308,10 @@ class View(Protocol):
 
     def call_known(self, call_id: str) -> bool:
         """A call with this id is in the ledger already."""
+        ...
+
+    def metered(self, turn_id: str) -> tuple[Usage, ...]:
+        """What was booked for a turn since its hold was last settled: its calls, and differences found."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from gateway.domain.budget import Scope
 from gateway.domain.money import Usd
@@ -91,6 +92,10 @@ class ApprovalKind(StrEnum):
     """A turn that a crash interrupted."""
 
 
+APPROVAL_REF: Final = "approval:"
+"""How the name of a message begins that shows an approval; the approval's id follows."""
+
+
 class ApprovalState(StrEnum):
     """Answered once, by one compare-and-set; everything else is too late."""
 
@@ -128,4 +133,4 @@ class Approval:
     @property
     def ref(self) -> str:
         """The name of the message that shows it."""
-        return f"approval:{self.id}"
+        return f"{APPROVAL_REF}{self.id}"

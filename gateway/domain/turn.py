@@ -90,6 +90,7 @@ class Turn:
     """A person was told that the price is unknown, and said yes."""
     flags: frozenset[Flag] = frozenset()
     outcome: Outcome | None = None
+    """While it still runs: a person said stop, and this is how it will end."""
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
 

@@ -10,6 +10,7 @@ import structlog
 
 from gateway.core import summary
 from gateway.core.turn import Step, advance
+from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import (
     Answer,
     Edit,
@@ -38,7 +39,7 @@ from gateway.domain.events import (
     Withdrawn,
 )
 from gateway.domain.place import Session
-from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.engine import gating, metering
 from gateway.engine.live import STATUS_GAP_MS, Live
@@ -106,6 +107,9 @@ class Clients:
             session = view.session(effect.session_id)
             if session is not None:
                 draft.say(Edit(session.thread, effect.ref, words))
+            approval = view.approval(effect.ref.removeprefix(APPROVAL_REF))
+            if approval is not None:
+                draft.put.append(replace(approval, request_id=""))
             return draft.done(None)
 
         await self._world.commit((), decide)
@@ -116,7 +120,7 @@ class Clients:
             return
         live.limit = live.paused_ms = None
         if isinstance(answer, EndTurn) and not live.over:
-            live.stopping_ms = self._world.clock.now_ms()
+            live.stopping_ms = self._world.clock.ticks_ms()
         await self._answer_held(live, answer)
 
     async def _answer_held(self, live: Live, answer: Answer) -> None:
@@ -137,7 +141,7 @@ class Clients:
             never = Finished(End.INTERRUPTED, "", uuid, ())
             await self._world.commit((), metering.finish(self._world, turn_id, never, (), stopped=True))
         if not live.over:
-            live.stopping_ms = self._world.clock.now_ms()
+            live.stopping_ms = self._world.clock.ticks_ms()
         await self._answer_held(live, EndTurn("Stopped by the person."))
         await live.client.interrupt()
 
@@ -185,7 +189,7 @@ class Clients:
         return await self._adopt(session, client)
 
     async def _adopt(self, session: Session, client: Client) -> Live:
-        live = Live(session.id, client, self._world.clock.now_ms(), agent_session=client.agent_session)
+        live = Live(session.id, client, self._world.clock.ticks_ms(), agent_session=client.agent_session)
         self._live[session.id] = live
 
         def decide(view: View) -> Decision[None]:
@@ -291,7 +295,7 @@ class Clients:
             await self._on_event(live, event)
 
     async def _on_event(self, live: Live, event: AgentEvent) -> None:  # noqa: C901, PLR0912 - one arm an event: a table
-        live.touched_ms = self._world.clock.now_ms()
+        live.touched_ms = self._world.clock.ticks_ms()
         match event:
             case Started(agent_session=name, prompt_uuid=uuid):
                 await self._named(live, name)
@@ -344,12 +348,12 @@ class Clients:
         )
         if decision.result is None:
             return
-        live.begin(decision.result.id, self._world.clock.now_ms())
+        live.begin(decision.result.id, self._world.clock.ticks_ms())
         match decision.result.state:
             case TurnState.ASKING:
                 live.limit = "a run that nobody asked for waits for a yes"
             case TurnState.REFUSED:
-                live.stopping_ms = self._world.clock.now_ms()
+                live.stopping_ms = self._world.clock.ticks_ms()
                 await self._answer_held(live, EndTurn(OVER))
             case _:
                 # Sub-agents that stood at the limit of the turn before work for this one now.
@@ -385,7 +389,7 @@ class Clients:
             self._world.scopes(live.session_id), metering.pause(self._world, live.turn_id)
         )
         if decision.result:
-            live.paused_ms = live.paused_ms or self._world.clock.now_ms()
+            live.paused_ms = live.paused_ms or self._world.clock.ticks_ms()
             self._world.on_step("turn.paused")
         else:
             await self._unpause(live.session_id, GoOn())
@@ -401,6 +405,8 @@ class Clients:
         covered, live.metered = live.metered, []
         if event.background and event.end in (End.DONE, End.ERROR):
             live.result = (event, covered)
+            if live.turn_id is not None:
+                await self._world.commit((), metering.answer(live.turn_id, event))
             return
         await self._answer_held(live, EndTurn(OVER))
         if live.stopping_ms is not None and event.background:
@@ -410,10 +416,11 @@ class Clients:
     async def _background(self, live: Live, agents: int, others: int) -> None:
         live.agents, live.others = agents, others
         if agents == 0 and live.result is not None:
-            live.settled_ms = self._world.clock.now_ms()
+            live.settled_ms = self._world.clock.ticks_ms()
             await self._settle(live, *live.result)
 
     async def _settle(self, live: Live, event: Finished, metered: Sequence[Usage]) -> None:
+        told = live.result is not None and bool(event.text.strip())
         turn_id, live.result = live.turn_id, None
         live.limit = live.paused_ms = None
         if turn_id is None:
@@ -421,7 +428,7 @@ class Clients:
         stopped, live.stopping_ms = live.stopping_ms is not None, None
         await self._world.commit(
             self._world.scopes(live.session_id),
-            metering.finish(self._world, turn_id, event, metered, stopped=stopped),
+            metering.finish(self._world, turn_id, event, metered, stopped=stopped, told=told),
         )
         self._world.on_step("turn.settled")
         if live.settled_ms is None:
@@ -441,18 +448,29 @@ class Clients:
             event, metered = live.result or (gone, live.metered)
             ends.insert(0, (live.turn_id, event, metered))
         for turn_id, event, metered in ends:
-            await self._world.commit(
-                self._world.scopes(live.session_id),
-                metering.finish(self._world, turn_id, event, metered, stopped=stopped, crashed=not stopped),
+            unknown = not stopped and not await self._had(live, turn_id)
+            finish = metering.finish(
+                self._world, turn_id, event, metered, stopped=stopped, crashed=not stopped, unknown=unknown
             )
+            await self._world.commit(self._world.scopes(live.session_id), finish)
         if ends:
             await self.next_in_line(live.session_id)
         await self._use_room()
 
+    async def _had(self, live: Live, turn_id: str) -> bool:
+        """Whether the conversation of a client that is gone holds the turn's prompt."""
+        session = await self._world.store.read(lambda view: view.session(live.session_id))
+        turn = await self._world.store.read(lambda view: view.turn(turn_id))
+        if session is None or turn is None or turn.origin is Origin.BACKGROUND:
+            return True
+        launch = Launch(session.id, session.directory, session.agent_session, session.model)
+        found = await self._world.agents[session.agent].recover(launch, live.client.process, turn.prompt_uuid)
+        return found.prompt_known
+
     # ------------------------------------------------------------------------------------------------------- time
     async def tick(self) -> None:
         """What time alone brings about: unanswered pauses end, idle clients close, status messages are renewed."""
-        now = self._world.clock.now_ms()
+        now = self._world.clock.ticks_ms()
         for live in list(self._live.values()):
             if live.paused_ms is not None and now - live.paused_ms >= self._world.rules.pause_ms:
                 live.paused_ms = None
@@ -471,15 +489,15 @@ class Clients:
             if live.busy and live.stale and now - live.shown_ms >= STATUS_GAP_MS:
                 await self._show(live, now)
 
-    async def _show(self, live: Live, now_ms: int) -> None:
-        live.stale, live.shown_ms = False, now_ms
+    async def _show(self, live: Live, ticks_ms: int) -> None:
+        live.stale, live.shown_ms = False, ticks_ms
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
             turn = view.turn(live.turn_id or "")
             session = view.session(live.session_id)
             if turn is not None and session is not None and turn.state is TurnState.RUNNING:
-                words = summary.progress(turn, live.actions, live.said, now_ms)
+                words = summary.progress(turn, live.actions, live.said, self._world.clock.now_ms())
                 draft.say(Edit(session.thread, metering.status_ref(turn), words))
             return draft.done(None)
 

@@ -184,3 +184,6 @@ def session_balance(view: View, turn: Turn, spent_now: Usd) -> Balance:
 
 
 CONTINUE_OPTIONS = (Option(Choice.CONTINUE, "Continue"),)
+AGAIN = "again"
+AGAIN_OPTIONS = (Option(Choice.CONTINUE, "Send again", value=AGAIN),)
+"""Where the agent's conversation does not hold the prompt."""

@@ -180,6 +180,9 @@ def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:
     elif turn.state in (TurnState.HELD, TurnState.PAUSED):
         stopped = advance(turn, Step.STOP, outcome=outcome, ended_at_ms=now)
         draft.put.append(gating.settle(draft, stopped))
+    elif turn.state is TurnState.RUNNING:
+        # Should the gateway end before the agent does, its prompt is not sent again.
+        draft.put.append(replace(turn, outcome=outcome))
 
 
 def _go(world: World, view: View, draft: Draft, message: Message) -> None:

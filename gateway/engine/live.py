@@ -12,7 +12,7 @@ STATUS_GAP_MS = 1_500
 
 @dataclass(slots=True)
 class Live:
-    """A client at work for a session, or idle."""
+    """A client at work for a session, or idle. Times are ticks: milliseconds of a clock that nobody sets."""
 
     session_id: str
     client: Client
@@ -50,13 +50,13 @@ class Live:
         self.actions = [*self.actions[-(ACTIONS_KEPT_MAX - 1) :], line]
         self.stale = True
 
-    def begin(self, turn_id: str, now_ms: int) -> None:
+    def begin(self, turn_id: str, ticks_ms: int) -> None:
         """A run for this turn begins."""
         self.turn_id = turn_id
         self.busy = True
         self.limit = self.paused_ms = self.stopping_ms = self.result = self.settled_ms = None
         self.actions, self.said, self.stale = [], "", True
-        self.touched_ms = now_ms
+        self.touched_ms = ticks_ms
 
     @property
     def over(self) -> bool:

@@ -183,10 +183,38 @@ def resend(turn_id: str) -> Callable[[View], Decision[None]]:
     return decide
 
 
+def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
+    """The run's answer, as soon as it is there: the turn is settled only when the agents behind it have ended."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is not None and session is not None and turn.state not in ENDED and event.text.strip():
+            agents = "1 agent" if event.background == 1 else f"{event.background} agents"
+            words = f"{event.text.strip()}\n\nStill at work behind this: {agents}."
+            draft.say(Say(session.thread, f"turn:{turn.id}:answer", words, ring=True))
+        return draft.done(None)
+
+    return decide
+
+
 def finish(
-    world: World, turn_id: str, event: Finished, metered: Sequence[Usage], *, stopped: bool, crashed: bool = False
+    world: World,
+    turn_id: str,
+    event: Finished,
+    metered: Sequence[Usage],
+    *,
+    stopped: bool,
+    crashed: bool = False,
+    unknown: bool = False,
+    told: bool = False,
 ) -> Callable[[View], Decision[Turn | None]]:
-    """A run ended and nothing works for it any more: reconcile, settle, answer. A paused turn stays paused."""
+    """A run ended and nothing works for it any more: reconcile, settle, answer. A paused turn stays paused.
+
+    `crashed`: a person may want it to go on. `unknown`: the agent's conversation does not hold its prompt. `told`: the answer
+    was said already.
+    """
     missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
     priced = [(usage, world.cost(usage)) for usage in missing]
 
@@ -229,10 +257,10 @@ def finish(
         draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, now)))
         if crashed and turn.state is TurnState.INTERRUPTED:
             interrupted = f"{event.text or 'This turn was interrupted.'}\n\n{line}"
-            question = Question(interrupted, gating.CONTINUE_OPTIONS)
+            question = Question(interrupted, gating.AGAIN_OPTIONS if unknown else gating.CONTINUE_OPTIONS)
             gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, question)
         elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
-            words = event.text.strip() or f"{summary.ending(turn, now)}."
+            words = (not told and event.text.strip()) or f"{summary.ending(turn, now)}."
             draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
         return draft.done(turn)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
+from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.place import Thread
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, Delayed, Delivered, Post, Receipt, Rejected, Uncertain, View
@@ -49,7 +50,7 @@ async def deliver_forever(world: World) -> None:
     async with anyio.create_task_group() as tasks:
         while True:
             world.posted = anyio.Event()
-            now = world.clock.now_ms()
+            now = world.clock.ticks_ms()
             post, wait_ms = choose(await world.store.outbox(world.chat.service, BATCH), pace, now)
             if post is not None:
                 pace.busy.add(post.thread)
@@ -70,7 +71,7 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
         world.on_step("post.sent")
         await world.store.receipted(post, receipt)
     world.on_step("post.receipted")
-    now = world.clock.now_ms()
+    now = world.clock.ticks_ms()
     wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
     match receipt:
         case Delivered():
@@ -107,7 +108,7 @@ async def repeat_unsure(world: World) -> None:
 
 def matters(ref: str) -> bool:
     """Whether a message is a question or an answer: those are never lost."""
-    return ref.startswith("approval:") or ref.endswith(":end")
+    return ref.startswith(APPROVAL_REF) or ref.endswith((":end", ":answer"))
 
 
 MAY_REPEAT = "The message above may be a repeat: it is not known whether it arrived the first time."

@@ -53,14 +53,14 @@ def _launch(session: Session) -> Launch:
 
 
 async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
-    """Questions that a dead agent asked can not be answered any more."""
+    """Questions that a dead agent asked can not be answered any more, and an answer that it may not have had is none."""
     for turn in turns:
 
         def decide(view: View, turn_id: str = turn.id) -> Decision[None]:
             draft = Draft()
             dead = [
                 approval
-                for approval in view.open_approvals(turn_id)
+                for approval in (*view.open_approvals(turn_id), *view.unheard_approvals(turn_id))
                 if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION)
             ]
             gating.withdraw(draft, dead, "The agent that asked is gone.", state=ApprovalState.WITHDRAWN)
@@ -87,12 +87,14 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
     for call in found.events:
         if isinstance(call, CallMetered):
             await world.commit(world.scopes(session.id), metering.book_call(world, turn.id, call))
-    if found.prompt_known or unprompted:
-        end = _end(events, None if unprompted else turn.prompt_uuid)
-        metered = [event.usage for event in events if isinstance(event, CallMetered)]
-        cut = end.end is End.INTERRUPTED
+    stopped = turn.outcome is not None
+    if found.prompt_known or unprompted or stopped:
+        end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else GATEWAY_STOPPED)
+        # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
+        metered = await world.store.read(lambda view: view.metered(turn.id))
+        cut = end.end is End.INTERRUPTED and not stopped
         await world.commit(
-            world.scopes(session.id), metering.finish(world, turn.id, end, metered, stopped=False, crashed=cut)
+            world.scopes(session.id), metering.finish(world, turn.id, end, metered, stopped=stopped, crashed=cut)
         )
         world.on_step("turn.recovered")
     else:
@@ -113,7 +115,7 @@ def _of_the_run(events: Sequence[AgentEvent]) -> Sequence[AgentEvent]:
     return events[begins[-1] :] if begins else ()
 
 
-def _end(events: Sequence[AgentEvent], prompt_uuid: str | None) -> Finished:
+def _end(events: Sequence[AgentEvent], prompt_uuid: str | None, else_words: str) -> Finished:
     """How the run ended: as it said, if it came to its end; else the gateway's end was its own. Totals of all ends together."""
     ends = [event for event in events if isinstance(event, Finished)]
     told = [usage for end in ends for usage in end.totals or ()]
@@ -121,7 +123,7 @@ def _end(events: Sequence[AgentEvent], prompt_uuid: str | None) -> Finished:
     for end in ends:
         if end.prompt_uuid == prompt_uuid and end.end in (End.DONE, End.ERROR):
             return replace(end, totals=totals, background=0)
-    return Finished(End.INTERRUPTED, GATEWAY_STOPPED, prompt_uuid, totals)
+    return Finished(End.INTERRUPTED, else_words, prompt_uuid, totals)
 
 
 def _not_begun(turn_id: str) -> Callable[[View], Decision[None]]:

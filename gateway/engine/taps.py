@@ -53,13 +53,14 @@ def _act(
             draft.effects.append(Respond(session.id, approval.request_id, _reply(option), approval.ref, words))
         case ApprovalKind.CONTINUE:
             _close(draft, approval, "Going on.")
+            as_it_was = option.value == gating.AGAIN or turn.prompt.startswith(CONTINUE)
             again = Turn(
                 id=world.clock.new_id("t"),
                 session_id=session.id,
                 origin=Origin.PERSON,
                 state=TurnState.QUEUED,
                 person=approval.answered_by,
-                prompt=turn.prompt if turn.prompt.startswith(CONTINUE) else CONTINUE + summary.title(turn.prompt),
+                prompt=turn.prompt if as_it_was else CONTINUE + summary.title(turn.prompt),
                 prompt_uuid=world.clock.new_uuid(),
                 created_at_ms=world.clock.now_ms(),
                 model=session.model,

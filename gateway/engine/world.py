@@ -46,9 +46,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time and names, passed in so that tests can say what they are."""
+    """Time and names, passed in so that tests can say what they are. What only waits, waits in ticks: clocks are set back."""
 
     now_ms: Callable[[], int] = clock.now_ms
+    ticks_ms: Callable[[], int] = clock.ticks_ms
     new_id: Callable[[str], str] = clock.new_id
     new_uuid: Callable[[], str] = clock.new_uuid
     new_token: Callable[[], str] = clock.new_token

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import rows
 from gateway.store.schema import FREEZE_KINDS, balances, entries, storable
@@ -59,6 +60,17 @@ def entry_hash(row: rows.Row) -> str:
 def call_known(connection: Connection, call_id: str) -> bool:
     """Whether a call with this id is in the ledger."""
     return bool(connection.scalar(select(exists().where(entries.c.call_id == call_id))))
+
+
+def metered(connection: Connection, turn_id: str) -> tuple[Usage, ...]:
+    """What was booked for a turn since its hold was last settled. Raises StoreError for an entry that cannot be read."""
+    booked: list[Usage] = []
+    for record in records(connection, turn_id=turn_id):
+        if record.entry.kind in (EntryKind.SETTLED, EntryKind.VOIDED):
+            booked.clear()
+        elif record.entry.kind in (EntryKind.CALL, EntryKind.RECONCILED):
+            booked.append(rows.usage_of(record.entry.detail))
+    return tuple(booked)
 
 
 def frozen(connection: Connection) -> bool:

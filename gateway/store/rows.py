@@ -12,7 +12,7 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Flag, Tokens
+from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.ports import Process, Record, StoreError
 
 Row = Mapping[Any, Any]
@@ -264,6 +264,14 @@ def grant_of(row: Row) -> Grant:
 def process_of(row: Row) -> Process:
     """A process from its row."""
     return Process(row["session_id"], row["pid"], row["started"], row["journal"])
+
+
+@_decodes
+def usage_of(detail: str) -> Usage:
+    """The usage that an entry's detail tells, as `core.meter` wrote it. Raises StoreError."""
+    facts = json.loads(detail)
+    known = {name: facts[name] for name in ("service_tier", "speed", "web_searches", "geo") if name in facts}
+    return Usage(facts["model"], Tokens(**facts["tokens"]), **known)
 
 
 @_decodes

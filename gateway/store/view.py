@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, literal_column, select, text
 
-from gateway.domain.approval import Approval
+from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
+from gateway.domain.usage import Usage
 from gateway.ports import StoreError
 from gateway.store import ledger, posts, rows
 from gateway.store.schema import OPEN, PRICED, UNDONE, approval_tokens, approvals, grants, sessions, threads, turns
@@ -92,6 +93,11 @@ class SqlView:
         query = select(approvals).where(approvals.c.turn_id == turn_id, text(OPEN))
         return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
 
+    def unheard_approvals(self, turn_id: str) -> tuple[Approval, ...]:
+        over = approvals.c.state.in_((ApprovalState.ANSWERED, ApprovalState.EXPIRED))
+        query = select(approvals).where(approvals.c.turn_id == turn_id, over, approvals.c.request_id != "")
+        return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
+
     def overdue_approvals(self, now_ms: int, limit: int) -> tuple[Approval, ...]:
         query = select(approvals).where(approvals.c.expires_at_ms <= now_ms, text(OPEN))
         query = query.order_by(approvals.c.expires_at_ms, _ROWID).limit(limit)
@@ -116,6 +122,9 @@ class SqlView:
 
     def call_known(self, call_id: str) -> bool:
         return ledger.call_known(self._open, call_id)
+
+    def metered(self, turn_id: str) -> tuple[Usage, ...]:
+        return ledger.metered(self._open, turn_id)
 
     def _approval(self, row: rows.Row) -> Approval:
         found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])

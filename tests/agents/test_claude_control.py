@@ -214,6 +214,17 @@ def test_a_tool_that_only_comes_near_is_let_through(inputs: dict[str, object]) -
     assert not control.reaches(PRIVATE, inputs, "/home/me/project")
 
 
+@pytest.mark.parametrize(
+    "inputs",
+    [{"file_path": "link/a"}, {"command": "cat link/a"}, {"command": "cd link && ls"}, {"command": "x=link; cat $x/a"}],
+)
+def test_a_link_that_leads_there_is_known(tmp_path: Path, inputs: dict[str, object]) -> None:
+    """Attack 44: what counts is where a path really leads, also for the words of a command."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    assert control.reaches(control.spellings(tmp_path / "state"), inputs, str(tmp_path))
+
+
 def test_the_directory_is_known_by_its_short_spellings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The home of the user can be written as ~ and $HOME."""
     monkeypatch.setenv("HOME", str(tmp_path))

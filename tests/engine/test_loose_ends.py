@@ -10,7 +10,7 @@ from gateway.chats.memory import MemoryChat, Shown
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
-from tests.engine.bench import OWNER, Bench, bench, call, script, with_limits
+from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +69,21 @@ async def test_background_agents_of_a_turn_that_failed_stay_behind_the_gate() ->
         waits.set()
         await gateway.sees("Paused:")
         assert len(gateway.agent.charges) == 3
+
+
+async def test_the_answer_comes_at_once_and_the_bill_when_the_agents_behind_it_have_ended() -> None:
+    """A turn whose sub-agent works on says its answer, once, before that has ended; it is settled afterwards."""
+    waits = anyio.Event()
+    helper = SubAgent("reader", (call(2, lasts=waits),))
+    async with bench(script(call(1), Background((helper,), report=()))) as gateway:
+        gateway.says("go")
+        await gateway.sees("Still at work behind this: 1 agent.")
+        assert (await gateway.turn()).state is TurnState.RUNNING
+        waits.set()
+        await gateway.sees("$0.03 · ")
+        assert (
+            sum("All done." in shown.text and "Working" not in shown.text for shown in gateway.chat.sees(THREAD)) == 1
+        )
 
 
 async def test_a_background_run_whose_agent_dies_while_it_is_asked_about_is_refused() -> None:
@@ -217,3 +232,20 @@ async def test_a_prompt_that_waits_for_room_and_is_stopped_makes_room_for_the_ne
         works.set()
         await gateway.chat.waits_for(threads[2], "All done.")
         assert [text for _, text in gateway.agent.prompts] == ["first", "third"]
+
+
+@pytest.mark.parametrize("stop_first", [True, False])
+async def test_a_yes_and_a_stop_at_the_same_moment_leave_no_hold(stop_first: bool) -> None:
+    """A raise and /stop arrive together at the limit, in either order: the turn is stopped, and nothing stays held."""
+    steps = [step for _ in range(5) for step in (call(30), UseTool("Bash", "ls"))]
+    async with bench(script(*steps, call(30, lasts=anyio.Event())), with_limits(session="1")) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("Paused:")
+        if stop_first:
+            gateway.says("/stop")
+        gateway.chat.taps(asked, "Raise +$2", OWNER)
+        if not stop_first:
+            gateway.says("/stop")
+        turn = await gateway.ended(TurnState.STOPPED)
+        await quiet(gateway)
+        assert (turn.held_left, (await gateway.balance()).held) == (ZERO, ZERO)

@@ -5,6 +5,7 @@ compaction's after PreCompact and the call behind it after PostCompact; before P
 """
 
 import os
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -120,22 +121,33 @@ def boundary(callback: HookCallback, *, begins: bool, prompted: bool, directory:
 
 
 def reaches(private: tuple[str, ...], inputs: object, directory: str, *, command: bool = False) -> bool:
-    """Whether a tool's input leads into the gateway's own directory: as a path, or named in a command.
+    """Whether a tool's input leads into the gateway's own directory: as a path, or named in a command; links are followed.
 
     `private`: the directory's spellings. It keeps an agent from reading or changing the gateway's state by name. A shell that
     hides the name is not kept from it: that takes a sandbox.
     """
     match inputs:
+        case str() if command:
+            words = _WORD.findall(inputs)[:WORDS_MAX]
+            return any(name in inputs for name in private) or any(_inside(private, word, directory) for word in words)
         case str():
-            path = os.path.normpath(os.path.join(directory, inputs.replace("\0", "")))  # noqa: PTH118 - text, not a file
-            inside = any(path == name or path.startswith(name + os.sep) for name in private)
-            return inside or (command and any(name in inputs for name in private))
+            return _inside(private, inputs, directory)
         case dict():
             return any(reaches(private, value, directory, command=key == "command") for key, value in inputs.items())
         case list():
             return any(reaches(private, value, directory, command=command) for value in inputs)
         case _:
             return False
+
+
+_WORD = re.compile(r"""[^\s;|&<>()'"`=]+""")
+WORDS_MAX = 2_000
+
+
+def _inside(private: tuple[str, ...], path: str, directory: str) -> bool:
+    path = os.path.join(directory, path.replace("\0", ""))  # noqa: PTH118 - text, not a file
+    ways = (os.path.normpath(path), os.path.realpath(path))
+    return any(way == name or way.startswith(name + os.sep) for name in private for way in ways)
 
 
 def spellings(private: Path) -> tuple[str, ...]:
