@@ -53,14 +53,13 @@ def _act(
             draft.effects.append(Respond(session.id, approval.request_id, _reply(option), approval.ref, words))
         case ApprovalKind.CONTINUE:
             _close(draft, approval, "Going on.")
-            as_it_was = option.value == gating.AGAIN or turn.prompt.startswith(CONTINUE)
             again = Turn(
                 id=world.clock.new_id("t"),
                 session_id=session.id,
                 origin=Origin.PERSON,
                 state=TurnState.QUEUED,
                 person=approval.answered_by,
-                prompt=turn.prompt if as_it_was else CONTINUE + summary.title(turn.prompt),
+                prompt=_word_to_go_on(turn, option),
                 prompt_uuid=world.clock.new_uuid(),
                 created_at_ms=world.clock.now_ms(),
                 model=session.model,
@@ -71,10 +70,16 @@ def _act(
                 gating.start(world, view, draft, session, again)
 
 
+def _word_to_go_on(turn: Turn, option: Option) -> str:
+    if option.value == gating.AGAIN or turn.prompt.startswith(CONTINUE):
+        return turn.prompt
+    return CONTINUE_PROMPT if turn.origin is Origin.BACKGROUND else CONTINUE + summary.title(turn.prompt)
+
+
 CONTINUE = "Continue where you left off: "
 """Before the title of a turn that was interrupted: others may have run since."""
 CONTINUE_PROMPT = "Continue where you left off."
-"""For a turn that was paused: nothing else ran in its session since."""
+"""For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
 
 
 def _run(world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn) -> None:
