@@ -193,22 +193,3 @@ async def test_an_agents_process_is_killed_in_mid_stream(tmp_path: Path, victim:
         here.clicker(here.phone)
         account = await goes_on(here, gateway)
         assert account.states == {"interrupted": 1, "finished": 1}
-
-
-async def test_a_client_killed_before_it_took_up_the_prompt_offers_to_send_it_again(tmp_path: Path) -> None:
-    """The prompt is in no conversation: the button sends all of it again, not a word to go on with."""
-    async with machine(tmp_path, gateways=1) as here:
-        hold = Hold(before_start=True)
-        here.api.script([[hold]])
-        works(here.api, here.place / "work")
-        gateway = await here.start()
-        here.phone.says(JOB)
-        await in_a_thread(hold.wait_reached)
-        for alive in here.agents():
-            os.kill(alive.pid, signal.SIGKILL)
-        here.deaths.append(time.monotonic())
-        asked = await here.phone.waits_for("The agent's process ended", timeout=20)
-        assert [button.text for button in asked.buttons] == ["Send again"]
-        here.clicker(here.phone, lambda button: button.text in {"Send again", "Allow"})
-        account = await goes_on(here, gateway)
-        assert [turn.prompt for turn in account.turns] == [JOB, JOB]
