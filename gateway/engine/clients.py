@@ -448,9 +448,17 @@ class Clients:
             event, metered = live.result or (gone, live.metered)
             ends.insert(0, (live.turn_id, event, metered))
         for turn_id, event, metered in ends:
-            unknown = not stopped and not await self._had(live, turn_id)
+            had = stopped or await self._had(live, turn_id)
+            behind = event.background > 0
             finish = metering.finish(
-                self._world, turn_id, event, metered, stopped=stopped, crashed=not stopped, unknown=unknown
+                self._world,
+                turn_id,
+                event,
+                metered,
+                stopped=stopped,
+                offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
+                told=behind and bool(event.text.strip()),
+                lost=behind,
             )
             await self._world.commit(self._world.scopes(live.session_id), finish)
         if ends:

@@ -183,6 +183,11 @@ def resend(turn_id: str) -> Callable[[View], Decision[None]]:
     return decide
 
 
+def answer_ref(turn_id: str) -> str:
+    """The name of the message that gives a turn's answer before the turn has ended."""
+    return f"turn:{turn_id}:answer"
+
+
 def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
     """The run's answer, as soon as it is there: the turn is settled only when the agents behind it have ended."""
 
@@ -193,7 +198,7 @@ def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
         if turn is not None and session is not None and turn.state not in ENDED and event.text.strip():
             agents = "1 agent" if event.background == 1 else f"{event.background} agents"
             words = f"{event.text.strip()}\n\nStill at work behind this: {agents}."
-            draft.say(Say(session.thread, f"turn:{turn.id}:answer", words, ring=True))
+            draft.say(Say(session.thread, answer_ref(turn.id), words, ring=True))
         return draft.done(None)
 
     return decide
@@ -206,14 +211,14 @@ def finish(
     metered: Sequence[Usage],
     *,
     stopped: bool,
-    crashed: bool = False,
-    unknown: bool = False,
+    offer: tuple[Option, ...] = (),
     told: bool = False,
+    lost: bool = False,
 ) -> Callable[[View], Decision[Turn | None]]:
     """A run ended and nothing works for it any more: reconcile, settle, answer. A paused turn stays paused.
 
-    `crashed`: a person may want it to go on. `unknown`: the agent's conversation does not hold its prompt. `told`: the answer
-    was said already.
+    `offer`: how a person may have it go on if it was interrupted. `told`: the answer was said already. `lost`: calls may have
+    been in flight that nobody can tell of.
     """
     missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
     priced = [(usage, world.cost(usage)) for usage in missing]
@@ -246,7 +251,7 @@ def finish(
             draft.say(Edit(session.thread, status_ref(turn), f"{summary.ending(turn, now)}\n{LET_GO}"))
             return draft.done(turn)
         unseen = event.end is End.INTERRUPTED and (event.totals is None or event.background > 0 or bool(missing))
-        turn = _end(world, turn, event, stopped=stopped, unseen=unseen)
+        turn = _end(world, turn, event, stopped=stopped, unseen=unseen or lost)
         turn = gating.settle(draft, turn)
         draft.put.append(turn)
         gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
@@ -255,10 +260,9 @@ def finish(
         listed = world.agents[session.agent].traits.list_price
         line = summary.closing_line(turn, balance, list_price=listed)
         draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, now)))
-        if crashed and turn.state is TurnState.INTERRUPTED:
+        if offer and turn.state is TurnState.INTERRUPTED:
             interrupted = f"{event.text or 'This turn was interrupted.'}\n\n{line}"
-            question = Question(interrupted, gating.AGAIN_OPTIONS if unknown else gating.CONTINUE_OPTIONS)
-            gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, question)
+            gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, offer))
         elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
             words = (not told and event.text.strip()) or f"{summary.ending(turn, now)}."
             draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))

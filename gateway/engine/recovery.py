@@ -92,10 +92,18 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
         end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else GATEWAY_STOPPED)
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
         metered = await world.store.read(lambda view: view.metered(turn.id))
-        cut = end.end is End.INTERRUPTED and not stopped
-        await world.commit(
-            world.scopes(session.id), metering.finish(world, turn.id, end, metered, stopped=stopped, crashed=cut)
+        said = await world.store.read(lambda view: view.message_id(metering.answer_ref(turn.id)))
+        finish = metering.finish(
+            world,
+            turn.id,
+            end,
+            metered,
+            stopped=stopped,
+            offer=() if stopped else gating.CONTINUE_OPTIONS,
+            told=said is not None,
+            lost=end.background > 0,  # agents that worked behind a finished run died in the middle of something
         )
+        await world.commit(world.scopes(session.id), finish)
         world.on_step("turn.recovered")
     else:
         await world.commit((), _not_begun(turn.id))
@@ -122,7 +130,7 @@ def _end(events: Sequence[AgentEvent], prompt_uuid: str | None, else_words: str)
     totals = tuple(told) if any(end.totals is not None for end in ends) else None
     for end in ends:
         if end.prompt_uuid == prompt_uuid and end.end in (End.DONE, End.ERROR):
-            return replace(end, totals=totals, background=0)
+            return replace(end, totals=totals)
     return Finished(End.INTERRUPTED, else_words, prompt_uuid, totals)
 
 

@@ -97,10 +97,13 @@ SPAWN = Tool(
 )
 
 
-async def test_killed_while_an_agent_works_behind_an_answer_the_answer_is_still_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("answered", [True, False])
+async def test_killed_while_an_agent_works_behind_an_answer_the_answer_is_still_told(
+    tmp_path: Path, answered: bool
+) -> None:
     """The main loop had finished, a sub-agent was in a call: the turn is finished with its answer, that call is flagged."""
     async with machine(tmp_path) as here:
-        hold = Hold()
+        hold = Hold(before_start=not answered)
         here.api.script([SPAWN, Text(f"{LATEST}{JOB}.")])
         here.api.script([Tool("Bash", {"command": "ls"}), [Text("half a"), hold]], kind="sub")
         gateway = await here.start()
