@@ -1,6 +1,6 @@
-"""The agents' clients: started when a turn needs one, listened to, answered, closed when idle. Decisions are made elsewhere."""
+"""The agents' clients: started when a turn needs one, listened to, closed when idle. Decisions are made elsewhere."""
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -10,38 +10,11 @@ import structlog
 
 from gateway.core import summary
 from gateway.core.turn import Step, advance
-from gateway.domain.approval import APPROVAL_REF
-from gateway.domain.effects import (
-    Answer,
-    Edit,
-    Effect,
-    EndTurn,
-    GoOn,
-    Interrupt,
-    Respond,
-    Say,
-    StartTurn,
-    Unpause,
-)
-from gateway.domain.events import (
-    Acted,
-    AgentEvent,
-    AskedPermission,
-    AskedQuestion,
-    BackgroundChanged,
-    CallMetered,
-    End,
-    Exited,
-    Finished,
-    Paused,
-    Said,
-    Started,
-    Withdrawn,
-)
+from gateway.domain.effects import Edit, Effect, EndTurn, Interrupt, Respond, Say, StartTurn, Unpause
+from gateway.domain.events import Exited
 from gateway.domain.place import Session
-from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Usage
-from gateway.engine import gating, metering
+from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
+from gateway.engine import answering, gating, listening, metering
 from gateway.engine.live import STATUS_GAP_MS, Live
 from gateway.engine.taps import CONTINUE_PROMPT
 from gateway.engine.world import Draft, World
@@ -54,7 +27,6 @@ FOLLOW_UP_MS = 3_000
 """How long a queued prompt waits for the run that usually follows when a background task ended."""
 HAND_OVERS_MAX = 2
 """How often a prompt is offered: a client may have ended unseen since its last run."""
-OVER = "The turn that this worked for is over."
 
 
 class Clients:
@@ -85,65 +57,18 @@ class Clients:
             match effect:
                 case StartTurn():
                     self._tasks.start_soon(self._start_turn, effect)
-                case Respond():
-                    await self._respond(effect)
+                case Respond(session_id):
+                    await answering.respond(self._world, self._live.get(session_id), effect)
                 case Unpause(session_id, answer):
-                    await self._unpause(session_id, answer)
+                    if live := self._live.get(session_id):
+                        await answering.unpause(self._world, live, answer)
                 case Interrupt(session_id):
-                    await self._interrupt(session_id)
+                    if live := self._live.get(session_id):
+                        await answering.interrupt(self._world, live)
                 case Say() | Edit():
                     raise AssertionError("messages are written with their decision")
                 case _:
                     assert_never(effect)
-
-    async def _respond(self, effect: Respond) -> None:
-        live = self._live.get(effect.session_id)
-        taken = live is not None and await live.client.respond(effect.request_id, effect.answer)
-        self._world.on_step("agent.answered")
-        words = effect.words if taken else f"{effect.words.split(chr(10) * 2)[0]}\n\n{metering.NO_AGENT}"
-
-        def decide(view: View) -> Decision[None]:
-            draft = Draft()
-            session = view.session(effect.session_id)
-            if session is not None:
-                draft.say(Edit(session.thread, effect.ref, words))
-            approval = view.approval(effect.ref.removeprefix(APPROVAL_REF))
-            if approval is not None:
-                draft.put.append(replace(approval, request_id=""))
-            return draft.done(None)
-
-        await self._world.commit((), decide)
-
-    async def _unpause(self, session_id: str, answer: GoOn | EndTurn) -> None:
-        live = self._live.get(session_id)
-        if live is None:
-            return
-        live.limit = live.paused_ms = None
-        if isinstance(answer, EndTurn) and not live.over:
-            live.stopping_ms = self._world.clock.ticks_ms()
-        await self._answer_held(live, answer)
-
-    async def _answer_held(self, live: Live, answer: Answer) -> None:
-        while live.held:
-            await self._answer(live, live.held.pop(0), answer)
-
-    async def _answer(self, live: Live, request_id: str, answer: Answer) -> None:
-        await live.client.respond(request_id, answer)
-        self._world.on_step("boundary.answered")
-
-    async def _interrupt(self, session_id: str) -> None:
-        live = self._live.get(session_id)
-        if live is None:
-            return
-        early, live.pending = live.pending, {}
-        for uuid, turn_id in early.items():
-            # It did not begin yet; if it still does, it ends at its first boundary.
-            never = Finished(End.INTERRUPTED, "", uuid, ())
-            await self._world.commit((), metering.finish(self._world, turn_id, never, (), stopped=True))
-        if not live.over:
-            live.stopping_ms = self._world.clock.ticks_ms()
-        await self._answer_held(live, EndTurn("Stopped by the person."))
-        await live.client.interrupt()
 
     # ---------------------------------------------------------------------------------------------------- starting
     async def _start_turn(self, effect: StartTurn) -> None:
@@ -289,191 +214,18 @@ class Clients:
         decision = await self._world.commit(self._world.scopes(session_id), decide)
         await self.perform(decision.effects)
 
-    # --------------------------------------------------------------------------------------------------- listening
-    async def _listen(self, live: Live) -> None:
-        async for event in live.client.events():
-            await self._on_event(live, event)
-
-    async def _on_event(self, live: Live, event: AgentEvent) -> None:  # noqa: C901, PLR0912 - one arm an event: a table
-        live.touched_ms = self._world.clock.ticks_ms()
-        match event:
-            case Started(agent_session=name, prompt_uuid=uuid):
-                await self._named(live, name)
-                if uuid is None:
-                    await self._unprompted(live)
-                elif uuid in live.pending:
-                    live.begin(live.pending.pop(uuid), live.touched_ms)
-            case Said(text):
-                live.said, live.stale = text, True
-            case Acted(title, subject):
-                live.acted(f"{title} {subject}".strip())
-            case CallMetered():
-                await self._metered(live, event)
-            case Paused():
-                await self._at_boundary(live, event)
-            case AskedPermission() | AskedQuestion():
-                await self._asked(live, event)
-            case Withdrawn(request_id):
-                if live.turn_id is not None:
-                    await self._world.commit((), metering.withdrawn(live.turn_id, request_id))
-            case Finished():
-                await self._finished(live, event)
-            case BackgroundChanged(agents, others):
-                await self._background(live, agents, others)
-            case Exited(reason):
-                await self._exited(live, reason)
-            case _:
-                assert_never(event)
-
-    async def _named(self, live: Live, agent_session: str) -> None:
-        """An agent can begin a new conversation of its own (a command that clears it): that one is resumed later."""
-        if agent_session == live.agent_session:
-            return
-
-        def decide(view: View) -> Decision[None]:
-            draft = Draft()
-            session = view.session(live.session_id)
-            if session is not None:
-                draft.put.append(replace(session, agent_session=agent_session, context_tokens=0))
-            return draft.done(None)
-
-        live.agent_session = agent_session
-        await self._world.commit((), decide)
-
-    async def _unprompted(self, live: Live) -> None:
-        if live.result is not None:
-            await self._settle(live, *live.result)
-        decision = await self._world.commit(
-            self._world.scopes(live.session_id), metering.background_run(self._world, live.session_id)
-        )
-        if decision.result is None:
-            return
-        live.begin(decision.result.id, self._world.clock.ticks_ms())
-        match decision.result.state:
-            case TurnState.ASKING:
-                live.limit = "a run that nobody asked for waits for a yes"
-            case TurnState.REFUSED:
-                live.stopping_ms = self._world.clock.ticks_ms()
-                await self._answer_held(live, EndTurn(OVER))
-            case _:
-                # Sub-agents that stood at the limit of the turn before work for this one now.
-                await self._answer_held(live, GoOn())
-
-    async def _metered(self, live: Live, event: CallMetered) -> None:
-        live.metered.append(event.usage)
-        if live.turn_id is None:
-            log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
-            return
-        decision = await self._world.commit(
-            self._world.scopes(live.session_id), metering.book_call(self._world, live.turn_id, event)
-        )
-        self._world.on_step("call.booked")
-        if decision.result is not None:
-            live.limit = decision.result
-        live.stale = True
-
-    async def _at_boundary(self, live: Live, event: Paused) -> None:
-        if live.stopping_ms is not None or live.over:
-            await self._answer(live, event.request_id, EndTurn(OVER))
-            return
-        if live.limit is None:
-            await self._answer(live, event.request_id, GoOn())
-            return
-        live.held.append(event.request_id)
-        if live.turn_id is None:
-            return
-        state = await self._world.store.read(lambda view: view.turn(live.turn_id or ""))
-        if state is not None and state.state is TurnState.ASKING:
-            return
-        decision = await self._world.commit(
-            self._world.scopes(live.session_id), metering.pause(self._world, live.turn_id)
-        )
-        if decision.result:
-            live.paused_ms = live.paused_ms or self._world.clock.ticks_ms()
-            self._world.on_step("turn.paused")
-        else:
-            await self._unpause(live.session_id, GoOn())
-
-    async def _asked(self, live: Live, event: AskedPermission | AskedQuestion) -> None:
-        if live.turn_id is not None:
-            await self._world.commit((), metering.ask_permission(self._world, live.turn_id, event))
-            self._world.on_step("permission.asked")
-
-    async def _finished(self, live: Live, event: Finished) -> None:
-        live.busy = False
-        live.agents = event.background
-        covered, live.metered = live.metered, []
-        if event.background and event.end in (End.DONE, End.ERROR):
-            live.result = (event, covered)
-            if live.turn_id is not None:
-                await self._world.commit((), metering.answer(live.turn_id, event))
-            return
-        await self._answer_held(live, EndTurn(OVER))
-        if live.stopping_ms is not None and event.background:
-            await live.client.interrupt()  # The first one stopped the run; at rest it stops what works behind it.
-        await self._settle(live, event, covered)
-
-    async def _background(self, live: Live, agents: int, others: int) -> None:
-        live.agents, live.others = agents, others
-        if agents == 0 and live.result is not None:
-            live.settled_ms = self._world.clock.ticks_ms()
-            await self._settle(live, *live.result)
-
-    async def _settle(self, live: Live, event: Finished, metered: Sequence[Usage]) -> None:
-        told = live.result is not None and bool(event.text.strip())
-        turn_id, live.result = live.turn_id, None
-        live.limit = live.paused_ms = None
-        if turn_id is None:
-            return
-        stopped, live.stopping_ms = live.stopping_ms is not None, None
-        await self._world.commit(
-            self._world.scopes(live.session_id),
-            metering.finish(self._world, turn_id, event, metered, stopped=stopped, told=told),
-        )
-        self._world.on_step("turn.settled")
-        if live.settled_ms is None:
-            await self.next_in_line(live.session_id)
-        await self._use_room()
-
     async def _use_room(self) -> None:
         if self._waiting:
             await self.perform([self._waiting.pop(0)])
 
-    async def _exited(self, live: Live, reason: str) -> None:
-        await self._forget(live)
-        stopped = live.stopping_ms is not None
-        gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
-        ends = [(turn_id, gone, list[Usage]()) for turn_id in live.pending.values()]
-        if live.turn_id is not None and (live.busy or live.result):
-            event, metered = live.result or (gone, live.metered)
-            ends.insert(0, (live.turn_id, event, metered))
-        for turn_id, event, metered in ends:
-            had = stopped or await self._had(live, turn_id)
-            behind = event.background > 0
-            finish = metering.finish(
-                self._world,
-                turn_id,
-                event,
-                metered,
-                stopped=stopped,
-                offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
-                told=behind and bool(event.text.strip()),
-                lost=behind,
-            )
-            await self._world.commit(self._world.scopes(live.session_id), finish)
-        if ends:
-            await self.next_in_line(live.session_id)
-        await self._use_room()
-
-    async def _had(self, live: Live, turn_id: str) -> bool:
-        """Whether the conversation of a client that is gone holds the turn's prompt."""
-        session = await self._world.store.read(lambda view: view.session(live.session_id))
-        turn = await self._world.store.read(lambda view: view.turn(turn_id))
-        if session is None or turn is None or turn.origin is Origin.BACKGROUND:
-            return True
-        launch = Launch(session.id, session.directory, session.agent_session, session.model)
-        found = await self._world.agents[session.agent].recover(launch, live.client.process, turn.prompt_uuid)
-        return found.prompt_known
+    async def _listen(self, live: Live) -> None:
+        async for event in live.client.events():
+            if isinstance(event, Exited):
+                await self._forget(live)
+            if await listening.take(self._world, live, event):
+                if live.settled_ms is None:
+                    await self.next_in_line(live.session_id)
+                await self._use_room()
 
     # ------------------------------------------------------------------------------------------------------- time
     async def tick(self) -> None:
@@ -482,7 +234,9 @@ class Clients:
         for live in list(self._live.values()):
             if live.paused_ms is not None and now - live.paused_ms >= self._world.rules.pause_ms:
                 live.paused_ms = None
-                await self._answer_held(live, EndTurn("Nobody answered at the budget limit; it can be continued."))
+                await answering.answer_held(
+                    self._world, live, EndTurn("Nobody answered at the budget limit; it can be continued.")
+                )
             if (
                 live.stopping_ms is not None
                 and (live.busy or live.pending)

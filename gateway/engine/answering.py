@@ -1,0 +1,63 @@
+"""What an agent that waits is told: an answer to its question, on past a boundary, or to stop. Decided elsewhere."""
+
+from dataclasses import replace
+
+from gateway.domain.approval import APPROVAL_REF
+from gateway.domain.effects import Answer, Edit, EndTurn, GoOn, Respond
+from gateway.domain.events import End, Finished
+from gateway.engine import metering
+from gateway.engine.live import Live
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, View
+
+
+async def respond(world: World, live: Live | None, effect: Respond) -> None:
+    """Give an agent the person's answer; the message says so only once the agent has it."""
+    taken = live is not None and await live.client.respond(effect.request_id, effect.answer)
+    world.on_step("agent.answered")
+    words = effect.words if taken else f"{effect.words.split(chr(10) * 2)[0]}\n\n{metering.NO_AGENT}"
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session = view.session(effect.session_id)
+        if session is not None:
+            draft.say(Edit(session.thread, effect.ref, words))
+        approval = view.approval(effect.ref.removeprefix(APPROVAL_REF))
+        if approval is not None:
+            draft.put.append(replace(approval, request_id=""))
+        return draft.done(None)
+
+    await world.commit((), decide)
+
+
+async def unpause(world: World, live: Live, answer: GoOn | EndTurn) -> None:
+    """The limit was raised, or the turn ends at it: every boundary that the agent stands at is answered."""
+    live.limit = live.paused_ms = None
+    if isinstance(answer, EndTurn) and not live.over:
+        live.stopping_ms = world.clock.ticks_ms()
+    await answer_held(world, live, answer)
+
+
+async def answer_held(world: World, live: Live, answer: Answer) -> None:
+    """Answer every boundary that the agent stands at."""
+    while live.held:
+        await answer_boundary(world, live, live.held.pop(0), answer)
+
+
+async def answer_boundary(world: World, live: Live, request_id: str, answer: Answer) -> None:
+    """Answer one boundary."""
+    await live.client.respond(request_id, answer)
+    world.on_step("boundary.answered")
+
+
+async def interrupt(world: World, live: Live) -> None:
+    """Stop what the agent does, and what it was about to do."""
+    early, live.pending = live.pending, {}
+    for uuid, turn_id in early.items():
+        # It did not begin yet; if it still does, it ends at its first boundary.
+        never = Finished(End.INTERRUPTED, "", uuid, ())
+        await world.commit((), metering.finish(world, turn_id, never, (), stopped=True))
+    if not live.over:
+        live.stopping_ms = world.clock.ticks_ms()
+    await answer_held(world, live, EndTurn("Stopped by the person."))
+    await live.client.interrupt()

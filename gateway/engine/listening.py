@@ -1,0 +1,215 @@
+"""What agents do, event by event: written down as decisions, remembered in the client's `Live`, answered at boundaries."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+import structlog
+
+from gateway.domain.effects import EndTurn, GoOn
+from gateway.domain.events import (
+    Acted,
+    AgentEvent,
+    AskedPermission,
+    AskedQuestion,
+    BackgroundChanged,
+    CallMetered,
+    End,
+    Exited,
+    Finished,
+    Paused,
+    Said,
+    Started,
+    Withdrawn,
+)
+from gateway.domain.turn import Origin, TurnState
+from gateway.domain.usage import Usage
+from gateway.engine import gating, metering
+from gateway.engine.answering import answer_boundary, answer_held, unpause
+from gateway.engine.live import Live
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, Launch, View
+
+log = structlog.get_logger()
+
+OVER = "The turn that this worked for is over."
+
+
+async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C901, PLR0912 - one arm an event: a table
+    """Take in one event of a client; True: a turn ended with it, and what waited for its place may begin."""
+    live.touched_ms = world.clock.ticks_ms()
+    match event:
+        case Started(agent_session=name, prompt_uuid=uuid):
+            await _named(world, live, name)
+            if uuid is None:
+                return await _unprompted(world, live)
+            if uuid in live.pending:
+                live.begin(live.pending.pop(uuid), live.touched_ms)
+        case Said(text):
+            live.said, live.stale = text, True
+        case Acted(title, subject):
+            live.acted(f"{title} {subject}".strip())
+        case CallMetered():
+            await _metered(world, live, event)
+        case Paused():
+            await _at_boundary(world, live, event)
+        case AskedPermission() | AskedQuestion():
+            await _asked(world, live, event)
+        case Withdrawn(request_id):
+            if live.turn_id is not None:
+                await world.commit((), metering.withdrawn(live.turn_id, request_id))
+        case Finished():
+            return await _finished(world, live, event)
+        case BackgroundChanged(agents, others):
+            return await _background(world, live, agents, others)
+        case Exited(reason):
+            await _exited(world, live, reason)
+            return True
+        case _:
+            assert_never(event)
+    return False
+
+
+async def _named(world: World, live: Live, agent_session: str) -> None:
+    """An agent can begin a new conversation of its own (a command that clears it): that one is resumed later."""
+    if agent_session == live.agent_session:
+        return
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session = view.session(live.session_id)
+        if session is not None:
+            draft.put.append(replace(session, agent_session=agent_session, context_tokens=0))
+        return draft.done(None)
+
+    live.agent_session = agent_session
+    await world.commit((), decide)
+
+
+async def _unprompted(world: World, live: Live) -> bool:
+    ended = live.result is not None and await _settle(world, live, *live.result)
+    scopes = world.scopes(live.session_id)
+    decision = await world.commit(scopes, metering.background_run(world, live.session_id))
+    if decision.result is None:
+        return ended
+    live.begin(decision.result.id, world.clock.ticks_ms())
+    match decision.result.state:
+        case TurnState.ASKING:
+            live.limit = "a run that nobody asked for waits for a yes"
+        case TurnState.REFUSED:
+            live.stopping_ms = world.clock.ticks_ms()
+            await answer_held(world, live, EndTurn(OVER))
+        case _:
+            # Sub-agents that stood at the limit of the turn before work for this one now.
+            await answer_held(world, live, GoOn())
+    return ended
+
+
+async def _metered(world: World, live: Live, event: CallMetered) -> None:
+    live.metered.append(event.usage)
+    if live.turn_id is None:
+        log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
+        return
+    decision = await world.commit(world.scopes(live.session_id), metering.book_call(world, live.turn_id, event))
+    world.on_step("call.booked")
+    if decision.result is not None:
+        live.limit = decision.result
+    live.stale = True
+
+
+async def _at_boundary(world: World, live: Live, event: Paused) -> None:
+    if live.stopping_ms is not None or live.over:
+        await answer_boundary(world, live, event.request_id, EndTurn(OVER))
+        return
+    if live.limit is None:
+        await answer_boundary(world, live, event.request_id, GoOn())
+        return
+    live.held.append(event.request_id)
+    if live.turn_id is None:
+        return
+    turn = await world.store.read(lambda view: view.turn(live.turn_id or ""))
+    if turn is not None and turn.state is TurnState.ASKING:
+        return
+    decision = await world.commit(world.scopes(live.session_id), metering.pause(world, live.turn_id))
+    if decision.result:
+        live.paused_ms = live.paused_ms or world.clock.ticks_ms()
+        world.on_step("turn.paused")
+    else:
+        await unpause(world, live, GoOn())
+
+
+async def _asked(world: World, live: Live, event: AskedPermission | AskedQuestion) -> None:
+    if live.turn_id is not None:
+        await world.commit((), metering.ask_permission(world, live.turn_id, event))
+        world.on_step("permission.asked")
+
+
+async def _finished(world: World, live: Live, event: Finished) -> bool:
+    live.busy = False
+    live.agents = event.background
+    covered, live.metered = live.metered, []
+    if event.background and event.end in (End.DONE, End.ERROR):
+        live.result = (event, covered)
+        if live.turn_id is not None:
+            await world.commit((), metering.answer(live.turn_id, event))
+        return False
+    await answer_held(world, live, EndTurn(OVER))
+    if live.stopping_ms is not None and event.background:
+        await live.client.interrupt()  # The first one stopped the run; at rest it stops what works behind it.
+    return await _settle(world, live, event, covered)
+
+
+async def _background(world: World, live: Live, agents: int, others: int) -> bool:
+    live.agents, live.others = agents, others
+    if agents or live.result is None:
+        return False
+    live.settled_ms = world.clock.ticks_ms()
+    return await _settle(world, live, *live.result)
+
+
+async def _settle(world: World, live: Live, event: Finished, metered: Sequence[Usage]) -> bool:
+    told = live.result is not None and bool(event.text.strip())
+    turn_id, live.result = live.turn_id, None
+    live.limit = live.paused_ms = None
+    if turn_id is None:
+        return False
+    stopped, live.stopping_ms = live.stopping_ms is not None, None
+    finish = metering.finish(world, turn_id, event, metered, stopped=stopped, told=told)
+    await world.commit(world.scopes(live.session_id), finish)
+    world.on_step("turn.settled")
+    return True
+
+
+async def _exited(world: World, live: Live, reason: str) -> None:
+    stopped = live.stopping_ms is not None
+    gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
+    ends = [(turn_id, gone, list[Usage]()) for turn_id in live.pending.values()]
+    if live.turn_id is not None and (live.busy or live.result):
+        event, metered = live.result or (gone, live.metered)
+        ends.insert(0, (live.turn_id, event, metered))
+    for turn_id, event, metered in ends:
+        had = stopped or await _had(world, live, turn_id)
+        behind = event.background > 0
+        finish = metering.finish(
+            world,
+            turn_id,
+            event,
+            metered,
+            stopped=stopped,
+            offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
+            told=behind and bool(event.text.strip()),
+            lost=behind,
+        )
+        await world.commit(world.scopes(live.session_id), finish)
+    live.settled_ms = None
+
+
+async def _had(world: World, live: Live, turn_id: str) -> bool:
+    """Whether the conversation of a client that is gone holds the turn's prompt."""
+    session = await world.store.read(lambda view: view.session(live.session_id))
+    turn = await world.store.read(lambda view: view.turn(turn_id))
+    if session is None or turn is None or turn.origin is Origin.BACKGROUND:
+        return True
+    launch = Launch(session.id, session.directory, session.agent_session, session.model)
+    found = await world.agents[session.agent].recover(launch, live.client.process, turn.prompt_uuid)
+    return found.prompt_known
