@@ -4,7 +4,7 @@ Each port has a real adapter and a fake beside it; both pass the same contract t
 UTC. (The clock and the maker of ids are plain functions: `gateway.clock`.)
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Generic, Protocol, TypeVar
@@ -245,17 +245,12 @@ class View(Protocol):
     """What one transaction sees. Valid only inside `decide`."""
 
     @property
-    def balances(self) -> Mapping[Scope, Balance]:
-        """The balance of every scope that `transact` was asked for."""
-        ...
-
-    @property
     def frozen(self) -> bool:
         """`/stop all` was said and `/go` was not."""
         ...
 
     def balance(self, scope: Scope) -> Balance:
-        """The balance of a scope that only became known inside the transaction."""
+        """What stands against a scope now: check and hold are in one transaction, so nothing comes between."""
         ...
 
     def session(self, session_id: str) -> Session | None: ...
@@ -335,10 +330,8 @@ class Decision(Generic[T]):
 class Store(Protocol):
     """The gateway's own state: one writer, and a decision's reads, writes, messages and update commit together."""
 
-    async def transact(
-        self, scopes: Sequence[Scope], decide: Callable[[View], Decision[T]], now_ms: int
-    ) -> Decision[T]:
-        """Run the pure `decide` on the scopes' balances and write what it wants, in one transaction. Raises StoreError."""
+    async def transact(self, decide: Callable[[View], Decision[T]], now_ms: int) -> Decision[T]:
+        """Run the pure `decide` on what it sees and write what it wants, in one transaction. Raises StoreError."""
         ...
 
     async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:

@@ -97,17 +97,16 @@ class Engine:
         key = (update.service, update.key)
         match event:
             case Message():
-                scopes = self.world.scopes("")[1:]
-                decision = await self.world.commit(scopes, handle_message(self.world, event, key))
+                decision = await self.world.commit(handle_message(self.world, event, key))
                 log.info("message", person=event.person, result=decision.result)
             case Tap():
-                decision = await self.world.commit((), handle_tap(self.world, event, key, waiting=clients.waits))
+                decision = await self.world.commit(handle_tap(self.world, event, key, waiting=clients.waits))
                 words = decision.result.words if isinstance(decision.result, TooLate) else ""
                 clients.start(self.world.chat.acknowledge, event, words)
                 log.info("tap", person=event.person, result=words or decision.result)
             case Ignored(why):
                 decision = await self.world.store.transact(
-                    (), lambda _view: Decision(None, handled=key), self.world.clock.now_ms()
+                    lambda _view: Decision(None, handled=key), self.world.clock.now_ms()
                 )
                 log.info("ignored", why=why)
         self.world.on_step("inbox.handled")
@@ -119,7 +118,7 @@ class Engine:
             await clients.tick()
             overdue = await self.world.store.read(lambda view: view.overdue_approvals(self.world.clock.now_ms(), 1))
             if overdue:
-                await clients.perform((await self.world.commit((), expire(self.world))).effects)
+                await clients.perform((await self.world.commit(expire(self.world))).effects)
 
     async def _repeat_forever(self) -> None:
         while True:

@@ -27,7 +27,7 @@ async def respond(world: World, live: Live | None, effect: Respond) -> None:
             draft.put.append(replace(approval, request_id=""))
         return draft.done(None)
 
-    await world.commit((), decide)
+    await world.commit(decide)
 
 
 async def unpause(world: World, live: Live, answer: GoOn | EndTurn) -> None:
@@ -56,7 +56,7 @@ async def interrupt(world: World, live: Live) -> None:
     for uuid, turn_id in early.items():
         # It did not begin yet; if it still does, it ends at its first boundary.
         never = Finished(End.INTERRUPTED, "", uuid, ())
-        await world.commit((), metering.finish(world, turn_id, never, (), stopped=True))
+        await world.commit(metering.finish(world, turn_id, never, (), stopped=True))
     if not live.over:
         live.stopping_ms = world.clock.ticks_ms()
     await answer_held(world, live, EndTurn("Stopped by the person."))

@@ -123,7 +123,7 @@ class Clients:
             draft.put += [client.process, replace(known, agent_session=client.agent_session)]
             return draft.done(None)
 
-        await self._world.commit((), decide)
+        await self._world.commit(decide)
         self._world.on_step("client.recorded")
         self._tasks.start_soon(self._listen, live)
         return live
@@ -152,7 +152,7 @@ class Clients:
             draft.say(Say(session.thread, metering.status_ref(turn), words))
             return draft.done(turn)
 
-        turn = (await world.commit((), decide)).result
+        turn = (await world.commit(decide)).result
         if turn is None:
             await self._use_room()
             return True
@@ -164,7 +164,7 @@ class Clients:
             log.warning("a client ended before it took a prompt", session=live.session_id, why=str(error))
             if live.pending.pop(turn.prompt_uuid, None) is None:
                 return True
-            await world.commit((), metering.resend(turn.id))
+            await world.commit(metering.resend(turn.id))
             return False
         world.on_step("prompt.handed")
         if live.busy:
@@ -181,7 +181,7 @@ class Clients:
                 gating.reconsider(self._world, view, draft, session)
             return draft.done(None)
 
-        await self.perform((await self._world.commit(self._world.scopes(live.session_id), decide)).effects)
+        await self.perform((await self._world.commit(decide)).effects)
 
     async def _failed_to_start(self, effect: StartTurn, why: str) -> None:
         def decide(view: View) -> Decision[None]:
@@ -197,7 +197,7 @@ class Clients:
                 )
             return draft.done(None)
 
-        await self._world.commit((), decide)
+        await self._world.commit(decide)
         self._tasks.start_soon(self.next_in_line, effect.session_id)
         await self._use_room()
 
@@ -211,7 +211,7 @@ class Clients:
                 gating.next_in_line(self._world, view, draft, session)
             return draft.done(None)
 
-        decision = await self._world.commit(self._world.scopes(session_id), decide)
+        decision = await self._world.commit(decide)
         await self.perform(decision.effects)
 
     async def _use_room(self) -> None:
@@ -263,7 +263,7 @@ class Clients:
                 draft.say(Edit(session.thread, metering.status_ref(turn), words))
             return draft.done(None)
 
-        await self._world.commit((), decide)
+        await self._world.commit(decide)
 
     async def show_typing(self) -> None:
         """Tell the chats where work goes on."""

@@ -57,7 +57,7 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             await _asked(world, live, event)
         case Withdrawn(request_id):
             if live.turn_id is not None:
-                await world.commit((), metering.withdrawn(live.turn_id, request_id))
+                await world.commit(metering.withdrawn(live.turn_id, request_id))
         case Finished():
             return await _finished(world, live, event)
         case BackgroundChanged(agents, others):
@@ -83,13 +83,12 @@ async def _named(world: World, live: Live, agent_session: str) -> None:
         return draft.done(None)
 
     live.agent_session = agent_session
-    await world.commit((), decide)
+    await world.commit(decide)
 
 
 async def _unprompted(world: World, live: Live) -> bool:
     ended = live.result is not None and await _settle(world, live, *live.result)
-    scopes = world.scopes(live.session_id)
-    decision = await world.commit(scopes, metering.background_run(world, live.session_id))
+    decision = await world.commit(metering.background_run(world, live.session_id))
     if decision.result is None:
         return ended
     live.begin(decision.result.id, world.clock.ticks_ms())
@@ -110,7 +109,7 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
     if live.turn_id is None:
         log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
         return
-    decision = await world.commit(world.scopes(live.session_id), metering.book_call(world, live.turn_id, event))
+    decision = await world.commit(metering.book_call(world, live.turn_id, event))
     world.on_step("call.booked")
     if decision.result is not None:
         live.limit = decision.result
@@ -130,7 +129,7 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
     turn = await world.store.read(lambda view: view.turn(live.turn_id or ""))
     if turn is not None and turn.state is TurnState.ASKING:
         return
-    decision = await world.commit(world.scopes(live.session_id), metering.pause(world, live.turn_id))
+    decision = await world.commit(metering.pause(world, live.turn_id))
     if decision.result:
         live.paused_ms = live.paused_ms or world.clock.ticks_ms()
         world.on_step("turn.paused")
@@ -140,7 +139,7 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
 
 async def _asked(world: World, live: Live, event: AskedPermission | AskedQuestion) -> None:
     if live.turn_id is not None:
-        await world.commit((), metering.ask_permission(world, live.turn_id, event))
+        await world.commit(metering.ask_permission(world, live.turn_id, event))
         world.on_step("permission.asked")
 
 
@@ -151,7 +150,7 @@ async def _finished(world: World, live: Live, event: Finished) -> bool:
     if event.background and event.end in (End.DONE, End.ERROR):
         live.result = (event, covered)
         if live.turn_id is not None:
-            await world.commit((), metering.answer(live.turn_id, event))
+            await world.commit(metering.answer(live.turn_id, event))
         return False
     await answer_held(world, live, EndTurn(OVER))
     if live.stopping_ms is not None and event.background:
@@ -175,7 +174,7 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
         return False
     stopped, live.stopping_ms = live.stopping_ms is not None, None
     finish = metering.finish(world, turn_id, event, metered, stopped=stopped, told=told)
-    await world.commit(world.scopes(live.session_id), finish)
+    await world.commit(finish)
     world.on_step("turn.settled")
     return True
 
@@ -200,7 +199,7 @@ async def _exited(world: World, live: Live, reason: str) -> None:
             told=behind and bool(event.text.strip()),
             lost=behind,
         )
-        await world.commit(world.scopes(live.session_id), finish)
+        await world.commit(finish)
     live.settled_ms = None
 
 

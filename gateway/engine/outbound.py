@@ -102,7 +102,7 @@ async def repeat_unsure(world: World) -> None:
             draft.say(world.notice(thread, MAY_REPEAT))
         return draft.done(None)
 
-    await world.commit((), decide)
+    await world.commit(decide)
     world.posted.set()
 
 

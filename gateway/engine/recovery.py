@@ -23,7 +23,7 @@ GATEWAY_STOPPED = "The gateway stopped while this was at work."
 
 async def recover(world: World, clients: Clients) -> None:
     """Bring every turn that has not ended to where it belongs, and end what is left of its agents first."""
-    await world.commit((), lambda _view: Decision(None, put=world.rules.people))
+    await world.commit(lambda _view: Decision(None, put=world.rules.people))
     processes = {process.session_id: process for process in await world.store.processes()}
     turns = await world.store.read(lambda view: view.all_open_turns())
     await _close_dead_questions(world, turns)
@@ -34,7 +34,7 @@ async def recover(world: World, clients: Clients) -> None:
         elif turn.state is TurnState.ASKING and turn.origin is Origin.BACKGROUND:
             # The agent that stood before this run is gone, and with it what the run was about.
             gone = Finished(End.INTERRUPTED, GATEWAY_STOPPED, None, ())
-            await world.commit((), metering.finish(world, turn.id, gone, (), stopped=False))
+            await world.commit(metering.finish(world, turn.id, gone, (), stopped=False))
     for process in processes.values():
         session = await world.store.read(lambda view, key=process.session_id: view.session(key))
         if session is not None:
@@ -66,7 +66,7 @@ async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
             gating.withdraw(draft, dead, "The agent that asked is gone.", state=ApprovalState.WITHDRAWN)
             return draft.done(None)
 
-        await world.commit((), decide)
+        await world.commit(decide)
 
 
 async def _end_idle(world: World, session: Session, process: Process) -> None:
@@ -76,7 +76,7 @@ async def _end_idle(world: World, session: Session, process: Process) -> None:
     for turn in latest:
         for call in found.events:
             if isinstance(call, CallMetered) and turn.scopes:
-                await world.commit(world.scopes(session.id), metering.book_call(world, turn.id, call))
+                await world.commit(metering.book_call(world, turn.id, call))
 
 
 async def _recover_turn(world: World, session: Session, turn: Turn, process: Process | None) -> None:
@@ -86,7 +86,7 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
     events = _of_the_run(found.events) if unprompted else found.events
     for call in found.events:
         if isinstance(call, CallMetered):
-            await world.commit(world.scopes(session.id), metering.book_call(world, turn.id, call))
+            await world.commit(metering.book_call(world, turn.id, call))
     stopped = turn.outcome is not None
     if found.prompt_known or unprompted or stopped:
         end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else GATEWAY_STOPPED)
@@ -103,10 +103,10 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
             told=said is not None,
             lost=end.background > 0,  # agents that worked behind a finished run died in the middle of something
         )
-        await world.commit(world.scopes(session.id), finish)
+        await world.commit(finish)
         world.on_step("turn.recovered")
     else:
-        await world.commit((), _not_begun(turn.id))
+        await world.commit(_not_begun(turn.id))
         world.on_step("turn.resent")
     await _forget(world, session.id)
     log.info("recovered a turn", turn=turn.id, known=found.prompt_known)

@@ -124,7 +124,7 @@ class World:
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
 
-    async def commit(self, scopes: Sequence[Scope], decide: Callable[[View], Decision[T]]) -> Decision[T]:
+    async def commit(self, decide: Callable[[View], Decision[T]]) -> Decision[T]:
         """Run `decide` in a transaction; its Say and Edit effects become messages in the outbox of the same transaction."""
 
         def with_posts(view: View) -> Decision[T]:
@@ -139,7 +139,7 @@ class World:
                 effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit)),
             )
 
-        decision = await self.store.transact(scopes, with_posts, self.clock.now_ms())
+        decision = await self.store.transact(with_posts, self.clock.now_ms())
         if decision.posts:
             self.posted.set()
         self.on_step("committed")

@@ -1,6 +1,6 @@
 """The `Store` port on SQLite."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +9,6 @@ from anyio import CancelScope, to_thread
 from sqlalchemy import Connection, Engine, delete, select
 
 from gateway import clock
-from gateway.domain.budget import Scope
 from gateway.domain.place import Session, Thread
 from gateway.ports import Decision, Post, Process, Receipt, Update, View
 from gateway.store import home as homes
@@ -64,20 +63,18 @@ class SqliteStore:
         self._now_ms = now_ms
         self._pruned_at_ms = now_ms()
 
-    async def transact(
-        self, scopes: Sequence[Scope], decide: Callable[[View], Decision[T]], now_ms: int
-    ) -> Decision[T]:
+    async def transact(self, decide: Callable[[View], Decision[T]], now_ms: int) -> Decision[T]:
         """See the port. `decide` runs in a worker thread, at most once; what it raises is raised here, and nothing is kept."""
 
         def work(connection: Connection) -> Decision[T]:
-            decision = _look(connection, scopes, decide)
+            decision = _look(connection, decide)
             writes.write(connection, decision, now_ms)
             return decision
 
         return await self._commits.run(work)
 
     async def read(self, look: Callable[[View], T]) -> T:
-        return await self._commits.run(lambda connection: _look(connection, (), look))
+        return await self._commits.run(lambda connection: _look(connection, look))
 
     async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:
         def work(connection: Connection) -> bool:
@@ -136,8 +133,8 @@ class SqliteStore:
         return await self._commits.run(ledger.verify)
 
 
-def _look(connection: Connection, scopes: Sequence[Scope], look: Callable[[View], T]) -> T:
-    view = SqlView(connection, scopes)
+def _look(connection: Connection, look: Callable[[View], T]) -> T:
+    view = SqlView(connection)
     try:
         return look(view)
     finally:

@@ -1,7 +1,6 @@
 """What one transaction sees."""
 
 from collections.abc import Iterable
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Select, literal_column, select, text
@@ -23,9 +22,8 @@ MOST_PAST_COSTS = 1000
 class SqlView:
     """The `View` over a transaction's connection; useless once the transaction is over."""
 
-    def __init__(self, connection: Connection, scopes: Iterable[Scope] = ()) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
-        self._balances = MappingProxyType(ledger.read_balances(connection, scopes))
 
     def close(self) -> None:
         """The transaction is over: whatever is asked from now on is an error."""
@@ -38,10 +36,6 @@ class SqlView:
                 "The view was used after its transaction: this is a fault of the program, please report it"
             )
         return self._connection
-
-    @property
-    def balances(self) -> MappingProxyType[Scope, Balance]:
-        return self._balances
 
     @property
     def frozen(self) -> bool:

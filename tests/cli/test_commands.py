@@ -180,7 +180,7 @@ async def test_report_and_sessions_show_what_the_ledger_holds(home: Path):
     first, second = session(1), session(2)
     put = (first, second, turn(first, "0.420000001"), replace(turn(second, "0"), unpriced_calls=2))
     async with open_store(home, lambda: 1_795_000_000_000) as store:
-        await store.transact((), lambda _: Decision(None, put=put), 1_795_000_000_000)
+        await store.transact(lambda _: Decision(None, put=put), 1_795_000_000_000)
     told = json.loads(run(home, "report", "--json").stdout)
     assert [(one["id"], one["cost_usd"]) for one in told["sessions"]] == [(first.id, "0.420000001"), (second.id, None)]
     only = json.loads(run(home, "report", "--json", "--session", second.id[:5]).stdout)

@@ -230,7 +230,7 @@ async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path)
     async with open_store(home, lambda: NOW_MS) as store:
         put = (owner, replace(turn(owner, "1"), unpriced_calls=1))
         posts = (NewPost(thread, "a", ("one",)), NewPost(thread, "b", ("two",)))
-        await store.transact((), lambda _: Decision(None, put=put, posts=posts), NOW_MS)
+        await store.transact(lambda _: Decision(None, put=put, posts=posts), NOW_MS)
         (post, *_) = await store.outbox("telegram", 1)
         await store.sending(post)
         await store.receipted(post, Uncertain("the connection broke"))

@@ -147,7 +147,7 @@ async def test_a_background_run_is_refused_while_everything_is_stopped(tmp_path:
         works = await start_background(gateway)
         await gateway.charged(2, "main")
         freeze = Entry(EntryKind.FREEZE, (), who=str(OWNER), why="/stop all")
-        await gateway.world.commit((), lambda _view: Decision(None, entries=(freeze,)))
+        await gateway.world.commit(lambda _view: Decision(None, entries=(freeze,)))
         works.release()
         await gateway.sees("Not run: Everything is stopped")
         turn = await gateway.ended(TurnState.REFUSED)

@@ -121,7 +121,7 @@ def as_port(store: SqliteStore) -> Store:
 
 async def put(store: SqliteStore, **parts: Any) -> None:
     """Write a decision without looking."""
-    await store.transact((), always(Decision(None, **parts)), NOW)
+    await store.transact(always(Decision(None, **parts)), NOW)
 
 
 def raw(store: SqliteStore) -> sqlite3.Connection:

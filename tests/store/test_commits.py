@@ -52,7 +52,7 @@ async def test_callers_share_a_commit_and_one_that_fails_fails_alone(store: Sqli
             return Decision(None, entries=(hold(1), call(f"c{again}", 1, 1)))
 
         try:
-            await store.transact((), decide, NOW)
+            await store.transact(decide, NOW)
         except (ZeroDivisionError, StoreError) as error:
             failed.append(type(error).__name__)
 
@@ -77,7 +77,7 @@ async def test_a_caller_cancelled_while_it_waits_never_happens(store: SqliteStor
             await put(store, entries=(call("cancelled", 1, 0),))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(store.transact, (), gate.decide, NOW)
+        tasks.start_soon(store.transact, gate.decide, NOW)
         await gate.reached.wait()
         tasks.start_soon(cancelled)
         tasks.start_soon(lambda: put(store, entries=(call("behind", 1, 0),)))
@@ -96,7 +96,7 @@ async def test_a_caller_cancelled_in_its_transaction_finishes_it_first(store: Sq
 
     async def caller(scope: anyio.CancelScope, decide: Callable[[View], Decision[str]]) -> None:
         with scope:
-            await store.transact((), decide, NOW)
+            await store.transact(decide, NOW)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(caller, scopes[0], gate.decide)
@@ -128,7 +128,7 @@ async def test_cancelling_at_every_await_leaves_no_half_state(store: SqliteStore
 
         async with anyio.create_task_group() as tasks:
             if behind:
-                tasks.start_soon(store.transact, (), gate.decide, NOW)
+                tasks.start_soon(store.transact, gate.decide, NOW)
                 await gate.reached.wait()
             for call_id in names:
                 tasks.start_soon(lambda call_id=call_id: put(store, entries=(call(call_id, 1, 0),)))
@@ -159,7 +159,7 @@ async def test_a_caller_that_is_cancelled_already_writes_nothing(store: SqliteSt
 async def test_a_caller_torn_from_its_thread_does_not_disturb_the_others(store: SqliteStore) -> None:
     """A library that cancels tasks past our shields cannot make two transactions meet."""
     gate = Gate()
-    leader = asyncio.create_task(store.transact((), gate.decide, NOW))
+    leader = asyncio.create_task(store.transact(gate.decide, NOW))
     await gate.reached.wait()
     followers = [asyncio.create_task(put(store, entries=(call(f"f{n}", 1, 0),))) for n in range(3)]
     await anyio.wait_all_tasks_blocked()
@@ -239,7 +239,7 @@ async def test_a_batch_that_is_torn_apart_is_nobodys_success(store: SqliteStore)
             return Decision(None, entries=(call(name, 1, 0),))
 
         try:
-            await store.transact((), decide, NOW)
+            await store.transact(decide, NOW)
         except (StoreError, TornError) as error:
             heard.append(type(error))
 
@@ -275,7 +275,7 @@ async def test_too_many_callers_are_turned_away(store: SqliteStore, monkeypatch:
     monkeypatch.setattr("gateway.store.commits.MOST_WAITING", 2)
     gate = Gate()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(store.transact, (), gate.decide, NOW)
+        tasks.start_soon(store.transact, gate.decide, NOW)
         await gate.reached.wait()
         for number in range(2):
             tasks.start_soon(lambda number=number: put(store, entries=(call(f"c{number}", 1, 0),)))
@@ -299,7 +299,7 @@ async def test_a_closed_store_says_so() -> None:
 
     async with anyio.create_task_group() as tasks:
         async with open_store(None) as store:
-            tasks.start_soon(store.transact, (), gate.decide, NOW)
+            tasks.start_soon(store.transact, gate.decide, NOW)
             await gate.reached.wait()
             tasks.start_soon(late, store)
             await anyio.wait_all_tasks_blocked()

@@ -27,7 +27,7 @@ async def test_a_decision_is_written_as_a_whole(store: SqliteStore) -> None:
     decision = Decision(
         "result", put=(TURN, SESSION), entries=(hold(5),), posts=(say("m"),), handled=("telegram", "1"), effects=()
     )
-    assert await store.transact((DAY,), always(decision), NOW) == decision
+    assert await store.transact(always(decision), NOW) == decision
     assert await store.read(lambda view: (view.turn("t_1"), view.balance(DAY).held)) == (TURN, Usd(5))
     assert [post.ref for post in await store.outbox("telegram", 10)] == ["m"]
     assert await store.inbox(10) == ()
@@ -40,7 +40,7 @@ async def test_a_decision_that_raises_leaves_nothing(store: SqliteStore) -> None
         raise NotNowError
 
     with pytest.raises(NotNowError):
-        await store.transact((), decide, NOW)
+        await store.transact(decide, NOW)
     assert await store.sessions() == ()
 
 
@@ -260,11 +260,11 @@ async def test_balances_are_what_the_entries_add_up_to(store: SqliteStore) -> No
     seen: list[Balance] = []
 
     def decide(view: View) -> Decision[None]:
-        seen.extend((view.balances[DAY], view.balance(DAY)))
+        seen.append(view.balance(DAY))
         return Decision(None)
 
-    await store.transact((DAY,), decide, NOW)
-    assert seen == [expected, expected]
+    await store.transact(decide, NOW)
+    assert seen == [expected]
     other = replace(DAY, key="2027-01-16")
     assert await store.read(lambda view: view.balance(other)) == Balance(other, None)
 

@@ -111,11 +111,11 @@ async def test_a_thousand_holds_at_once_never_exceed_the_limit(store: SqliteStor
         amount = Usd(1 + number % 7)
 
         def decide(view: View) -> Decision[bool]:
-            remaining = view.balances[DAY].remaining
+            remaining = view.balance(DAY).remaining
             fits = remaining is not None and amount <= remaining
             return Decision(fits, entries=(hold(amount.nano),) if fits else ())
 
-        if (await store.transact((DAY,), decide, NOW)).result:
+        if (await store.transact(decide, NOW)).result:
             taken.append(amount.nano)
 
     async with anyio.create_task_group() as tasks:
@@ -142,14 +142,14 @@ def take_hold(turn_id: str, amount: int, day: Scope) -> Step:
     scopes = (Scope(ScopeKind.SESSION, "s_1"), day)
 
     def decide(view: View) -> Decision[None]:
-        left = [balance.remaining for balance in view.balances.values() if balance.remaining is not None]
+        left = [left for scope in scopes if (left := view.balance(scope).remaining) is not None]
         if any(Usd(amount) > remaining for remaining in left):
             return Decision(None)
         number = int(turn_id.removeprefix("t_"))
         new = turn(number, state=TurnState.HELD, scopes=scopes, hold=Usd(amount), held_left=Usd(amount), spent=ZERO)
         return Decision(None, put=(new,), entries=(Entry(EntryKind.HOLD, scopes, turn_id, "s_1", held=Usd(amount)),))
 
-    return lambda store: store.transact(scopes, decide, NOW)
+    return lambda store: store.transact(decide, NOW)
 
 
 def meter(turn_id: str, call_id: str, cost: int) -> Step:
@@ -166,7 +166,7 @@ def meter(turn_id: str, call_id: str, cost: int) -> Step:
         )
         return Decision(None, put=(after,), entries=(entry,))
 
-    return lambda store: store.transact((), decide, NOW)
+    return lambda store: store.transact(decide, NOW)
 
 
 def settle(turn_id: str) -> Step:
@@ -179,7 +179,7 @@ def settle(turn_id: str) -> Step:
         after = replace(found, state=TurnState.FINISHED, held_left=ZERO)
         return Decision(None, put=(after,), entries=(Entry(EntryKind.SETTLED, found.scopes, held=-found.held_left),))
 
-    return lambda store: store.transact((), decide, NOW)
+    return lambda store: store.transact(decide, NOW)
 
 
 def set_limit(amount: int, day: Scope) -> Step:
