@@ -3,6 +3,7 @@
 The lock is the kernel's (`flock`): it is gone when its holder is, however that ended. The pid in the file is for people.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,6 +23,8 @@ LOCK_FILE: Final = "lock"
 _TRIES: Final = 10
 _WAIT_S: Final = 0.05
 _OWNER_ONLY: Final = 0o700
+_OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_PERMISSIONS: Final = "mend its permissions"
 
 
 class HomeError(TollbridgeError):
@@ -49,14 +52,19 @@ class TokenLockedError(LockedError):
 
 
 def make_home(home: Path) -> Path:
-    """Create the home if need be, and see to it that only its owner can enter it. Raises HomeError."""
+    """Create the home and the directories above it if need be, and see to it that only its owner can enter it. Raises HomeError.
+
+    What is made is the owner's alone, whatever the umask; a home that was there and is open to others is closed to them.
+    """
     try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            home.mkdir(mode=_OWNER_ONLY)
+        for missing in reversed([path for path in (home, *home.parents) if not os.path.lexists(path)]):
+            with suppress(FileExistsError):
+                missing.mkdir(mode=_OWNER_ONLY)
+                missing.chmod(_OWNER_ONLY)
         found = home.lstat()
     except OSError as error:
-        raise HomeError(f"{home} cannot be made ({error.strerror}): set TOLLBRIDGE_HOME to another directory") from None
+        another = "a directory that can be written to" if error.errno == errno.EROFS else "another directory"
+        raise HomeError(f"{home} cannot be made ({error.strerror}): set TOLLBRIDGE_HOME to {another}") from None
     if stat.S_ISLNK(found.st_mode):
         raise HomeError(f"{home} is a symbolic link: set TOLLBRIDGE_HOME to the directory that it leads to")
     if not stat.S_ISDIR(found.st_mode):
@@ -69,6 +77,27 @@ def make_home(home: Path) -> Path:
         except OSError as error:
             raise HomeError(f"{home} cannot be closed to others ({error.strerror}): run `chmod 700` on it") from None
     return home
+
+
+def close_to_others(path: Path) -> bool:
+    """Take a file's or the home's permissions away from other users; whether they had any. What is not there is closed.
+
+    Raises HomeError for what is a symbolic link or belongs to somebody else.
+    """
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            raise HomeError(f"{path} is a symbolic link: put the thing itself there")
+        if found.st_uid != os.geteuid():
+            raise HomeError(f"{path} belongs to another user: put one of your own there")
+        if not found.st_mode & _OPEN_TO_OTHERS:
+            return False
+        path.chmod(stat.S_IMODE(found.st_mode) & ~_OPEN_TO_OTHERS)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise HomeError(f"{path} cannot be closed to others ({error.strerror}): {_PERMISSIONS}") from None
+    return True
 
 
 @contextmanager
@@ -132,7 +161,10 @@ def _open(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         os.fchmod(descriptor, 0o600)
     except OSError as error:
-        raise HomeError(f"{path} cannot be opened ({error.strerror}): mend its permissions") from None
+        mend = (
+            "set TOLLBRIDGE_HOME to a directory that can be written to" if error.errno == errno.EROFS else _PERMISSIONS
+        )
+        raise HomeError(f"{path} cannot be opened ({error.strerror}): {mend}") from None
     return descriptor
 
 

@@ -209,6 +209,10 @@ class StoreError(TollbridgeError):
     """The database refused: locked, corrupt, full, newer than this program. Nothing of the transaction was kept."""
 
 
+LONGEST_WAIT_MS = 24 * 3_600_000
+"""No message is delayed for longer, whatever the service says."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewPost:
     """Messages for the outbox. `edit`: replace what `ref` says (one body); else send the bodies, once per `ref`."""
@@ -346,16 +350,26 @@ class Store(Protocol):
         """Put an update aside for good, with the reason."""
         ...
 
-    async def outbox(self, service: str, limit: int) -> tuple[Post, ...]:
-        """Messages that wait, oldest first per thread; of several edits of one message only the newest."""
+    async def outbox(self, service: str, limit: int, now_ms: int) -> tuple[Post, ...]:
+        """The next message of each thread, oldest first. Sends go before edits; of several edits of one message only the newest.
+
+        A thread with a message on its way, or with one that is delayed until later than `now_ms`, has none.
+        """
+        ...
+
+    async def delayed_ms(self, service: str, now_ms: int) -> int | None:
+        """In how many milliseconds the first of the delayed messages is due; None: none is delayed."""
         ...
 
     async def sending(self, post: Post) -> None:
         """Note that the request is about to go out: after a crash it is uncertain instead of waiting."""
         ...
 
-    async def receipted(self, post: Post, receipt: Receipt) -> None:
-        """Note what became of a message; Delayed puts it back."""
+    async def receipted(self, post: Post, receipt: Receipt) -> Receipt:
+        """Note what became of a message, and tell: Delayed puts it back, but is Rejected if that happened too often.
+
+        An edit is never Uncertain but Delayed: it may be repeated.
+        """
         ...
 
     async def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
@@ -363,14 +377,16 @@ class Store(Protocol):
         ...
 
     async def requeue(self, ref: str) -> bool:
-        """Send again what may not have arrived; the caller marks it for the reader. False: nothing of `ref` is uncertain."""
+        """Send again what may not have arrived; the caller marks it for the reader. False: nothing is left to try."""
+        ...
+
+    async def let_go(self, ref: str) -> None:
+        """Let the uncertain parts of a message count as rejected: nobody will repeat it."""
         ...
 
     async def read(self, look: Callable[[View], T]) -> T:
-        """Look without writing."""
+        """Look without writing: all that was committed before the call is seen."""
         ...
-
-    async def sessions(self) -> tuple[Session, ...]: ...
 
     async def processes(self) -> tuple[Process, ...]:
         """The processes of agents that were started and not yet said to be gone."""

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import stat
@@ -82,12 +83,12 @@ def _make(home: Path) -> None:
 
 
 def test_home_and_lock_are_the_owners_alone_under_any_umask(tmp_path: Path):
-    """With umask 000 the home is still 0700 and the lock 0600."""
+    """With umask 000 the home, and what was made above it, is still 0700 and the lock 0600."""
     process = multiprocessing.get_context("spawn").Process(target=_make, args=(tmp_path / "a" / "home",))
     process.start()
     process.join()
     assert process.exitcode == 0
-    assert mode(tmp_path / "a" / "home") == 0o700
+    assert mode(tmp_path / "a") == mode(tmp_path / "a" / "home") == 0o700
     assert mode(tmp_path / "a" / "home" / "lock") == 0o600
 
 
@@ -118,6 +119,32 @@ def test_a_lock_file_behind_a_symbolic_link_is_refused(tmp_path: Path):
     with pytest.raises(HomeError, match="cannot be opened"), lock.hold(home):
         pass
     assert victim.read_text() == "precious"
+
+
+def test_a_read_only_file_system_asks_for_another_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No permission that could be mended is to blame."""
+    home = lock.make_home(tmp_path / "home")
+
+    def refuse(path: Path, *_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(HomeError, match="set TOLLBRIDGE_HOME to a directory that can be written to"), lock.hold(home):
+        pass
+
+
+def test_what_is_open_to_others_is_closed_once(tmp_path: Path):
+    """The owner's own permissions stay; a link, or nothing, is not touched."""
+    path = tmp_path / "config.toml"
+    assert not lock.close_to_others(path)
+    path.write_text("")
+    path.chmod(0o644)
+    assert lock.close_to_others(path)
+    assert mode(path) == 0o600
+    assert not lock.close_to_others(path)
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(HomeError, match="symbolic link"):
+        lock.close_to_others(tmp_path / "link")
 
 
 def test_a_file_in_place_of_the_home_is_refused(tmp_path: Path):

@@ -9,19 +9,31 @@ import structlog
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.place import Thread
 from gateway.engine.world import Draft, World
-from gateway.ports import Decision, Delayed, Delivered, Post, Receipt, Rejected, Uncertain, View
+from gateway.ports import (
+    LONGEST_WAIT_MS,
+    Decision,
+    Delayed,
+    Delivered,
+    Post,
+    Receipt,
+    Rejected,
+    Uncertain,
+    View,
+)
 
 log = structlog.get_logger()
 
 BATCH = 100
-LONGEST_WAIT_MS = 24 * 3_600_000
 AT_ONCE_MAX = 8
 SEND_LIMIT_S = 20.0
 
 
 @dataclass(slots=True)
 class Pace:
-    """When each thread, and the whole service, may be written to again, and which are being written to."""
+    """When each thread, and the whole service, may be written to again, and which are being written to.
+
+    In ticks, which no set clock moves; what has to hold after a restart too (`Delayed`) is in the store besides.
+    """
 
     free_ms: dict[Thread, int]
     service_free_ms: int = 0
@@ -29,13 +41,13 @@ class Pace:
 
 
 def choose(posts: Iterable[Post], pace: Pace, now_ms: int) -> tuple[Post | None, int | None]:
-    """The first post whose thread is free; else in how many milliseconds one will be (None: only news can change that).
+    """Of the next messages of threads that are not busy, the first that may go now; else in how many milliseconds one may.
 
-    Sends go before edits of the same thread, so that an answer never waits behind a progress line.
+    (None: only news can change that.) Sends go first, so that an answer never waits behind a progress line.
     """
     if len(pace.busy) >= AT_ONCE_MAX:
         return None, None
-    waiting = [post for post in posts if post.thread not in pace.busy]
+    waiting = list(posts)
     if waiting and pace.service_free_ms > now_ms:
         return None, pace.service_free_ms - now_ms
     for post in sorted(waiting, key=lambda post: (post.edits is not None, post.id)):
@@ -50,26 +62,31 @@ async def deliver_forever(world: World) -> None:
     async with anyio.create_task_group() as tasks:
         while True:
             world.posted = anyio.Event()
-            now = world.clock.ticks_ms()
-            post, wait_ms = choose(await world.store.outbox(world.chat.service, BATCH), pace, now)
+            busy, now_ms = set(pace.busy), world.clock.now_ms()
+            heads = await world.store.outbox(world.chat.service, BATCH, now_ms)
+            # A delivery that ends while we read may be read as one that has not begun: it is then looked at again.
+            free = [post for post in heads if post.thread not in busy]
+            post, wait_ms = choose(free, pace, world.clock.ticks_ms())
             if post is not None:
                 pace.busy.add(post.thread)
                 tasks.start_soon(_deliver, world, pace, post)
                 continue
+            waits = (wait_ms, await world.store.delayed_ms(world.chat.service, now_ms))
+            wait_ms = min((wait for wait in waits if wait is not None), default=None)
             with anyio.move_on_after(None if wait_ms is None else wait_ms / 1000):
                 await world.posted.wait()
 
 
 async def _deliver(world: World, pace: Pace, post: Post) -> None:
-    await world.store.sending(post)
-    world.on_step("post.sending")
     receipt: Receipt = Uncertain(f"no answer within {SEND_LIMIT_S:.0f} s")
-    # A gateway that stops hears how a request ended that is already on its way: else each stop would leave doubts.
+    # A gateway that stops hears how a request ended that it has begun: else each stop would leave doubts.
     with anyio.CancelScope(shield=True):
+        await world.store.sending(post)
+        world.on_step("post.sending")
         with anyio.move_on_after(SEND_LIMIT_S):
             receipt = await world.chat.deliver(post)
         world.on_step("post.sent")
-        await world.store.receipted(post, receipt)
+        receipt = await world.store.receipted(post, receipt)
     world.on_step("post.receipted")
     now = world.clock.ticks_ms()
     wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
@@ -80,6 +97,8 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
             wait_ms = min(wait, LONGEST_WAIT_MS)
             if whole_service:
                 pace.service_free_ms = now + wait_ms
+        case Rejected(why) if post.edits is None and post.ref.startswith(APPROVAL_REF):
+            log.error("a question was never put to anybody", ref=post.ref, why=why)
         case Uncertain(why) | Rejected(why):
             log.warning("a message may not have arrived", ref=post.ref, receipt=type(receipt).__name__, why=why)
     for thread in [thread for thread, free in pace.free_ms.items() if free <= now]:
@@ -91,8 +110,15 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
 
 async def repeat_unsure(world: World) -> None:
     """Send what matters once more if it may not have arrived, and say that it may be a repeat. Progress lines are let go."""
-    unsure = [(thread, ref) for thread, ref, _ in await world.store.unsure() if matters(ref)]
-    repeated = {thread for thread, ref in unsure if await world.store.requeue(ref)}
+    repeated: set[Thread] = set()
+    for thread, ref, _ in await world.store.unsure():
+        if not matters(ref):
+            await world.store.let_go(ref)
+        elif await world.store.requeue(ref):
+            repeated.add(thread)
+        else:
+            await world.store.let_go(ref)
+            log.error("a message was repeated in vain: it is not known whether it arrived", ref=ref)
     if not repeated:
         return
 

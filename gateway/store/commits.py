@@ -2,6 +2,8 @@
 
 A caller puts its job on a list and takes a lock. Whoever holds the lock runs the jobs that wait, its own among them, in a
 worker thread; the others find theirs done when their turn comes.
+
+Reads need no commit, and do not wait for one: they have a connection of their own.
 """
 
 import threading
@@ -16,12 +18,13 @@ from anyio import to_thread
 from sqlalchemy import Connection, Engine
 
 from gateway.ports import StoreError
-from gateway.store.sqlite import DatabaseError, IntegrityError, translate
+from gateway.store.sqlite import DatabaseError, IntegrityError, translate, translated
 
 R = TypeVar("R")
 
 LARGEST_BATCH = 64
 MOST_WAITING = 10_000
+CLOSED = "The database was closed: the gateway is stopping"
 
 
 class _Job(Generic[R]):
@@ -77,7 +80,7 @@ class Commits:
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
         if self._closed:
-            raise StoreError("The database was closed: the gateway is stopping")
+            raise StoreError(CLOSED)
         if len(self._waiting) >= MOST_WAITING:
             raise StoreError("The database cannot keep up: too much waits to be written; try again later")
         job = _Job(work)
@@ -130,11 +133,43 @@ class Commits:
             return
         if self._closed:
             for job in batch:
-                job.error = StoreError("The database was closed: the gateway is stopping")
+                job.error = StoreError(CLOSED)
             return
         with self._engine.begin() as connection:
             for job in batch:
                 job.run(connection)
+
+    def _dispose(self) -> None:
+        with self._connection_free:
+            self._engine.dispose()
+
+
+class Reads:
+    """Runs reads one after another on a connection of their own, beside the one that writes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._thread = anyio.CapacityLimiter(1)
+        self._connection_free = threading.Lock()
+        self._closed = False
+
+    async def run(self, work: Callable[[Connection], R]) -> R:
+        """Run the work on one moment of the database, which is no earlier than the call. Raises what it raises, or StoreError."""
+        return await to_thread.run_sync(self._look, work, limiter=self._thread)
+
+    async def close(self) -> None:
+        """Let what has begun finish, and close the connection; idempotent."""
+        self._closed = True
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(self._dispose, limiter=self._thread)
+
+    def _look(self, work: Callable[[Connection], R]) -> R:
+        """In the worker thread. The lock is for a caller that a foreign cancellation tore from its thread."""
+        with self._connection_free:
+            if self._closed:
+                raise StoreError(CLOSED)
+            with translated(), self._engine.begin() as connection:
+                return work(connection)
 
     def _dispose(self) -> None:
         with self._connection_free:

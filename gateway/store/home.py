@@ -1,4 +1,7 @@
-"""The gateway's own directory: it and the database in it belong to this user alone, and are what they seem to be."""
+"""The database's files in the gateway's directory: they belong to this user alone, and are what they seem to be.
+
+The directory itself is made, and closed to others, by whoever takes its lock (`gateway.lock`); here it is only looked at.
+"""
 
 import os
 import stat
@@ -11,15 +14,17 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def prepare(home: Path) -> Path:
-    """Make the directory (0700) and an empty database (0600) unless they are there; the database's path.
+    """Make an empty database (0600) unless it is there, and close it to others; its path.
 
-    Raises StoreError where either is a symbolic link, is open to other users or cannot be made.
+    Raises StoreError where the directory or a file is a symbolic link, the directory is missing or not this user's alone,
+    or the database cannot be made.
     """
     try:
-        _make(home)
         _check_directory(home)
         database = home / DATABASE
         _make_private(database)
+    except FileNotFoundError:
+        raise StoreError(f"There is no directory {home}: make it, for this user alone") from None
     except OSError as error:
         raise StoreError(
             f"{home} cannot be used: {error.strerror}. Check who owns it and that it is writable"
@@ -42,14 +47,6 @@ def find(home: Path) -> Path:
     if not found:
         raise StoreError(f"There is no Tollbridge database in {home}: start the gateway once, or check the directory")
     return database
-
-
-def _make(home: Path) -> None:
-    """Every directory that is missing is made for this user alone, whatever the umask."""
-    missing = [path for path in (home, *home.parents) if not os.path.lexists(path)]
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
-        path.chmod(0o700)
 
 
 def _check_directory(home: Path) -> None:

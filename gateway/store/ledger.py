@@ -1,7 +1,7 @@
 """The ledger: entries chained by hash, balances that are their fold, and the proof that both still hold.
 
 An entry's hash is the SHA-256 of the previous entry's hash followed by the canonical JSON (sorted keys, no spaces, ASCII) of
-all its columns but `hash`. The first entry follows sixty-four zeros.
+the columns that `HASHED` names for its version. The first entry follows sixty-four zeros.
 
 A scope's balance is the fold over the entries that name it: spent and held add up, a limit replaces the one before. To free
 more than is held frees what is held: the entry is written all the same, because what was spent is a fact, and `verify` tells.
@@ -9,21 +9,30 @@ more than is held frees what is held: the entry is written all the same, because
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, text
+from sqlalchemy import Connection, exists, func, select, text
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope
-from gateway.domain.money import ZERO, Usd
+from gateway.domain.money import Usd
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import rows
+from gateway.store import rows, stored
 from gateway.store.schema import FREEZE_KINDS, balances, entries, storable
 
 GENESIS = "0" * 64
+
+_FIRST = (
+    *("seq", "at_ms", "kind", "scopes", "turn_id", "session_id", "who", "why"),
+    *("spent", "held", "limit", "call_id", "detail", "previous_hash"),
+)
+HASHED: Mapping[int, tuple[str, ...]] = {1: _FIRST, 2: (*_FIRST, "version")}
+"""Which columns an entry's hash covers, by version. Old versions never change; a new column is a new version."""
+VERSION = max(HASHED)
+"""Of entries written now."""
 MOST_FLAWS = 100
 _PAGE = 1000
 
@@ -52,8 +61,8 @@ class _Fold:
 
 
 def entry_hash(row: rows.Row) -> str:
-    """The hash of an entry's columns, as hexadecimal; see the module's docstring."""
-    plain = {name: row[name] for name in row if name != "hash"}
+    """The hash of an entry, as hexadecimal; see the module's docstring. Raises KeyError for a version that there is not."""
+    plain = {name: row[name] for name in HASHED[row["version"]]}
     return hashlib.sha256((row["previous_hash"] + rows.dump(plain)).encode()).hexdigest()
 
 
@@ -69,7 +78,7 @@ def metered(connection: Connection, turn_id: str) -> tuple[Usage, ...]:
         if record.entry.kind in (EntryKind.SETTLED, EntryKind.VOIDED):
             booked.clear()
         elif record.entry.kind in (EntryKind.CALL, EntryKind.RECONCILED):
-            booked.append(rows.usage_of(record.entry.detail))
+            booked.append(rows.usage_of(record))
     return tuple(booked)
 
 
@@ -110,7 +119,8 @@ def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
         row = _entry_row(entry, seq, now_ms, previous)
         previous = row["hash"] = entry_hash(row)
         connection.execute(insert(entries).values(row))
-        _apply(connection, entry)
+        for scope in dict.fromkeys(entry.scopes):
+            _apply(connection, scope, entry)
 
 
 def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, Any]:
@@ -129,21 +139,28 @@ def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, 
         "call_id": entry.call_id,
         "detail": entry.detail,
         "previous_hash": previous,
+        "version": VERSION,
     }
     return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
-def _apply(connection: Connection, entry: Entry) -> None:
-    for scope, old in read_balances(connection, entry.scopes).items():
-        held = max(ZERO, old.held + entry.held)
-        limit = old.limit if entry.limit is None else entry.limit
-        new = {
-            "limit": None if limit is None else rows.nano(limit),
-            "spent": rows.nano(old.spent + entry.spent),
-            "held": rows.nano(held),
-        }
-        statement = insert(balances).values(kind=scope.kind, key=scope.key, **new)
-        connection.execute(statement.on_conflict_do_update(index_elements=["kind", "key"], set_=new))
+def _apply(connection: Connection, scope: Scope, entry: Entry) -> None:
+    """Add what the entry changes to the scope's balance. Raises StoreError for a sum that nobody can have spent."""
+    limit = None if entry.limit is None else entry.limit.nano
+    held = entry.held.nano
+    statement = insert(balances).values(
+        kind=scope.kind, key=scope.key, limit=limit, spent=entry.spent.nano, held=max(0, held)
+    )
+    added = statement.on_conflict_do_update(
+        index_elements=["kind", "key"],
+        set_={
+            "limit": func.coalesce(statement.excluded.limit, balances.c.limit),
+            "spent": balances.c.spent + statement.excluded.spent,
+            "held": func.max(0, balances.c.held + held),
+        },
+    ).returning(balances.c.spent, balances.c.held)
+    for total in connection.execute(added).one():
+        rows.nano(Usd(total))
 
 
 def records(
@@ -183,7 +200,7 @@ class _Check:
             self.flaws.append(Flaw(seq, f"entries are missing: {seq} follows {self.seq}"))
         if row["previous_hash"] != self.previous:
             self.flaws.append(Flaw(seq, "the entry before it is not the one it was chained to"))
-        if entry_hash(row) != row["hash"]:
+        if row["version"] not in HASHED or entry_hash(row) != row["hash"]:
             self.flaws.append(Flaw(seq, "the entry is not what was written"))
         self.seq, self.previous = seq, row["hash"]
         self._fold(row)
@@ -191,7 +208,7 @@ class _Check:
     def _fold(self, row: rows.Row) -> None:
         try:
             scopes = rows.scopes_of(row["scopes"])
-        except (ValueError, TypeError):
+        except stored.UNREADABLE:
             self.flaws.append(Flaw(row["seq"], "the entry's scopes cannot be read"))
             return
         for scope in scopes:
@@ -211,12 +228,12 @@ def verify(connection: Connection) -> tuple[Flaw, ...]:
         check.entry(row)
         if len(check.flaws) >= MOST_FLAWS:
             return tuple(check.flaws[:MOST_FLAWS])
-    stored = {
+    found = {
         (row["kind"], row["key"]): _Fold(row["limit"], row["spent"], row["held"])
         for row in connection.execute(select(balances)).mappings()
     }
-    for kind, key in sorted(stored.keys() | check.folds.keys()):
-        folded, kept = check.folds.get((kind, key), _Fold()), stored.get((kind, key), _Fold())
+    for kind, key in sorted(found.keys() | check.folds.keys()):
+        folded, kept = check.folds.get((kind, key), _Fold()), found.get((kind, key), _Fold())
         if folded != kept:
             check.flaws.append(Flaw(None, f"the balance of {kind}:{key} is not the sum of its entries"))
     return tuple(check.flaws[:MOST_FLAWS])

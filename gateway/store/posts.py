@@ -3,18 +3,31 @@
 A send is a row for each of its parts. While a send or an edit waits, a newer edit of the same message replaces its body in
 place, so that of many edits only the newest goes out and none loses its turn in the queue. What a caller took before such
 a replacement is noticed when it is about to go out: the newer body then follows as an edit.
+
+In each thread one message at a time is offered: the oldest send, so that an answer never waits behind a progress line; with
+none, the oldest edit.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, text, update
 
 from gateway.domain.place import Thread
-from gateway.ports import Delayed, Delivered, NewPost, Post, Receipt, Rejected, StoreError, Uncertain
+from gateway.ports import (
+    LONGEST_WAIT_MS,
+    Delayed,
+    Delivered,
+    NewPost,
+    Post,
+    Receipt,
+    Rejected,
+    StoreError,
+    Uncertain,
+)
 from gateway.store import rows
 from gateway.store.inbox import DAY_MS
-from gateway.store.schema import QUEUED, outbox, storable
+from gateway.store.schema import DELAYED, WAITING, outbox, storable
 
 MOST_WAITING = 10_000
 LARGEST_BODY = 64 * 1024
@@ -22,7 +35,44 @@ LARGEST_BODY = 64 * 1024
 DONE_KEPT_MS = 90 * DAY_MS
 """How long the name of a message is remembered: for edits, and so that it is not said twice."""
 
+MOST_DELAYS = 20
+"""So often a message is put back that is delayed for its own sake. (That the whole service is away is not its fault.)"""
+A_REPEAT = 7
+"""What repeating an uncertain message takes of that: it is done three times at most."""
+EDIT_AGAIN_MS = 1000
+"""After which an edit that may not be there is sent again: it says the same however often it is sent."""
+
 _NOT_DELIVERED = "the message to change may not be there"
+_NOT_YET = f"{DELAYED} AND not_before_ms > :now_ms AND not_before_ms <= :now_ms + {LONGEST_WAIT_MS}"
+"""Delayed, and not yet due. A time further away than any delay was written before the clock was set back."""
+_HEADS = text(f"""
+    WITH RECURSIVE
+    head (id, chat, topic) AS (
+        SELECT * FROM (
+            SELECT id, chat, topic FROM outbox WHERE service = :service AND {WAITING}
+            ORDER BY chat, topic, edit, id LIMIT 1
+        )
+        UNION ALL
+        SELECT next.id, next.chat, next.topic FROM head JOIN outbox AS next ON next.id = coalesce(
+            (
+                SELECT id FROM outbox
+                WHERE service = :service AND {WAITING} AND chat = head.chat AND topic > head.topic
+                ORDER BY topic, edit, id LIMIT 1
+            ),
+            (
+                SELECT id FROM outbox WHERE service = :service AND {WAITING} AND chat > head.chat
+                ORDER BY chat, topic, edit, id LIMIT 1
+            )
+        )
+    )
+    SELECT id FROM head
+    WHERE (chat, topic) NOT IN (
+        SELECT chat, topic FROM outbox WHERE service = :service AND state = 'sending'
+        UNION ALL SELECT chat, topic FROM outbox WHERE service = :service AND {_NOT_YET}
+    )
+    ORDER BY id LIMIT :limit
+""")  # noqa: S608 - made of constants
+"""From thread to thread along an index, however much waits in each. (For `(chat, topic) > (...)` it reads all of the chat.)"""
 
 
 def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limited: bool) -> None:
@@ -102,23 +152,18 @@ def message_id(connection: Connection, ref: str) -> str | None:
     return sends[-1]["message_id"] if sends else None
 
 
-def due(connection: Connection, service: str, limit: int, now_ms: int | None) -> tuple[Post, ...]:
-    """What waits: oldest first in each thread, the threads in turn, and nothing of a thread past what is on its way.
+def due(connection: Connection, service: str, limit: int, now_ms: int) -> tuple[Post, ...]:
+    """The next message of each thread, oldest first; none of a thread with one on its way, or with one that is not due yet."""
+    ids = connection.scalars(_HEADS, {"service": service, "limit": limit, "now_ms": now_ms}).all()
+    found = connection.execute(select(outbox).where(outbox.c.id.in_(ids)).order_by(outbox.c.id)).mappings()
+    return tuple(post for row in found.all() if (post := _post(connection, row)) is not None)
 
-    With `now_ms`, nothing past a message that is not due yet either.
-    """
-    mine = (outbox.c.service == service) & text(QUEUED)
-    stuck = outbox.c.state == "sending"
-    if now_ms is not None:
-        stuck |= outbox.c.not_before_ms > now_ms
-    by_thread = {"partition_by": (outbox.c.chat, outbox.c.topic), "order_by": outbox.c.id}
-    place = func.row_number().over(**by_thread).label("place")
-    stuck_before = func.sum(case((stuck, 1), else_=0)).over(**by_thread).label("stuck_before")
-    queue = select(outbox.c.id, place, stuck_before).where(mine).subquery()
-    query = select(outbox).join(queue, queue.c.id == outbox.c.id).where(queue.c.stuck_before == 0)
-    found = connection.execute(query.order_by(queue.c.place, outbox.c.id).limit(limit)).mappings().all()
-    posts = [_post(connection, row) for row in found]
-    return tuple(post for post in posts if post is not None)
+
+def delayed_ms(connection: Connection, service: str, now_ms: int) -> int | None:
+    """In how many milliseconds the first of the delayed messages is due; None: none is delayed."""
+    query = select(func.min(outbox.c.not_before_ms)).where(outbox.c.service == service, text(_NOT_YET))
+    at_ms = connection.scalar(query, {"now_ms": now_ms})
+    return None if at_ms is None else at_ms - now_ms
 
 
 def _post(connection: Connection, row: rows.Row) -> Post | None:
@@ -132,34 +177,46 @@ def _post(connection: Connection, row: rows.Row) -> Post | None:
 def sending(connection: Connection, post: Post, now_ms: int) -> None:
     """The request is about to go out. Raises StoreError if it went out before."""
     row = _found(connection, post)
-    if row is None or row["state"] not in {"waiting", "superseded"}:
+    if row is None or row["state"] != "waiting":
         raise StoreError(f"The message {post.ref} does not wait to be sent: it is not sent twice")
-    newer = row["body"] if row["state"] == "waiting" and row["body"] != storable(post.body) else None
     _set(connection, post.id, state="sending", body=post.body)
-    if newer is not None:
-        follow = NewPost(post.thread, post.ref, (newer,), edit=True)
-        _insert(connection, follow, now_ms, body=newer)
+    if row["body"] != storable(post.body):
+        follow = NewPost(post.thread, post.ref, (row["body"],), edit=True)
+        _insert(connection, follow, now_ms, body=row["body"])
 
 
-def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int) -> None:
-    """What became of a message. Raises StoreError for one that was not on its way."""
+def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int) -> Receipt:
+    """What became of a message: Rejected if it was delayed too often, Delayed for an uncertain edit, which may be repeated.
+
+    Raises StoreError for a message that was not on its way.
+    """
     row = _found(connection, post)
     if row is None or row["state"] not in {"sending", "waiting"}:
         raise StoreError(f"The message {post.ref} was not on its way: its receipt means nothing")
+    if isinstance(receipt, Uncertain) and row["edit"]:
+        receipt = Delayed(EDIT_AGAIN_MS)
+    if isinstance(receipt, Delayed) and not receipt.whole_service and row["attempts"] + 1 >= MOST_DELAYS:
+        receipt = Rejected(f"it was put off {MOST_DELAYS} times")
     match receipt:
         case Delivered() if row["edit"]:
             connection.execute(delete(outbox).where(outbox.c.id == row["id"]))
         case Delivered(message_id=name):
             _set(connection, row["id"], state="sent", body="", message_id=name)
-        case Delayed(wait_ms=wait_ms):
-            _set(connection, row["id"], state="waiting", attempts=row["attempts"] + 1, not_before_ms=now_ms + wait_ms)
-            _take_over(connection, row)
+        case Delayed(wait_ms=wait_ms, whole_service=whole_service):
+            attempts = row["attempts"] + (not whole_service)
+            _put_back(connection, row, attempts, now_ms + min(wait_ms, LONGEST_WAIT_MS))
         case Uncertain(why=why):
             _set(connection, row["id"], state="uncertain", reason=why)
             _drop_edits(connection, row)
         case Rejected(why=why):
             _set(connection, row["id"], state="rejected", reason=why, body="")
             _drop_edits(connection, row)
+    return receipt
+
+
+def _put_back(connection: Connection, row: rows.Row, attempts: int, not_before_ms: int) -> None:
+    _set(connection, row["id"], state="waiting", attempts=attempts, not_before_ms=not_before_ms)
+    _take_over(connection, row)
 
 
 def _found(connection: Connection, post: Post) -> rows.Row | None:
@@ -191,28 +248,47 @@ def recover(connection: Connection, now_ms: int) -> None:
     query = select(outbox.c.id, outbox.c.ref, outbox.c.edit, outbox.c.attempts).where(outbox.c.state == "sending")
     for row in connection.execute(query).mappings().all():
         if row["edit"]:
-            _set(connection, row["id"], state="waiting", attempts=row["attempts"] + 1, not_before_ms=now_ms)
-            _take_over(connection, row)
+            _put_back(connection, row, row["attempts"] + 1, now_ms)
         else:
             _set(connection, row["id"], state="uncertain", reason="the gateway stopped while it was being sent")
             _drop_edits(connection, row)
 
 
 def requeue(connection: Connection, ref: str) -> bool:
-    """Let the uncertain parts of a message wait again, as a person asked; False: none is uncertain."""
+    """Let the uncertain parts of a message wait again; False: none is uncertain, or they were repeated often enough."""
     uncertain = (outbox.c.ref == ref) & (outbox.c.edit == 0) & (outbox.c.state == "uncertain")
-    return bool(connection.execute(update(outbox).where(uncertain).values(state="waiting", reason="")).rowcount)
+    again = update(outbox).where(uncertain, outbox.c.attempts < MOST_DELAYS)
+    again = again.values(state="waiting", reason="", attempts=outbox.c.attempts + A_REPEAT)
+    return bool(connection.execute(again).rowcount)
+
+
+def let_go(connection: Connection, ref: str) -> None:
+    """The uncertain parts of a message count as rejected."""
+    uncertain = (outbox.c.ref == ref) & (outbox.c.edit == 0) & (outbox.c.state == "uncertain")
+    connection.execute(update(outbox).where(uncertain).values(state="rejected", body=""))
 
 
 def unsure(connection: Connection) -> tuple[tuple[Thread, str, str], ...]:
     """(thread, ref, why) of the messages that may or may not have arrived, oldest first."""
-    query = select(outbox).where(outbox.c.state == "uncertain", outbox.c.edit == 0).order_by(outbox.c.id)
+    columns = (outbox.c.service, outbox.c.chat, outbox.c.topic, outbox.c.ref, outbox.c.reason)
+    query = select(*columns).where(outbox.c.state == "uncertain", outbox.c.edit == 0)
+    query = query.order_by(outbox.c.created_at_ms, outbox.c.id)
     found = connection.execute(query).mappings()
     return tuple(dict.fromkeys((rows.thread_of(row), row["ref"], row["reason"]) for row in found))
 
 
+def never_arrived(connection: Connection, since_ms: int) -> tuple[str, ...]:
+    """Why each message made since then was rejected, oldest first."""
+    rejected = (outbox.c.state == "rejected") & (outbox.c.edit == 0)
+    query = select(outbox.c.reason).where(rejected, outbox.c.created_at_ms >= since_ms)
+    return tuple(connection.scalars(query.order_by(outbox.c.created_at_ms)))
+
+
 def prune(connection: Connection, now_ms: int) -> None:
-    """Forget messages that are long done with, and edits that nothing will ever send."""
-    stale = (outbox.c.edit == 1) & (outbox.c.state == "waiting")
-    done = outbox.c.state.in_(("sent", "uncertain", "rejected", "superseded")) | stale
-    connection.execute(delete(outbox).where(done, outbox.c.created_at_ms < now_ms - DONE_KEPT_MS))
+    """Forget messages that are long done with, unless they are still to be changed, and changes of what is forgotten."""
+    edits, sends = outbox.alias(), outbox.alias()
+    done = outbox.c.state.in_(("sent", "uncertain", "rejected", "superseded"))
+    changing = exists().where(edits.c.ref == outbox.c.ref, edits.c.edit == 1, edits.c.state.in_(("waiting", "sending")))
+    connection.execute(delete(outbox).where(done, outbox.c.created_at_ms < now_ms - DONE_KEPT_MS, ~changing))
+    forgotten = ~exists().where(sends.c.ref == outbox.c.ref, sends.c.edit == 0)
+    connection.execute(delete(outbox).where(outbox.c.edit == 1, text(WAITING), forgotten))

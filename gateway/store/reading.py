@@ -1,13 +1,13 @@
 """The database opened for looking only: for commands, beside a running gateway, without making or changing anything."""
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.place import Session, Thread
@@ -16,7 +16,7 @@ from gateway.ports import Record, StoreError, View
 from gateway.store import home as homes
 from gateway.store import inbox, ledger, migrate, posts, rows, sqlite
 from gateway.store.ledger import Flaw
-from gateway.store.schema import balances, turns
+from gateway.store.schema import UNPRICED, balances, turns
 from gateway.store.view import SqlView, all_sessions
 
 T = TypeVar("T")
@@ -42,14 +42,14 @@ class Reader:
         """Look through the same view that decisions have."""
         return look(SqlView(self._connection))
 
-    def report_rows(self, since_ms: int = 0, session_id: str | None = None) -> tuple[tuple[Session, Turn], ...]:
+    def report_rows(self, since_ms: int = 0, session_ids: Collection[str] = ()) -> tuple[tuple[Session, Turn], ...]:
         """(session, turn) of the turns made since then, oldest first: their state, spending, tokens, calls and outcome.
 
-        At most the latest `MOST_TURNS`.
+        At most the latest `MOST_TURNS`; with `session_ids` those of these sessions.
         """
         query = select(turns).where(turns.c.created_at_ms >= since_ms)
-        if session_id is not None:
-            query = query.where(turns.c.session_id == session_id)
+        if session_ids:
+            query = query.where(turns.c.session_id.in_(session_ids))
         query = query.order_by(turns.c.created_at_ms.desc(), text("rowid DESC")).limit(MOST_TURNS)
         by_id = {session.id: session for session in self.sessions()}
         found = [rows.turn_of(row) for row in self._connection.execute(query).mappings()]
@@ -58,6 +58,11 @@ class Reader:
     def sessions(self) -> tuple[Session, ...]:
         """Every session, oldest first."""
         return all_sessions(self._connection)
+
+    def unpriced_calls(self) -> int:
+        """How many calls of all turns have no known price."""
+        unpriced = select(func.coalesce(func.sum(turns.c.unpriced_calls), 0)).where(text(UNPRICED))
+        return self._connection.execute(unpriced).scalar_one()
 
     def balances(self) -> tuple[Balance, ...]:
         """The balance of every scope that the ledger names."""
@@ -77,6 +82,10 @@ class Reader:
     def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
         """(thread, ref, why) of the messages that may or may not have arrived, oldest first."""
         return posts.unsure(self._connection)
+
+    def never_arrived(self, since_ms: int) -> tuple[str, ...]:
+        """Why each of the messages made since then will never be there, oldest first."""
+        return posts.never_arrived(self._connection, since_ms)
 
     def quarantined(self) -> tuple[tuple[str, str, str], ...]:
         """(service, key, why) of the updates that were put aside, oldest first."""

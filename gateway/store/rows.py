@@ -1,10 +1,9 @@
 """Domain values to rows and back. What is nested in a record is JSON; money is nano-dollars."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
@@ -14,28 +13,12 @@ from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.ports import Process, Record, StoreError
+from gateway.store import stored
 
 Row = Mapping[Any, Any]
-P = ParamSpec("P")
-R = TypeVar("R")
 
-LARGEST_NANO = 2**62
-"""More than any sum of money that this program meets; keeps every figure within SQLite's integers."""
-
-
-def _decodes(function: Callable[P, R]) -> Callable[P, R]:
-    """A row that does not mean anything is damage, and said to be."""
-
-    @wraps(function)
-    def decode(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"A record in the database cannot be read ({function.__name__}: {error}): it is damaged; put back a copy"
-            ) from error
-
-    return decode
+LARGEST_NANO = 2**62 - 1
+"""More than any sum of money that this program meets; the sum of two such figures is still within SQLite's integers."""
 
 
 def dump(value: Any) -> str:
@@ -63,9 +46,14 @@ def scopes_json(scopes: tuple[Scope, ...]) -> str:
     return dump([[scope.kind, scope.key] for scope in scopes])
 
 
-def scopes_of(stored: str) -> tuple[Scope, ...]:
-    """The reverse of `scopes_json`. Raises ValueError or TypeError."""
-    return tuple(Scope(ScopeKind(kind), key) for kind, key in json.loads(stored))
+def scopes_of(text: str) -> tuple[Scope, ...]:
+    """The reverse of `scopes_json`. Raises what `stored.UNREADABLE` names."""
+    return tuple(_scope_of(scope) for scope in stored.members(json.loads(text), "scopes"))
+
+
+def _scope_of(facts: Any) -> Scope:
+    kind, key, *_ = stored.members(facts, "scope", 2)
+    return Scope(ScopeKind(kind), stored.typed(key, str, "scope"))
 
 
 def thread_columns(thread: Thread) -> dict[str, str]:
@@ -95,9 +83,8 @@ def session_row(session: Session) -> dict[str, Any]:
     }
 
 
-@_decodes
 def session_of(row: Row) -> Session:
-    """A session from its row. Raises StoreError."""
+    """A session from its row."""
     plain = {name: row[name] for name in row if name not in {"service", "chat", "topic"}}
     return Session(thread=thread_of(row), **plain)
 
@@ -132,36 +119,44 @@ def turn_row(turn: Turn) -> dict[str, Any]:
     }
 
 
-@_decodes
 def turn_of(row: Row) -> Turn:
     """A turn from its row. Raises StoreError."""
-    outcome = None if row["outcome"] is None else json.loads(row["outcome"])
-    return Turn(
-        id=row["id"],
-        session_id=row["session_id"],
-        origin=Origin(row["origin"]),
-        state=TurnState(row["state"]),
-        person=row["person"],
-        prompt=row["prompt"],
-        prompt_uuid=row["prompt_uuid"],
-        created_at_ms=row["created_at_ms"],
-        model=row["model"],
-        scopes=scopes_of(row["scopes"]),
-        estimate=None if row["estimate"] is None else _estimate_of(json.loads(row["estimate"])),
-        hold=Usd(row["hold"]),
-        held_left=Usd(row["held_left"]),
-        ceiling=Usd(row["ceiling"]),
-        spent=Usd(row["spent"]),
-        tokens=Tokens(**json.loads(row["tokens"])),
-        calls=row["calls"],
-        unpriced_calls=row["unpriced_calls"],
-        unpriced_allowed=bool(row["unpriced_allowed"]),
-        continues=bool(row["continues"]),
-        flags=frozenset(Flag(flag) for flag in json.loads(row["flags"])),
-        outcome=None if outcome is None else Outcome(OutcomeKind(outcome[0]), outcome[1]),
-        started_at_ms=row["started_at_ms"],
-        ended_at_ms=row["ended_at_ms"],
-    )
+    with stored.reading(f"turn {row['id']}"):
+        return Turn(
+            id=row["id"],
+            session_id=row["session_id"],
+            origin=Origin(row["origin"]),
+            state=TurnState(row["state"]),
+            person=row["person"],
+            prompt=row["prompt"],
+            prompt_uuid=row["prompt_uuid"],
+            created_at_ms=row["created_at_ms"],
+            model=row["model"],
+            scopes=scopes_of(row["scopes"]),
+            estimate=None if row["estimate"] is None else _estimate_of(json.loads(row["estimate"])),
+            hold=Usd(row["hold"]),
+            held_left=Usd(row["held_left"]),
+            ceiling=Usd(row["ceiling"]),
+            spent=Usd(row["spent"]),
+            tokens=_tokens_of(json.loads(row["tokens"])),
+            calls=row["calls"],
+            unpriced_calls=row["unpriced_calls"],
+            unpriced_allowed=bool(row["unpriced_allowed"]),
+            continues=bool(row["continues"]),
+            flags=frozenset(Flag(flag) for flag in stored.members(json.loads(row["flags"]), "flags")),
+            outcome=None if row["outcome"] is None else _outcome_of(json.loads(row["outcome"])),
+            started_at_ms=row["started_at_ms"],
+            ended_at_ms=row["ended_at_ms"],
+        )
+
+
+def _tokens_of(facts: Any) -> Tokens:
+    return Tokens(**{field.name: stored.field(facts, field.name, int, 0) for field in fields(Tokens)})
+
+
+def _outcome_of(facts: Any) -> Outcome:
+    kind, *text = stored.members(facts, "outcome", 1)
+    return Outcome(OutcomeKind(kind), stored.typed(text[0], str, "outcome") if text else "")
 
 
 def _estimate_json(estimate: Estimate) -> dict[str, Any]:
@@ -176,15 +171,15 @@ def _estimate_json(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _estimate_of(stored: dict[str, Any]) -> Estimate:
+def _estimate_of(facts: Any) -> Estimate:
     return Estimate(
-        floor=Usd(stored["floor"]),
-        p50=_usd(stored["p50"]),
-        p90=_usd(stored["p90"]),
-        n=stored["n"],
-        hold=Usd(stored["hold"]),
-        words=stored["words"],
-        unpriced=stored["unpriced"],
+        floor=Usd(stored.field(facts, "floor", int)),
+        p50=_usd(stored.optional(facts, "p50", int)),
+        p90=_usd(stored.optional(facts, "p90", int)),
+        n=stored.field(facts, "n", int),
+        hold=Usd(stored.field(facts, "hold", int)),
+        words=stored.field(facts, "words", str),
+        unpriced=stored.optional(facts, "unpriced", str),
     )
 
 
@@ -206,25 +201,25 @@ def approval_row(approval: Approval) -> dict[str, Any]:
     }
 
 
-@_decodes
 def approval_of(row: Row, tokens: tuple[str, ...]) -> Approval:
     """An approval from its row and its tokens. Raises StoreError."""
-    return Approval(
-        id=row["id"],
-        kind=ApprovalKind(row["kind"]),
-        turn_id=row["turn_id"],
-        session_id=row["session_id"],
-        thread=thread_of(row),
-        text=row["text"],
-        options=tuple(_option_of(option) for option in json.loads(row["options"])),
-        tokens=tokens,
-        digest=row["digest"],
-        expires_at_ms=row["expires_at_ms"],
-        state=ApprovalState(row["state"]),
-        request_id=row["request_id"],
-        answered_by=row["answered_by"],
-        answer=row["answer"],
-    )
+    with stored.reading(f"approval {row['id']}"):
+        return Approval(
+            id=row["id"],
+            kind=ApprovalKind(row["kind"]),
+            turn_id=row["turn_id"],
+            session_id=row["session_id"],
+            thread=thread_of(row),
+            text=row["text"],
+            options=tuple(_option_of(option) for option in stored.members(json.loads(row["options"]), "options")),
+            tokens=tokens,
+            digest=row["digest"],
+            expires_at_ms=row["expires_at_ms"],
+            state=ApprovalState(row["state"]),
+            request_id=row["request_id"],
+            answered_by=row["answered_by"],
+            answer=row["answer"],
+        )
 
 
 def _option_json(option: Option) -> dict[str, Any]:
@@ -238,15 +233,20 @@ def _option_json(option: Option) -> dict[str, Any]:
     }
 
 
-def _option_of(stored: dict[str, Any]) -> Option:
+def _option_of(facts: Any) -> Option:
     return Option(
-        choice=Choice(stored["choice"]),
-        label=stored["label"],
-        allows=_usd(stored["allows"]),
-        raises=tuple((Scope(ScopeKind(kind), key), Usd(amount)) for kind, key, amount in stored["raises"]),
-        value=stored["value"],
-        unpriced=stored["unpriced"],
+        choice=Choice(stored.field(facts, "choice", str)),
+        label=stored.field(facts, "label", str),
+        allows=_usd(stored.optional(facts, "allows", int)),
+        raises=tuple(_raise_of(raised) for raised in stored.field(facts, "raises", list, [])),
+        value=stored.field(facts, "value", str, ""),
+        unpriced=stored.field(facts, "unpriced", bool, False),  # noqa: FBT003 - the default
     )
+
+
+def _raise_of(facts: Any) -> tuple[Scope, Usd]:
+    kind, key, amount, *_ = stored.members(facts, "raises", 3)
+    return _scope_of([kind, key]), Usd(stored.typed(amount, int, "raises"))
 
 
 def grant_row(grant: Grant) -> dict[str, Any]:
@@ -255,10 +255,10 @@ def grant_row(grant: Grant) -> dict[str, Any]:
     return {"person": grant.person, "role": grant.role, "chat": grant.chat, "largest_raise": largest}
 
 
-@_decodes
 def grant_of(row: Row) -> Grant:
     """A grant from its row. Raises StoreError."""
-    return Grant(row["person"], Role(row["role"]), row["chat"], _usd(row["largest_raise"]))
+    with stored.reading(f"grant of {row['person']}"):
+        return Grant(row["person"], Role(row["role"]), row["chat"], _usd(row["largest_raise"]))
 
 
 def process_of(row: Row) -> Process:
@@ -266,28 +266,34 @@ def process_of(row: Row) -> Process:
     return Process(row["session_id"], row["pid"], row["started"], row["journal"])
 
 
-@_decodes
-def usage_of(detail: str) -> Usage:
+def usage_of(record: Record) -> Usage:
     """The usage that an entry's detail tells, as `core.meter` wrote it. Raises StoreError."""
-    facts = json.loads(detail)
-    known = {name: facts[name] for name in ("service_tier", "speed", "web_searches", "geo") if name in facts}
-    return Usage(facts["model"], Tokens(**facts["tokens"]), **known)
+    with stored.reading(f"ledger entry {record.seq}"):
+        facts = json.loads(record.entry.detail)
+        usage = Usage(stored.field(facts, "model", str), _tokens_of(stored.field(facts, "tokens", dict)))
+        return replace(
+            usage,
+            service_tier=stored.field(facts, "service_tier", str, usage.service_tier),
+            speed=stored.field(facts, "speed", str, usage.speed),
+            web_searches=stored.field(facts, "web_searches", int, usage.web_searches),
+            geo=stored.field(facts, "geo", str, usage.geo),
+        )
 
 
-@_decodes
 def record_of(row: Row) -> Record:
     """A ledger entry as written. Raises StoreError."""
-    entry = Entry(
-        kind=EntryKind(row["kind"]),
-        scopes=scopes_of(row["scopes"]),
-        turn_id=row["turn_id"],
-        session_id=row["session_id"],
-        who=row["who"],
-        why=row["why"],
-        spent=Usd(row["spent"]),
-        held=Usd(row["held"]),
-        limit=_usd(row["limit"]),
-        call_id=row["call_id"],
-        detail=row["detail"],
-    )
+    with stored.reading(f"ledger entry {row['seq']}"):
+        entry = Entry(
+            kind=EntryKind(row["kind"]),
+            scopes=scopes_of(row["scopes"]),
+            turn_id=row["turn_id"],
+            session_id=row["session_id"],
+            who=row["who"],
+            why=row["why"],
+            spent=Usd(row["spent"]),
+            held=Usd(row["held"]),
+            limit=_usd(row["limit"]),
+            call_id=row["call_id"],
+            detail=row["detail"],
+        )
     return Record(row["seq"], row["at_ms"], entry, row["previous_hash"], row["hash"])

@@ -20,15 +20,18 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0001_spine"
+HEAD = "0002_versions_and_indexes"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
 FREEZE_KINDS = "kind IN ('freeze', 'thaw')"
-QUEUED = "state IN ('waiting', 'sending')"
+DELAYED = "state = 'waiting' AND not_before_ms > 0"
 OPEN = "state = 'open'"
 PRICED = "unpriced_calls = 0 AND calls > 0"
 UNDONE = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
+UNHEARD = "request_id <> ''"
+UNPRICED = "unpriced_calls > 0"
+WAITING = "state = 'waiting'"
 
 
 def storable(value: str) -> str:
@@ -105,8 +108,17 @@ outbox = _table(
 )
 Index("outbox_part", outbox.c.ref, outbox.c.part, unique=True, sqlite_where=text("edit = 0"))
 Index("outbox_edit", outbox.c.ref, sqlite_where=text("edit = 1"))
-Index("outbox_queue", outbox.c.service, outbox.c.chat, outbox.c.topic, outbox.c.id, sqlite_where=text(QUEUED))
-Index("outbox_state", outbox.c.state)
+Index(
+    "outbox_queue",
+    outbox.c.service,
+    outbox.c.chat,
+    outbox.c.topic,
+    outbox.c.edit,
+    outbox.c.id,
+    sqlite_where=text(WAITING),
+)
+Index("outbox_delayed", outbox.c.service, outbox.c.not_before_ms, sqlite_where=text(DELAYED))
+Index("outbox_state", outbox.c.state, outbox.c.created_at_ms)
 
 sessions = _table(
     "sessions",
@@ -165,7 +177,9 @@ turns = _table(
     _number("ended_at_ms", null=True),
 )
 Index("turns_session", turns.c.session_id, turns.c.created_at_ms)
-Index("turns_undone", turns.c.session_id, sqlite_where=text(UNDONE))
+Index("turns_undone", turns.c.session_id, turns.c.created_at_ms, sqlite_where=text(UNDONE))
+Index("turns_created", turns.c.created_at_ms)
+Index("turns_unpriced", turns.c.unpriced_calls, sqlite_where=text(UNPRICED))
 Index(
     "turns_costs",
     turns.c.person,
@@ -194,6 +208,7 @@ approvals = _table(
 )
 Index("approvals_open", approvals.c.turn_id, sqlite_where=text(OPEN))
 Index("approvals_overdue", approvals.c.expires_at_ms, sqlite_where=text(OPEN))
+Index("approvals_unheard", approvals.c.turn_id, sqlite_where=text(UNHEARD))
 
 approval_tokens = _table(
     "approval_tokens",
@@ -236,6 +251,7 @@ entries = _table(
     _words("detail"),
     _words("previous_hash"),
     _words("hash"),
+    _number("version", default="1"),
 )
 Index("entries_call", entries.c.call_id, unique=True, sqlite_where=text("call_id IS NOT NULL"))
 Index("entries_turn", entries.c.turn_id, entries.c.seq)

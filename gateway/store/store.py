@@ -9,32 +9,33 @@ from anyio import CancelScope, to_thread
 from sqlalchemy import Connection, Engine, delete, select
 
 from gateway import clock
-from gateway.domain.place import Session, Thread
+from gateway.domain.place import Thread
 from gateway.ports import Decision, Post, Process, Receipt, Update, View
 from gateway.store import home as homes
-from gateway.store import inbox, ledger, migrate, posts, rows, sqlite, writes
-from gateway.store.commits import Commits
-from gateway.store.ledger import Flaw
+from gateway.store import inbox, migrate, posts, rows, sqlite, writes
+from gateway.store.commits import Commits, Reads
 from gateway.store.schema import processes
-from gateway.store.view import SqlView, all_sessions
+from gateway.store.view import SqlView
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
 async def open_store(home: Path | None, now_ms: Callable[[], int] = clock.now_ms) -> AsyncGenerator["SqliteStore"]:
-    """The store in the directory `home`, made if it is missing; in memory for None. Closed at the end.
+    """The store in the directory `home`; in memory for None. Closed at the end.
 
-    `now_ms` is the clock. What was being sent when the gateway last stopped becomes uncertain. The
-    caller sees to it that one gateway at a time opens a directory. Raises StoreError.
+    `now_ms` is the clock. What was being sent when the gateway last stopped becomes uncertain. The caller has made the
+    directory, and sees to it that one gateway at a time opens it (`gateway.lock.hold` does both). Raises StoreError.
     """
     engines: list[Engine] = []
     with CancelScope(shield=True):
         engines.append(await to_thread.run_sync(_open, home, now_ms()))
     commits = Commits(engines[0])
+    reads = commits if home is None else Reads(sqlite.reader(home / homes.DATABASE, immutable=False))
     try:
-        yield SqliteStore(commits, now_ms)
+        yield SqliteStore(commits, reads, now_ms)
     finally:
+        await reads.close()
         await commits.close()
 
 
@@ -53,13 +54,15 @@ def _open(home: Path | None, now_ms: int) -> Engine:
 def _prune(connection: Connection, now_ms: int) -> None:
     inbox.prune(connection, now_ms)
     posts.prune(connection, now_ms)
+    writes.prune(connection, now_ms)
 
 
 class SqliteStore:
     """The gateway's own state; see `gateway.ports.Store`."""
 
-    def __init__(self, commits: Commits, now_ms: Callable[[], int]) -> None:
+    def __init__(self, commits: Commits, reads: Commits | Reads, now_ms: Callable[[], int]) -> None:
         self._commits = commits
+        self._reads = reads
         self._now_ms = now_ms
         self._pruned_at_ms = now_ms()
 
@@ -74,7 +77,7 @@ class SqliteStore:
         return await self._commits.run(work)
 
     async def read(self, look: Callable[[View], T]) -> T:
-        return await self._commits.run(lambda connection: _look(connection, look))
+        return await self._reads.run(lambda connection: _look(connection, look))
 
     async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:
         def work(connection: Connection) -> bool:
@@ -92,45 +95,38 @@ class SqliteStore:
     async def quarantine(self, update: Update, why: str) -> None:
         await self._commits.run(lambda connection: inbox.quarantine(connection, update, why))
 
-    async def outbox(self, service: str, limit: int, now_ms: int | None = None) -> tuple[Post, ...]:
-        """See the port. A thread with a message on its way has nothing to send; nor, with `now_ms`, one whose first is delayed.
+    async def outbox(self, service: str, limit: int, now_ms: int) -> tuple[Post, ...]:
+        return await self._reads.run(lambda connection: posts.due(connection, service, limit, now_ms))
 
-        Without `now_ms` delayed messages are returned too: the caller then keeps to the delays by itself.
-        """
-        return await self._commits.run(lambda connection: posts.due(connection, service, limit, now_ms))
+    async def delayed_ms(self, service: str, now_ms: int) -> int | None:
+        return await self._reads.run(lambda connection: posts.delayed_ms(connection, service, now_ms))
 
     async def sending(self, post: Post) -> None:
         """See the port. Raises StoreError if the message went out before."""
         await self._commits.run(lambda connection: posts.sending(connection, post, self._now_ms()))
 
-    async def receipted(self, post: Post, receipt: Receipt) -> None:
-        await self._commits.run(lambda connection: posts.receipted(connection, post, receipt, self._now_ms()))
+    async def receipted(self, post: Post, receipt: Receipt) -> Receipt:
+        return await self._commits.run(lambda connection: posts.receipted(connection, post, receipt, self._now_ms()))
 
     async def requeue(self, ref: str) -> bool:
-        """Send again what may not have arrived, because a person asked; False: nothing of `ref` is uncertain."""
+        """See the port. A message is repeated three times at most."""
         return await self._commits.run(lambda connection: posts.requeue(connection, ref))
 
-    async def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
-        """(thread, ref, why) of the messages that may or may not have arrived, oldest first."""
-        return await self._commits.run(posts.unsure)
+    async def let_go(self, ref: str) -> None:
+        await self._commits.run(lambda connection: posts.let_go(connection, ref))
 
-    async def sessions(self) -> tuple[Session, ...]:
-        """Every session, oldest first."""
-        return await self._commits.run(all_sessions)
+    async def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
+        return await self._reads.run(posts.unsure)
 
     async def processes(self) -> tuple[Process, ...]:
         def work(connection: Connection) -> tuple[Process, ...]:
             return tuple(rows.process_of(row) for row in connection.execute(select(processes)).mappings())
 
-        return await self._commits.run(work)
+        return await self._reads.run(work)
 
     async def forget_process(self, session_id: str) -> None:
         gone = delete(processes).where(processes.c.session_id == session_id)
         await self._commits.run(lambda connection: connection.execute(gone).rowcount)
-
-    async def verify(self) -> tuple[Flaw, ...]:
-        """What is not as it was written, in the ledger and its balances; empty: nothing."""
-        return await self._commits.run(ledger.verify)
 
 
 def _look(connection: Connection, look: Callable[[View], T]) -> T:

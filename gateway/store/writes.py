@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert
 
-from gateway.domain.approval import Approval
+from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.place import Grant, Session
 from gateway.domain.turn import Turn
@@ -15,6 +15,8 @@ from gateway.store import inbox, ledger, posts, rows
 from gateway.store.schema import approval_tokens, approvals, grants, processes, sessions, threads, turns
 
 T = TypeVar("T")
+TOKENS_KEPT_MS = 90 * inbox.DAY_MS
+"""How long a late tap is still told what became of its question."""
 Put = Session | Turn | Approval | Grant | Process
 
 FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.SETTLED, EntryKind.VOIDED}
@@ -59,6 +61,16 @@ def _put(connection: Connection, record: Put) -> None:
             _upsert(
                 connection, processes, columns | {"started": record.started, "journal": record.journal}, "session_id"
             )
+
+
+def prune(connection: Connection, now_ms: int) -> None:
+    """Forget the tokens of approvals that were closed long ago, at the latest when their time was over."""
+    closed = select(approvals.c.id).where(
+        approvals.c.id == approval_tokens.c.approval_id,
+        approvals.c.state != ApprovalState.OPEN,
+        approvals.c.expires_at_ms < now_ms - TOKENS_KEPT_MS,
+    )
+    connection.execute(delete(approval_tokens).where(closed.exists()))
 
 
 def _make_current(connection: Connection, session: Session) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import lock
 from gateway.store import SqliteStore, open_store
 from tests.store.kit import NOW
 
@@ -28,8 +29,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A directory that is not there yet."""
-    return tmp_path / "home"
+    """An empty directory that is this user's alone."""
+    return lock.make_home(tmp_path / "home")
 
 
 @pytest.fixture(params=["memory", "file"])

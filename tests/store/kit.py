@@ -13,7 +13,8 @@ from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens
 from gateway.ports import Decision, NewPost, Store, View
-from gateway.store import SqliteStore
+from gateway.store import Flaw, SqliteStore, ledger
+from gateway.store.view import all_sessions
 
 NOW = 1_800_000_000_000
 THREAD = Thread("telegram", "4711")
@@ -117,6 +118,16 @@ def edit(ref: str, body: str, thread: Thread = THREAD) -> NewPost:
 def as_port(store: SqliteStore) -> Store:
     """The type checker's proof that this is a Store."""
     return store
+
+
+async def sessions(store: Any) -> tuple[Session, ...]:
+    """Every session, oldest first, as the Reader tells them."""
+    return await store._reads.run(all_sessions)
+
+
+async def verify(store: SqliteStore) -> tuple[Flaw, ...]:
+    """What is not as it was written in the ledger and its balances; empty: nothing."""
+    return await store._reads.run(ledger.verify)
 
 
 async def put(store: SqliteStore, **parts: Any) -> None:

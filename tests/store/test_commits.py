@@ -14,7 +14,7 @@ from gateway.domain.money import Usd
 from gateway.ports import Decision, StoreError, View
 from gateway.store import SqliteStore, open_store
 from gateway.store.home import DATABASE
-from tests.store.kit import DAY, NOW, SESSION, always, call, hold, put, raw, say
+from tests.store.kit import DAY, NOW, SESSION, always, call, hold, put, raw, say, sessions, verify
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ async def test_callers_share_a_commit_and_one_that_fails_fails_alone(store: Sqli
     assert await known(store, "c6", "c7", "c8", "c9", "c19") == [True, False, True, False, True]
     assert (await store.read(lambda view: view.balance(DAY))).spent == Usd(18)
     assert 1 <= len(commits) <= 3
-    assert await store.verify() == ()
+    assert await verify(store) == ()
 
 
 async def test_a_caller_cancelled_while_it_waits_never_happens(store: SqliteStore) -> None:
@@ -107,7 +107,7 @@ async def test_a_caller_cancelled_in_its_transaction_finishes_it_first(store: Sq
         await anyio.wait_all_tasks_blocked()
         gate.let_go.set()
     assert await known(store, "gate", "second") == [True, True]
-    assert await store.sessions() == (SESSION,)
+    assert await sessions(store) == (SESSION,)
 
 
 @pytest.mark.parametrize("behind", [True, False])
@@ -145,7 +145,7 @@ async def test_cancelling_at_every_await_leaves_no_half_state(store: SqliteStore
         outcomes.append(booked)
     assert outcomes[0] is not behind
     assert not store._commits._waiting
-    assert await store.verify() == ()
+    assert await verify(store) == ()
 
 
 async def test_a_caller_that_is_cancelled_already_writes_nothing(store: SqliteStore) -> None:
@@ -153,7 +153,7 @@ async def test_a_caller_that_is_cancelled_already_writes_nothing(store: SqliteSt
     with anyio.CancelScope() as scope:
         scope.cancel()
         await put(store, put=(SESSION,))
-    assert await store.sessions() == ()
+    assert await sessions(store) == ()
 
 
 async def test_a_caller_torn_from_its_thread_does_not_disturb_the_others(store: SqliteStore) -> None:
@@ -171,7 +171,7 @@ async def test_a_caller_torn_from_its_thread_does_not_disturb_the_others(store: 
             await leader
         await asyncio.gather(*followers)
     assert await known(store, "gate", "f0", "f1", "f2") == [True] * 4
-    assert await store.verify() == ()
+    assert await verify(store) == ()
 
 
 async def test_a_full_disk_fails_every_caller_and_keeps_nothing_of_them(store: SqliteStore) -> None:
@@ -195,10 +195,10 @@ async def test_a_full_disk_fails_every_caller_and_keeps_nothing_of_them(store: S
     assert failed
     assert all("The disk is full, and nothing was written; make room" in words for words in failed)
     raw(store).execute(f"PRAGMA max_page_count = {most}")
-    assert len(await store.outbox("telegram", 100)) == len(kept)
+    assert len(await store.outbox("telegram", 100, NOW)) == len(kept)
     assert sum(await known(store, *(f"c{number}" for number in range(10)))) == len(kept)
     await put(store, posts=(say("after", "x" * 20_000),))
-    assert await store.verify() == ()
+    assert await verify(store) == ()
 
 
 async def test_a_commit_that_fails_keeps_nothing(store: SqliteStore) -> None:
@@ -221,7 +221,7 @@ async def test_a_commit_that_fails_keeps_nothing(store: SqliteStore) -> None:
     raw(store).execute("DROP TRIGGER late")
     assert await known(store, "c0", "c1", "c2") == [False] * 3
     await put(store, entries=(call("c0", 1, 0),))
-    assert await store.verify() == ()
+    assert await verify(store) == ()
 
 
 class TornError(BaseException):
@@ -253,7 +253,7 @@ async def test_a_batch_that_is_torn_apart_is_nobodys_success(store: SqliteStore)
     assert sorted(map(str, heard[2:])) == sorted(map(str, [TornError, StoreError, StoreError]))
     assert await known(store, "before", "after") == [False, False]
     await put(store, entries=(call("after", 1, 0),))
-    assert await store.verify() == ()
+    assert await verify(store) == ()
 
 
 async def test_another_writer_makes_the_store_say_so_after_a_while(home: Path) -> None:
@@ -266,7 +266,7 @@ async def test_another_writer_makes_the_store_say_so_after_a_while(home: Path) -
             await put(store, put=(SESSION,))
         other.execute("ROLLBACK")
         other.close()
-        assert await store.sessions() == ()
+        assert await sessions(store) == ()
         await put(store, put=(SESSION,))
 
 
@@ -281,7 +281,7 @@ async def test_too_many_callers_are_turned_away(store: SqliteStore, monkeypatch:
             tasks.start_soon(lambda number=number: put(store, entries=(call(f"c{number}", 1, 0),)))
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(StoreError, match="cannot keep up"):
-            await store.sessions()
+            await put(store, put=(SESSION,))
         gate.let_go.set()
     assert await known(store, "c0", "c1") == [True, True]
 
@@ -293,7 +293,7 @@ async def test_a_closed_store_says_so() -> None:
 
     async def late(store: SqliteStore) -> None:
         try:
-            await store.sessions()
+            await put(store, put=(SESSION,))
         except StoreError as error:
             errors.append(str(error))
 
@@ -305,5 +305,36 @@ async def test_a_closed_store_says_so() -> None:
             await anyio.wait_all_tasks_blocked()
             gate.let_go.set()
         await late(store)
+        with pytest.raises(StoreError, match="was closed"):
+            await sessions(store)
     assert len(errors) >= 1
     assert set(errors) == {"The database was closed: the gateway is stopping"}
+
+
+async def test_a_read_waits_for_no_transaction_and_sees_all_that_was_committed_before(home: Path) -> None:
+    """Beside a decision that is at work, and beside another program that holds the database, what is committed is read."""
+    gate = Gate()
+    async with open_store(home) as store:
+        await put(store, entries=(call("before", 1, 0),))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(store.transact, gate.decide, NOW)
+            await gate.reached.wait()
+            with anyio.fail_after(5):
+                assert await known(store, "before", "gate") == [True, False]
+            gate.let_go.set()
+        other = sqlite3.connect(home / DATABASE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with anyio.fail_after(5):
+            assert await known(store, "before", "gate") == [True, True]
+        other.close()
+        for number in range(50):
+            await put(store, entries=(call(f"c{number}", 1, 0),))
+            assert await known(store, f"c{number}") == [True]
+
+
+async def test_a_read_cannot_write(home: Path) -> None:
+    """Not even by a fault of the program: its connection is for looking only."""
+    async with open_store(home) as store:
+        with pytest.raises(StoreError, match="cannot be written"):
+            await store._reads.run(lambda connection: connection.exec_driver_sql("DELETE FROM sessions"))
+        assert await sessions(store) == ()

@@ -12,7 +12,24 @@ from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
 from gateway.ports import Decision, Process, StoreError, View
 from gateway.store import SqliteStore
-from tests.store.kit import APPROVAL, DAY, NOW, SESSION, THREAD, TURN, always, call, hold, limit, put, say, turn
+from gateway.store.rows import LARGEST_NANO
+from tests.store.kit import (
+    APPROVAL,
+    DAY,
+    NOW,
+    SESSION,
+    THREAD,
+    TURN,
+    always,
+    call,
+    hold,
+    limit,
+    put,
+    say,
+    sessions,
+    turn,
+    verify,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +46,7 @@ async def test_a_decision_is_written_as_a_whole(store: SqliteStore) -> None:
     )
     assert await store.transact(always(decision), NOW) == decision
     assert await store.read(lambda view: (view.turn("t_1"), view.balance(DAY).held)) == (TURN, Usd(5))
-    assert [post.ref for post in await store.outbox("telegram", 10)] == ["m"]
+    assert [post.ref for post in await store.outbox("telegram", 10, NOW)] == ["m"]
     assert await store.inbox(10) == ()
 
 
@@ -41,15 +58,15 @@ async def test_a_decision_that_raises_leaves_nothing(store: SqliteStore) -> None
 
     with pytest.raises(NotNowError):
         await store.transact(decide, NOW)
-    assert await store.sessions() == ()
+    assert await sessions(store) == ()
 
 
 async def test_a_decision_that_cannot_be_written_whole_is_not_written_at_all(store: SqliteStore) -> None:
     """A part that is refused (an update that does not wait) takes all other parts with it."""
     with pytest.raises(StoreError, match="does not wait"):
         await put(store, put=(SESSION,), entries=(hold(5),), posts=(say("m"),), handled=("telegram", "none"))
-    assert await store.sessions() == ()
-    assert await store.outbox("telegram", 10) == ()
+    assert await sessions(store) == ()
+    assert await store.outbox("telegram", 10, NOW) == ()
     assert await store.read(lambda view: view.balance(DAY)) == Balance(DAY, None)
 
 
@@ -76,11 +93,11 @@ async def test_every_field_of_every_record_comes_back(store: SqliteStore) -> Non
         lambda view: (view.session("s_1"), view.turn("t_1"), view.approval("a_1"), view.grants("7"))
     ) == (SESSION, TURN, APPROVAL, grants)
     assert await store.processes() == (process,)
-    assert await store.sessions() == (SESSION,)
+    assert await sessions(store) == (SESSION,)
     later = replace(TURN, state=TurnState.FINISHED, estimate=None, outcome=None, ended_at_ms=NOW + 9, scopes=())
     await put(store, put=(replace(SESSION, title="new", agent_session=None), later, replace(process, pid=1)))
     assert await store.read(lambda view: view.turn("t_1")) == later
-    assert [session.title for session in await store.sessions()] == ["new"]
+    assert [session.title for session in await sessions(store)] == ["new"]
     assert [process.pid for process in await store.processes()] == [1]
 
 
@@ -103,8 +120,8 @@ async def test_what_nobody_wrote_is_none(store: SqliteStore) -> None:
 async def test_text_that_utf8_cannot_hold_is_stored_with_a_replacement(store: SqliteStore) -> None:
     """Half a surrogate pair from a chat costs that character, not the message."""
     await put(store, put=(replace(SESSION, title="a\ud83db"),), entries=(replace(hold(1), why="\ud83d"),))
-    assert [session.title for session in await store.sessions()] == ["a\ufffdb"]
-    assert await store.verify() == ()
+    assert [session.title for session in await sessions(store)] == ["a\ufffdb"]
+    assert await verify(store) == ()
 
 
 async def test_a_new_session_becomes_the_current_one_of_its_thread(store: SqliteStore) -> None:
@@ -279,7 +296,7 @@ async def test_a_call_is_charged_once(store: SqliteStore) -> None:
         True,
         False,
     )
-    assert await store.sessions() == ()
+    assert await sessions(store) == ()
 
 
 async def test_stop_all_holds_until_go(store: SqliteStore) -> None:
@@ -295,7 +312,7 @@ async def test_an_amount_that_cannot_be_true_is_refused(store: SqliteStore) -> N
     """No figure leaves the range in which the database adds up exactly."""
     with pytest.raises(StoreError, match="too large"):
         await put(store, entries=(limit(2**63),))
-    await put(store, entries=(call("c1", 2**62, 0),))
+    await put(store, entries=(call("c1", LARGEST_NANO, 0),))
     with pytest.raises(StoreError, match="too large"):
-        await put(store, entries=(call("c2", 2**62, 0),))
+        await put(store, entries=(call("c2", LARGEST_NANO, 0),))
     assert await store.read(lambda view: view.balance(DAY).held) == ZERO

@@ -16,13 +16,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from gateway import lock
 from gateway.domain.budget import Balance
 from gateway.domain.money import Usd
 from gateway.ports import StoreError
 from gateway.store import Queues, migrate, open_readonly, open_store, sqlite
 from gateway.store.home import DATABASE
 from gateway.store.schema import HEAD, metadata
-from tests.store.kit import DAY, NOW, SESSION, TURN, call, limit, put, say, turn
+from tests.store.kit import DAY, NOW, SESSION, TURN, call, limit, put, say, turn, verify
 
 pytestmark = pytest.mark.anyio
 
@@ -44,12 +45,11 @@ def modes(home: Path) -> dict[str, int]:
 
 @pytest.mark.usefixtures("umask")
 async def test_only_its_owner_can_read_the_database(tmp_path: Path) -> None:
-    """Whatever the umask: the directories that were made are 0700, the database and its helpers 0600."""
-    home = tmp_path / "share" / "home"
+    """Whatever the umask: the database and its helpers are 0600, in a home that is 0700."""
+    home = lock.make_home(tmp_path / "home")
     async with open_store(home) as store:
         await put(store, put=(SESSION,))
         assert modes(home) == {"home": 0o700, DATABASE: 0o600, f"{DATABASE}-wal": 0o600, f"{DATABASE}-shm": 0o600}
-        assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700
 
 
 async def test_a_database_that_others_can_read_is_closed_to_them(home: Path) -> None:
@@ -77,7 +77,7 @@ async def looks(home: Path) -> None:
 @pytest.mark.parametrize("linked", ["home", DATABASE, f"{DATABASE}-wal"])
 async def test_a_link_in_place_of_the_directory_or_a_file_is_refused(tmp_path: Path, way, linked: str) -> None:
     """Nobody leads the gateway to write elsewhere."""
-    home = tmp_path / "home"
+    home = lock.make_home(tmp_path / "home")
     await opens(home)
     place = home if linked == "home" else home / linked
     elsewhere = tmp_path / "elsewhere"
@@ -90,7 +90,7 @@ async def test_a_link_in_place_of_the_directory_or_a_file_is_refused(tmp_path: P
 
 @pytest.mark.parametrize("way", [opens, looks])
 async def test_a_directory_that_others_can_enter_is_refused(home: Path, way) -> None:
-    """It may be one that belongs to something else, so its permissions are not changed for the owner."""
+    """Whoever took its lock has closed it: somebody opened it again since."""
     await opens(home)
     home.chmod(0o755)
     with pytest.raises(StoreError, match="chmod 700"):
@@ -107,8 +107,10 @@ async def test_a_directory_of_another_user_is_refused(home: Path, way) -> None:
         await way(home)
 
 
-async def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
-    """Here a file stands in its way."""
+async def test_a_directory_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """It is made by whoever takes its lock, and by nobody else."""
+    with pytest.raises(StoreError, match="nowhere: make it"):
+        await opens(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file/home cannot be used"):
         await opens(tmp_path / "file" / "home")
@@ -117,7 +119,6 @@ async def test_a_directory_that_cannot_be_made_is_an_error_that_names_it(tmp_pat
 @pytest.mark.parametrize("way", [opens, looks])
 async def test_a_file_that_is_no_database_is_refused_and_kept(home: Path, way) -> None:
     """The error says what to do, and the file is as it was."""
-    home.mkdir(mode=0o700)
     (home / DATABASE).write_bytes(b"not a database " * 1000)
     with pytest.raises(StoreError, match="not a Tollbridge database; move it away"):
         await way(home)
@@ -142,7 +143,7 @@ async def test_a_record_that_means_nothing_is_said_to_be_damaged(home: Path) -> 
     async with open_store(home) as store:
         await put(store, put=(SESSION, TURN))
     change(home, "UPDATE turns SET tokens = '{'")
-    with pytest.raises(StoreError, match="cannot be read"), open_readonly(home) as reader:
+    with pytest.raises(StoreError, match="turn t_1 in the database cannot be read"), open_readonly(home) as reader:
         reader.report_rows()
 
 
@@ -158,7 +159,6 @@ async def test_a_database_of_a_newer_program_is_refused(home: Path, way) -> None
 @pytest.mark.parametrize("way", [opens, looks])
 async def test_a_database_of_something_else_is_refused(home: Path, way) -> None:
     """Its tables are left alone."""
-    home.mkdir(mode=0o700)
     change(home, "CREATE TABLE theirs (x)")
     with pytest.raises(StoreError, match="not one of Tollbridge's"):
         await way(home)
@@ -178,8 +178,8 @@ async def test_everything_is_there_after_reopening(home: Path) -> None:
         await put(store, put=(SESSION, TURN), entries=(limit(9),), posts=(say("a"),))
     async with open_store(home) as store:
         assert await store.read(lambda view: view.turn("t_1")) == TURN
-        assert [post.ref for post in await store.outbox("telegram", 1)] == ["a"]
-        assert await store.verify() == ()
+        assert [post.ref for post in await store.outbox("telegram", 1, NOW)] == ["a"]
+        assert await verify(store) == ()
 
 
 def test_the_migrations_make_what_the_queries_expect() -> None:
@@ -197,11 +197,11 @@ async def test_commands_read_beside_a_running_gateway(home: Path) -> None:
     async with open_store(home, lambda: NOW) as store:
         await put(store, put=(SESSION, TURN), entries=(limit(9), call("c1", 5, 0)), posts=(say("a"), say("b")))
         await store.accept("telegram", "1", "one", NOW)
-        await store.sending((await store.outbox("telegram", 1))[0])
+        await store.sending((await store.outbox("telegram", 1, NOW))[0])
         with open_readonly(home) as reader:
             await put(store, put=(turn(2),), entries=(call("c2", 1, 0),))
             assert reader.report_rows() == ((SESSION, TURN),)
-            assert reader.report_rows(since_ms=NOW + 1) == reader.report_rows(session_id="other") == ()
+            assert reader.report_rows(since_ms=NOW + 1) == reader.report_rows(session_ids=["other"]) == ()
             assert reader.sessions() == (SESSION,)
             assert reader.balances() == (Balance(DAY, Usd(9), Usd(5)),)
             assert [record.seq for record in reader.records()] == [1, 2]
@@ -247,8 +247,9 @@ async def test_a_gateway_that_starts_and_ends_while_a_command_reads_is_noticed(h
         await write()
 
 
-async def test_reading_where_no_gateway_ever_ran_says_so(home: Path) -> None:
+async def test_reading_where_no_gateway_ever_ran_says_so(tmp_path: Path) -> None:
     """And makes neither the directory nor the file."""
+    home = tmp_path / "home"
     with pytest.raises(StoreError, match="start the gateway once"):
         await looks(home)
     assert not home.exists()
@@ -265,7 +266,7 @@ import sys
 from pathlib import Path
 import anyio
 from gateway.store import open_store
-from tests.store.kit import call, hold, put, say
+from tests.store.kit import call, hold, put, say, verify
 
 async def main():
     async with open_store(Path(sys.argv[1])) as store:
@@ -296,7 +297,7 @@ async def test_a_killed_gateway_leaves_everything_that_it_had_acknowledged(home:
     with open_readonly(home) as reader:
         assert reader.verify() == ()
     async with open_store(home) as store:
-        assert await store.verify() == ()
+        assert await verify(store) == ()
         with anyio.fail_after(30):
             assert all(await store.read(lambda view: [view.call_known(name) for name in lines]))
     with open_readonly(home) as reader:

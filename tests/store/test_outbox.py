@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.place import Thread
-from gateway.ports import Delayed, Delivered, NewPost, Post, Rejected, StoreError, Uncertain
-from gateway.store import SqliteStore, open_store
+from gateway.ports import LONGEST_WAIT_MS, Delayed, Delivered, NewPost, Post, Receipt, Rejected, StoreError, Uncertain
+from gateway.store import SqliteStore, open_store, posts
 from gateway.store.inbox import DAY_MS
 from tests.store.conftest import Clock
 from tests.store.kit import NOW, THREAD, call, edit, limit, put, raw, say
@@ -23,48 +23,65 @@ async def deliver(store: SqliteStore, post: Post, message_id: str = "m1") -> Non
     await store.receipted(post, Delivered(message_id))
 
 
-async def waiting(store: SqliteStore) -> list[tuple[str, str, str | None]]:
+LATER = NOW + 2000
+
+
+async def due(store: SqliteStore, now_ms: int = LATER) -> list[tuple[str, str, str | None]]:
     """(ref, body, edits) of what the service is offered."""
-    return [(post.ref, post.body, post.edits) for post in await store.outbox("telegram", 100)]
+    return [(post.ref, post.body, post.edits) for post in await store.outbox("telegram", 100, now_ms)]
+
+
+async def deliver_all(store: SqliteStore) -> list[tuple[str, str, str | None]]:
+    """Send everything as the engine does, each message under its ref; (ref, body, edits) in the order of delivery."""
+    sent = []
+    while posts := await store.outbox("telegram", 1, LATER):
+        await deliver(store, posts[0], f"m-{posts[0].ref}")
+        sent.append((posts[0].ref, posts[0].body, posts[0].edits))
+    return sent
 
 
 async def test_messages_wait_in_the_order_they_were_said(store: SqliteStore) -> None:
     """All parts of a message, oldest message first, and only those of the service asked for."""
     elsewhere = say("c", thread=Thread("console", "1"))
     await put(store, posts=(NewPost(THREAD, "a", ("a1", "a2"), ring=True), elsewhere, say("b")))
-    posts = await store.outbox("telegram", 100)
-    assert [(post.ref, post.body, post.ring) for post in posts] == [
-        ("a", "a1", True),
-        ("a", "a2", True),
-        ("b", "b", False),
-    ]
-    assert {post.thread for post in posts} == {THREAD}
+    (post,) = await store.outbox("telegram", 100, NOW)
+    assert (post.thread, post.ring) == (THREAD, True)
+    assert await deliver_all(store) == [("a", "a1", None), ("a", "a2", None), ("b", "b", None)]
 
 
 async def test_a_busy_thread_does_not_keep_others_waiting(store: SqliteStore) -> None:
-    """The threads take turns, so that a limit on how many are read starves none of them."""
+    """Each thread offers one message, the oldest of them first; topics of a chat are threads of their own."""
+    topic = Thread("telegram", "4711", "5")
     await put(store, posts=tuple(say(f"busy{n}") for n in range(9)))
-    await put(store, posts=(say("quiet", thread=OTHER),))
-    assert [post.ref for post in await store.outbox("telegram", 2)] == ["busy0", "quiet"]
+    await put(store, posts=(say("topic", thread=topic), say("quiet", thread=OTHER), say("quiet2", thread=OTHER)))
+    assert [post.ref for post in await store.outbox("telegram", 9, NOW)] == ["busy0", "topic", "quiet"]
+    assert [post.ref for post in await store.outbox("telegram", 2, NOW)] == ["busy0", "topic"]
+
+
+async def test_an_answer_does_not_wait_behind_a_progress_line(store: SqliteStore) -> None:
+    """In a thread new messages go before changes of old ones."""
+    await put(store, posts=(say("a"),))
+    await deliver_all(store)
+    await put(store, posts=(edit("a", "1"), say("b")))
+    assert await deliver_all(store) == [("b", "b", None), ("a", "1", "m-a")]
 
 
 async def test_the_same_message_is_said_once(store: SqliteStore) -> None:
     """A ref that was said before is ignored, whether it waits or was delivered."""
     await put(store, posts=(say("a", "first"), say("a", "second")))
-    (post,) = await store.outbox("telegram", 10)
+    (post,) = await store.outbox("telegram", 10, NOW)
     assert post.body == "first"
     await deliver(store, post)
     await put(store, posts=(say("a", "third"),))
-    assert await waiting(store) == []
+    assert await due(store) == []
 
 
 async def test_a_delivered_message_is_known_by_its_last_part(store: SqliteStore) -> None:
     """The buttons stand there; until it is delivered there is no name."""
     await put(store, posts=(say("a", "1", "2"),))
-    first, last = await store.outbox("telegram", 10)
-    await deliver(store, first, "m1")
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0], "m1")
     assert await store.read(lambda view: view.message_id("a")) is None
-    await deliver(store, last, "m2")
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0], "m2")
     assert await store.read(lambda view: view.message_id("a")) == "m2"
 
 
@@ -72,94 +89,136 @@ async def test_an_edit_of_what_still_waits_replaces_it(store: SqliteStore) -> No
     """The message is sent once, with the newest words; several parts become one."""
     await put(store, posts=(say("a", "1", "2", "3"), say("b")))
     await put(store, posts=(edit("a", "new"),))
-    assert await waiting(store) == [("a", "new", None), ("b", "b", None)]
-    for post in await store.outbox("telegram", 10):
-        await deliver(store, post, f"m-{post.ref}")
+    assert await deliver_all(store) == [("a", "new", None), ("b", "b", None)]
     assert await store.read(lambda view: view.message_id("a")) == "m-a"
 
 
 async def test_an_edit_of_a_half_sent_message_becomes_its_last_part(store: SqliteStore) -> None:
     """What was sent stays; what still waits becomes the one new body, and later edits go there."""
     await put(store, posts=(say("a", "1", "2", "3"),))
-    await deliver(store, (await store.outbox("telegram", 1))[0], "m1")
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0], "m1")
     await put(store, posts=(edit("a", "new"),))
-    (post,) = await store.outbox("telegram", 10)
+    (post,) = await store.outbox("telegram", 10, NOW)
     assert (post.body, post.edits) == ("new", None)
     await deliver(store, post, "m2")
     await put(store, posts=(edit("a", "newer"),))
-    assert await waiting(store) == [("a", "newer", "m2")]
+    assert await due(store) == [("a", "newer", "m2")]
 
 
 async def test_of_several_edits_only_the_newest_is_sent(store: SqliteStore) -> None:
     """It keeps the place of the oldest, so that a message that changes all the time is still changed."""
-    await put(store, posts=(say("a"),))
-    await deliver(store, (await store.outbox("telegram", 1))[0])
-    await put(store, posts=(edit("a", "1"), say("b"), edit("a", "2")))
+    await put(store, posts=(say("a"), say("b")))
+    await deliver_all(store)
+    await put(store, posts=(edit("a", "1"), edit("b", "1"), edit("a", "2")))
     await put(store, posts=(edit("a", "3"),))
-    assert await waiting(store) == [("a", "3", "m1"), ("b", "b", None)]
-    await deliver(store, (await store.outbox("telegram", 1))[0])
-    assert await waiting(store) == [("b", "b", None)]
+    assert await deliver_all(store) == [("a", "3", "m-a"), ("b", "1", "m-b")]
 
 
 async def test_an_edit_never_overtakes_its_message(store: SqliteStore) -> None:
     """While the message is on its way the edit waits, and then names it."""
     await put(store, posts=(say("a"),))
-    (post,) = await store.outbox("telegram", 1)
+    (post,) = await store.outbox("telegram", 1, NOW)
     await store.sending(post)
     await put(store, posts=(edit("a", "new"), edit("a", "newer")))
-    assert await waiting(store) == []
+    assert await due(store) == []
     await store.receipted(post, Delivered("m1"))
-    assert await waiting(store) == [("a", "newer", "m1")]
+    assert await due(store) == [("a", "newer", "m1")]
 
 
 async def test_a_message_put_back_takes_over_an_edit_that_came_meanwhile(store: SqliteStore) -> None:
     """There is one message to send again, with the newest words."""
     await put(store, posts=(say("a"),))
-    (post,) = await store.outbox("telegram", 1)
+    (post,) = await store.outbox("telegram", 1, NOW)
     await store.sending(post)
     await put(store, posts=(edit("a", "new"),))
     await store.receipted(post, Delayed(1000))
-    assert await waiting(store) == [("a", "new", None)]
+    assert await due(store) == [("a", "new", None)]
 
 
 async def test_an_edit_put_back_gives_way_to_a_newer_one(store: SqliteStore) -> None:
     """The older words are never sent after the newer ones."""
     await put(store, posts=(say("a"),))
-    await deliver(store, (await store.outbox("telegram", 1))[0])
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0])
     await put(store, posts=(edit("a", "1"),))
-    (post,) = await store.outbox("telegram", 1)
+    (post,) = await store.outbox("telegram", 1, NOW)
     await store.sending(post)
     await put(store, posts=(edit("a", "2"),))
     await store.receipted(post, Delayed(1000))
-    assert await waiting(store) == [("a", "2", "m1")]
+    assert await due(store) == [("a", "2", "m1")]
 
 
 async def test_an_edit_that_came_after_the_message_was_taken_follows_it(store: SqliteStore) -> None:
     """Between reading the outbox and sending, the words may change: the new ones are not lost."""
     await put(store, posts=(say("a", "1", "2"),))
-    taken = await store.outbox("telegram", 10)
+    (taken,) = await store.outbox("telegram", 10, NOW)
     await put(store, posts=(edit("a", "new"),))
-    for number, post in enumerate(taken):
-        await deliver(store, post, f"m{number}")
-    assert await waiting(store) == [("a", "new", "m1")]
+    await deliver(store, taken)
+    assert await deliver_all(store) == [("a", "new", "m1")]
 
 
-async def test_a_delayed_message_holds_up_its_thread_until_it_is_due(store: SqliteStore, clock: Clock) -> None:
-    """What was said later does not overtake it, and other threads go on; without a time everything that waits is shown."""
-    await put(store, posts=(say("a"), say("b"), say("c", thread=OTHER)))
-    post = (await store.outbox("telegram", 1))[0]
+async def test_a_delayed_message_holds_up_its_thread_until_it_is_due(home: Path, clock: Clock) -> None:
+    """What was said later does not overtake it, and other threads go on; so it is also after a restart."""
+    async with open_store(home, clock.now_ms) as store:
+        await put(store, posts=(say("a"), say("b"), say("c", thread=OTHER)))
+        post = (await store.outbox("telegram", 1, NOW))[0]
+        await store.sending(post)
+        assert await store.receipted(post, Delayed(1000)) == Delayed(1000)
+    async with open_store(home, clock.now_ms) as store:
+        assert [ref for ref, _, _ in await due(store, NOW + 999)] == ["c"]
+        assert [ref for ref, _, _ in await due(store, NOW + 1000)] == ["a", "c"]
+        assert [await store.delayed_ms("telegram", NOW + later) for later in (0, 999, 1000)] == [1000, 1, None]
+        assert await store.delayed_ms("console", NOW) is None
+
+
+async def test_no_delay_outlasts_the_longest_whatever_the_clock_says(store: SqliteStore) -> None:
+    """A wait of years is cut to a day; a clock that was set back by more than that leaves nothing waiting."""
+    await put(store, posts=(say("a"),))
+    (post,) = await store.outbox("telegram", 1, NOW)
     await store.sending(post)
-    await store.receipted(post, Delayed(1000))
-    assert [p.ref for p in await store.outbox("telegram", 10, now_ms=clock.ms + 999)] == ["c"]
-    assert sorted(p.ref for p in await store.outbox("telegram", 10, now_ms=clock.ms + 1000)) == ["a", "b", "c"]
-    assert sorted(p.ref for p in await store.outbox("telegram", 10)) == ["a", "b", "c"]
+    await store.receipted(post, Delayed(10**12))
+    assert await store.delayed_ms("telegram", NOW) == LONGEST_WAIT_MS
+    assert await due(store, NOW) == await due(store, NOW + LONGEST_WAIT_MS - 1) == []
+    assert await due(store, NOW + LONGEST_WAIT_MS) == await due(store, NOW - 1) == [("a", "a", None)]
+
+
+async def put_off(store: SqliteStore, delay: Delayed | Uncertain, times: int) -> list[Receipt]:
+    """Try to send the next message so often; what became of it each time."""
+    became = []
+    for _ in range(times):
+        (post,) = await store.outbox("telegram", 1, LATER)
+        await store.sending(post)
+        became.append(await store.receipted(post, delay))
+    return became
+
+
+async def test_a_message_that_is_put_off_again_and_again_is_rejected(store: SqliteStore) -> None:
+    """After twenty times; what was said after it goes on, and the doctor is told why. A service that is away does not count."""
+    await put(store, posts=(say("a"), say("b")))
+    away = Delayed(1, whole_service=True)
+    assert await put_off(store, away, 30) == [away] * 30
+    assert await put_off(store, Delayed(1), 20) == [Delayed(1)] * 19 + [Rejected("it was put off 20 times")]
+    assert await deliver_all(store) == [("b", "b", None)]
+    reasons = await store._reads.run(lambda connection: posts.never_arrived(connection, NOW))
+    assert reasons == ("it was put off 20 times",)
+    assert await store._reads.run(lambda connection: posts.never_arrived(connection, NOW + 1)) == ()
+
+
+async def test_an_edit_that_may_not_be_there_is_sent_again(store: SqliteStore) -> None:
+    """It says the same however often it is sent; but not without end."""
+    await put(store, posts=(say("a"),))
+    await deliver_all(store)
+    await put(store, posts=(edit("a", "1"),))
+    assert await put_off(store, Uncertain("no answer"), 19) == [Delayed(1000)] * 19
+    assert await store.unsure() == ()
+    assert await due(store) == [("a", "1", "m-a")]
+    assert await put_off(store, Uncertain("no answer"), 1) == [Rejected("it was put off 20 times")]
 
 
 async def test_a_thread_with_a_message_on_its_way_sends_nothing_else(store: SqliteStore) -> None:
     """So that no two messages of a thread can arrive in the wrong order."""
     await put(store, posts=(say("a"), say("b"), say("c", thread=OTHER)))
-    await store.sending((await store.outbox("telegram", 1))[0])
-    assert [post.ref for post in await store.outbox("telegram", 10)] == ["c"]
+    await store.sending((await store.outbox("telegram", 1, NOW))[0])
+    assert [post.ref for post in await store.outbox("telegram", 10, NOW)] == ["c"]
 
 
 @pytest.mark.parametrize("receipt", [Uncertain("timed out"), Rejected("blocked")])
@@ -168,12 +227,12 @@ async def test_a_message_that_may_not_be_there_is_neither_repeated_nor_changed(
 ) -> None:
     """Edits of it are dropped, those that wait and those that come."""
     await put(store, posts=(say("a"),))
-    (post,) = await store.outbox("telegram", 1)
+    (post,) = await store.outbox("telegram", 1, NOW)
     await store.sending(post)
     await put(store, posts=(edit("a", "1"),))
     await store.receipted(post, receipt)
     await put(store, posts=(edit("a", "2"), edit("a", "3"), edit("unheard", "4")))
-    assert await waiting(store) == []
+    assert await due(store) == []
     assert await store.unsure() == (((THREAD, "a", "timed out"),) if isinstance(receipt, Uncertain) else ())
     rows = raw(store).execute("SELECT ref, state FROM outbox WHERE edit = 1").fetchall()
     assert sorted(rows) == [("a", "rejected"), ("unheard", "rejected")]
@@ -182,19 +241,41 @@ async def test_a_message_that_may_not_be_there_is_neither_repeated_nor_changed(
 async def test_an_uncertain_message_is_sent_again_when_a_person_asks(store: SqliteStore) -> None:
     """Once; a message that is certain is not."""
     await put(store, posts=(say("a"),))
-    (post,) = await store.outbox("telegram", 1)
+    (post,) = await store.outbox("telegram", 1, NOW)
     await store.sending(post)
     await store.receipted(post, Uncertain("timed out"))
     assert await store.requeue("a")
     assert not await store.requeue("a")
-    assert await waiting(store) == [("a", "a", None)]
+    assert await due(store) == [("a", "a", None)]
     assert await store.unsure() == ()
+
+
+async def test_an_uncertain_message_is_repeated_three_times_at_most(store: SqliteStore) -> None:
+    """On a line that delivers and loses every receipt nobody is told the same thing for ever."""
+    await put(store, posts=(say("a"),))
+    repeats = 0
+    for _ in range(10):
+        for post in await store.outbox("telegram", 1, NOW):
+            await store.sending(post)
+            await store.receipted(post, Uncertain("timed out"))
+        repeats += await store.requeue("a")
+    assert repeats == 3
+
+
+async def test_an_uncertain_message_that_nobody_will_repeat_is_let_go(store: SqliteStore) -> None:
+    """From then on it is rejected, for the reason that made it uncertain; its words are not kept."""
+    await put(store, posts=(say("a", "secret"),))
+    await put_off(store, Uncertain("timed out"), 1)
+    await store.let_go("a")
+    assert await store.unsure() == ()
+    assert not await store.requeue("a")
+    assert raw(store).execute("SELECT state, reason, body FROM outbox").fetchall() == [("rejected", "timed out", "")]
 
 
 async def test_a_message_is_not_sent_twice(store: SqliteStore) -> None:
     """A second attempt to send what was sent, and a second receipt, are errors."""
     await put(store, posts=(say("a"),))
-    (post,) = await store.outbox("telegram", 1)
+    (post,) = await store.outbox("telegram", 1, NOW)
     await deliver(store, post)
     with pytest.raises(StoreError, match="not sent twice"):
         await store.sending(post)
@@ -208,9 +289,9 @@ async def test_what_was_sent_is_not_kept(store: SqliteStore) -> None:
     """Bodies and payloads are blanked once they have served."""
     await store.accept("telegram", "1", "secret", NOW)
     await put(store, posts=(say("a", "secret"),), handled=("telegram", "1"))
-    await deliver(store, (await store.outbox("telegram", 1))[0])
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0])
     await put(store, posts=(edit("a", "secret"),))
-    await deliver(store, (await store.outbox("telegram", 1))[0])
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0])
     assert raw(store).execute("SELECT body FROM outbox").fetchall() == [("",)]
     assert raw(store).execute("SELECT payload FROM inbox").fetchall() == [("",)]
 
@@ -223,7 +304,7 @@ async def test_a_full_outbox_takes_no_more_but_facts(store: SqliteStore, monkeyp
         await put(store, entries=(limit(5),), posts=(say("c"),))
     await put(store, entries=(call("c1", 1, 0),), posts=(say("d"),))
     await put(store, posts=(edit("a", "new"),))
-    assert [ref for ref, _, _ in await waiting(store)] == ["a", "b", "d"]
+    assert [ref for ref, _, _ in await deliver_all(store)] == ["a", "b", "d"]
 
 
 @pytest.mark.parametrize("bodies", [(), ("x" * 65_537,), ("\u00e4" * 32_769,)])
@@ -233,22 +314,22 @@ async def test_a_message_without_or_with_too_large_a_body_is_refused(
     """With the whole decision."""
     with pytest.raises(StoreError, match="empty or larger"):
         await put(store, entries=(limit(5),), posts=(NewPost(THREAD, "a", bodies),))
-    assert await waiting(store) == []
+    assert await due(store) == []
 
 
 async def test_after_a_crash_what_was_on_its_way_is_uncertain(home: Path, clock: Clock) -> None:
     """A message is not repeated; an edit is, since saying the same twice changes nothing."""
     async with open_store(home, clock.now_ms) as store:
         await put(store, posts=(say("a"), say("b", thread=OTHER), say("c")))
-        first, second, _ = await store.outbox("telegram", 10)
+        first, second = await store.outbox("telegram", 10, NOW)
         await deliver(store, second, "m-b")
         await put(store, posts=(edit("b", "new", OTHER),))
         await store.sending(first)
-        (on_its_way,) = [post for post in await store.outbox("telegram", 10) if post.edits]
+        (on_its_way,) = [post for post in await store.outbox("telegram", 10, NOW) if post.edits]
         await store.sending(on_its_way)
     async with open_store(home, clock.now_ms) as store:
         assert [(thread, ref) for thread, ref, _ in await store.unsure()] == [(THREAD, "a")]
-        assert sorted(await waiting(store)) == [("b", "new", "m-b"), ("c", "c", None)]
+        assert sorted(await due(store)) == [("b", "new", "m-b"), ("c", "c", None)]
 
 
 async def test_what_is_long_done_with_is_forgotten(store: SqliteStore, clock: Clock) -> None:
@@ -256,10 +337,24 @@ async def test_what_is_long_done_with_is_forgotten(store: SqliteStore, clock: Cl
     await store.accept("telegram", "1", "one", NOW)
     await store.accept("telegram", "2", "two", NOW)
     await put(store, posts=(say("a"), say("b")), handled=("telegram", "1"))
-    await deliver(store, (await store.outbox("telegram", 1))[0])
+    await deliver(store, (await store.outbox("telegram", 1, NOW))[0])
     counts = []
     for days in (7, 8, 91):
         clock.ms = NOW + days * DAY_MS
         await store.accept("telegram", f"later{days}", "", clock.ms)
         counts.append(raw(store).execute("SELECT (SELECT count(*) FROM inbox), count(*) FROM outbox").fetchone())
     assert counts == [(3, 2), (3, 2), (4, 1)]
+
+
+async def test_a_message_that_is_still_to_be_changed_is_not_forgotten(store: SqliteStore, clock: Clock) -> None:
+    """Else nobody would know which message to change; a change of what is forgotten is forgotten too."""
+    await put(store, posts=(say("a"),))
+    await deliver_all(store)
+    await put(store, posts=(edit("a", "new"),))
+    clock.ms = NOW + 91 * DAY_MS
+    await store.accept("telegram", "1", "", clock.ms)
+    assert await due(store, clock.ms) == [("a", "new", "m-a")]
+    raw(store).execute("DELETE FROM outbox WHERE edit = 0")
+    clock.ms += DAY_MS
+    await store.accept("telegram", "2", "", clock.ms)
+    assert raw(store).execute("SELECT count(*) FROM outbox").fetchone() == (0,)

@@ -176,7 +176,6 @@ def _turns() -> None:
         ["session_id"],
         sqlite_where=text("state IN ('queued', 'asking', 'held', 'running', 'paused')"),
     )
-    # ### end Alembic commands ###
 
 
 def _approvals() -> None:

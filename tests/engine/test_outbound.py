@@ -1,0 +1,142 @@
+"""Messages on their way out: nothing in doubt that need not be, nothing forgotten over a restart, nothing lost in silence."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from structlog.testing import capture_logs
+
+from gateway import clock
+from gateway.agents.scripted import ScriptedAgent
+from gateway.chats.memory import MemoryChat
+from gateway.engine import Engine, World
+from gateway.engine.outbound import deliver_forever, repeat_unsure
+from gateway.ports import Decision, Delayed, NewPost, Post, Rejected, Store, Uncertain
+from gateway.pricing import ListPrices
+from gateway.store import SqliteStore, open_store
+from tests.engine.bench import RULES, THREAD, script
+from tests.engine.steps import Steps
+
+pytestmark = pytest.mark.anyio
+
+DELAY_MS = 400
+
+
+def world_of(store: Store, chat: MemoryChat) -> World:
+    """A world in which nothing happens but deliveries."""
+    return World(store, chat, {"scripted": ScriptedAgent(script())}, ListPrices(), RULES, on_step=Steps())
+
+
+async def say(store: Store, ref: str) -> None:
+    """Put a message into the outbox."""
+    body = MemoryChat().compose(ref, ())
+    await store.transact(lambda _: Decision(None, posts=(NewPost(THREAD, ref, body),)), clock.now_ms())
+
+
+async def next_post(store: Store) -> Post:
+    """The message that is next."""
+    (post,) = await store.outbox("memory", 1, clock.now_ms())
+    return post
+
+
+class Interrupting:
+    """The store, except that the gateway is cancelled in the midst of noting that a request is about to go out."""
+
+    def __init__(self, store: SqliteStore, cancel: Callable[[], None]) -> None:
+        self._store, self._cancel = store, cancel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def sending(self, post: Post) -> None:
+        """Cancel, then go on."""
+        self._cancel()
+        await anyio.lowlevel.checkpoint()
+        await self._store.sending(post)
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_gateway_that_stops_as_a_message_sets_out_leaves_no_doubt_about_it() -> None:
+    """It is sent and its receipt is noted, before the gateway ends."""
+    chat = MemoryChat()
+    async with open_store(None) as store:
+        await say(store, "a")
+        with anyio.CancelScope() as scope:
+            await deliver_forever(world_of(Interrupting(store, scope.cancel), chat))  # type: ignore[arg-type]
+        assert scope.cancelled_caught
+        assert [shown.text for shown in chat.sees(THREAD)] == ["a"]
+        assert await store.unsure() == ()
+        assert await store.outbox("memory", 1, clock.now_ms()) == ()
+
+
+async def test_a_delay_is_kept_by_the_next_gateway_which_wakes_in_time() -> None:
+    """Telegram's retry_after outlives the gateway that was told it; nothing else has to happen for the message to go."""
+    chat = MemoryChat()
+    async with open_store(None) as store, anyio.create_task_group() as tasks:
+        await say(store, "a")
+        post = await next_post(store)
+        await store.sending(post)
+        await store.receipted(post, Delayed(DELAY_MS))
+        due_ms = clock.now_ms() + DELAY_MS - 50
+        tasks.start_soon(deliver_forever, world_of(store, chat))
+        await chat.waits_for(THREAD, "a")
+        assert clock.now_ms() >= due_ms
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_question_that_is_rejected_is_an_error_that_names_it() -> None:
+    """Nobody will answer it: whoever reads the log finds it by its name."""
+    chat = MemoryChat()
+    chat.receipts.append(Rejected("the bot was blocked"))
+    async with open_store(None) as store, anyio.create_task_group() as tasks:
+        await say(store, "approval:a_1")
+        world = world_of(store, chat)
+        steps = Steps()
+        world.on_step = steps
+        with capture_logs() as logs:
+            tasks.start_soon(deliver_forever, world)
+
+            async def passed() -> list[str]:
+                return steps.passed
+
+            await steps.until(passed, lambda passed: "post.receipted" in passed)
+            await anyio.wait_all_tasks_blocked()
+            told = [(line["log_level"], line["ref"], line["why"]) for line in logs]
+            assert told == [("error", "approval:a_1", "the bot was blocked")]
+        tasks.cancel_scope.cancel()
+
+
+async def test_of_what_may_not_have_arrived_answers_are_repeated_and_progress_lines_let_go() -> None:
+    """What nobody will repeat is not asked about again."""
+    chat = MemoryChat()
+    async with open_store(None) as store:
+        for ref in ("t_1:status", "t_1:end"):
+            await say(store, ref)
+            post = await next_post(store)
+            await store.sending(post)
+            await store.receipted(post, Uncertain("no answer"))
+        await repeat_unsure(world_of(store, chat))
+        assert await store.unsure() == ()
+        assert (await next_post(store)).ref == "t_1:end"
+
+
+class Ended(MemoryChat):
+    """A chat whose input is over at once."""
+
+    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:  # type: ignore[override]
+        """Nothing comes."""
+
+
+async def test_a_gateway_whose_input_ends_still_sends_what_is_delayed() -> None:
+    """What was told to wait a moment is told before the gateway leaves."""
+    chat = Ended()
+    async with open_store(None) as store:
+        await say(store, "a")
+        post = await next_post(store)
+        await store.sending(post)
+        await store.receipted(post, Delayed(DELAY_MS))
+        with anyio.fail_after(10):
+            await Engine(world_of(store, chat)).run()
+    assert [shown.text for shown in chat.sees(THREAD)] == ["a"]

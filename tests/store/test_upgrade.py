@@ -1,0 +1,172 @@
+"""A database that an older program filled, and values in it that this program would write differently."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+
+from gateway.domain.approval import ApprovalKind, ApprovalState, Option
+from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import Usd
+from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.turn import Outcome, OutcomeKind, TurnState
+from gateway.domain.usage import Tokens, Usage
+from gateway.ports import Process, StoreError, Update
+from gateway.store import SqliteStore, migrate, open_readonly, open_store, sqlite
+from gateway.store.home import prepare
+from tests.store.kit import APPROVAL, DAY, NOW, SESSION, TURN, call, hold, put, raw, sessions, verify
+
+pytestmark = pytest.mark.anyio
+
+ROWS = Path(__file__).with_name("written_by_0001.sql")
+
+
+@pytest.fixture
+def old_home(home: Path) -> Path:
+    """A home whose database was made and filled at revision 0001."""
+    engine = sqlite.writer(prepare(home))
+    with engine.begin() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001_spine")
+    connection = engine.raw_connection().driver_connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.executescript(f"BEGIN; {ROWS.read_text()} COMMIT;")
+    engine.dispose()
+    return home
+
+
+async def test_a_filled_database_of_the_first_revision_reads_back_whole(old_home: Path) -> None:
+    """Every record, message, update and balance is as it was written."""
+    asked = {"id": "a_0", "turn_id": "t_0", "kind": ApprovalKind.PERMISSION, "tokens": ("token-c", "token-d")}
+    async with open_store(old_home, lambda: NOW) as store:
+        assert await sessions(store) == (SESSION,)
+        view = await store.read(
+            lambda view: (
+                view.turn("t_1"),
+                view.approval("a_1"),
+                view.grants("7"),
+                view.current_session(SESSION.thread),
+            )
+        )
+        assert view == (TURN, APPROVAL, (Grant("7", Role.OWNER),), SESSION)
+        done = await store.read(lambda view: view.turn("t_0"))
+        assert done is not None
+        assert (done.state, done.outcome, done.estimate) == (
+            TurnState.FINISHED,
+            Outcome(OutcomeKind.ANSWER, "done"),
+            None,
+        )
+        (unheard,) = await store.read(lambda view: view.unheard_approvals("t_0"))
+        assert {name: getattr(unheard, name) for name in asked} == asked
+        assert unheard.state is ApprovalState.ANSWERED
+        assert await store.processes() == (Process("s_1", 4242, "boot+17", "/srv/journal"),)
+        assert await store.inbox(9) == (Update("telegram", "1", '{"text": "hello"}', 0),)
+        assert [(post.ref, post.body) for post in await store.outbox("telegram", 9, NOW)] == [("b", "1"), ("d", "d")]
+        assert await store.unsure() == ((Thread("telegram", "9"), "c", "timed out"),)
+        assert await store.read(lambda view: (view.message_id("a"), view.frozen)) == ("m-a", False)
+        assert await store.read(lambda view: view.metered("t_1")) == (
+            Usage("a-model", Tokens(1, 2, 3, 4, 0, 6), web_searches=2, geo="us"),
+        )
+
+
+async def test_the_ledger_of_the_first_revision_still_verifies_and_goes_on(old_home: Path) -> None:
+    """Old entries keep their hashes and stay protected; new ones are chained to them, under the newer rule."""
+    async with open_store(old_home, lambda: NOW) as store:
+        assert await verify(store) == ()
+        await put(store, entries=(hold(3), call("c2", 1, 1)))
+        assert await verify(store) == ()
+        scopes = (DAY, Scope(ScopeKind.SESSION, "s_1"))
+        assert await store.read(lambda view: [view.balance(scope) for scope in scopes]) == [
+            Balance(DAY, Usd(1000), Usd(7), Usd(6)),
+            Balance(scopes[1], Usd(500), Usd(6), Usd(4)),
+        ]
+        versions = raw(store).execute("SELECT version FROM entries ORDER BY seq").fetchall()
+        assert versions == [(1,)] * 6 + [(2,)] * 2
+        for statement in (
+            "UPDATE entries SET version = 2",
+            "DELETE FROM entries WHERE seq = 8",
+            "INSERT OR REPLACE INTO entries SELECT * FROM entries WHERE seq = 1",
+        ):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                raw(store).execute(statement)
+    with open_readonly(old_home) as reader:
+        assert reader.verify() == ()
+        assert [record.seq for record in reader.records()] == list(range(1, 9))
+
+
+def put_json(store: SqliteStore, table: str, column: str, value: object) -> None:
+    """Write JSON as another version of the program might."""
+    raw(store).execute(f"UPDATE {table} SET {column} = ?", (json.dumps(value),))  # noqa: S608 - names of this file
+
+
+async def test_what_an_older_program_did_not_write_has_its_default(store: SqliteStore) -> None:
+    """Fields that came later are missing in what is stored."""
+    await put(store, put=(SESSION, TURN, APPROVAL))
+    put_json(store, "approvals", "options", [{"choice": "no", "label": "No"}])
+    put_json(store, "turns", "estimate", {"floor": 1, "n": 0, "hold": 4, "words": "w"})
+    put_json(store, "turns", "tokens", {"input": 7})
+    put_json(store, "turns", "outcome", ["answer"])
+    turn, approval = await store.read(lambda view: (view.turn("t_1"), view.approval("a_1")))
+    assert turn is not None
+    assert approval is not None
+    assert approval.options == (Option(approval.options[0].choice, "No"),)
+    assert turn.estimate == Estimate(Usd(1), None, None, 0, Usd(4), "w")
+    assert (turn.tokens, turn.outcome) == (Tokens(7), Outcome(OutcomeKind.ANSWER))
+
+
+async def test_what_a_newer_program_wrote_besides_is_ignored(store: SqliteStore) -> None:
+    """Unknown fields do not make a record unreadable."""
+    await put(store, put=(SESSION, TURN, APPROVAL), entries=(call("c1", 1, 0),))
+    for table, column in (("approvals", "options"), ("turns", "estimate"), ("turns", "tokens")):
+        (stored,) = raw(store).execute(f"SELECT {column} FROM {table}").fetchone()  # noqa: S608 - names of this file
+        facts = json.loads(stored)
+        for one in facts if isinstance(facts, list) else [facts]:
+            one["from_the_future"] = {"deep": []}
+        put_json(store, table, column, facts)
+    put_json(store, "turns", "scopes", [["session", "s_1", "new"], ["day", DAY.key]])
+    put_json(store, "turns", "outcome", ["answer", "done", "more"])
+    assert await store.read(lambda view: (view.turn("t_1"), view.approval("a_1"))) == (TURN, APPROVAL)
+
+
+OPTION = {"choice": "no", "label": "No"}
+ESTIMATE = {"floor": 1, "n": 0, "hold": 4, "words": "w"}
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("turns", "estimate", []),
+        ("turns", "estimate", ESTIMATE | {"floor": "1"}),
+        ("turns", "estimate", ESTIMATE | {"p50": 1.5}),
+        ("turns", "estimate", ESTIMATE | {"n": True}),
+        ("turns", "estimate", {"floor": 1}),
+        ("turns", "tokens", {"input": "7"}),
+        ("turns", "tokens", [1]),
+        ("turns", "scopes", {}),
+        ("turns", "scopes", [["day"]]),
+        ("turns", "scopes", [["year", "2027"]]),
+        ("turns", "scopes", [["day", 7]]),
+        ("turns", "flags", "lower_bound"),
+        ("turns", "outcome", []),
+        ("turns", "outcome", ["answer", 7]),
+        ("approvals", "options", OPTION),
+        ("approvals", "options", [OPTION | {"label": None}]),
+        ("approvals", "options", [OPTION | {"allows": "9"}]),
+        ("approvals", "options", [OPTION | {"raises": [["day", "2027-01-15"]]}]),
+        ("approvals", "options", [OPTION | {"unpriced": 1}]),
+        ("approvals", "options", [OPTION | {"choice": "whatever"}]),
+    ],
+)
+async def test_a_value_of_the_wrong_kind_is_damage_and_its_record_is_named(
+    store: SqliteStore, table: str, column: str, value: object
+) -> None:
+    """It is never read as something that it is not."""
+    await put(store, put=(SESSION, TURN, APPROVAL))
+    put_json(store, table, column, value)
+    named = "turn t_1" if table == "turns" else "approval a_1"
+    with pytest.raises(StoreError, match=f"The {named} in the database cannot be read"):
+        await store.read(lambda view: (view.turn("t_1"), view.approval("a_1")))

@@ -1,0 +1,28 @@
+-- What a gateway left at revision 0001_spine, as that revision shapes it: never changed, whatever comes after.
+INSERT INTO sessions VALUES('s_1','claude','/srv/project','telegram','4711','','7',1800000000000,'0c6a','a-model',1234,1799999999995,3600,'Fix the login test');
+INSERT INTO threads VALUES('telegram','4711','','s_1');
+INSERT INTO turns VALUES('t_0','s_1','claude','person','finished','7','fix it: ''quotes'', "more", ünïcödé 🚧','uuid-0',1799999999950,'a-model','[["session","s_1"],["day","2027-01-15"]]',NULL,10,0,20,6,'{"cache_read":2,"cache_write_1h":4,"cache_write_5m":3,"cache_write_unsplit":5,"input":1,"output":6,"reasoning":2}',2,0,1,0,'["lower_bound","reconciled"]','["answer","done"]',1800000000001,1799999999990);
+INSERT INTO turns VALUES('t_1','s_1','claude','person','running','7','fix it: ''quotes'', "more", ünïcödé 🚧','uuid-1',1800000000000,'a-model','[["session","s_1"],["day","2027-01-15"]]','{"floor":1,"hold":4,"n":9,"p50":2,"p90":null,"unpriced":"a-model","words":"words"}',10,4,20,6,'{"cache_read":2,"cache_write_1h":4,"cache_write_5m":3,"cache_write_unsplit":5,"input":1,"output":6,"reasoning":2}',2,1,1,0,'["lower_bound","reconciled"]','["answer","done"]',1800000000001,NULL);
+INSERT INTO approvals VALUES('a_1','limit','t_1','s_1','telegram','4711','','Go on?','[{"allows":9,"choice":"raise","label":"Raise +$5","raises":[["day","2027-01-15",5]],"unpriced":false,"value":""},{"allows":null,"choice":"answer","label":"Blue","raises":[],"unpriced":false,"value":"blue"}]','d1',1800000001000,'open','r_1','7','raise');
+INSERT INTO approvals VALUES('a_0','permission','t_0','s_1','telegram','4711','','Go on?','[{"allows":9,"choice":"raise","label":"Raise +$5","raises":[["day","2027-01-15",5]],"unpriced":false,"value":""},{"allows":null,"choice":"answer","label":"Blue","raises":[],"unpriced":false,"value":"blue"}]','d1',1800000001000,'answered','r_1','7','raise');
+INSERT INTO approval_tokens VALUES('token-b','a_1',0);
+INSERT INTO approval_tokens VALUES('token-a','a_1',1);
+INSERT INTO approval_tokens VALUES('token-c','a_0',0);
+INSERT INTO approval_tokens VALUES('token-d','a_0',1);
+INSERT INTO grants VALUES('7','','owner',NULL);
+INSERT INTO processes VALUES('s_1',4242,'boot+17','/srv/journal');
+INSERT INTO inbox VALUES(1,'telegram','1','{"text": "hello"}',1800000000000,'waiting','',0,NULL);
+INSERT INTO outbox VALUES(1,'telegram','4711','','a',0,'',0,0,'sent','','m-a',0,0,1800000000000);
+INSERT INTO outbox VALUES(2,'telegram','4711','','b',0,'1',0,0,'waiting','',NULL,0,0,1800000000000);
+INSERT INTO outbox VALUES(3,'telegram','4711','','b',1,'2',0,0,'waiting','',NULL,0,0,1800000000000);
+INSERT INTO outbox VALUES(4,'telegram','9','','c',0,'c',0,0,'uncertain','timed out',NULL,0,0,1800000000000);
+INSERT INTO outbox VALUES(5,'telegram','9','','d',0,'d',0,0,'waiting','',NULL,0,0,1800000000000);
+INSERT INTO outbox VALUES(6,'telegram','4711','','a',0,'new',1,0,'waiting','',NULL,0,0,1800000000000);
+INSERT INTO entries VALUES(1,1800000000000,'limit','[["day","2027-01-15"]]',NULL,NULL,'7','asked',0,0,1000,NULL,'','0000000000000000000000000000000000000000000000000000000000000000','4804c7ad60afcd6e7d2d9235420a10dc4f1aef528a5ebb6fff94dd816f83dea3');
+INSERT INTO entries VALUES(2,1800000000000,'limit','[["session","s_1"]]',NULL,NULL,'7','asked: üñï 🚧',0,0,500,NULL,'','4804c7ad60afcd6e7d2d9235420a10dc4f1aef528a5ebb6fff94dd816f83dea3','2499e60f6202033ff79ddebef45fd48e7a122cfa6f340bfc9dbe8772606a67ee');
+INSERT INTO entries VALUES(3,1800000000000,'hold','[["session","s_1"],["day","2027-01-15"]]','t_1','s_1','','',0,10,NULL,NULL,'','2499e60f6202033ff79ddebef45fd48e7a122cfa6f340bfc9dbe8772606a67ee','d23e6a0cc2b0b0961ef76b9cea0020a83dcbd51e5be1fcb403c08f5890db5b59');
+INSERT INTO entries VALUES(4,1800000000000,'call','[["session","s_1"],["day","2027-01-15"]]','t_1','s_1','7','',6,-6,NULL,'c1','{"geo": "us", "loop": "main", "model": "a-model", "service_tier": "standard", "speed": "standard", "tokens": {"cache_read": 2, "cache_write_1h": 4, "cache_write_5m": 3, "input": 1, "output": 6}, "web_searches": 2}','d23e6a0cc2b0b0961ef76b9cea0020a83dcbd51e5be1fcb403c08f5890db5b59','50b2216023a0b58dd621338a9d2afdfbdad0adb721ddb60f4f77dcdc8c05369d');
+INSERT INTO entries VALUES(5,1800000000000,'freeze','[]',NULL,NULL,'7','',0,0,NULL,NULL,'','50b2216023a0b58dd621338a9d2afdfbdad0adb721ddb60f4f77dcdc8c05369d','6f612df035a31941478a155585755cef7c17fd279e3d5473733297ec6d535d1c');
+INSERT INTO entries VALUES(6,1800000000000,'thaw','[]',NULL,NULL,'7','',0,0,NULL,NULL,'','6f612df035a31941478a155585755cef7c17fd279e3d5473733297ec6d535d1c','0ebec90cd2229327d97d81f4611607b7ceace17114dbefefcc5e870058fbe8e8');
+INSERT INTO balances VALUES('day','2027-01-15',1000,6,4);
+INSERT INTO balances VALUES('session','s_1',500,6,4);
