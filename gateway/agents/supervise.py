@@ -4,6 +4,7 @@ The warden is found again by pid and start time; whatever it could not end carri
 """
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -17,16 +18,16 @@ from anyio.abc import ByteReceiveStream, ByteSendStream
 from anyio.abc import Process as ChildProcess
 
 from gateway.agents import warden
+from gateway.agents.left_behind import MARK, WIND_UP_S, end_left_behind, end_marked, is_alive, started_at
 from gateway.ports import AgentUnavailableError, Process
 
-MARK = "TOLLBRIDGE_AGENT"
-"""In the environment of everything that an agent starts: the path of its session's journal."""
+__all__ = ["GoneError", "Manners", "Supervised", "end_left_behind", "end_marked", "is_alive", "start", "started_at"]
+
 OWN_PREFIX = "TOLLBRIDGE_"
-WIND_UP_S = 2 * warden.EXIT_LIMIT_S + warden.REAP_LIMIT_S
-"""How long a warden may take beyond its grace to end everything."""
+SEND_LIMIT_S = 5.0
+"""How long an agent may leave its input unread while a line waits to be written."""
 STDERR_SHOWN = 2_000
-LOOK_EVERY_S = 0.02
-SWEEPS = 50
+STDERR_READ = 4 * STDERR_SHOWN
 
 
 class GoneError(Exception):
@@ -65,16 +66,36 @@ class Supervised:
     _sending: anyio.Lock = field(default_factory=anyio.Lock)
     leaving: bool = False
     """It has ended, or is being ended: nothing more is taken."""
+    given_up: anyio.Event = field(default_factory=anyio.Event)
+    """It does not do its part: its warden was told to end it, and somebody has to see that it does."""
 
     async def send(self, line: str) -> None:
-        """Write one line. Raises GoneError."""
-        async with self._sending:
-            if self.leaving:
-                raise GoneError
-            try:
-                await self._stdin.send(line.encode() + b"\n")
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-                raise GoneError from error
+        """Write one line. Raises GoneError, also where the agent did not read for SEND_LIMIT_S: it is given up then."""
+        with anyio.move_on_after(SEND_LIMIT_S):
+            async with self._sending:
+                await self._write(line.encode() + b"\n")
+                return
+        raise GoneError
+
+    async def _write(self, data: bytes) -> None:
+        if self.leaving:
+            raise GoneError
+        whole = False
+        try:
+            await self._stdin.send(data)
+            whole = True
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            raise GoneError from error
+        finally:
+            if not whole:
+                # Nothing can follow half a line, and nobody knows when the rest of it will be read.
+                self.give_up()
+
+    def give_up(self) -> None:
+        """Have it ended; returns at once, and no answer reaches it any more. `close` is who waits for the end."""
+        self.leaving = True
+        self.given_up.set()
+        self._signal(signal.SIGTERM)
 
     async def lines(self) -> AsyncIterator[bytes]:
         """What the agent says, line by line, until it is gone."""
@@ -95,7 +116,9 @@ class Supervised:
     def stderr(self) -> str:
         """The end of what it wrote to stderr."""
         try:
-            return Path(self.process.journal + ".stderr").read_text(errors="replace")[-STDERR_SHOWN:].strip()
+            with stderr_of(Path(self.process.journal)).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - STDERR_READ))
+                return file.read(STDERR_READ).decode(errors="replace")[-STDERR_SHOWN:].strip()
         except OSError:
             return ""
 
@@ -143,10 +166,8 @@ async def start(
     manners: Manners,
 ) -> Supervised:
     """Start a warden and, through it, `command`. Raises AgentUnavailableError if the system does not let us."""
-    journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     await end_marked(str(journal))
-    for leftover in (journal, stderr_of(journal)):
-        leftover.unlink(missing_ok=True)
+    await anyio.to_thread.run_sync(_make_room, journal)
     program = [
         sys.executable,
         "-I",
@@ -168,12 +189,39 @@ async def start(
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-    except OSError as error:
-        raise AgentUnavailableError(f"The agent cannot be started in {directory}: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise AgentUnavailableError(f"The agent cannot be started in {directory}: {why}") from error
     if child.stdin is None or child.stdout is None:
         raise AssertionError("both were asked for as pipes")
-    process = Process(session_id, child.pid, started_at(child.pid) or "", str(journal))
+    started = None
+    with anyio.CancelScope(shield=True):  # What was started has to be held by somebody.
+        started = await anyio.to_thread.run_sync(started_at, child.pid)
+    process = Process(session_id, child.pid, started or "", str(journal))
     return Supervised(process, manners.grace_s, child, child.stdin, child.stdout)
+
+
+def _make_room(journal: Path) -> None:
+    """A journal that can be written, and nothing of an earlier one. Raises AgentUnavailableError."""
+    try:
+        journal.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in (journal, stderr_of(journal)):
+            leftover.unlink(missing_ok=True)
+        os.close(os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise AgentUnavailableError(_no_journal(journal, error)) from error
+
+
+def _no_journal(journal: Path, error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            remedy = "free some space there"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            remedy = "the gateway's user has to be able to write there"
+        case _:
+            remedy = "look at that directory"
+    why = error.strerror or type(error).__name__
+    return f"The gateway cannot keep the agent's journal in {journal.parent} ({why}): {remedy}, then try again"
 
 
 async def mark(process: Process, line: str, *, truncate: bool) -> None:
@@ -191,7 +239,7 @@ async def mark(process: Process, line: str, *, truncate: bool) -> None:
     try:
         await anyio.to_thread.run_sync(write)
     except OSError as error:
-        raise AgentUnavailableError(f"The journal {process.journal} cannot be written: {error.strerror}") from error
+        raise AgentUnavailableError(_no_journal(Path(process.journal), error)) from error
 
 
 def stderr_of(journal: Path) -> Path:
@@ -202,57 +250,3 @@ def stderr_of(journal: Path) -> Path:
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without what belongs to the gateway alone."""
     return {name: value for name, value in environ.items() if not name.startswith(OWN_PREFIX)}
-
-
-def started_at(pid: int) -> str | None:
-    """The start time of a process as its system tells it; None: there is no such process (any more)."""
-    if warden.ON_LINUX:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in {b"Z", b"X"} else fields[19].decode()
-    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    return told.stdout.strip() or None
-
-
-def is_alive(process: Process) -> bool:
-    """The very process that was recorded still runs; a stranger with its pid does not count."""
-    return bool(process.started) and started_at(process.pid) == process.started
-
-
-async def end_left_behind(process: Process, grace_s: float) -> None:
-    """After a crash: let the warden wind up by itself, then make it, then end whatever still carries its mark."""
-    for number, limit in ((None, grace_s + WIND_UP_S), (signal.SIGKILL, 1.0)):
-        if number is not None and is_alive(process):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-        with anyio.move_on_after(limit):
-            while is_alive(process):  # noqa: ASYNC110 - it is no child of ours: nobody tells us
-                await anyio.sleep(LOOK_EVERY_S)
-            break
-    await end_marked(process.journal)
-
-
-async def end_marked(journal: str) -> None:
-    """Kill every process that carries the mark of this journal; Linux only, elsewhere the warden's own end has to do."""
-    for _ in range(SWEEPS):
-        left = await anyio.to_thread.run_sync(_marked, journal)
-        if not left:
-            return
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        await anyio.sleep(LOOK_EVERY_S)
-
-
-def _marked(journal: str) -> list[int]:
-    mark = f"{MARK}={journal}".encode()
-    found: list[int] = []
-    entries = Path("/proc").iterdir() if warden.ON_LINUX else ()
-    for entry in entries:
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                if mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-    return found

@@ -31,6 +31,8 @@ STDERR_LIMIT = 128 * 1024
 STDERR_KEPT = 32 * 1024
 BUFFER_LIMIT = 4 * 1024 * 1024
 """How much may wait for a slow reader before its source is left waiting, too."""
+BACKLOG_LIMIT = 64 * 1024 * 1024
+"""At the end nobody is left waiting: what a slow gateway has not taken beyond this is in the journal only."""
 CHUNK = 256 * 1024
 QUIET_S = 1.0
 """An agent that is silent for so long after a farewell gets the next one."""
@@ -247,7 +249,7 @@ class Warden:
             self.quiet_since = time.monotonic()
         for line in self.from_client.feed(data):
             self._record(line)
-            if self.gateway_reads:
+            if self.gateway_reads and len(self.to_gateway) <= BACKLOG_LIMIT:
                 self.to_gateway += line
             if self.stage is Stage.FAREWELL and any(mark in line for mark in self.settled_marks):
                 self.settled = True

@@ -36,15 +36,19 @@ def call(name: str, *, ends: bool = True) -> None:
         out(type="stream_event", event=delta, api_message_id=name, parent_tool_use_id=None)
 
 
-def result(uuid: str, **fields: Any) -> None:
+def result(prompt: str, **fields: Any) -> None:
     """The end of a run."""
-    out(type="result", subtype="success", result="done", user_message_uuids=[uuid], num_turns=1, **fields)
+    out(type="result", subtype="success", result="done", user_message_uuids=[prompt], num_turns=1, **fields)
 
 
 def hook(name: str, event: str, **fields: Any) -> None:
     """A callback."""
     told = {"hook_event_name": event, **fields}
-    out(type="control_request", request_id=name, request={"subtype": "hook_callback", "input": told})
+    out(
+        type="control_request",
+        request_id=name,
+        request={"subtype": "hook_callback", "callback_id": event, "input": told},
+    )
 
 
 def run(scenario: str, uuid: str) -> None:
@@ -77,8 +81,34 @@ def run(scenario: str, uuid: str) -> None:
         out(type="control_request", request_id="odd", request={"subtype": "a_new_thing"})
     elif scenario == "hangs":
         call("m1", ends=False)
-    elif scenario == "deaf":
+    elif scenario in {"deaf", "plugged"}:
         hook("h1", "UserPromptSubmit", prompt="x")
+    else:
+        flood(scenario, uuid)
+
+
+def flood(scenario: str, uuid: str) -> None:
+    """What a prompt sets going with a client that is out of its mind."""
+    if scenario == "odd":
+        # More than one way to tell garbage about a call, and the end of the run twice.
+        call("m1")
+        garbage = {"id": "m2", "model": "m", "usage": {"input_tokens": -5, "output_tokens": 1e300}}
+        out(type="stream_event", event={"type": "message_start", "message": garbage}, parent_tool_use_id=None)
+        sys.stdout.write('{"type":"assistant","x":' + "[" * 200_000 + "\n")
+        sys.stdout.write('{"type":"assistant","message":{"id":"m3","usage":' + "9" * 10_000 + "}}\n")
+        out(type="assistant", message={"id": "m4\0", "model": "\ud800", "content": []})
+        told = {"m": {"inputTokens": 10, "outputTokens": 5}}
+        for _ in range(2):
+            result(uuid, uuid="r1", model_usage_since_last_result=told)
+    elif scenario == "demanding":
+        for n in range(5_000):
+            out(type="control_request", request_id=f"p{n}", request={"subtype": "can_use_tool", "tool_name": "X"})
+        time.sleep(600)
+    elif scenario == "nested":
+        tool: Any = "x"
+        for _ in range(400):
+            tool = [tool]
+        hook("h1", "PreToolUse", tool_name="X", tool_input={"x": tool})
 
 
 def serve(scenario: str) -> None:
@@ -89,6 +119,11 @@ def serve(scenario: str) -> None:
         if told["type"] == "user":
             uuid = told["uuid"]
             run(scenario, uuid)
+            if scenario == "plugged":
+                time.sleep(600)
+        elif told["type"] == "control_response" and scenario == "nested":
+            decided = told["response"]["response"]["hookSpecificOutput"]["permissionDecision"]
+            result(uuid, terminal_reason="hook_stopped" if decided == "deny" else "completed")
         elif told["type"] == "control_response" and told["response"]["subtype"] == "error":
             result(uuid)
         elif told["type"] == "control_request":
@@ -96,6 +131,8 @@ def serve(scenario: str) -> None:
             if scenario == "never" or (uuid and scenario == "deaf"):
                 continue
             success(told["request_id"], {"session": {"model_usage": {}}} if kind == "get_usage" else {})
+            if scenario == "unread" and kind == "get_usage":
+                time.sleep(600)
 
 
 if __name__ == "__main__":

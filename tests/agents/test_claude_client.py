@@ -7,7 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gateway.agents.claude import ClaudeClient
+from gateway.agents.claude import ClaudeClient, reading, wire
+from gateway.agents.claude.control import Hook
 from gateway.agents.supervise import is_alive
 from gateway.domain.effects import AllowTool, Answer, EndTurn, GoOn, Words
 from gateway.domain.events import (
@@ -93,7 +94,7 @@ async def at_rest(rig: ClaudeRig, seen: Watch) -> None:
 def open_calls(client: Client) -> int:
     """How many calls the client has begun and not ended, in any loop."""
     assert isinstance(client, ClaudeClient)
-    return len(client._translator._open)
+    return len(client._translator.calls._open)
 
 
 async def test_nested_sub_agents_are_metered(tmp_path: Path) -> None:
@@ -173,6 +174,84 @@ async def test_an_api_error_is_an_error_and_no_success(tmp_path: Path, status: i
         assert words in failed.text
         assert not seen.calls
         assert not failed.totals
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Error(401, "authentication_error", "invalid x-api-key"), "correct ANTHROPIC_API_KEY"),
+        (Error(400, "invalid_request_error", "Your credit balance is too low to access the API."), "no credit left"),
+        (Error(429, "rate_limit_error", "slow down"), "takes no more requests"),
+        (Error(529, "overloaded_error", "Overloaded"), "overloaded"),
+    ],
+)
+async def test_an_api_error_tells_the_way_out(tmp_path: Path, error: Error, words: str) -> None:
+    """The client's own words name commands that no chat has; what helps from a phone comes before them."""
+    async with claude_rig(tmp_path) as rig, at_work(rig.agent, rig.launch) as (client, seen):
+        rig.api.script([error], repeat=True, prompt="fails", kind="any")
+        await client.prompt(U1, "fails")
+        failed = await seen.finished()
+        assert failed.end is End.ERROR
+        assert words in failed.text
+
+
+async def test_half_an_emoji_in_a_tool_harms_nothing(tmp_path: Path) -> None:
+    """A model can cut one in two: the tool is asked for and runs, and the run ends as it should."""
+    async with claude_rig(tmp_path) as rig, at_work(rig.agent, rig.launch) as (client, seen):
+        target = Path(rig.launch.directory) / "x.txt"
+        rig.plan(Tool("Write", {"file_path": str(target), "content": "cut \ud83d"}), Text("written"))
+        await client.prompt(U1, "write")
+        assert (await seen.finished()).end is End.DONE
+        (asked,) = (event for event in seen.seen if isinstance(event, AskedPermission))
+        asked.detail.encode()
+        assert target.read_text() == "cut \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("hook", "calls", "ran"),
+    [(Hook.PROMPT, 0, False), (Hook.TOOL, 1, False), (Hook.BATCH, 1, True)],
+)
+async def test_at_a_hook_that_cannot_be_read_nothing_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Hook, calls: int, ran: bool
+) -> None:
+    """No gate is opened by something that nobody understands: the run ends there as a failure, and the client can go on later."""
+    read = reading.parse
+
+    def parse(raw: bytes) -> wire.Line:
+        line = read(raw)
+        if isinstance(line, wire.HookCallback) and line.input.hook_event_name == hook:
+            return wire.OddCallback(request_id=line.request_id, callback_id=hook)
+        return line
+
+    async with claude_rig(tmp_path) as rig, at_work(rig.agent, rig.launch) as (client, seen):
+        target = Path(rig.launch.directory) / "x.txt"
+        rig.plan(Tool("Write", {"file_path": str(target), "content": "x"}), Text("never"))
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, "parse", parse)
+            await client.prompt(U1, "write")
+            failed = await seen.finished()
+        assert (failed.end, len(rig.api.charges), target.exists()) == (End.ERROR, calls, ran)
+        assert "cannot read" in failed.text
+        rig.plan(Text("again"))
+        await client.prompt(U2, "once more")
+        assert (await seen.finished(2)).end is End.DONE
+
+
+async def test_a_permission_that_cannot_be_read_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked in words that nobody understands, the client is refused aloud: the tool does not run, and the run goes on."""
+    read = reading.parse
+
+    def parse(raw: bytes) -> wire.Line:
+        line = read(raw)
+        return wire.OtherRequest(request_id=line.request_id) if isinstance(line, wire.CanUseTool) else line
+
+    monkeypatch.setattr(reading, "parse", parse)
+    async with claude_rig(tmp_path) as rig, at_work(rig.agent, rig.launch) as (client, seen):
+        target = Path(rig.launch.directory) / "x.txt"
+        rig.plan(Tool("Write", {"file_path": str(target), "content": "x"}), Text("I may not."))
+        await client.prompt(U1, "write")
+        assert (await seen.finished()).end is End.DONE
+        assert not target.exists()
 
 
 async def test_a_dropped_stream_counts_what_was_reported(tmp_path: Path) -> None:

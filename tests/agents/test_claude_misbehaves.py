@@ -6,16 +6,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from gateway.agents import claude
+from gateway.agents import claude, supervise
 from gateway.agents.claude import ClaudeAgent, client, dialogue
 from gateway.agents.claude.client import ClaudeClient, redacted
 from gateway.agents.supervise import is_alive
 from gateway.domain.effects import GoOn
-from gateway.domain.events import End, Exited, Finished, Paused, Withdrawn
+from gateway.domain.events import AskedPermission, End, Exited, Finished, Paused, Started, Withdrawn
+from gateway.domain.usage import Tokens
 from gateway.ports import AgentUnavailableError, Launch
-from tests.agents.contract import U1, Watch
+from tests.agents.contract import U1, U2, Watch
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +124,114 @@ async def test_an_answer_that_nobody_takes_is_not_called_taken(tmp_path: Path, m
         paused = await seen.paused()
         with anyio.fail_after(10):
             assert not await started.respond(paused.request_id, GoOn())
+
+
+FLOOD = [{"type": "flood", "text": "x" * (3 * 1024 * 1024)}] * 4
+"""More lines than all pipes and buffers on the way hold together."""
+
+
+async def test_an_answer_to_a_client_that_does_not_read_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every pipe to it is full: the answer counts as not taken, the interrupt returns, and the client is ended."""
+    monkeypatch.setattr(dialogue, "ANSWER_LIMIT_S", 0.5)
+    monkeypatch.setattr(supervise, "SEND_LIMIT_S", 0.5)
+    async with at_work(tmp_path, "plugged") as (started, seen):
+        await started.prompt(U1, "one")
+        paused = await seen.paused()
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as crew:
+                crew.start_soon(started._dialogue.tell, *FLOOD)
+                await anyio.lowlevel.checkpoint()
+                assert not await started.respond(paused.request_id, GoOn())
+                await started.interrupt()
+        assert started._link.leaving
+        with pytest.raises(AgentUnavailableError):
+            await started.prompt(U2, "two")
+        await seen.until(Exited)
+
+
+async def test_a_client_that_does_not_read_can_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing does not wait for what can no longer be written."""
+    monkeypatch.setattr(supervise, "SEND_LIMIT_S", 0.2)
+    async with at_work(tmp_path, "plugged") as (started, seen):
+        await started.prompt(U1, "one")
+        await seen.paused()
+        assert not await started._dialogue.tell(*FLOOD)
+        with anyio.fail_after(20):
+            await started.close()
+        await seen.until(Exited)
+
+
+@pytest.mark.parametrize("before", [[], FLOOD], ids=["unconfirmed", "unwritten"])
+async def test_a_prompt_that_is_not_taken_is_refused_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: list[dict[str, str]]
+) -> None:
+    """The client stopped reading before it came: AgentUnavailableError, and the client is ended without having run it."""
+    monkeypatch.setattr(client, "TAKE_LIMIT_S", 0.5)
+    async with at_work(tmp_path, "unread") as (started, seen):
+        async with anyio.create_task_group() as crew:
+            crew.start_soon(started._dialogue.tell, *before)
+            await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(10), pytest.raises(AgentUnavailableError):
+                await started.prompt(U1, "one")
+        await seen.until(Exited)
+        assert not seen.of(Started)
+
+
+async def test_garbage_about_a_call_is_no_figure(tmp_path: Path) -> None:
+    """Impossible counts, bottomless nesting, half characters, a result told twice: what is readable is booked once."""
+    async with at_work(tmp_path, "odd") as (started, seen):
+        await started.prompt(U1, "one")
+        finished = await seen.finished()
+        assert [(call.call_id, call.ended, call.usage.tokens.total) for call in seen.calls if call.usage.tokens] == [
+            ("m1", True, 15)
+        ]
+        assert [call.usage.tokens for call in seen.calls if not call.ended] == [Tokens(), Tokens()]
+        assert sum(usage.tokens.total for usage in finished.totals or ()) == 15
+        await started.close()
+        await seen.until(Exited)
+        assert len(seen.of(Finished)) == 1
+
+
+async def test_a_client_that_wants_too_many_answers_is_ended(tmp_path: Path) -> None:
+    """Thousands of questions at once are no conversation: the client goes, and so many questions at most were told."""
+    async with at_work(tmp_path, "demanding") as (started, seen):
+        await started.prompt(U1, "one")
+        await seen.until(Exited)
+        assert len(seen.of(AskedPermission)) == client.WAITING_MAX
+
+
+async def test_a_tool_whose_input_nobody_can_look_through_does_not_run(tmp_path: Path) -> None:
+    """Nested hundreds of times: the hook is answered with a no, the run ends with an error, and the gateway goes on."""
+    async with at_work(tmp_path, "nested") as (started, seen):
+        await started.prompt(U1, "one")
+        finished = await seen.finished()
+        assert finished.end is End.ERROR
+        assert "cannot read" in finished.text
+
+
+async def test_a_client_that_has_exited_is_forgotten(tmp_path: Path) -> None:
+    """The agent keeps nothing of it, also where nobody closed it."""
+    async with agent(tmp_path, "dies") as made, anyio.create_task_group() as crew:
+        started = await made.start(Launch("s_1", str(tmp_path)))
+        seen = Watch(started, lambda _event: None)
+        crew.start_soon(seen.run)
+        await started.prompt(U1, "one")
+        await seen.until(Exited)
+        with anyio.fail_after(10):
+            await started._dialogue.gone.wait()
+            await anyio.wait_all_tasks_blocked()
+        assert not made._clients
+
+
+async def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """Its place is taken by something else: the person reads where and what to do, and the gateway lives."""
+    async with agent(tmp_path, "deaf") as made:
+        (tmp_path / "home").write_text("not a directory")
+        with pytest.raises(AgentUnavailableError, match=r"journal in .*then try again"):
+            await made.start(Launch("s_1", str(tmp_path)))
+        assert not made._clients
 
 
 @pytest.mark.parametrize(

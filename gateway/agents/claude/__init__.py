@@ -81,7 +81,7 @@ class ClaudeAgent:
     ) -> bool | None:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as closing:
-                for client in self._clients.values():
+                for client in list(self._clients.values()):
                     closing.start_soon(client.close)
         self._crew.cancel_scope.cancel()
         return await self._exit.__aexit__(kind, error, trace)
@@ -95,7 +95,7 @@ class ClaudeAgent:
         if earlier is not None:
             await earlier.close()
         name = launch.agent_session or clock.new_uuid()
-        before = transcript.find(self._environ, name)
+        before, known = await anyio.to_thread.run_sync(_transcripts, self._environ, name)
         environ = {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}
         link = await supervise.start(
             [program, *_arguments(launch, name, resume=before is not None)],
@@ -105,13 +105,18 @@ class ClaudeAgent:
             journal=self._journal(launch.session_id),
             manners=MANNERS,
         )
-        files = (before, *transcript.sub_agents(before)) if before is not None else ()
-        known = {path: path.stat().st_size for path in files}
         client = ClaudeClient(link, Translator(name, launch.directory, launch.model), known, self._home)
-        self._crew.start_soon(client.live)
-        await self._meet(client, link)
         self._clients[launch.session_id] = client
+        self._crew.start_soon(self._live, client, launch.session_id)
+        await self._meet(client, link)
         return client
+
+    async def _live(self, client: ClaudeClient, session_id: str) -> None:
+        try:
+            await client.live()
+        finally:
+            if self._clients.get(session_id) is client:
+                del self._clients[session_id]
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
         """End what is left of the process, then tell from its journal and the transcript what became of the prompt."""
@@ -158,6 +163,19 @@ class ClaudeAgent:
             raise AgentUnavailableError(
                 "Claude Code is not signed in: run `claude` on the gateway's machine and use /login"
             )
+
+
+def _transcripts(environ: Mapping[str, str], name: str) -> tuple[Path | None, dict[Path, int]]:
+    """The conversation's transcript, if it has one, and how long it and its sub-agents' are now."""
+    try:
+        main = transcript.find(environ, name)
+        files = (main, *transcript.sub_agents(main)) if main is not None else ()
+        return main, {path: path.stat().st_size for path in files}
+    except OSError as error:
+        where = ", ".join(map(str, transcript.config_dirs(environ)))
+        raise AgentUnavailableError(
+            f"Claude Code's own files in {where} cannot be read ({error.strerror}): make them readable, then try again"
+        ) from error
 
 
 def _arguments(launch: Launch, name: str, *, resume: bool) -> list[str]:

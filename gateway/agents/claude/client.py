@@ -1,21 +1,23 @@
 """One running Claude Code: its lines in, its events out, and the answers that it waits for."""
 
-import contextlib
 import json
 import math
-import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio
+import structlog
 from anyio.abc import TaskGroup
 
-from gateway.agents.claude import control, wire
+from gateway.agents.claude import control, reach, reading, wire
 from gateway.agents.claude.control import Boundary, Hook
+from gateway.agents.claude.describe import redacted
 from gateway.agents.claude.dialogue import ANSWER_LIMIT_S, Dialogue, refusal, success
-from gateway.agents.claude.following import LOOK_EVERY_S, Following
+from gateway.agents.claude.figures import Figures
+from gateway.agents.claude.following import Following
+from gateway.agents.claude.telling import Telling
 from gateway.agents.claude.translate import Translator
 from gateway.agents.supervise import GoneError, Supervised, mark
 from gateway.domain.effects import Answer, EndTurn
@@ -23,60 +25,62 @@ from gateway.domain.events import AgentEvent, Exited, Withdrawn
 from gateway.domain.usage import MAIN_LOOP
 from gateway.ports import AgentUnavailableError, Process
 
-UNREAD_MAX = 10_000
-"""So many events may wait for their reader; then the client's lines are left waiting, too."""
 TAKE_LIMIT_S = 10.0
 """How long the client has to confirm that it has a prompt."""
 STOP_LIMIT_S = 15.0
 """A run that is still at work so long after an interrupt is ended with its process."""
-REASON_LIMIT = 500
-_SECRETS = re.compile(
-    r"sk-[\w-]{8,}|(?i:bearer\s+\S+)|(?i:(?:key|token|secret|password)\S{0,3}[=:]\s*\S+)|\b\d{6,}:[\w-]{30,}\b"
-)
-
-
-def redacted(text: str) -> str:
-    """Without what looks like a secret, and short enough for a chat."""
-    return _SECRETS.sub("[redacted]", text)[-REASON_LIMIT:].strip()
+WAITING_MAX: Final = 1_000
+"""A client that waits for so many answers at once is ended."""
+ANSWERING_MAX: Final = 100
+"""So many hooks that nobody is asked about are answered at a time; then the client's lines are left waiting."""
+PROMPTS_QUEUED_MAX: Final = 16
+_log = structlog.get_logger("tollbridge.claude")
 
 
 class ClaudeClient:
     """The Client port. `live` is its one background task; everything else is called by the engine."""
 
     def __init__(self, link: Supervised, translator: Translator, known: Mapping[Path, int], private: Path) -> None:
-        self._private = control.spellings(private)
+        self._private = reach.spellings(private)
         self.process: Process = link.process
         self.agent_session = translator.agent_session
         self._link = link
         self._translator = translator
         self._dialogue = Dialogue(link)
         self._following = Following(known)
-        self._events: deque[AgentEvent] = deque()
-        self._news = anyio.Event()
+        self._telling = Telling(self._dialogue.gone)
+        self._figures = Figures(translator, self._following, self._dialogue, self._telling)
         self._waiting: dict[str, control.Waiting] = {}
         self._taken: dict[str, anyio.Event] = {}
         self._later: deque[tuple[str, str]] = deque()
-        self._progress = anyio.Event()
         self._closing = anyio.Lock()
         self._crew: TaskGroup | None = None
+        self._answering = anyio.Semaphore(ANSWERING_MAX)
+        self._unreadable = 0
+
+    @property
+    def gone(self) -> bool:
+        """The process has ended, and everything has been told."""
+        return self._dialogue.gone.is_set()
 
     # -- the port ---------------------------------------------------------------------------------------------------
 
-    async def events(self) -> AsyncIterator[AgentEvent]:
+    def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order; the last event is Exited."""
-        while self._events or not self._dialogue.gone.is_set():
-            while self._events:
-                yield self._events.popleft()
-            news = self._news
-            if not self._dialogue.gone.is_set():
-                await news.wait()
+        return self._telling.read()
 
     async def prompt(self, uuid: str, text: str) -> None:
-        """Hand over a prompt; returns once the client has it. Raises AgentUnavailableError if it is gone.
+        """Hand over a prompt; returns once the client has it, at once if it had it before.
 
-        While a run that nobody asked for is at work the prompt waits here: the client would mix it into that run.
+        Raises AgentUnavailableError if it has ended, or does not take the prompt within TAKE_LIMIT_S: then it is ended, and
+        the prompt has not run. While a run that nobody asked for is at work the prompt waits here: the client would mix it
+        into that run.
         """
+        if self._translator.has_had(uuid) and not self._link.leaving:
+            return
         if self._translator.run is not None and not self._link.leaving:
+            if len(self._later) >= PROMPTS_QUEUED_MAX:
+                raise AgentUnavailableError("Claude Code has too many prompts waiting: wait until it is done")
             self._later.append((uuid, text))
             return
         try:
@@ -102,7 +106,7 @@ class ClaudeClient:
         self._later.clear()
         response = await self._dialogue.ask({"subtype": "interrupt"})
         queued = response.response.get("still_queued") if response is not None else None
-        for item in queued if isinstance(queued, list) else []:
+        for item in queued[:PROMPTS_QUEUED_MAX] if isinstance(queued, list) else []:
             uuid = item.get("uuid") if isinstance(item, dict) else item
             await self._dialogue.ask({"subtype": "cancel_async_message", "message_uuid": uuid})
         if self._crew is not None:
@@ -125,17 +129,18 @@ class ClaudeClient:
             return None
         if self._translator.model is None:
             settings = await self._dialogue.ask({"subtype": "get_settings"})
-            self._translator.model = wire.model_of(settings) if settings is not None else None
-        await self._probe()
+            self._translator.model = reading.model_of(settings) if settings is not None else None
+        await self._figures.probe()
         return response.response
 
     async def live(self) -> None:
         """Read until the client is gone."""
         try:
             async with anyio.create_task_group() as self._crew:
+                self._crew.start_soon(self._end_given_up)
                 async for raw in self._link.lines():
-                    await self._handle(wire.parse(raw))
-                    await self._wait_for_reader()
+                    await self._handle(reading.parse(raw))
+                    await self._telling.room()
                 self._crew.cancel_scope.cancel()
             await self._over()
         finally:
@@ -143,36 +148,57 @@ class ClaudeClient:
                 await self._link.close(idle=self._translator.idle)
                 await self._link.release()
             self._dialogue.gone.set()
-            self._news.set()
+            self._telling.wake()
+
+    async def _end_given_up(self) -> None:
+        await self._link.given_up.wait()
+        await self._link.close(idle=False)
 
     async def _hand(self, uuid: str, text: str) -> None:
+        """Raises GoneError, and AgentUnavailableError."""
         if self._link.leaving:
             raise GoneError
-        done = self._translator.idle and not self._events
+        done = self._translator.idle and self._telling.all_read
         await mark(self._link.process, json.dumps({"type": wire.MARKER, "uuid": uuid}), truncate=done)
         self._translator.handed(uuid)
         self._following.expect(uuid)
         taken = self._taken.setdefault(uuid, anyio.Event())
-        await self._link.send(json.dumps({"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}))
-        with anyio.move_on_after(TAKE_LIMIT_S):
-            await self._dialogue.until(taken)
+        try:
+            with anyio.move_on_after(TAKE_LIMIT_S):
+                line = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}
+                await self._link.send(json.dumps(line))
+                await self._dialogue.until(taken)
+        finally:
+            self._taken.pop(uuid, None)
+        if taken.is_set() or self._dialogue.gone.is_set():
+            return
+        # What it answers behind the prompt proves that it has read it, even if it says nothing about it.
+        if await self._dialogue.ask({"subtype": "get_usage"}) is None and not self._dialogue.gone.is_set():
+            # Should it read the prompt after all: its first boundary is never answered, so no call is made.
+            self._link.give_up()
+            raise AgentUnavailableError(
+                "Claude Code does not take the prompt and is ended: the next prompt starts it again"
+            )
 
     async def _hand_later(self) -> None:
-        with contextlib.suppress(GoneError, AgentUnavailableError, IndexError):
+        if not self._later:
+            return
+        try:
             await self._hand(*self._later.popleft())
-
-    async def _wait_for_reader(self) -> None:
-        while len(self._events) > UNREAD_MAX:  # noqa: ASYNC110 - rare, and not worth an event of its own
-            await anyio.sleep(LOOK_EVERY_S)
+        except (GoneError, AgentUnavailableError):
+            self._link.give_up()  # Nobody hears of it here; that the client ends they do.
 
     async def _over(self) -> None:
-        self._read_records()
-        self._emit(self._translator.cut_all())
+        await self._figures.settle_all()
         code = await self._link.wait()
         await self._link.close(idle=True)
+        if self._unreadable > 1:
+            _log.warning(
+                "lines of the agent could not be read", session=self.process.session_id, lines=self._unreadable
+            )
         said = redacted(self._link.stderr())
         reason = "Claude Code ended" if code == 0 else f"Claude Code ended with code {code}"
-        self._emit([Exited(f"{reason}: {said}" if said and code else reason)])
+        self._telling.tell([Exited(f"{reason}: {said}" if said and code else reason)])
 
     async def _handle(self, line: wire.Line) -> None:
         match line:
@@ -183,48 +209,69 @@ class ClaudeClient:
             case wire.Cancelled(request_id=name):
                 self._withdraw(name)
             case wire.HookCallback():
-                self._hook(line)
+                await self._hook(line)
+            case wire.OddCallback(request_id=name):
+                self._note(line)
+                self._telling.tell(self._translator.feed(line))
+                await self._dialogue.tell(success(name, control.unread(line.callback_id)))
             case wire.CanUseTool():
                 waiting, event = control.asked(line, self._translator.directory)
-                self._waiting[line.request_id] = waiting
-                self._emit([event])
+                if self._wait_for(waiting):
+                    self._telling.tell([event])
             case _:
                 await self._translate(line)
-        self._following.follow(self._translator.live)
         self.agent_session = self._translator.agent_session
-        progress, self._progress = self._progress, anyio.Event()
-        progress.set()
+        self._figures.progressed()
 
     async def _translate(self, line: wire.Line) -> None:
+        if isinstance(line, wire.Unreadable):
+            self._note(line)
         if isinstance(line, wire.Result):
-            await self._settle(lambda: self._translator.ended_loops)
+            await self._figures.settle(lambda: self._translator.ended_loops)
             self._following.forget(but=self._translator.live)
-        self._emit(self._translator.feed(line))
+        self._telling.tell(self._translator.feed(line))
         if self._crew is None:
             return
         if isinstance(line, wire.Result) and self._later:
             self._crew.start_soon(self._hand_later)
         elif isinstance(line, wire.System) and line.subtype == "task_notification":
-            self._crew.start_soon(self._settle_ended)
+            await self._beside(self._figures.settle_ended)
         elif isinstance(line, wire.Lifecycle):
-            self._taken.pop(line.command_uuid, anyio.Event()).set()
+            self._taken.get(line.command_uuid, anyio.Event()).set()
+
+    def _note(self, line: wire.Unreadable | wire.OddCallback) -> None:
+        """Told once; how many there were in all is told at the end."""
+        self._unreadable += 1
+        if self._unreadable == 1:
+            kind = line.kind if isinstance(line, wire.Unreadable) else "hook"
+            _log.warning("a line of the agent cannot be read", session=self.process.session_id, kind=redacted(kind))
+
+    def _wait_for(self, waiting: control.Waiting) -> bool:
+        """The client waits for this; False: it asks for more than any client would, and is ended."""
+        if len(self._waiting) >= WAITING_MAX:
+            self._link.give_up()
+            return False
+        self._waiting[waiting.request_id] = waiting
+        return True
 
     def _withdraw(self, request_id: str) -> None:
         waiting = self._waiting.pop(request_id, None)
         if waiting is not None and waiting.told:
-            self._emit([Withdrawn(request_id)])
+            self._telling.tell([Withdrawn(request_id)])
 
     # -- boundaries -------------------------------------------------------------------------------------------------
 
-    def _hook(self, callback: wire.HookCallback) -> None:
+    async def _hook(self, callback: wire.HookCallback) -> None:
         self._following.at(callback.input.transcript_path)
         told = callback.input
-        if told.hook_event_name == Hook.TOOL and control.reaches(
-            self._private, told.tool_input, self._translator.directory
-        ):
-            self._emit(self._translator.feed(callback))
-            if self._crew is not None:
-                self._crew.start_soon(self._dialogue.tell, success(callback.request_id, control.kept_out()))
+        refused = None
+        if told.hook_event_name == Hook.TOOL:
+            here = self._translator.directory
+            asked = (self._private, told.tool_name, told.tool_input, told.cwd or here, here)
+            refused = await anyio.to_thread.run_sync(reach.reaches, *asked, abandon_on_cancel=True)
+        if refused is not None:
+            self._telling.tell(self._translator.feed(callback))
+            await self._beside(self._dialogue.tell, success(callback.request_id, control.kept_out(refused)))
             return
         run = self._translator.run
         boundary = control.boundary(
@@ -233,48 +280,38 @@ class ClaudeClient:
             prompted=run is not None and run.prompt_uuid is not None,
             directory=self._translator.directory,
         )
-        self._emit(self._translator.feed(callback))
-        if self._crew is None:
-            return
-        if boundary is not None:
-            self._waiting[callback.request_id] = boundary
+        self._telling.tell(self._translator.feed(callback))
+        if boundary is None:
+            await self._beside(self._pass, callback)
+        elif self._wait_for(boundary) and self._crew is not None:
             self._crew.start_soon(self._stand, boundary)
-        else:
-            self._crew.start_soon(self._pass, callback)
+
+    async def _beside(self, work: Callable[..., Coroutine[Any, Any, object]], *arguments: object) -> None:
+        """Do it without keeping the next line waiting, unless very much is being done already."""
+
+        async def doing() -> None:
+            try:
+                await work(*arguments)
+            finally:
+                self._answering.release()
+
+        if self._crew is not None:
+            await self._answering.acquire()
+            self._crew.start_soon(doing)
 
     async def _pass(self, callback: wire.HookCallback) -> None:
         """Nobody is asked here; but a sub-agent that ends has its calls read while it stands."""
         agent = callback.input.agent_id
         if callback.input.hook_event_name == Hook.SUB_AGENT_END and agent is not None:
-            await self._settle(lambda: {agent})
+            await self._figures.settle(lambda: {agent})
         await self._dialogue.tell(success(callback.request_id, {}))
 
     async def _stand(self, boundary: Boundary) -> None:
         """Tell of a boundary as soon as every call before it has been metered."""
-        match boundary.hook:
-            case Hook.TOOL if boundary.loop != MAIN_LOOP:
-                # It may come before the line that announces the call it belongs to.
-                await self._following.read_until(
-                    lambda: (
-                        self._translator.acted(boundary.tool_use_id) and not self._translator.unsettled({boundary.loop})
-                    ),
-                    self._read_records,
-                )
-            case Hook.TOOL:
-                while self._translator.streaming and not self._dialogue.gone.is_set():
-                    await self._progress.wait()
-                run = self._translator.run
-                await self._following.written(run.prompt_uuid if run is not None else None)
-            case Hook.BATCH | Hook.COMPACTED:
-                loops = {boundary.loop} if boundary.loop != MAIN_LOOP else set[str]()
-                await self._settle(lambda: loops | self._translator.ended_loops)
-                if boundary.loop == MAIN_LOOP:
-                    await self._probe()
-            case _:
-                pass
+        await self._figures.before(boundary)
         if boundary.request_id in self._waiting:
             boundary.told = True
-            self._emit([boundary.event()])
+            self._telling.tell([boundary.event()])
 
     async def _end_compaction(self, boundary: Boundary, reason: str, response: dict[str, Any]) -> bool:
         """To forbid a compaction does not end the run: an automatic one is skipped and the next call made. So stop the run."""
@@ -287,34 +324,6 @@ class ClaudeClient:
         if boundary.automatic:
             return await self._dialogue.ask({"subtype": "interrupt"}) is not None
         return await self._dialogue.answer(boundary.request_id, response)
-
-    # -- figures that do not stand in the lines ---------------------------------------------------------------------
-
-    async def _settle(self, loops: Callable[[], set[str]]) -> None:
-        """Meter these sub-agents' calls from their transcripts."""
-        await self._following.read_until(lambda: not self._translator.unsettled(loops()), self._read_records)
-
-    async def _settle_ended(self) -> None:
-        await self._settle(lambda: self._translator.ended_loops)
-        self._emit(self._translator.cut_ended())
-
-    def _read_records(self) -> None:
-        for record in self._following.records():
-            self._emit(self._translator.settle(record))
-
-    async def _probe(self) -> None:
-        """Ask the client for its own sum, which shows calls that no line does: compaction, searches, page summaries."""
-        response = await self._dialogue.ask({"subtype": "get_usage"})
-        cumulative = wire.usages_of(response) if response is not None else None
-        if cumulative is not None:
-            self._emit(self._translator.unlisted(cumulative))
-
-    def _emit(self, events: list[AgentEvent]) -> None:
-        # Not awaited: whoever emits a boundary after a call must be sure that the call is in the queue before it.
-        if events:
-            self._events.extend(events)
-            news, self._news = self._news, anyio.Event()
-            news.set()
 
     async def _insist(self, run: object) -> None:
         await anyio.sleep(STOP_LIMIT_S)

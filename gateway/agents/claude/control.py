@@ -4,11 +4,8 @@ Held callbacks are the gate. Every loop's next API call comes after its PostTool
 compaction's after PreCompact and the call behind it after PostCompact; before PreToolUse is answered no tool has run. (Facts of 2.1.328.)
 """
 
-import os
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 from gateway.agents.claude import describe
@@ -120,54 +117,17 @@ def boundary(callback: HookCallback, *, begins: bool, prompted: bool, directory:
     return Boundary(callback.request_id, hook, loop, before, told.transcript_path, automatic, told.tool_use_id)
 
 
-def reaches(private: tuple[str, ...], inputs: object, directory: str, *, command: bool = False) -> bool:
-    """Whether a tool's input leads into the gateway's own directory: as a path, or named in a command; links are followed.
-
-    `private`: the directory's spellings. It keeps an agent from reading or changing the gateway's state by name. A shell that
-    hides the name is not kept from it: that takes a sandbox.
-    """
-    match inputs:
-        case str() if command:
-            words = _WORD.findall(inputs)[:WORDS_MAX]
-            return any(name in inputs for name in private) or any(_inside(private, word, directory) for word in words)
-        case str():
-            return _inside(private, inputs, directory)
-        case dict():
-            return any(reaches(private, value, directory, command=key == "command") for key, value in inputs.items())
-        case list():
-            return any(reaches(private, value, directory, command=command) for value in inputs)
-        case _:
-            return False
-
-
-_WORD = re.compile(r"""[^\s;|&<>()'"`=]+""")
-WORDS_MAX = 2_000
-
-
-def _inside(private: tuple[str, ...], path: str, directory: str) -> bool:
-    path = os.path.join(directory, path.replace("\0", ""))  # noqa: PTH118 - text, not a file
-    ways = (os.path.normpath(path), os.path.realpath(path))
-    return any(way == name or way.startswith(name + os.sep) for name in private for way in ways)
-
-
-def spellings(private: Path) -> tuple[str, ...]:
-    """How the gateway's directory can be written: as it is set, resolved, and from the user's home."""
-    places = {str(private), str(private.resolve())}
-    home = str(Path.home())
-    short = {
-        f"{mark}{place.removeprefix(home)}" for place in places if place.startswith(home + os.sep) for mark in _HOMES
-    }
-    return tuple(sorted(places | short))
-
-
-_HOMES = ("~", "$HOME", "${HOME}")
-
-
-def kept_out() -> dict[str, Any]:
+def kept_out(why: str) -> dict[str, Any]:
     """The answer to a tool that reaches for the gateway's directory: it does not run, and the agent goes on."""
-    why = "This is the gateway's own directory: agents may not read or change it."
     denied = {"hookEventName": Hook.TOOL.value, "permissionDecision": "deny", "permissionDecisionReason": why}
     return {"hookSpecificOutput": denied}
+
+
+def unread(callback_id: str) -> dict[str, Any]:
+    """The answer at a hook whose words cannot be read: nobody can decide about them, so it goes no further there."""
+    return _end(
+        Hook(callback_id) if callback_id in set(Hook) else Hook.BATCH, "the gateway cannot read what comes next"
+    )
 
 
 def asked(request: CanUseTool, directory: str) -> tuple[Permission | Question, AskedPermission | AskedQuestion]:
@@ -175,12 +135,12 @@ def asked(request: CanUseTool, directory: str) -> tuple[Permission | Question, A
     if request.tool_name == QUESTION:
         text, choices, names = describe.question(request.input)
         return Question(request.request_id, request.input, names), AskedQuestion(request.request_id, text, choices)
-    reason = request.decision_reason
-    notes = (
-        request.description if request.description not in request.input.values() else "",
-        f"outside what is allowed: {request.blocked_path}" if request.blocked_path else "",
-        reason if isinstance(reason, str) else "",
-    )
+    reason, about = request.decision_reason, request.description
+    notes = {
+        "Claude Code says": "" if any(about in str(value) for value in request.input.values()) else about,
+        "Outside what is allowed": request.blocked_path,
+        "Claude Code asks because": reason if isinstance(reason, str) else "",
+    }
     summary, detail = describe.ask(request.tool_name, request.input, directory, notes)
     waiting = Permission(request.request_id, request.tool_name, request.input, request.permission_suggestions)
     event = AskedPermission(

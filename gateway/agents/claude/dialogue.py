@@ -30,13 +30,13 @@ class Dialogue:
 
     def heard(self, response: wire.Response) -> None:
         """An answer came in."""
-        reply = self._replies.pop(response.request_id, None)
+        reply = self._replies.get(response.request_id)
         if reply is not None:
             reply.response = response
             reply.come.set()
 
     async def ask(self, request: dict[str, Any], *, limit: float = ANSWER_LIMIT_S) -> wire.Response | None:
-        """The answer to a control request; None: it did not come in time."""
+        """The answer to a control request; None: it did not come in time, or the request could not even be written."""
         return await self._exchange((), request, limit)
 
     async def answer(self, request_id: str, response: dict[str, Any]) -> bool:
@@ -49,7 +49,7 @@ class Dialogue:
         )
 
     async def tell(self, *lines: dict[str, Any]) -> bool:
-        """Write lines; False: nobody is there."""
+        """Write lines; False: nobody is there, or nobody reads them (then the link is given up)."""
         try:
             for line in lines:
                 await self.link.send(json.dumps(line))
@@ -74,10 +74,12 @@ class Dialogue:
     ) -> wire.Response | None:
         name = clock.new_id("ask")
         self._replies[name] = reply = _Reply()
-        if await self.tell(*before, {"type": "control_request", "request_id": name, "request": request}):
+        try:
             with anyio.move_on_after(limit):
-                await self.until(reply.come)
-        self._replies.pop(name, None)
+                if await self.tell(*before, {"type": "control_request", "request_id": name, "request": request}):
+                    await self.until(reply.come)
+        finally:
+            del self._replies[name]
         return reply.response
 
 

@@ -1,15 +1,18 @@
 """The transcripts of a running client, read as they grow: sub-agents' calls, and the proof that a prompt is on disk."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 
 from gateway.agents.claude.transcript import Record, Tail, is_prompt, record, sub_agent
 
 RECORD_LIMIT_S = 1.0
 """How long a line may take to appear; usually it is there already, else within 0.1 s."""
+READ_LIMIT_S = 10.0
+"""How long it may take to read what is there already."""
 LOOK_EVERY_S = 0.01
 
 
@@ -44,25 +47,39 @@ class Following:
         for agent in self._sub_agents.keys() - but:
             del self._sub_agents[agent]
 
-    def records(self) -> Iterator[Record]:
-        """What sub-agents' calls were added since the last look."""
-        for tail in self._sub_agents.values():
-            yield from filter(None, map(record, tail.lines()))
+    async def records(self) -> AsyncIterator[Record]:
+        """What sub-agents' calls were added since the last look. Nothing else happens between the read and what it yields."""
+        for tail in list(self._sub_agents.values()):
+            async for line in _rest(tail):
+                found = record(line)
+                if found is not None:
+                    yield found
 
-    async def read_until(self, settled: Callable[[], bool], read: Callable[[], None]) -> None:
+    async def read_until(self, settled: Callable[[], bool], read: Callable[[], Awaitable[None]]) -> None:
         """Read, and again for a little while until what must be there is there."""
-        read()
+        with anyio.move_on_after(READ_LIMIT_S):
+            await read()
         with anyio.move_on_after(RECORD_LIMIT_S):
             while not settled():
                 await anyio.sleep(LOOK_EVERY_S)
-                read()
+                await read()
 
     async def written(self, prompt_uuid: str | None) -> None:
         """Wait a little until the prompt is on disk. Then "not in the transcript" means that none of its tools ran."""
 
-        def look() -> None:
-            if self._main is not None and any(is_prompt(line, prompt_uuid or "") for line in self._main.lines()):
-                self._unwritten = None
+        async def look() -> None:
+            if self._main is not None:
+                async for line in _rest(self._main):
+                    if is_prompt(line, prompt_uuid or ""):
+                        self._unwritten = None
 
         if prompt_uuid is not None:
             await self.read_until(lambda: self._unwritten != prompt_uuid, look)
+
+
+async def _rest(tail: Tail) -> AsyncIterator[bytes]:
+    """The rest of a file, with a breath for everybody else between its pieces."""
+    while (piece := tail.piece()) is not None:
+        for line in piece:
+            yield line
+        await anyio.lowlevel.checkpoint()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from gateway.agents.claude import transcript, wire
+from gateway.agents.claude import reading, transcript, wire
 from gateway.agents.claude.translate import Translator
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished
 from gateway.domain.usage import MAIN_LOOP
@@ -44,9 +44,10 @@ def _completed(event: AgentEvent, prompt_uuid: str) -> bool:
 
 
 def _lines(journal: Path) -> Iterator[wire.Line]:
-    tail = transcript.Tail(journal)
-    while raw := list(tail.lines()):
-        yield from (line for line in map(wire.parse, raw) if not isinstance(line, wire.Unknown))
+    for raw in transcript.lines(journal):
+        line = reading.parse(raw)
+        if not isinstance(line, wire.Unknown):
+            yield line
 
 
 def _look(journal: Path, prompt_uuid: str) -> tuple[int | None, str]:
@@ -72,16 +73,16 @@ def _of_sub_agents(translator: Translator, path: Path, since: str | None) -> lis
         events += _settled(
             translator,
             file,
-            lambda found: translator.announced(found.message.id) or (since is not None and found.timestamp >= since),
+            lambda found: (
+                translator.calls.is_open(found.message.id) or (since is not None and found.timestamp >= since)
+            ),
         )
     return events
 
 
 def _settled(translator: Translator, path: Path, wanted: Callable[[transcript.Record], bool]) -> list[AgentEvent]:
     events: list[AgentEvent] = []
-    tail = transcript.Tail(path)
-    while lines := list(tail.lines()):
-        for found in filter(None, map(transcript.record, lines)):
-            if wanted(found):
-                events += translator.settle(found)
+    for found in filter(None, map(transcript.record, transcript.lines(path))):
+        if wanted(found):
+            events += translator.settle(found)
     return events

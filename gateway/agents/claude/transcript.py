@@ -4,26 +4,31 @@ The format is internal to the client: whatever cannot be read is passed over.
 """
 
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from gateway.agents.claude.wire import SYNTHETIC_MODEL, Message, Wire
-from gateway.agents.warden import LINE_LIMIT
+from gateway.agents.claude.counts import Id, Wire
+from gateway.agents.claude.wire import SYNTHETIC_MODEL, Message
+from gateway.agents.warden import Lines
 from gateway.domain.usage import MAIN_LOOP
 
 _NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
-READ_AT_ONCE = 64 * 1024 * 1024
+PIECE = 256 * 1024
+"""So much is read and looked through in one go."""
+PARSED_MAX = 8 * 1024 * 1024
 
 
 class Record(Wire):
     """One assistant line: a block of an API call, with the call's usage; final once there is a stop reason."""
 
     message: Message
-    agent_id: str | None = Field(None, alias="agentId")
+    agent_id: Id | None = Field(None, alias="agentId")
     timestamp: str = ""
 
     @property
@@ -33,24 +38,33 @@ class Record(Wire):
 
 @dataclass(slots=True)
 class Tail:
-    """Reads a growing file from where it last stopped, whole lines only."""
+    """Reads a growing file from where it last stopped, piece by piece, whole lines only."""
 
     path: Path
     offset: int = 0
+    _lines: Lines = field(default_factory=Lines)
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines that have been added and ended since; none if there is no file (yet)."""
+    def piece(self) -> list[bytes] | None:
+        """The lines that end in the next piece; None: there is no more of the file, or no file (yet)."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read(READ_AT_ONCE)
+            # Whoever put something else in its place does not keep the reader waiting.
+            with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None
+                data = os.pread(file.fileno(), PIECE, self.offset)
         except OSError:
-            return
-        *whole, rest = data.split(b"\n")
-        self.offset += len(data) - len(rest)
-        if len(rest) >= LINE_LIMIT:
-            self.offset += len(rest)
-        yield from whole
+            return None
+        if not data:
+            return None
+        self.offset += len(data)
+        return self._lines.feed(data)
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """All whole lines of a file, as far as it goes now; not for the event loop."""
+    tail = Tail(path)
+    while (piece := tail.piece()) is not None:
+        yield from piece
 
 
 def config_dirs(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -84,7 +98,7 @@ def sub_agent(transcript: Path, agent_id: str) -> Path | None:
 
 def record(line: bytes) -> Record | None:
     """The API call that a line tells of, if it tells of one."""
-    if b'"assistant"' not in line:
+    if b'"assistant"' not in line or len(line) > PARSED_MAX:
         return None
     try:
         value = json.loads(line)
@@ -98,17 +112,16 @@ def record(line: bytes) -> Record | None:
 
 def prompt_time(transcript: Path, prompt_uuid: str) -> str | None:
     """When the prompt became part of the conversation, as the client wrote it; None: it did not."""
-    wanted = prompt_uuid.encode()
-    tail = Tail(transcript)
-    while lines := list(tail.lines()):
-        for line in lines:
-            if wanted in line and is_prompt(line, prompt_uuid):
-                return str(json.loads(line).get("timestamp", ""))
+    for line in lines(transcript):
+        if is_prompt(line, prompt_uuid):
+            return str(json.loads(line).get("timestamp", ""))
     return None
 
 
 def is_prompt(line: bytes, prompt_uuid: str) -> bool:
     """The line is the prompt itself, not something that mentions it."""
+    if prompt_uuid.encode() not in line:
+        return False
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):

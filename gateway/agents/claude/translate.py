@@ -11,8 +11,10 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.agents.claude import describe, tally, wire
+from gateway.agents.claude import describe, tally, troubles, wire
+from gateway.agents.claude.calls import Calls, Open, Recent
 from gateway.agents.claude.control import Hook
+from gateway.agents.claude.counts import Usages
 from gateway.agents.claude.transcript import Record
 from gateway.domain.events import Acted, AgentEvent, BackgroundChanged, CallMetered, End, Finished, Said, Started
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
@@ -20,6 +22,8 @@ from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 SIDE_LOOP: Final = "side"
 NOT_AGENTS: Final = frozenset({"local_bash", "monitor", "monitor_mcp", "dream"})
 """Background tasks of these kinds spend no tokens; one of an unknown kind is taken for an agent."""
+LIVE_MAX: Final = 1_000
+"""So many sub-agents are followed at a time; no client can do with more."""
 ENDED: Final = frozenset({"completed", "failed", "killed", "stopped", "cancelled"})
 
 
@@ -31,15 +35,13 @@ class Run:
     submitted: bool = False
     begun: bool = False
     halted: str | None = None
+    unread: bool = False
+    """The client was stopped at a hook because nobody could read what it said there."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """A call that has begun."""
-
-    loop: str
-    model: str
-    usage: wire.MessageUsage
+UNREAD: Final = (
+    "Claude Code asked for something that the gateway cannot read, so the run was stopped: is it a newer version?"
+)
 
 
 class Translator:
@@ -52,14 +54,15 @@ class Translator:
         self.run: Run | None = None
         self.live: set[str] = set()
         """Sub-agents at work."""
-        self._calls = tally.Tally()
-        self._open: dict[str, _Open] = {}
-        self._metered: set[str] = set()
-        self._acted: set[str] = set()
+        self.calls = Calls()
+        self._acted = Recent()
         self._background: dict[str, str] = {}
         self._handed: set[str] = set()
+        """Prompts that have not ended; the client is given one at a time."""
         self._requesting = ""
-        self._finished: set[str] = set()
+        self._finished = Recent()
+        self._results = Recent()
+        self._flagged = False
 
     # -- what the client's side asks --------------------------------------------------------------------------------
 
@@ -71,28 +74,24 @@ class Translator:
     @property
     def streaming(self) -> bool:
         """The main loop's call has begun and not ended."""
-        return any(call.loop == MAIN_LOOP for call in self._open.values())
+        return MAIN_LOOP in self.calls.loops()
 
     def unsettled(self, loops: set[str]) -> bool:
         """Calls of these sub-agents were announced and their records have not been seen."""
-        return any(call.loop in loops for call in self._open.values())
+        return not loops.isdisjoint(self.calls.loops())
 
     @property
     def ended_loops(self) -> set[str]:
         """Sub-agents with open calls that are no longer at work."""
-        return {call.loop for call in self._open.values()} - self.live - {MAIN_LOOP}
-
-    def announced(self, call_id: str) -> bool:
-        """The call has begun and is not metered yet."""
-        return call_id in self._open
+        return self.calls.loops() - self.live - {MAIN_LOOP}
 
     def acted(self, tool_use_id: str) -> bool:
         """The message that uses this tool has been seen."""
         return tool_use_id in self._acted
 
-    def finished(self, prompt_uuid: str) -> bool:
-        """The run of this prompt has ended."""
-        return prompt_uuid in self._finished
+    def has_had(self, prompt_uuid: str) -> bool:
+        """The prompt is with the client, or its run has ended."""
+        return prompt_uuid in self._handed or prompt_uuid in self._finished
 
     def handed(self, prompt_uuid: str) -> None:
         """A prompt was handed over."""
@@ -100,7 +99,7 @@ class Translator:
 
     # -- lines ------------------------------------------------------------------------------------------------------
 
-    def feed(self, line: wire.Line) -> list[AgentEvent]:  # noqa: PLR0911 - one for each kind of line
+    def feed(self, line: wire.Line) -> list[AgentEvent]:  # noqa: C901, PLR0911 - one for each kind of line
         """What a line means, in order."""
         match line:
             case wire.Lifecycle():
@@ -117,9 +116,13 @@ class Translator:
                 return self._result(line)
             case wire.Reset():
                 self.agent_session = line.new_conversation_id
-                self._calls.restarted()
+                self.calls.tally.restarted()
             case wire.Marker():
                 self.handed(line.uuid)
+            case wire.OddCallback() if self.run is not None:
+                self.run.unread = True
+            case wire.Unreadable(counted=True):
+                return self._flag(line.name)
             case _:
                 pass
         return []
@@ -139,12 +142,12 @@ class Translator:
 
     def _begin(self, prompt_uuid: str | None) -> list[AgentEvent]:
         self.run = Run(prompt_uuid)
-        self._requesting = ""
+        self._requesting, self._flagged = "", False
         return [Started(self.agent_session, self.model, prompt_uuid)]
 
     def _hook(self, told: wire.HookInput) -> list[AgentEvent]:
         if told.agent_id is not None and told.hook_event_name == Hook.BATCH:
-            self.live.add(told.agent_id)
+            self._lives(told.agent_id)
         if told.agent_id is None and told.hook_event_name == Hook.COMPACT:
             self._requesting = ""
         events: list[AgentEvent] = []
@@ -161,16 +164,15 @@ class Translator:
         if event.type == "message_start" and event.message is not None:
             self._called()
             # A message that begins while another is open replaces it: that one's stream broke and is tried again.
-            events = self._cut({MAIN_LOOP})
-            if event.message.id not in self._metered:
-                self._open[event.message.id] = _Open(MAIN_LOOP, event.message.model, event.message.usage)
-            return events
+            message = event.message
+            return [
+                *self.calls.cut({MAIN_LOOP}),
+                *self.calls.begin(message.id, Open(MAIN_LOOP, message.model, message.usage)),
+            ]
         if event.type == "message_delta" and event.delta is not None:
-            call = self._open.get(line.api_message_id) if line.api_message_id else self._last_main()
-            if call is not None:
-                name = next(key for key, value in self._open.items() if value is call)
-                # The client makes a message_delta up for a call that it cut itself; that one gives no reason to stop.
-                return self._meter(name, call, event.usage.over(call.usage), ended=event.delta.stop_reason is not None)
+            # The client makes a message_delta up for a call that it cut itself; that one gives no reason to stop.
+            whole = event.delta.stop_reason is not None
+            return [*self.calls.end_main(line.api_message_id, event.usage, ended=whole)]
         return []
 
     def _called(self) -> None:
@@ -178,8 +180,9 @@ class Translator:
         if self.run is not None:
             self.run.begun = True
 
-    def _last_main(self) -> _Open | None:
-        return next((call for call in reversed(self._open.values()) if call.loop == MAIN_LOOP), None)
+    def _lives(self, agent: str) -> None:
+        if len(self.live) < LIVE_MAX:
+            self.live.add(agent)
 
     def _assistant(self, line: wire.Assistant) -> list[AgentEvent]:
         message = line.message
@@ -189,59 +192,50 @@ class Translator:
         if message.model == wire.SYNTHETIC_MODEL:
             return [] if line.is_api_error_message else self._said(message, loop)
         events: list[AgentEvent] = []
-        known = message.id in self._open or message.id in self._metered
+        call = Open(loop, message.model, message.usage)
+        known = self.calls.knows(message.id)
         if not known and message.stop_reason is not None:
             # It came in one piece, not as a stream: these are its final figures.
             if loop == MAIN_LOOP:
                 self._called()
-            events += self._meter(message.id, _Open(loop, message.model, message.usage), message.usage, ended=True)
+            events += self.calls.settle(message.id, call)
         elif not known and loop != MAIN_LOOP:
-            self.live.add(loop)
-            self._open[message.id] = _Open(loop, message.model, message.usage)
+            self._lives(loop)
+            events += self.calls.begin(message.id, call)
         return events + self._said(message, loop)
 
     def _said(self, message: wire.Message, loop: str) -> list[AgentEvent]:
         events: list[AgentEvent] = []
         for block in message.content:
             if block.type == "text" and block.text.strip() and loop == MAIN_LOOP:
-                events.append(Said(block.text))
-            elif block.type == "tool_use" and block.id not in self._acted:
-                self._acted.add(block.id)
+                events.append(Said(describe.readable(block.text)))
+            elif block.type == "tool_use" and self._acted.add(block.id):
                 events.append(Acted(*describe.action(block.name, block.input, self.directory), loop))
         return events
 
     def settle(self, record: Record) -> list[AgentEvent]:
         """A call as the transcript has it; only a final one counts."""
         message = record.message
-        if message.stop_reason is None or message.id in self._metered:
+        if message.stop_reason is None:
             return []
-        return self._meter(message.id, _Open(record.loop, message.model, message.usage), message.usage, ended=True)
-
-    def _meter(self, call_id: str, call: _Open, usage: wire.MessageUsage, *, ended: bool) -> list[AgentEvent]:
-        self._open.pop(call_id, None)
-        if call_id in self._metered or not call.model:
-            return []
-        self._metered.add(call_id)
-        used = usage.usage(call.model)
-        self._calls.metered(used)
-        return [CallMetered(call_id, used, call.loop, ended)]
-
-    def _cut(self, loops: set[str]) -> list[AgentEvent]:
-        """Calls of these loops will not end any more: what is known of them is a lower bound."""
-        events: list[AgentEvent] = []
-        for name, call in [item for item in self._open.items() if item[1].loop in loops]:
-            events += self._meter(name, call, call.usage, ended=False)
-        return events
+        return [*self.calls.settle(message.id, Open(record.loop, message.model, message.usage))]
 
     def cut_ended(self) -> list[AgentEvent]:
-        """The same for sub-agents that have ended."""
-        return self._cut(self.ended_loops)
+        """Calls of sub-agents that have ended will not end any more: what is known of them is a lower bound."""
+        return [*self.calls.cut(self.ended_loops)]
 
     def cut_all(self) -> list[AgentEvent]:
         """The same for everything: the client is gone."""
-        events = self._cut({call.loop for call in self._open.values()}) + self._unanswered()
+        events = [*self.calls.cut(self.calls.loops()), *self._unanswered()]
         self.live.clear()
         return events
+
+    def _flag(self, name: str) -> list[AgentEvent]:
+        """Something was used and nobody can read how much: the run's figures are a lower bound. Once a run."""
+        if self._flagged:
+            return []
+        self._flagged = True
+        return [CallMetered(f"unreadable-{name}", Usage(self.model or "unknown", Tokens()), MAIN_LOOP, ended=False)]
 
     def _unanswered(self) -> list[AgentEvent]:
         """A request went out and nothing came back: its tokens are unknown, that it was made is not."""
@@ -250,14 +244,15 @@ class Translator:
             return []
         return [CallMetered(f"unanswered-{name}", Usage(self.model or "unknown", Tokens()), MAIN_LOOP, ended=False)]
 
-    def unlisted(self, cumulative: wire.Usages) -> list[AgentEvent]:
+    def unlisted(self, cumulative: Usages) -> list[AgentEvent]:
         """Calls that no line shows, by the client's own sum; nothing is concluded while calls are open elsewhere."""
-        if self._open or self.live:
+        if self.calls.any_open or self.live:
             return []
         seed = json.dumps([self.agent_session, tally.total_tokens(cumulative)])
         name = hashlib.sha256(seed.encode()).hexdigest()[:16]
         return [
-            CallMetered(f"side-{name}-{usage.model}", usage, SIDE_LOOP) for usage in self._calls.unlisted(cumulative)
+            CallMetered(f"side-{name}-{usage.model}", usage, SIDE_LOOP)
+            for usage in self.calls.tally.unlisted(cumulative)
         ]
 
     # -- the client's own reports -----------------------------------------------------------------------------------
@@ -267,7 +262,7 @@ class Translator:
             case "init":
                 self.agent_session = line.session_id or self.agent_session
                 self.model = line.model or self.model
-                self._calls.requested = line.model or self._calls.requested
+                self.calls.tally.requested = line.model or self.calls.tally.requested
                 return [] if self.run else self._begin(line.user_message_uuids[0] if line.user_message_uuids else None)
             case "status" if line.status in {"requesting", "compacting"}:
                 self._requesting = line.uuid
@@ -275,9 +270,10 @@ class Translator:
                 self._requesting = line.uuid
             case "informational" if line.prompt_submit_outcome is not None and self.run is not None:
                 if not self.run.begun and line.prompt_submit_outcome.kind != "accepted":
-                    self.run.halted = line.prompt_submit_outcome.reason or "nobody answered in time"
+                    why = describe.readable(line.prompt_submit_outcome.reason)
+                    self.run.halted = why or "nobody answered in time"
             case "task_started" if line.task_type not in NOT_AGENTS:
-                self.live.add(line.task_id)
+                self._lives(line.task_id)
             case "task_updated" if line.patch.status in ENDED:
                 self.live.discard(line.task_id)
             case "task_notification" if line.status in ENDED:
@@ -294,18 +290,23 @@ class Translator:
         return sum(kind not in NOT_AGENTS for kind in self._background.values())
 
     def _result(self, line: wire.Result) -> list[AgentEvent]:
+        if line.uuid and not self._results.add(line.uuid):
+            return []  # Told twice: what it says was used is on the books.
         run = self.run or Run(line.user_message_uuids[0] if line.user_message_uuids else None)
         end, text = _end(line, run)
-        events = self._cut({MAIN_LOOP}) + self.cut_ended()
+        text = describe.readable(text)
+        events = [*self.calls.cut({MAIN_LOOP}), *self.cut_ended()]
+        if line.unreadable:
+            events += self._flag(line.unreadable)
         if end is End.INTERRUPTED and line.num_turns:
             events += self._unanswered()
-        totals = self._calls.finished(line.usages, settled=not self.live and not self._open)
+        totals = self.calls.tally.finished(line.usages, settled=not self.live and not self.calls.any_open)
         self.run, self._requesting = None, ""
         if run.prompt_uuid is not None:
             self._finished.add(run.prompt_uuid)
             self._handed.discard(run.prompt_uuid)
         events.append(Finished(end, text, run.prompt_uuid, totals, self._agents()))
-        for uuid in self._handed.intersection(line.user_message_uuids) - self._finished:
+        for uuid in [u for u in line.user_message_uuids if u in self._handed and u not in self._finished]:
             # A prompt that had joined this run: what it cost is told with the run.
             self._finished.add(uuid)
             self._handed.discard(uuid)
@@ -316,13 +317,13 @@ class Translator:
 def _end(line: wire.Result, run: Run) -> tuple[End, str]:
     """How a run ended. The client calls many failures a success: the other fields tell."""
     said = line.result or "; ".join(line.errors)
-    if run.halted is not None:
-        return End.HALTED, run.halted
-    if line.terminal_reason == "hook_stopped":
-        return End.HALTED, said
+    if run.halted is not None or line.terminal_reason == "hook_stopped":
+        return (End.ERROR, UNREAD) if run.unread else (End.HALTED, said if run.halted is None else run.halted)
     stopped = line.terminal_reason.startswith("aborted") or any(text.startswith("prompt_check") for text in line.errors)
     if stopped:
         return End.INTERRUPTED, ""
+    if line.is_error and line.terminal_reason == "api_error":
+        return End.ERROR, troubles.explained(describe.redacted(said), line.api_error_status)
     if line.is_error:
         return End.ERROR, said or line.terminal_reason or line.subtype
     return End.DONE, line.result

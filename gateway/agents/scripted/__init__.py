@@ -15,7 +15,7 @@ from typing import Self
 import anyio
 
 from gateway import clock
-from gateway.agents.scripted.client import Charge, ScriptedClient, Stage
+from gateway.agents.scripted.client import ScriptedClient
 from gateway.agents.scripted.demo import demo
 from gateway.agents.scripted.script import (
     AskPerson,
@@ -32,6 +32,7 @@ from gateway.agents.scripted.script import (
     UseTool,
     Wait,
 )
+from gateway.agents.scripted.stage import Charge, Stage
 from gateway.agents.scripted.transcript import Transcript
 from gateway.ports import AgentTraits, AgentUnavailableError, Launch, Process, Recovered
 

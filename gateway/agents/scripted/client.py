@@ -1,8 +1,8 @@
 """A scripted agent at work: one conversation, played step by step, which stops where a real agent can be stopped."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +16,6 @@ from gateway.agents.scripted.script import (
     Crash,
     Fail,
     Lasts,
-    Play,
     Say,
     SpawnSubAgents,
     Step,
@@ -24,6 +23,7 @@ from gateway.agents.scripted.script import (
     UseTool,
     Wait,
 )
+from gateway.agents.scripted.stage import Charge, Loop, OverError, Run, Stage, cut
 from gateway.agents.scripted.transcript import Transcript
 from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
 from gateway.domain.events import (
@@ -45,55 +45,6 @@ from gateway.ports import AgentUnavailableError, Launch, Process
 PROMPTS_QUEUED_MAX = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """What the scripted agent really charged for one call, whoever metered it."""
-
-    session_id: str
-    call: CallMetered
-
-
-@dataclass(slots=True)
-class Stage:
-    """What all clients of one scripted agent share: the play, its pace, and the books of what really happened."""
-
-    play: Play
-    model: str
-    pace: float
-    sleep: Callable[[float], Awaitable[None]]
-    charges: list[Charge] = field(default_factory=list)
-    prompts: list[tuple[str, str]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One run: a prompt's, or one that nobody asked for (`uuid` None)."""
-
-    uuid: str | None
-    text: str = ""
-    steps: tuple[Step, ...] = ()
-    began: bool = False
-    """It got past its first boundary: from there on the transcript knows it."""
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-
-
-@dataclass(slots=True)
-class _Loop:
-    """One agent loop. `cleared`: a boundary was passed that also covers the next call."""
-
-    name: str
-    cleared: bool = True
-
-
-class _OverError(Exception):
-    """A loop is over before its script is."""
-
-    def __init__(self, end: End, text: str) -> None:
-        super().__init__(text)
-        self.end = end
-        self.text = text
-
-
 class ScriptedClient:
     """The Client port, played from a script. Made by `ScriptedAgent.start` only; `live` is its whole life."""
 
@@ -108,8 +59,8 @@ class ScriptedClient:
         self._crew = anyio.create_task_group()
         self._bell = Bell()
         self._desk = Desk(self._bell)
-        self._runs: deque[_Run] = deque()
-        self._present: _Run | None = None
+        self._runs: deque[Run] = deque()
+        self._present: Run | None = None
         self._seen = set(transcript.prompts)
         self._remembered: set[str] = set()
         self._unreported: dict[str, Usage] = {}
@@ -132,7 +83,7 @@ class ScriptedClient:
         if len(self._runs) >= PROMPTS_QUEUED_MAX:
             raise AgentUnavailableError("The scripted agent has too many prompts waiting: wait until it is done")
         self._seen.add(uuid)
-        self._runs.append(_Run(uuid, text))
+        self._runs.append(Run(uuid, text))
         self._bell.ring()
 
     async def respond(self, request_id: str, answer: Answer) -> bool:
@@ -171,7 +122,7 @@ class ScriptedClient:
         finally:
             self._desk.leave()
 
-    async def _work(self, run: _Run) -> None:
+    async def _work(self, run: Run) -> None:
         self._present = run
         self._last_words = ""
         self._emit(Started(self.agent_session, self._model, run.uuid))
@@ -183,8 +134,8 @@ class ScriptedClient:
         self._unreported.clear()
         self._emit(Finished(end, text, run.uuid, totals, self._background), record=run.began)
 
-    async def _main(self, run: _Run) -> tuple[End, str]:
-        loop = _Loop(MAIN_LOOP)
+    async def _main(self, run: Run) -> tuple[End, str]:
+        loop = Loop(MAIN_LOOP)
         before = "a run that nobody asked for" if run.uuid is None else "the first call"
         try:
             await self._boundary(before, loop)
@@ -195,11 +146,11 @@ class ScriptedClient:
             self._note(lambda: self._transcript.run(run.uuid, self._model))
             run.began = True
             await self._play(steps, loop)
-        except _OverError as over:
+        except OverError as over:
             return over.end, over.text
         return End.DONE, self._last_words
 
-    async def _play(self, steps: Sequence[Step], loop: _Loop) -> None:  # noqa: C901 - one line per kind of step
+    async def _play(self, steps: Sequence[Step], loop: Loop) -> None:  # noqa: C901 - one line per kind of step
         for step in steps:
             await self._desk.room()
             match step:
@@ -220,12 +171,12 @@ class ScriptedClient:
                 case Wait(lasts):
                     await self._pass(lasts)
                 case Fail(text):
-                    raise _OverError(End.ERROR, text)
+                    raise OverError(End.ERROR, text)
                 case Crash(reason):
                     await self._die(reason)
 
     # -------------------------------------------------------------------------------------------------------- the steps
-    async def _call(self, step: CallApi, loop: _Loop) -> None:
+    async def _call(self, step: CallApi, loop: Loop) -> None:
         if not loop.cleared:
             await self._boundary("the next call", loop)
         loop.cleared = False
@@ -239,7 +190,7 @@ class ScriptedClient:
             await self._pass(step.lasts)
             ended = True
         finally:
-            self._charge(call if ended else _cut(call))
+            self._charge(call if ended else cut(call))
 
     def _charge(self, call: CallMetered) -> None:
         self._stage.charges.append(Charge(self._session_id, call))
@@ -248,13 +199,13 @@ class ScriptedClient:
         self._unreported[call.usage.model] = replace(call.usage, tokens=tokens)
         self._emit(call)
 
-    def _say(self, text: str, loop: _Loop) -> None:
+    def _say(self, text: str, loop: Loop) -> None:
         if loop.name != MAIN_LOOP:
             return
         self._last_words = text.replace("{answer}", self._answer)
         self._emit(Said(self._last_words))
 
-    async def _use(self, step: UseTool, loop: _Loop) -> bool:
+    async def _use(self, step: UseTool, loop: Loop) -> bool:
         """Use a tool; False: the person said no, and the script has something else for that."""
         await self._boundary(step.title, loop)
         if step.asks_permission and step.title not in self._remembered:
@@ -270,12 +221,12 @@ class ScriptedClient:
         await self._pass(step.lasts)
         return True
 
-    async def _ask_person(self, step: AskPerson, loop: _Loop) -> None:
+    async def _ask_person(self, step: AskPerson, loop: Loop) -> None:
         await self._boundary("a question", loop)
         answer = await self._desk.ask(lambda name: AskedQuestion(name, step.text, step.choices), (Words,))
         self._answer = answer.text if isinstance(answer, Words) else ""
 
-    async def _spawn(self, agents: Sequence[SubAgent], loop: _Loop) -> None:
+    async def _spawn(self, agents: Sequence[SubAgent], loop: Loop) -> None:
         for agent in agents:
             await self._boundary("Agent", loop)
             self._emit(Acted("Agent", agent.title, loop.name))
@@ -283,7 +234,7 @@ class ScriptedClient:
             for agent in agents:
                 crew.start_soon(self._sub_agent, agent)
 
-    async def _send_behind(self, step: Background, loop: _Loop) -> None:
+    async def _send_behind(self, step: Background, loop: Loop) -> None:
         for agent in step.agents:
             await self._boundary("Agent", loop)
             self._emit(Acted("Agent", agent.title, loop.name))
@@ -295,15 +246,15 @@ class ScriptedClient:
         await self._sub_agent(agent)
         self._background -= 1
         self._emit(BackgroundChanged(self._background, 0))
-        self._runs.append(_Run(None, steps=report))
+        self._runs.append(Run(None, steps=report))
         self._bell.ring()
 
     async def _sub_agent(self, agent: SubAgent) -> None:
         """A loop of its own. As with real agents, the boundary of the tool that starts it covers its first call."""
         self._sub_agents += 1
         try:
-            await self._play(agent.steps, _Loop(f"agent-{self._sub_agents}"))
-        except _OverError:
+            await self._play(agent.steps, Loop(f"agent-{self._sub_agents}"))
+        except OverError:
             return  # Its end is a tool result for the loop above, which goes on.
 
     async def _die(self, reason: str) -> None:
@@ -312,10 +263,10 @@ class ScriptedClient:
         await anyio.lowlevel.checkpoint()
 
     # ------------------------------------------------------------------------------------------- waiting and telling
-    async def _boundary(self, before: str, loop: _Loop) -> None:
+    async def _boundary(self, before: str, loop: Loop) -> None:
         answer = await self._desk.ask(lambda name: Paused(name, before, loop.name), (GoOn, EndTurn))
         if isinstance(answer, EndTurn):
-            raise _OverError(End.HALTED, answer.reason)
+            raise OverError(End.HALTED, answer.reason)
 
     async def _pass(self, lasts: Lasts) -> None:
         if isinstance(lasts, anyio.Event):
@@ -335,9 +286,3 @@ class ScriptedClient:
         except OSError as error:
             self._desk.reason = f"its transcript cannot be written: {error.strerror}"
             self._life.cancel()
-
-
-def _cut(call: CallMetered) -> CallMetered:
-    """A call that was stopped half-way: all that went in is charged, and half of what would have come out."""
-    tokens = replace(call.usage.tokens, output=call.usage.tokens.output // 2, reasoning=0)
-    return replace(call, usage=replace(call.usage, tokens=tokens), ended=False)

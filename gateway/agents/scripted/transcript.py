@@ -44,7 +44,7 @@ class Transcript:
         for line in lines:
             try:
                 transcript._remember(json.loads(line))
-            except ValueError:
+            except (ValueError, TypeError, KeyError, RecursionError):
                 continue
         return transcript
 
@@ -102,8 +102,8 @@ class Transcript:
         self._remember(record)
 
     def _remember(self, record: dict[str, Any]) -> None:
-        self._records.append(record)
         kind = record["kind"]
+        self._records.append(record)
         if kind == "run" and record["uuid"] is not None:
             self.prompts.add(record["uuid"])
         elif kind == "begun":

@@ -1,0 +1,139 @@
+"""From bytes to lines: whatever the client prints is read within limits, and nothing that it prints is an error here."""
+
+import contextlib
+import hashlib
+import json
+import math
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from gateway.agents.claude import wire
+from gateway.agents.claude.counts import Name, Usages, Wire, sums
+
+DEPTH_MAX: Final = 100
+"""Nothing that the client says is nested deeper; what is would end whoever walks through it."""
+PARSED_MAX: Final = 8 * 1024 * 1024
+"""Longer lines than this are not looked into, but for requests, which carry what tools returned."""
+DIGITS_MAX: Final = 100
+
+_PLAIN: dict[str, type[wire.Line]] = {
+    "assistant": wire.Assistant,
+    "stream_event": wire.StreamEvent,
+    "command_lifecycle": wire.Lifecycle,
+    "system": wire.System,
+    "control_cancel_request": wire.Cancelled,
+    "conversation_reset": wire.Reset,
+    wire.MARKER: wire.Marker,
+}
+_REQUESTS: dict[str, type[wire.HookCallback | wire.CanUseTool]] = {
+    "hook_callback": wire.HookCallback,
+    "can_use_tool": wire.CanUseTool,
+}
+_COUNTED = frozenset({"assistant", "stream_event", "result"})
+_DELTA = b'"type":"content_block_delta"'
+_NEVER_READ = b'{"type":"user"'
+_TOO_LONG = "tollbridge_line_too_long"
+
+
+def parse(raw: bytes) -> wire.Line:
+    """One line, whatever it holds: it never raises. What is not JSON, or not in the form that its kind has, is Unreadable."""
+    if raw.startswith(_NEVER_READ) or (_DELTA in raw and raw.startswith(b'{"type":"stream_event"')):
+        return wire.Unknown()
+    if len(raw) > PARSED_MAX and not raw.startswith(b'{"type":"control_'):
+        return _unreadable(raw, "long")
+    try:
+        value = json.loads(raw.decode(errors="replace"), parse_int=_whole)
+    except (ValueError, RecursionError):
+        return _unreadable(raw, "not JSON") if raw.strip() else wire.Unknown()
+    if not isinstance(value, dict):
+        return _unreadable(raw, "no object")
+    kind = value.get("type")
+    try:
+        return _model(kind, value, raw)
+    except ValidationError:
+        return _unreadable(raw, kind if isinstance(kind, str) else "no kind")
+
+
+def _whole(digits: str) -> float:
+    """Longer numbers count nothing, and to read one of millions of digits would take minutes."""
+    return int(digits) if len(digits) <= DIGITS_MAX else math.inf
+
+
+def _unreadable(raw: bytes, kind: str) -> wire.Unreadable:
+    counted = kind in _COUNTED or (kind in {"long", "not JSON"} and b'"usage"' in raw)
+    return wire.Unreadable(name=_name(raw), kind=kind[:100], counted=counted)
+
+
+def _name(raw: bytes) -> str:
+    return hashlib.sha256(raw.rstrip()).hexdigest()[:16]
+
+
+def _model(kind: object, value: dict[str, Any], raw: bytes) -> wire.Line:
+    deep = raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _deep(value)
+    if kind == "control_request":
+        request = value.get("request")
+        return _request(value.get("request_id"), request if isinstance(request, dict) else {}, deep=deep)
+    if kind == "result":
+        return _result(value, raw)
+    if deep or kind == _TOO_LONG:
+        return _unreadable(raw, kind if isinstance(kind, str) else "no kind")
+    if kind == "control_response":
+        return wire.Response.model_validate(value.get("response"))
+    model = _PLAIN.get(kind) if isinstance(kind, str) else None
+    return wire.Unknown() if model is None else model.model_validate(value)
+
+
+def _deep(value: object) -> bool:
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        inner = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
+        level = [child for children in inner for child in children if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _result(value: dict[str, Any], raw: bytes) -> wire.Result:
+    """The end of a run, always: without it the turn would not end. What it says otherwise may be of no use."""
+    counted = value.get("model_usage_since_last_result")
+    usages = None if counted is None else sums(counted)
+    lost = counted is not None and usages is None
+    own = {name: value[name] for name in wire.Result.model_fields.keys() - {"usages", "unreadable"} if name in value}
+    try:
+        line = wire.Result.model_validate(own)
+    except ValidationError:
+        line, lost = wire.Result(is_error=True, result="Claude Code ended the run in words that cannot be read"), True
+    return line.model_copy(update={"usages": usages, "unreadable": _name(raw) if lost else ""})
+
+
+def _request(request_id: object, request: dict[str, Any], *, deep: bool) -> wire.Line:
+    """A request must be answered even if it cannot be read, or the client waits for good."""
+    kind, named = request.get("subtype"), request.get("callback_id")
+    model = _REQUESTS.get(kind if isinstance(kind, str) else "", wire.OtherRequest)
+    if not deep:
+        with contextlib.suppress(ValidationError):
+            return model.model_validate(request | {"request_id": request_id})
+    if model is wire.HookCallback:
+        named = named if isinstance(named, str) else ""
+        return wire.OddCallback.model_validate({"request_id": request_id, "callback_id": named})
+    return wire.OtherRequest.model_validate({"request_id": request_id})
+
+
+def usages_of(response: wire.Response) -> Usages | None:
+    """The cumulative figures in the answer to get_usage."""
+    session = response.response.get("session")
+    return sums(session.get("model_usage")) if isinstance(session, dict) else None
+
+
+def model_of(response: wire.Response) -> str | None:
+    """The model in the answer to get_settings."""
+    applied = response.response.get("applied")
+    try:
+        return _Applied.model_validate(applied).model or None
+    except ValidationError:
+        return None
+
+
+class _Applied(Wire):
+    model: Name = ""

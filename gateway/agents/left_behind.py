@@ -1,0 +1,96 @@
+"""Processes of agents as the system knows them: found again after a crash by pid and start time, or by a mark, and ended."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import anyio
+
+from gateway.agents import warden
+from gateway.ports import Process
+
+MARK = "TOLLBRIDGE_AGENT"
+"""In the environment of everything that an agent starts: the path of its session's journal."""
+WIND_UP_S = 2 * warden.EXIT_LIMIT_S + warden.REAP_LIMIT_S
+"""How long a warden may take beyond its grace to end everything."""
+LOOK_EVERY_S = 0.02 if warden.ON_LINUX else 0.2
+"""Where there is no /proc, each look starts a program."""
+PS_LIMIT_S = 5.0
+SWEEPS = 50
+
+
+def started_at(pid: int) -> str | None:
+    """The start time of a process as its system tells it; None: there is no such process (any more).
+
+    Without /proc this starts a program and waits for it: not for the event loop.
+    """
+    if warden.ON_LINUX:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in {b"Z", b"X"} else fields[19].decode()
+    return _started_by_ps(pid)
+
+
+def _started_by_ps(pid: int) -> str | None:
+    try:
+        told = subprocess.run(  # noqa: S603
+            ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PS_LIMIT_S,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None  # A warden whose gateway is gone winds up by itself: not to be sure of it costs its grace at most.
+    return told.stdout.strip() or None
+
+
+def is_alive(process: Process) -> bool:
+    """The very process that was recorded still runs; a stranger with its pid does not count. Not for the event loop."""
+    return bool(process.started) and started_at(process.pid) == process.started
+
+
+async def _is_alive(process: Process) -> bool:
+    return await anyio.to_thread.run_sync(is_alive, process)
+
+
+async def end_left_behind(process: Process, grace_s: float) -> None:
+    """After a crash: let the warden wind up by itself, then make it, then end whatever still carries its mark."""
+    for number, limit in ((None, grace_s + WIND_UP_S), (signal.SIGKILL, 1.0)):
+        if number is not None and await _is_alive(process):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        with anyio.move_on_after(limit):
+            while await _is_alive(process):  # noqa: ASYNC110 - it is no child of ours: nobody tells us
+                await anyio.sleep(LOOK_EVERY_S)
+            break
+    await end_marked(process.journal)
+
+
+async def end_marked(journal: str) -> None:
+    """Kill every process that carries the mark of this journal; Linux only, elsewhere the warden's own end has to do."""
+    for _ in range(SWEEPS):
+        left = await anyio.to_thread.run_sync(_marked, journal)
+        if not left:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        await anyio.sleep(LOOK_EVERY_S)
+
+
+def _marked(journal: str) -> list[int]:
+    mark = f"{MARK}={journal}".encode()
+    found: list[int] = []
+    entries = Path("/proc").iterdir() if warden.ON_LINUX else ()
+    for entry in entries:
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return found
