@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import anyio
 
 from gateway.domain.effects import Button
-from gateway.domain.events import Ignored, Incoming, Message, Tap
+from gateway.domain.events import Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.place import Thread
 from gateway.ports import (
     Delayed,
@@ -74,7 +74,7 @@ class MemoryChat:
         self._changed = _Change()
 
     # ------------------------------------------------------------------------------------- what people do and see
-    def post(self, incoming: Message | Tap) -> str:
+    def post(self, incoming: Message | Tap | Unsupported) -> str:
         """A person does this; the result is the key under which it is received."""
         return self.post_raw(_dump(incoming))
 
@@ -187,10 +187,12 @@ class MemoryChat:
         return str(self._last)
 
 
-def _dump(incoming: Message | Tap) -> str:
+def _dump(incoming: Message | Tap | Unsupported) -> str:
     thread = [incoming.thread.service, incoming.thread.chat, incoming.thread.topic]
     if isinstance(incoming, Message):
         rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "private": incoming.private}
+    elif isinstance(incoming, Unsupported):
+        rest = {"words": incoming.words, "once": incoming.once}
     else:
         rest = {"token": incoming.token, "message_id": incoming.message_id, "tap_id": incoming.tap_id}
     return json.dumps({"thread": thread, "person": incoming.person, **rest})
@@ -202,5 +204,7 @@ def _load(value: dict[str, Any]) -> Incoming:
     thread, person = Thread(*value["thread"]), value["person"]
     if "token" in value:
         return Tap(thread, person, value["token"], value["message_id"], value["tap_id"])
+    if "words" in value:
+        return Unsupported(thread, person, value["words"], value["once"])
     command = value["command"]
     return Message(thread, person, value["text"], (command[0], command[1]) if command else None, value["private"])

@@ -31,13 +31,26 @@ class Tap:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A person sent what is not read here: a picture, an edit, ... `words` say so, in Markdown.
+
+    `once` names what they are about within the chat: things of the same name (the pictures of an album) get one answer.
+    """
+
+    thread: Thread
+    person: str
+    words: str
+    once: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """An update that means nothing here; `why` goes to the log."""
 
     why: str
 
 
-Incoming = Message | Tap | Ignored
+Incoming = Message | Tap | Unsupported | Ignored
 
 
 @dataclass(frozen=True, slots=True)

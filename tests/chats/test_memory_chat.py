@@ -5,7 +5,7 @@ import pytest
 
 from gateway.chats.memory import MemoryChat
 from gateway.domain.effects import Button
-from gateway.domain.events import Ignored
+from gateway.domain.events import Ignored, Unsupported
 from gateway.domain.place import Thread
 from gateway.ports import Delayed, Delivered, Post, Rejected, Uncertain
 
@@ -55,3 +55,21 @@ async def test_poison_and_foreign_updates_can_be_posted_raw() -> None:
     assert chat.post_raw("rubbish", key="7") == "7"
     assert chat.unconfirmed == ("7",)
     assert chat.read('{"ignored": "a sticker"}') == Ignored("a sticker")
+
+
+async def test_what_a_chat_cannot_read_can_be_posted_like_everything_else() -> None:
+    """Tests of the engine say what a person sent that is no text."""
+    chat = MemoryChat()
+    sent = Unsupported(THREAD, "4711", "I read text only for now.", "album:7")
+    chat.post(sent)
+    received = anyio.Event()
+
+    async def accept(_key: str, payload: str) -> None:
+        assert chat.read(payload) == sent
+        received.set()
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chat.receive, accept)
+            await received.wait()
+            tasks.cancel_scope.cancel()

@@ -48,6 +48,29 @@ async def test_formatting_buttons_and_silence_reach_the_phone(chat: TelegramChat
     assert server.requests("sendMessage")[-1].params["disable_notification"] is False
 
 
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{", '{"text": "a\\ud800b"}', '{"text": "a", "reply_markup": {"\\udc00": 1}}']
+)
+async def test_a_body_that_was_not_composed_here_is_rejected_before_it_goes_out(
+    chat: TelegramChat, server: BotApi, body: str
+) -> None:
+    """Nobody has to wonder whether such a message arrived."""
+    assert isinstance(await chat.deliver(Post(1, PLACE, "r", body)), Rejected)
+    assert server.requests("sendMessage") == []
+
+
+@pytest.mark.parametrize("odd", ["\ud83d", "\x00", "&#0;", "&#27;", "\u2028", "\ufeff", "\U0010ffff"])
+async def test_odd_characters_keep_no_message_from_arriving(chat: TelegramChat, alice: Phone, odd: str) -> None:
+    """What an agent prints, and what a label or an answer to a press holds, is always taken by Telegram."""
+    [body] = chat.compose(f"a{odd} **b{odd}** `c{odd}` [d{odd}](https://x.y/{odd})", [Button(f"Run{odd}", "t")])
+    assert isinstance(await chat.deliver(Post(1, PLACE, "r", body)), Delivered)
+    [seen] = alice.sees()
+    assert seen.text.startswith("a")
+    query = alice.taps("t")
+    await chat.acknowledge(Tap(PLACE, "4711", "t", str(seen.message_id), query), f"No{odd}")
+    assert (await alice.waits_for_answer(query)).text.startswith("No")
+
+
 async def test_a_topic_gets_its_own_messages(chat: TelegramChat, server: BotApi, alice: Phone) -> None:
     """A thread in a forum is answered there, and typing shows there."""
     group = server.group(-100123, forum=True)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.chats.telegram.read import read
-from gateway.domain.events import Ignored, Message, Tap
+from gateway.domain.events import Ignored, Message, Tap, Unsupported
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
 
@@ -29,6 +29,12 @@ def text(words: str, *, chat: dict[str, Any] = PRIVATE, **more: Any) -> str:
     entities = [{"type": "bot_command", "offset": 0, "length": len(command)}] if command else []
     message = {"message_id": 5, "date": 1, "chat": chat, "from": ALICE, "text": words, "entities": entities}
     return stored(message=message | more)
+
+
+def edit(words: str, **more: Any) -> str:
+    """An edit of message 5."""
+    message = json.loads(text(words, **more))["update"]["message"]
+    return stored(edited_message={"edit_date": 2} | message)
 
 
 def tap(**more: Any) -> str:
@@ -106,10 +112,15 @@ def test_quoted_text_is_not_part_of_the_message() -> None:
         (text("hi", chat={"id": -1, "type": "channel"}), "channel"),
         (text("hi", **{"from": {"id": 8, "is_bot": True}}), "not written by a person"),
         (stored(message={"message_id": 1, "date": 1, "chat": GROUP, "text": "x"}), "not written by a person"),
-        (text("", photo=[{}], caption="look"), "a photo and a caption: only text"),
-        (text("", video_note={}), "a video note: only text"),
         (text("", new_chat_members=[ALICE]), "a service message"),
-        (stored(edited_message={}), "edited_message"),
+        (text("", chat=GROUP, sender_chat=GROUP, photo=[{}]), "in the name of a chat"),
+        (text("", **{"from": {"id": 8, "is_bot": True}}, sticker={}), "not written by a person"),
+        (edit("hi", sender_chat=GROUP), "in the name of a chat"),
+        (edit("hi", chat={"id": -1, "type": "channel"}), "channel"),
+        (edit("", location={"latitude": 1.0, "longitude": 1.0}), "something else than words"),
+        (edit("", photo=[{}], caption="better"), "something else than words"),
+        (edit("same words", edit_date=0), "something else than words"),
+        (edit("/stop@other_bot", chat=GROUP), "another bot"),
         (stored(my_chat_member={"anything": 1}), "my_chat_member"),
         (stored(), "nothing"),
         (tap(data=None), "not ours"),
@@ -118,10 +129,44 @@ def test_quoted_text_is_not_part_of_the_message() -> None:
     ],
 )
 def test_what_no_person_says_is_ignored_with_the_reason(payload: str, why: str) -> None:
-    """Anonymous admins, channels, bots, media and service messages reach nobody."""
+    """Anonymous admins, channels, bots, service messages and edits that nobody typed reach nobody."""
     seen = read(payload)
     assert isinstance(seen, Ignored)
     assert why in seen.why
+
+
+HERE = Thread("telegram", "4711")
+
+
+@pytest.mark.parametrize(
+    "kind", ["photo", "document", "voice", "sticker", "video_note", "location", "contact", "dice", "story", "checklist"]
+)
+def test_what_is_not_text_is_answered_in_words(kind: str) -> None:
+    """People learn that only text is read, wherever and whatever they send."""
+    assert read(text("", **{kind: {}})) == Unsupported(HERE, "4711", "I read text only for now.", "5")
+    topical = text("", chat=GROUP, message_thread_id=42, is_topic_message=True, **{kind: {}})
+    seen = read(topical)
+    assert isinstance(seen, Unsupported)
+    assert seen.thread == Thread("telegram", "-100123", "42")
+
+
+def test_a_caption_is_said_not_to_be_used() -> None:
+    """Nobody waits for the answer to words under a picture, be they a command."""
+    seen = read(text("", photo=[{}], caption="/stop all"))
+    words = "I read text only for now. The caption is not used either: send it as a message."
+    assert seen == Unsupported(HERE, "4711", words, "5")
+
+
+def test_the_pictures_of_an_album_go_by_one_name() -> None:
+    """Ten pictures at once get one answer."""
+    album = [text("", message_id=number, photo=[{}], media_group_id="77") for number in range(10)]
+    assert {read(payload).once for payload in album} == {"album:77"}  # type: ignore[union-attr]
+
+
+def test_an_edit_of_words_is_answered_once_however_often_it_happens() -> None:
+    """An edit alters nothing, and people are told so; in another name than what the message itself would have."""
+    words = "I use the first version; /stop and write again."
+    assert read(edit("better")) == read(edit("/stop all")) == Unsupported(HERE, "4711", words, "edit:5")
 
 
 def test_a_press_names_token_message_and_person() -> None:
@@ -176,6 +221,9 @@ MESSAGE = st.fixed_dictionaries(
         "chat": JSON | st.just(PRIVATE),
         "from": JSON | st.just(ALICE),
         "text": JSON,
+        "photo": JSON,
+        "edit_date": JSON,
+        "media_group_id": JSON,
         "entities": JSON,
         "forward_origin": JSON,
     },
@@ -186,7 +234,7 @@ MESSAGE = st.fixed_dictionaries(
 @given(
     st.fixed_dictionaries(
         {"update_id": st.integers()},
-        optional={"message": MESSAGE | JSON, "callback_query": JSON, "poll": JSON},
+        optional={"message": MESSAGE | JSON, "edited_message": MESSAGE | JSON, "callback_query": JSON, "poll": JSON},
     )
 )
 def test_any_json_is_read_or_unreadable(update: dict[str, Any]) -> None:
@@ -195,4 +243,4 @@ def test_any_json_is_read_or_unreadable(update: dict[str, Any]) -> None:
         seen = read(json.dumps({"bot": BOT, "update": update}))
     except UnreadableError:
         return
-    assert isinstance(seen, Message | Tap | Ignored)
+    assert isinstance(seen, Message | Tap | Unsupported | Ignored)

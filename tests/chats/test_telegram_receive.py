@@ -9,11 +9,10 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.chats.telegram import Health, TelegramChat
+from gateway.chats.telegram import TelegramChat
 from gateway.chats.telegram.receive import keyed, next_offset
-from gateway.domain.events import Message
+from gateway.domain.events import Message, Unsupported
 from gateway.ports import StoreError, TollbridgeError
-from tests.chats.conftest import NOW_MS
 from tests.fakes.bot_api import BotApi, Phone
 
 pytestmark = pytest.mark.anyio
@@ -70,11 +69,33 @@ async def test_an_update_is_confirmed_only_after_it_was_accepted(
 
 
 async def test_only_what_is_understood_is_asked_for_and_nothing_is_dropped(chat: TelegramChat, server: BotApi) -> None:
-    """Edited messages never come, waiting updates are never thrown away."""
+    """Reactions and the like never come, waiting updates are never thrown away."""
     async with receiving(chat):
         request = await server.waits_for_request("getUpdates")
-    assert request.params["allowed_updates"] == ["message", "callback_query", "my_chat_member"]
+    assert request.params["allowed_updates"] == ["message", "edited_message", "callback_query", "my_chat_member"]
     assert server.requests("deleteWebhook") == []
+
+
+async def test_pictures_and_edits_come_in_with_words_for_the_person(
+    chat: TelegramChat, server: BotApi, alice: Phone
+) -> None:
+    """What a phone really sends: an album is one thing to answer, so are two edits of one message."""
+    async with receiving(chat) as inbox:
+        await server.waits_for_request("getUpdates")
+        alice.sends_album(3, caption="look")
+        alice.sends_sticker()
+        alice.sends_voice()
+        alice.sends_document(b"notes")
+        wrong = alice.says("wrong")
+        alice.edits(wrong, "right")
+        alice.edits(wrong, "right!")
+        await inbox.holds(9)
+    seen = [chat.read(payload) for _, payload in inbox.accepted]
+    told = [event for event in seen if isinstance(event, Unsupported)]
+    assert [type(event) for event in seen].count(Message) == 1
+    assert [event.words[:11] for event in told] == ["I read text"] * 6 + ["I use the f"] * 2
+    assert [event.words.count("caption") for event in told] == [1, *[0] * 7]
+    assert len({event.once for event in told}) == 5
 
 
 async def test_an_offset_is_sent_once_and_not_for_ever(chat: TelegramChat, server: BotApi, alice: Phone) -> None:
@@ -91,12 +112,12 @@ async def test_an_offset_is_sent_once_and_not_for_ever(chat: TelegramChat, serve
 async def test_a_full_disk_leaves_updates_with_telegram_and_is_reported(
     chat: TelegramChat, server: BotApi, alice: Phone
 ) -> None:
-    """Nothing is confirmed that was not stored; the problem shows while it lasts and goes with it."""
-    problems: list[str] = []
+    """Nothing is confirmed that was not stored; the problem is logged once, and its end too."""
+    tries: list[str] = []
 
-    def full(_key: str) -> None:
-        problems.append(chat.health.problem)
-        if len(problems) < 4:
+    def full(key: str) -> None:
+        tries.append(key)
+        if len(tries) < 4:
             raise StoreError("the disk is full")
 
     with capture_logs() as logs:
@@ -106,8 +127,9 @@ async def test_a_full_disk_leaves_updates_with_telegram_and_is_reported(
             await inbox.holds(1)
             await server.until(lambda: not server.pending)
     assert inbox.texts(chat) == ["keep me"]
-    assert all("the disk is full" in problem for problem in problems[1:])
-    assert chat.health.problem == ""
+    assert len(set(tries)) == 1
+    assert "the disk is full" in logs[0]["problem"]
+    assert "the disk is full" in logs[1]["after"]
     assert [entry["log_level"] for entry in logs] == ["error", "info"]
 
 
@@ -182,7 +204,6 @@ async def test_a_failing_poll_is_reported_and_tried_again(
         async with receiving(chat) as inbox:
             await inbox.holds(1)
             await server.until(lambda: not server.pending)
-            assert chat.health == Health(NOW_MS, "")
     assert inbox.texts(chat) == ["through the storm"]
     events = list(dict.fromkeys(entry["event"] for entry in logs))
     assert events == ["updates from Telegram are held up", "updates from Telegram come in again"]

@@ -7,8 +7,9 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.chats.telegram import BotIdentity, TelegramChat, check_token, set_commands
-from gateway.chats.telegram.bot import COMMANDS, TelegramBot, redact
+from gateway.chats.telegram import BotIdentity, TelegramChat, check_token
+from gateway.chats.telegram.bot import TelegramBot, redact
+from gateway.core.route import COMMANDS
 from gateway.domain.place import Thread
 from gateway.ports import Post, TollbridgeError
 from tests.fakes.bot_api import BotApi, Phone
@@ -25,11 +26,27 @@ async def test_a_good_token_names_its_bot(server: BotApi) -> None:
     assert identity.link == "https://t.me/tollbridge_test_bot"
 
 
-async def test_the_menu_of_commands_is_registered(server: BotApi) -> None:
-    """Every command has its line in the client's menu."""
-    await set_commands(server.token, server.base_url)
+async def test_a_start_names_the_bot_and_registers_its_menu(server: BotApi, chat: TelegramChat) -> None:
+    """Every command has its line in the client's menu, with what can be written behind it, and no other has."""
+    assert await chat.introduce() == BotIdentity(987654321, "tollbridge_test_bot")
     [menu] = server.commands.values()
-    assert [entry["command"] for entry in menu] == [name for name, _ in COMMANDS]
+    assert [entry["command"] for entry in menu] == [command.name for command in COMMANDS]
+    assert menu[0]["description"] == "start a new session (/new [directory])"
+
+
+async def test_a_start_without_telegram_goes_on_and_says_why(server: BotApi, chat: TelegramChat) -> None:
+    """A network that is away for now keeps no gateway from starting; a menu that was not taken is no reason to say so."""
+    server.fail_next("setMyCommands", status=500)
+    assert isinstance(await chat.introduce(), BotIdentity)
+    server.goes_down()
+    assert await chat.introduce() == "no connection to Telegram (ConnectError)"
+
+
+async def test_a_start_with_a_wrong_token_is_refused(server: BotApi) -> None:
+    """Nothing is said to run that cannot receive a message."""
+    async with TelegramChat(WRONG, server.base_url) as chat:
+        with pytest.raises(TollbridgeError, match="does not accept this bot token"):
+            await chat.introduce()
 
 
 async def test_a_wrong_token_is_said_to_be_wrong(server: BotApi) -> None:

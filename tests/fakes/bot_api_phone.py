@@ -112,6 +112,24 @@ class Phone:
         """Send a voice message."""
         return self._send_media("voice", Upload("voice.ogg", data, "audio/ogg"), caption, thread)
 
+    def sends_album(self, count: int, *, caption: str = "") -> list[int]:
+        """Send several pictures at once: a message each, the caption with the first."""
+        with self._world.lock:
+            album = {"media_group_id": str(self._world.next_serial())}
+            pictures = [media_json(self._world, "photo", Upload("photo.jpg", PNG, "image/jpeg")) for _ in range(count)]
+        words = _with_entities(caption, "caption", "caption_entities") if caption else {}
+        return [
+            self._send({"photo": photo} | album | (words if first else {}), None, None)
+            for photo, first in zip(pictures, [True] + [False] * count, strict=False)
+        ]
+
+    def sends_sticker(self) -> int:
+        """Send a sticker."""
+        with self._world.lock:
+            kept = self._world.keep_file(Upload("sticker.webp", b"RIFF sticker", "image/webp"), "stickers")
+        about = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
+        return self._send({"sticker": kept | about}, None, None)
+
     def edits(self, message_id: int, text: str) -> None:
         """Change the text of a message of one's own."""
         with self._world.changing():

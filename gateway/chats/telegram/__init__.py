@@ -1,29 +1,36 @@
 """Telegram as a chat service: python-telegram-bot over long polling, with a durable inbox before every confirmation."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import anyio
-from telegram.error import TelegramError
+from telegram.error import InvalidToken, TelegramError
 
 from gateway import clock
-from gateway.chats.telegram.bot import COMMANDS, BotIdentity, TelegramBot, check_token, redact, set_commands
+from gateway.chats.telegram.bot import BotIdentity, TelegramBot, check_token, redact, rejected_token
 from gateway.chats.telegram.deliver import Courier
 from gateway.chats.telegram.markup import compose
 from gateway.chats.telegram.read import SERVICE, read
-from gateway.chats.telegram.receive import Health, Poller
+from gateway.chats.telegram.receive import Poller
+from gateway.core.route import COMMANDS
 from gateway.domain.effects import Button
 from gateway.domain.events import Incoming, Tap
 from gateway.domain.place import Thread
 from gateway.ports import Post, Receipt
+
+# python-telegram-bot would warn on every 429 otherwise; it reads this when it makes the error.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 PRIVATE_SEND_GAP_MS = 1_000
 PRIVATE_EDIT_GAP_MS = 1_500
 GROUP_GAP_MS = 3_000
 COURTESY_LIMIT_S = 5.0
 """What may be lost waits no longer than this for an answer."""
+INTRODUCTION_LIMIT_S = 10.0
+"""A gateway starts without Telegram's answer after so long: what waits in its store is not held up by the network."""
 LONGEST_WORDS = 200
 """UTF-16 units of the answer to a tap."""
 
@@ -47,7 +54,7 @@ class TelegramChat:
         now_ms: Callable[[], int] = clock.now_ms,
     ) -> None:
         self._bot = TelegramBot(token, base_url, poll_s)
-        self._poller = Poller(self._bot, poll_s=poll_s, retry_ms=retry_ms, now_ms=now_ms)
+        self._poller = Poller(self._bot, poll_s=poll_s, retry_ms=retry_ms)
         self._courier = Courier(self._bot, now_ms)
 
     async def __aenter__(self) -> Self:
@@ -58,10 +65,22 @@ class TelegramChat:
     ) -> None:
         await self._bot.close()
 
-    @property
-    def health(self) -> Health:
-        """When Telegram last answered a poll, and what is wrong now."""
-        return self._poller.health
+    async def introduce(self) -> BotIdentity | str:
+        """Ask who the bot is and register its menu of commands; what went wrong, in words, if the answer has to wait.
+
+        Raises TollbridgeError when Telegram refuses the token.
+        """
+        identity: BotIdentity | None = None
+        try:
+            with anyio.fail_after(INTRODUCTION_LIMIT_S):
+                identity = await self._bot.identity()
+                await self._bot.set_menu(COMMANDS)
+        except InvalidToken:
+            raise rejected_token() from None
+        except (TelegramError, TimeoutError) as error:
+            # A menu of an earlier start is still there, and the next start registers it again.
+            return identity or redact(str(error)) or "no answer in time"
+        return identity
 
     async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
         """Poll until cancelled; an update is confirmed after `accept` returned. A StoreError from it means: again later.
@@ -102,4 +121,4 @@ class TelegramChat:
             await self._bot.call("sendChatAction", {"chat_id": int(thread.chat), "action": "typing", **topic})
 
 
-__all__ = ["COMMANDS", "BotIdentity", "Health", "TelegramChat", "check_token", "set_commands"]
+__all__ = ["BotIdentity", "TelegramChat", "check_token"]

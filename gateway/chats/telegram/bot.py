@@ -14,6 +14,7 @@ from telegram import Bot
 from telegram.error import InvalidToken, NetworkError, TelegramError
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
+from gateway.core.route import Command
 from gateway.ports import TollbridgeError
 
 OFFICIAL_URL = "https://api.telegram.org/bot"
@@ -21,17 +22,6 @@ CLOSE_LIMIT_S = 5.0
 CHECK_LIMIT_S = 30.0
 DEFAULT_FLOOD_WAIT_S = 5
 LONGEST_FLOOD_WAIT_S = 24 * 3600
-COMMANDS = (
-    ("new", "Start a session: /new <agent> <directory>"),
-    ("sessions", "List and switch sessions"),
-    ("stop", "Stop the running turn; /stop all stops everything"),
-    ("go", "Let paid turns start again after /stop all"),
-    ("budget", "Show or set the limits"),
-    ("cost", "What was spent so far"),
-    ("help", "What you can say here"),
-)
-"""The menu that the client shows: name and description."""
-
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{1,200}", re.ASCII)
 _BEFORE_IT_WENT_OUT = (
     httpx.ConnectError,
@@ -210,11 +200,20 @@ class TelegramBot(Bot):
             case _:
                 raise AnswerLostError("Telegram's answer about the bot cannot be read")
 
+    async def set_menu(self, commands: Sequence[Command]) -> None:
+        """Register the menu that the client shows. Raises telegram.error.TelegramError."""
+        menu = [{"command": command.name, "description": _described(command)} for command in commands]
+        await self.call("setMyCommands", {"commands": menu})
+
     async def close(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - the API's "close" is of no use here
         """Close the connections, within a time limit, also when cancelled."""
         with anyio.move_on_after(CLOSE_LIMIT_S, shield=True):
             for line in self._lines:
                 await line.shutdown()
+
+
+def _described(command: Command) -> str:
+    return f"{command.words} ({command.usage})" if command.arguments else command.words
 
 
 def check_address(token: str, base_url: str | None) -> str:
@@ -244,13 +243,6 @@ async def check_token(token: str, base_url: str | None = None) -> BotIdentity:
     """Ask Telegram whose token this is, within 30 seconds. Raises TollbridgeError with what to do."""
     async with _asking(token, base_url) as bot:
         return await bot.identity()
-
-
-async def set_commands(token: str, base_url: str | None = None, commands: Sequence[tuple[str, str]] = COMMANDS) -> None:
-    """Register the menu of commands (name without slash, description). Raises TollbridgeError with what to do."""
-    menu = [{"command": name, "description": description} for name, description in commands]
-    async with _asking(token, base_url) as bot:
-        await bot.call("setMyCommands", {"commands": menu})
 
 
 @asynccontextmanager

@@ -100,6 +100,7 @@ class Courier:
 def _parameters(post: Post) -> dict[str, Any]:
     """The request's parameters. Raises ValueError for a post that was not composed for Telegram."""
     made = json.loads(post.body)
+    json.dumps(made, ensure_ascii=False).encode()  # half a surrogate pair is a ValueError here, and a riddle further on
     if not isinstance(made, dict):
         raise ValueError("a body is an object")  # noqa: TRY004 - one error for everything that is not for Telegram
     body = {name: made[name] for name in ("text", "entities", "reply_markup") if name in made}

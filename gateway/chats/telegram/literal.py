@@ -104,10 +104,11 @@ def _unshowable(link: dict[str, Any]) -> bool:
 def _html_block(source: bytes, start: int, end: int) -> Iterator[int]:
     """The first line's bracket; those of the other lines too, unless the block holds a fence and they may be code."""
     block = source[start:end]
+    fenced = any(fence in block for fence in _FENCE)
     line_start = 0
     for number, line in enumerate(block.splitlines(keepends=True)):
         opening = len(line) - len(line.lstrip())
-        if line[opening : opening + 1] == b"<" and (number == 0 or not any(fence in block for fence in _FENCE)):
+        if line[opening : opening + 1] == b"<" and (number == 0 or not fenced):
             yield start + line_start + opening
         elif number == 0:
             yield start + max(line.find(b"<"), 0)

@@ -8,41 +8,35 @@ same, the text is shown as it was written. And texts are split by Telegram's lim
 import html
 import json
 import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, takewhile
+from collections.abc import Sequence
 from typing import Any
 from unicodedata import category
 
 from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from gateway.chats.telegram.literal import escape
+from gateway.chats.telegram.parts import Part, nested, split, with_short_links
 from gateway.domain.effects import Button
 
-MAX_UNITS = 4096
-MAX_ENTITIES = 100
 MAX_CHARACTERS = 100_000
 """More than this of one text is not shown: about 25 messages."""
+MAX_PARTS = 40
+"""Messages of one text: 40 s in a private chat, 2 min in a group."""
 NOTHING = "(nothing to show)"
+MAX_BUTTONS = 100
+ROOMY_BUTTONS = 40
+"""With more buttons than this, all labels are short."""
 SHORT_LABEL = 16
 LONGEST_LABEL = 64
 LONGEST_TOKEN_BYTES = 64
 LONGEST_LANGUAGE = 32
-LAST_OF_ONE_UNIT = "\uffff"
 
 _UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LIST_NUMBERS = re.compile(r"^[ \t>*+-]*(\d{1,9})[.)](?=\s)", re.MULTILINE)
 _NAMED_CHARACTER = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters to Unicode, and nothing at all to see."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    text: str
-    entities: tuple[MessageEntity, ...] = ()
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
+"""Letters or symbols to Unicode, and nothing at all to see."""
 
 
 def _config() -> RenderConfig:
@@ -63,42 +57,63 @@ _CONFIG = _config()
 def compose(text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
     """Bodies of sendMessage as JSON: `text`, `entities`, and under the last one `reply_markup`.
 
-    Raises ValueError for a button whose token is not 1 to 64 bytes.
+    At most 40 bodies of less than 60 kB each, whatever the text; what does not fit is counted in the last one. Raises
+    ValueError for a button whose token is not 1 to 64 bytes.
     """
+    shown, unseen = _sendable(text)
+    parts = _parts(_render(shown))
+    if len(parts) > MAX_PARTS:  # formatting costs messages: without it there is room for more of the words
+        parts = _parts(Part(shown))
+    complete = len(parts) <= MAX_PARTS and not unseen and len(buttons) <= MAX_BUTTONS
+    kept = parts if complete else parts[: MAX_PARTS - 1]
+    if not complete:
+        unseen += sum(len(part.text) for part in parts[len(kept) :])
+        kept.append(Part(_left_out(unseen, len(buttons) - MAX_BUTTONS)))
     bodies: list[dict[str, Any]] = [
         {"text": part.text} | ({"entities": [entity.to_dict() for entity in part.entities]} if part.entities else {})
-        for part in _split(_render(_sendable(text)))
-        if _visible(part.text)
-    ] or [{"text": NOTHING}]
+        for part in kept or [Part(NOTHING)]
+    ]
     if buttons:
-        bodies[-1]["reply_markup"] = {"inline_keyboard": _rows(buttons)}
+        bodies[-1]["reply_markup"] = {"inline_keyboard": _rows(buttons[:MAX_BUTTONS])}
     return tuple(json.dumps(body, ensure_ascii=False) for body in bodies)
 
 
-def _sendable(text: str) -> str:
+def _sendable(text: str) -> tuple[str, int]:
+    """What can be sent of the text, and how many characters more there are."""
     text = _UNSENDABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if len(text) <= MAX_CHARACTERS:
-        return text
-    return f"{text[:MAX_CHARACTERS]}\n\n(cut here: {len(text) - MAX_CHARACTERS} more characters)"
+    return text[:MAX_CHARACTERS], max(0, len(text) - MAX_CHARACTERS)
 
 
-def _render(markdown: str) -> _Part:
+def _parts(part: Part) -> list[Part]:
+    return [piece for piece in split(with_short_links(part)) if _visible(piece.text)]
+
+
+def _left_out(characters: int, buttons: int) -> str:
+    """What to say about what is not shown."""
+    left = ((characters, "characters"), (buttons, "buttons"))
+    return f"(cut here: {', '.join(f'{count} more {what}' for count, what in left if count > 0)})"
+
+
+def _render(markdown: str) -> Part:
     """The text as people read it, with entities; the Markdown itself where reading it would lose something."""
     escaped = escape(markdown)
     if escaped is None:
-        return _Part(markdown)
+        return Part(markdown)
     text, entities = convert(escaped, latex_escape=False, config=_CONFIG)
-    entities = sorted(map(_with_language, entities), key=lambda e: (e.offset, -e.length))
-    part = _Part(text, tuple(entities))
-    return _Part(markdown) if _lost(markdown, part) else part
+    part = Part(_UNSENDABLE.sub(" ", text), nested(map(_sound, entities)))
+    return Part(markdown) if _lost(markdown, part) else part
 
 
-def _lost(markdown: str, part: _Part) -> bool:
+def _lost(markdown: str, part: Part) -> bool:
     """Whether a character that can be no markup is in the Markdown and not in the result."""
-    before = _NAMED_CHARACTER.sub(lambda match: html.unescape(match.group()), markdown)
-    before = _LIST_NUMBERS.sub("", before)
+    before = _LIST_NUMBERS.sub("", _NAMED_CHARACTER.sub(_unnamed, markdown))
     extras = "".join(f"{entity.url or ''}{entity.language or ''}" for entity in part.entities)
     return bool(Counter(filter(_substantial, before)) - Counter(part.text + extras))
+
+
+def _unnamed(match: re.Match[str]) -> str:
+    """What must be seen of `&copy;`: it is a character in words, and itself in code; `&nothing;` is always itself."""
+    return match.group() if html.unescape(match.group()) == match.group() else ""
 
 
 def _substantial(character: str) -> bool:
@@ -106,55 +121,26 @@ def _substantial(character: str) -> bool:
 
 
 def _visible(text: str) -> bool:
-    return any(category(c)[0] not in "ZC" and c not in _BLANKS for c in text)
+    return any(category(c)[0] not in "ZCM" and c not in _BLANKS for c in text)
 
 
-def _split(part: _Part) -> Iterator[_Part]:
-    """Parts within the limits, cut at line ends where there are any, else at spaces; entities are cut along."""
-    units = [0, *accumulate(2 if c > LAST_OF_ONE_UNIT else 1 for c in part.text)]
-    entities, start = part.entities, 0
-    while start < len(part.text):
-        entities = tuple(e for e in entities if e.offset + e.length > units[start])
-        end = _end(part.text, units, entities, start)
-        inside = takewhile(lambda e, last=units[end]: e.offset < last, entities)
-        clipped = tuple(_clip(e, units[start], units[end]) for e in inside)
-        yield _Part(part.text[start:end], clipped[:MAX_ENTITIES])
-        start = end
-
-
-def _end(text: str, units: list[int], entities: tuple[MessageEntity, ...], start: int) -> int:
-    limit = units[start] + MAX_UNITS
-    if len(entities) > MAX_ENTITIES and entities[MAX_ENTITIES].offset > units[start]:
-        limit = min(limit, entities[MAX_ENTITIES].offset)
-    end = bisect_right(units, limit) - 1
-    if end >= len(text):
-        return len(text)
-    half = start + (end - start) // 2
-    for mark in "\n ":
-        if (found := text.rfind(mark, half, end)) >= 0:
-            return found + 1
-    return end
-
-
-def _clip(entity: MessageEntity, start: int, end: int) -> MessageEntity:
-    first, last = max(entity.offset, start), min(entity.offset + entity.length, end)
-    return entity.copy_with(offset=first - start, length=last - first)
-
-
-def _with_language(entity: MessageEntity) -> MessageEntity:
-    """The entity with the first word of what stands after a fence; more than that no client understands."""
-    words = (entity.language or "").split()
-    return entity.copy_with(language=words[0][:LONGEST_LANGUAGE] if words else None)
+def _sound(entity: MessageEntity) -> MessageEntity:
+    """The entity as it can be sent; of what stands after a fence only the first word: more than that no client understands."""
+    words = _UNSENDABLE.sub("", entity.language or "").split()
+    url = None if entity.url is None else _UNSENDABLE.sub("", entity.url)
+    return entity.copy_with(language=words[0][:LONGEST_LANGUAGE] if words else None, url=url)
 
 
 def _rows(buttons: Sequence[Button]) -> list[list[dict[str, str]]]:
     """Two short buttons beside each other, a long one alone."""
     rows: list[list[dict[str, str]]] = []
     room = False
+    longest = LONGEST_LABEL if len(buttons) <= ROOMY_BUTTONS else SHORT_LABEL
     for button in buttons:
         if not 1 <= len(button.token.encode()) <= LONGEST_TOKEN_BYTES:
             raise ValueError(f"a button's token has 1 to {LONGEST_TOKEN_BYTES} bytes; that of {button.label!r} has not")
-        label = _UNSENDABLE.sub("", button.label)[:LONGEST_LABEL]
+        label = _UNSENDABLE.sub("", button.label)
+        label = label if len(label) <= longest else f"{label[: longest - 1]}…"
         key = {"text": label if _visible(label) else "?", "callback_data": button.token}
         short = len(label) <= SHORT_LABEL
         if room and short:

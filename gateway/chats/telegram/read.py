@@ -1,4 +1,4 @@
-"""What an update means: wire JSON to Message, Tap or Ignored. Only numeric ids count; names and titles are never looked at."""
+"""What an update means: wire JSON to Message, Tap, Unsupported or Ignored. Only numeric ids count; names and titles are never looked at."""
 
 import json
 import re
@@ -6,11 +6,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.domain.events import Ignored, Incoming, Message, Tap
+from gateway.domain.events import Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
 
 SERVICE = "telegram"
+TEXT_ONLY = "I read text only for now."
+CAPTION_UNUSED = " The caption is not used either: send it as a message."
+FIRST_VERSION = "I use the first version; /stop and write again."
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,64})(?:@(?P<bot>[A-Za-z0-9_]{1,64}))?", re.ASCII)
 _MEDIA = (
@@ -22,10 +25,19 @@ _MEDIA = (
     "video_note",
     "animation",
     "sticker",
+    "live_photo",
+    "paid_media",
+    "story",
+    "venue",
     "location",
     "contact",
     "poll",
+    "checklist",
+    "dice",
+    "game",
+    "rich_message",
 )
+"""What people send; everything else without text is a service message (somebody joined, a title changed)."""
 _DEEPEST = 100
 
 
@@ -60,6 +72,9 @@ class _Message(_Wire):
     forward_origin: dict[str, Any] | None = None
     message_thread_id: int | None = None
     is_topic_message: bool = False
+    edit_date: int = 0
+    media_group_id: str = Field(default="", max_length=64)
+    caption: str = ""
     text: str = ""
     entities: tuple[_Entity, ...] = Field(default=(), strict=False)
 
@@ -74,6 +89,7 @@ class _CallbackQuery(_Wire):
 class _Update(_Wire):
     update_id: int
     message: _Message | None = None
+    edited_message: _Message | None = None
     callback_query: _CallbackQuery | None = None
 
 
@@ -88,6 +104,8 @@ def read(payload: str) -> Incoming:
         raise UnreadableError(f"not an update that can be understood: {where}: {first['msg']}") from None
     if update.message is not None:
         return _read_message(update.message, raw["message"], username)
+    if update.edited_message is not None:
+        return _read_edit(update.edited_message, username)
     if update.callback_query is not None:
         return _read_tap(update.callback_query)
     kinds = ", ".join(key[:40] for key in raw if key != "update_id") or "nothing"
@@ -121,24 +139,55 @@ def _scrubbed(value: Any, depth: int = 0) -> Any:
 
 
 def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Incoming:
+    person = _person(message)
+    if isinstance(person, Ignored):
+        return person
+    if not message.text.strip():
+        return _read_media(message, raw, person)
+    command = _command(message)
+    if _for_another(command, username):
+        return Ignored("a command for another bot")
+    return Message(
+        thread=_thread(message),
+        person=person,
+        text=message.text,
+        command=command[:2] if command else None,
+        private=message.chat.type == "private",
+    )
+
+
+def _person(message: _Message) -> str | Ignored:
+    """Who wrote it, if it was a person in their own name."""
     if message.chat.type == "channel":
         return Ignored("a channel post")
     if message.sender_chat is not None:
         return Ignored("written in the name of a chat (an anonymous admin or a channel), not by a person")
     if message.sender is None or message.sender.is_bot:
         return Ignored("not written by a person")
-    if not message.text.strip():
-        return Ignored(f"{_content(raw)}: only text is read")
-    command = _command(message)
-    if command is not None and command[2].lower() not in {"", username.lower()}:
+    return str(message.sender.id)
+
+
+def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Incoming:
+    if not any(kind in raw for kind in _MEDIA):
+        return Ignored("a service message")
+    once = f"album:{message.media_group_id}" if message.media_group_id else str(message.message_id)
+    return Unsupported(_thread(message), person, TEXT_ONLY + (CAPTION_UNUSED if message.caption else ""), once)
+
+
+def _read_edit(message: _Message, username: str) -> Incoming:
+    """Several edits of one message get one answer. Positions on the move and closed polls are no edits by a person."""
+    person = _person(message)
+    if isinstance(person, Ignored):
+        return person
+    if not message.text.strip() or not message.edit_date:
+        return Ignored("an edit of something else than words")
+    if _for_another(_command(message), username):
         return Ignored("a command for another bot")
-    return Message(
-        thread=_thread(message),
-        person=str(message.sender.id),
-        text=message.text,
-        command=command[:2] if command else None,
-        private=message.chat.type == "private",
-    )
+    return Unsupported(_thread(message), person, FIRST_VERSION, f"edit:{message.message_id}")
+
+
+def _for_another(command: tuple[str, str, str] | None, username: str) -> bool:
+    return command is not None and command[2].lower() not in {"", username.lower()}
 
 
 def _command(message: _Message) -> tuple[str, str, str] | None:
@@ -172,10 +221,3 @@ def _thread(message: _Message) -> Thread:
     """The conversation; replies in a group without topics also carry a thread number, which means nothing here."""
     topic = message.message_thread_id if message.is_topic_message else None
     return Thread(SERVICE, str(message.chat.id), "" if topic is None else str(topic))
-
-
-def _content(raw: dict[str, Any]) -> str:
-    kind = next((kind for kind in _MEDIA if kind in raw), None)
-    if kind is None:
-        return "a service message"
-    return f"a message with a {kind.replace('_', ' ')}{' and a caption' if raw.get('caption') else ''}"

@@ -7,7 +7,7 @@ only in memory, and stops for good at an update that it cannot parse.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import anyio
@@ -17,22 +17,14 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 from gateway.chats.telegram.bot import AnswerLostError, FloodedError, TelegramBot, redact, rejected_token
 from gateway.ports import StoreError
 
-KINDS = ("message", "callback_query", "my_chat_member")
-"""What Telegram is asked for. Edited messages are not: an edit never alters a run."""
+KINDS = ("message", "edited_message", "callback_query", "my_chat_member")
+"""What Telegram is asked for. Edits only to say that they alter nothing."""
 BATCH = 100
 LONGEST_WAIT_MS = 30_000
 _LARGEST_ID = 2**63 - 1
 
 Accept = Callable[[str, str], Awaitable[None]]
 _log = structlog.get_logger("tollbridge.telegram")
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The state of the line from Telegram: when it last answered (ms since 1970; None: never), and what is wrong now, if anything."""
-
-    last_poll_at_ms: int | None = None
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +39,11 @@ class _Trouble:
 class Poller:
     """The long-poll loop of one bot. `poll_s`: how long Telegram may hold a request; `retry_ms`: the first wait after a failure."""
 
-    def __init__(self, bot: TelegramBot, *, poll_s: int, retry_ms: int, now_ms: Callable[[], int]) -> None:
-        self.health = Health()
+    def __init__(self, bot: TelegramBot, *, poll_s: int, retry_ms: int) -> None:
+        self._problem = ""
         self._bot = bot
         self._poll_s = poll_s
         self._retry_ms = retry_ms
-        self._now_ms = now_ms
         self._failures = 0
 
     async def run(self, accept: Accept) -> NoReturn:
@@ -62,7 +53,6 @@ class Poller:
             try:
                 username = username or (await self._bot.identity()).username
                 items = await self._poll(offset)
-                self.health = replace(self.health, last_poll_at_ms=self._now_ms())
                 for key, payload in keyed(items, username):
                     await accept(key, payload)
                 if items and not next_offset(items):
@@ -88,9 +78,9 @@ class Poller:
 
     async def _wait_out(self, error: TelegramError | StoreError) -> None:
         trouble = _trouble(error)
-        if trouble.words != self.health.problem:
+        if trouble.words != self._problem:
             (_log.error if trouble.alarm else _log.warning)("updates from Telegram are held up", problem=trouble.words)
-        self.health = replace(self.health, problem=trouble.words)
+        self._problem = trouble.words
         if isinstance(error, Conflict) and "webhook" in error.message.lower():
             await self._take_over_from_webhook()
         backoff = min(self._retry_ms * 2 ** min(self._failures, 16), LONGEST_WAIT_MS)
@@ -105,10 +95,10 @@ class Poller:
             _log.warning("the bot's webhook could not be removed", problem=redact(error.message))
 
     def _recovered(self) -> None:
-        if self.health.problem:
-            _log.info("updates from Telegram come in again", after=self.health.problem)
+        if self._problem:
+            _log.info("updates from Telegram come in again", after=self._problem)
         self._failures = 0
-        self.health = replace(self.health, problem="")
+        self._problem = ""
 
 
 def keyed(items: Sequence[Any], username: str) -> Iterator[tuple[str, str]]:
