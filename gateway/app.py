@@ -2,12 +2,14 @@
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import anyio
 import structlog
@@ -19,7 +21,7 @@ from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import TelegramChat
-from gateway.config import Settings, TelegramSettings, require_ready, settings_from
+from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
 from gateway.domain.place import Grant, Role
 from gateway.engine import Engine, Rules, World
 from gateway.engine.world import no_step
@@ -27,9 +29,6 @@ from gateway.ports import Agent, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
 from gateway.store import open_readonly, open_store
-
-# python-telegram-bot would warn on every 429 otherwise; it reads this when it makes the error.
-os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 log = structlog.get_logger()
 
@@ -88,7 +87,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
     """Run one gateway until the chat ends or SIGINT or SIGTERM comes. Raises TollbridgeError."""
     async with AsyncExitStack() as stack:
         if chat_name == "console":
-            chat: Chat = ConsoleChat()
+            chat: ConsoleChat | TelegramChat = ConsoleChat()
             people = owners((PERSON,))
         else:
             telegram = settings.telegram
@@ -97,8 +96,42 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             chat = await stack.enter_async_context(telegram_chat(telegram))
             people = owners(settings.telegram.allowed_users)
         running = await stack.enter_async_context(engine(settings, chat, people, on_step=on_step))
-        log.info("the gateway runs", chat=chat_name, agent=settings.agents.default)
-        await run_until_signal(running)
+        if missing := missing_agent(settings):
+            log.warning(missing)
+        if isinstance(chat, ConsoleChat):
+            chat.introduce(greeting(settings))
+            bot = {}
+        else:
+            bot = await introduced(chat)
+        await run_until_signal(running, chat=chat_name, **bot, agent=settings.agents.default)
+
+
+def greeting(settings: Settings) -> str:
+    """What the terminal's chat begins with: who works where, within what limits, and how to leave."""
+    agents, budgets = settings.agents, settings.budgets
+    model = f" ({agents.claude.model})" if agents.default == "claude" and agents.claude.model else ""
+    who = f"The {agents.default} agent{model} works in {agents.directory}"
+    within = f"for at most {budgets.session_usd} a session and {budgets.day_usd} a day, at list prices"
+    greeting = f"{who}, {within}. Write what you want done; /help explains; Ctrl-D leaves."
+    missing = missing_agent(settings)
+    return f"{greeting}\n{missing}" if missing else greeting
+
+
+def missing_agent(settings: Settings) -> str:
+    """A sentence for a client that new sessions would not find; empty if it is there."""
+    command = settings.agents.claude.command
+    if settings.agents.default != "claude" or shutil.which(command) is not None:
+        return ""
+    return f"There is no program {command!r}: install Claude Code, or set agents.claude.command. Until then no turn can run."
+
+
+async def introduced(chat: TelegramChat) -> dict[str, str]:
+    """Who the bot is, for the log; nothing while Telegram cannot be reached. Raises TollbridgeError for a wrong token."""
+    found = await chat.introduce()
+    if isinstance(found, str):
+        log.warning("Telegram cannot be reached yet; the gateway goes on trying", problem=found)
+        return {}
+    return {"bot": f"@{found.username}"}
 
 
 def telegram_chat(telegram: TelegramSettings) -> TelegramChat:
@@ -108,43 +141,57 @@ def telegram_chat(telegram: TelegramSettings) -> TelegramChat:
     return TelegramChat(telegram.token.get_secret_value(), telegram.base_url)
 
 
-async def run_until_signal(running: Engine) -> None:
-    """Run an engine until its chat ends, or this process is asked to end."""
-    async with anyio.create_task_group() as tasks:
+async def run_until_signal(running: Engine, **about: str) -> None:
+    """Run an engine until its chat ends, or this process is asked to end. `about`: what the log says of it."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with anyio.create_task_group() as tasks:
 
-        async def stop_on_signal() -> None:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async def stop_on_signal() -> None:
                 async for _ in signals:
                     log.info("the gateway stops")
                     tasks.cancel_scope.cancel()
                     return
 
-        tasks.start_soon(stop_on_signal)
-        await running.run()
-        tasks.cancel_scope.cancel()
+            tasks.start_soon(stop_on_signal)
+            log.info("the gateway runs", **about)
+            await running.run()
+            tasks.cancel_scope.cancel()
 
 
 def run_gateway(settings: Settings, *, chat: str, on_step: Callable[[str], None] = no_step) -> None:
     """`tollbridge up`. Raises TollbridgeError, and LockedError while another gateway works with the home."""
     require_ready(settings, chat)
-    with lock.hold(settings.home):
-        set_up_logging(settings.home / "gateway.log" if chat == "console" else None)
+    opened = [path for path in (settings.home, config_file(settings.home)) if lock.close_to_others(path)]
+    with lock.hold(settings.home), logging_to(settings.home / "gateway.log" if chat == "console" else None):
+        for path in opened:
+            log.warning("this was open to other users of the machine, and is closed to them now", path=str(path))
         anyio.run(lambda: serve(settings, chat, on_step=on_step), backend="asyncio")
 
 
-def set_up_logging(file: Path | None) -> None:
+@contextmanager
+def logging_to(file: Path | None) -> Iterator[None]:
     """Log to stderr, or to a file where the terminal is the phone; a file that grew too large begins anew."""
-    stream = sys.stderr
-    if file is not None:
-        big = file.exists() and file.stat().st_size > LOG_BYTES_MAX
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if big else 0), 0o600)
-        stream = os.fdopen(descriptor, "a", encoding="utf-8", buffering=1)
+    if file is None:
+        _log_to(sys.stderr, colours=sys.stderr.isatty())
+        yield
+        return
+    big = file.exists() and file.stat().st_size > LOG_BYTES_MAX
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if big else 0), 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8", buffering=1) as stream:
+        _log_to(stream, colours=False)
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+
+
+def _log_to(stream: TextIO, *, colours: bool) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(),
-            structlog.dev.ConsoleRenderer(colors=file is None and stream.isatty()),
+            structlog.dev.ConsoleRenderer(colors=colours),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
@@ -171,17 +218,18 @@ def run_demo(*, unattended: bool) -> None:
         work.mkdir()
         toml = DEMO_TOML.replace("[agents]", f'[agents]\ndirectory = "{work}"')
         settings = settings_from(toml, {}, home)
-        with lock.hold(home):
-            set_up_logging(home / "gateway.log")
+        with lock.hold(home), logging_to(home / "gateway.log"):
             anyio.run(lambda: _play(settings, unattended=unattended), backend="asyncio")
         with open_readonly(home) as reader:
-            tables = report_tables(reader.sessions(), tuple(turn for _, turn in reader.report_rows()))
-        Console(highlight=False, markup=False).print(tables)
+            sessions, turns = reader.sessions(), tuple(turn for _, turn in reader.report_rows())
+        console = Console(highlight=False, markup=False)
+        # An empty line first: a terminal that echoes Ctrl-C leaves the cursor behind it.
+        console.print("", report_tables(sessions, turns, console.width), sep="\n")
 
 
 async def _play(settings: Settings, *, unattended: bool) -> None:
     chat = ConsoleChat(Player(TOUR, pause_s=0.15) if unattended else None)
     pace = 0.08 if unattended else 1.0
     async with engine(settings, chat, owners((PERSON,)), scripted_pace=pace) as running:
-        sys.stdout.write(HINT)
+        chat.introduce(HINT)
         await run_until_signal(running)

@@ -165,6 +165,8 @@ def _more_than_nothing(amount: Usd) -> Usd:
 
 
 Amount = Annotated[Usd, BeforeValidator(_amount)]
+Limit = Annotated[Amount, AfterValidator(_more_than_nothing)]
+"""A limit of $0 would let nothing run, and nothing would say why; the chat's /budget refuses it too."""
 Directory = Annotated[Path, BeforeValidator(_directory)]
 Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)]
 
@@ -212,10 +214,10 @@ class AgentSettings(_Section):
 class BudgetSettings(_Section):
     """Limits in dollars. A run above `confirm_above_usd` waits for a tap; `default_hold_usd` stands in for missing history."""
 
-    session_usd: Amount = Usd.parse("5")
-    day_usd: Amount = Usd.parse("25")
+    session_usd: Limit = Usd.parse("5")
+    day_usd: Limit = Usd.parse("25")
     confirm_above_usd: Amount = Usd.parse("1")
-    default_hold_usd: Annotated[Amount, AfterValidator(_more_than_nothing)] = Usd.parse("0.50")
+    default_hold_usd: Limit = Usd.parse("0.50")
 
 
 class Settings(_Section):
@@ -353,6 +355,21 @@ def require_ready(settings: Settings, chat: str) -> None:
     for name, path in (("directory", settings.agents.directory), *(("roots", root) for root in settings.agents.roots)):
         if not path.is_dir():
             raise SettingsError(f"agents.{name}: there is no directory {path}: create it, or set another one")
+        if (reason := misplaced(path, settings.home)) is not None:
+            raise SettingsError(f"agents.{name}: {reason}")
+
+
+def misplaced(path: Path, home: Path) -> str | None:
+    """Why agents may not work in a directory: what they do there goes through the gateway's own one. None where they may."""
+    place, private = Path(os.path.realpath(path)), Path(os.path.realpath(home))
+    if private.is_relative_to(place):
+        return (
+            f"{path} holds the gateway's own directory {home}, with the bot's token in it, and any search there would find"
+            f" that: choose the directory of a project, or move the gateway's with {HOME_VARIABLE}"
+        )
+    if place.is_relative_to(private):
+        return f"{path} lies in the gateway's own directory {home}, where agents may do nothing: choose another one"
+    return None
 
 
 # ---------------------------------------------------------------------------------------------------------- wording

@@ -6,9 +6,6 @@ import pytest
 
 from tests.fakes.claude_binary import MISSING, find_claude
 
-# Without it python-telegram-bot warns, and so fails here, while it makes the error of a 429.
-os.environ.setdefault("PTB_TIMEDELTA", "true")
-
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -94,7 +94,14 @@ def test_an_amount_is_refused_in_the_environment_by_the_variables_name(tmp_path:
     assert amount in said
 
 
-@given(st.integers(0, 10**15))
+@pytest.mark.parametrize("name", ["session_usd", "day_usd", "default_hold_usd"])
+def test_a_limit_of_nothing_is_refused(tmp_path: Path, name: str):
+    """A budget of $0 would stop every turn without a word why; only asking may begin at $0."""
+    assert "more than $0" in refusal(tmp_path, f"[budgets]\n{name} = 0")
+    assert settings_from("[budgets]\nconfirm_above_usd = 0", {}, tmp_path).budgets.confirm_above_usd == Usd(0)
+
+
+@given(st.integers(1, 10**15))
 def test_every_amount_survives_the_file_to_the_nano(nano: int):
     """2.5 or 0.000000001 in the file is exactly that, never its nearest float."""
     exact = Usd(nano).exact()
@@ -273,7 +280,7 @@ def test_a_gateway_that_nobody_could_use_does_not_start(tmp_path: Path):
 
     def refused(chat: str) -> str:
         with pytest.raises(SettingsError) as caught:
-            config.require_ready(settings_from("", environ, tmp_path), chat)
+            config.require_ready(settings_from("", environ, tmp_path / "home"), chat)
         return str(caught.value)
 
     assert "no bot token" in refused("telegram")
@@ -283,8 +290,37 @@ def test_a_gateway_that_nobody_could_use_does_not_start(tmp_path: Path):
     assert f"there is no directory {tmp_path / 'gone'}" in refused("telegram")
     assert "there is no directory" in refused("console")
     (tmp_path / "gone").mkdir()
-    config.require_ready(settings_from("", environ, tmp_path), "telegram")
-    assert settings_from("", environ, tmp_path).agents.directory.is_dir()
+    config.require_ready(settings_from("", environ, tmp_path / "home"), "telegram")
+    assert settings_from("", environ, tmp_path / "home").agents.directory.is_dir()
+
+
+@pytest.mark.parametrize("home", ["", "home", "link/share/home"])
+def test_agents_do_not_work_above_the_gateways_own_directory(tmp_path: Path, home: str):
+    """A search in their directory would find the bot's token: refused for the directory and every root, through links, too."""
+    work = tmp_path / "work"
+    (work / "share").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(work)
+    place = tmp_path / home if home.startswith("link") else work / home
+    environ = {"TOLLBRIDGE_AGENTS__DIRECTORY": str(work)}
+    with pytest.raises(SettingsError, match=r"agents\.directory: .* TOLLBRIDGE_HOME"):
+        config.require_ready(settings_from("", environ, place), "console")
+    project = tmp_path / "project"
+    project.mkdir()
+    environ = {
+        "TOLLBRIDGE_AGENTS__DIRECTORY": str(project),
+        "TOLLBRIDGE_AGENTS__ROOTS": f'["{project}", "{tmp_path / "link"}"]',
+    }
+    with pytest.raises(SettingsError, match=r"agents\.roots: .*link holds the gateway's own directory"):
+        config.require_ready(settings_from("", environ, place), "console")
+
+
+def test_agents_do_not_work_in_the_gateways_own_directory(tmp_path: Path):
+    """Every tool would be refused there; a directory beside it, whose name only begins like it, is right."""
+    for name in ("home/project", "home-project"):
+        (tmp_path / name).mkdir(parents=True)
+    home = tmp_path / "home"
+    assert "lies in the gateway's own directory" in (config.misplaced(home / "project", home) or "")
+    assert config.misplaced(tmp_path / "home-project", home) is None
 
 
 def test_a_hold_of_nothing_is_refused() -> None:

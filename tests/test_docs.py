@@ -46,7 +46,7 @@ def test_the_readme_begins_with_the_two_commands_one_line_each() -> None:
 def test_every_chat_command_stands_in_the_readme_and_no_other() -> None:
     """The table of chat commands is the program's own list."""
     table = README.partition("| in the chat | |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`/(\w+)", table)) == set(COMMANDS)
+    assert set(re.findall(r"`/(\w+)", table)) == {command.name for command in COMMANDS}
 
 
 def test_every_command_of_the_machine_that_is_named_exists() -> None:

@@ -68,6 +68,11 @@ def updates(token: str, base_url: str, offset: int | None, wait_s: int) -> list[
     return [update for update in result if isinstance(update, Mapping) and isinstance(update.get("update_id"), int)]
 
 
+def send(token: str, base_url: str, person: int, text: str) -> None:
+    """Write to a person. Raises BotApiError."""
+    _ask(token, base_url, "sendMessage", {"chat_id": person, "text": text}, 0)
+
+
 def writer(update: Mapping[str, Any]) -> Person | None:
     """The person behind a message in a private chat; None for everything else."""
     match update:

@@ -24,6 +24,7 @@ RELEASED: Final = date(2026, 11, 1)
 MOST_SKEW_MS: Final = 60_000
 LEAST_FREE_BYTES: Final = 200 * 1024 * 1024
 LONG_QUEUE: Final = 100
+DAY_MS: Final = 24 * 3_600_000
 _OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _PROBE_S: Final = 3
 _ALIASES: Final = frozenset({"default", "best", "opus", "sonnet", "haiku", "opusplan", "fable"})
@@ -97,7 +98,8 @@ def _owned(name: str, path: Path, found: os.stat_result) -> Check:
         return _fail(name, f"{path} belongs to another user", "set TOLLBRIDGE_HOME to a directory of your own")
     if found.st_mode & _OPEN_TO_OTHERS:
         mode = "700" if stat.S_ISDIR(found.st_mode) else "600"
-        return _fail(name, f"{path} is open to other users", f"run `chmod {mode} {path}`")
+        mend = f"run `chmod {mode} {path}`; the gateway does it when it starts"
+        return _warn(name, f"{path} is open to other users", mend)
     return _ok(name, str(path))
 
 
@@ -150,11 +152,15 @@ def clock(now_ms: int, reference_ms: int | None = None) -> Check:
     return _ok("clock", f"{today} UTC")
 
 
-def places(settings: "AgentSettings") -> Iterator[Check]:
-    """The directories in which agents work, and git."""
+def places(settings: "AgentSettings", home: Path) -> Iterator[Check]:
+    """The directories in which agents work, none of them above the gateway's own, and git."""
+    from gateway.config import misplaced
+
     for name, path in (("directory", settings.directory), *(("root", root) for root in settings.roots)):
         if not path.is_dir():
             yield _fail(name, f"there is no directory {path}", "create it, or change agents.directory and agents.roots")
+        elif (reason := misplaced(path, home)) is not None:
+            yield _fail(name, reason, "change agents.directory and agents.roots, or TOLLBRIDGE_HOME")
         elif not os.access(path, os.W_OK | os.X_OK):
             yield _warn(name, f"{path} cannot be written to", "agents will not be able to change anything there")
         else:
@@ -203,19 +209,23 @@ def prices(model: str | None, today: date) -> Check:
     return _ok("prices", f"the list price of {model} is known")
 
 
-def database(path: Path, *, running: bool) -> Iterator[Check]:
+def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
     """Whether the ledger holds, and what lies in the queues. Never raises: what is wrong with the file is a finding."""
+    from gateway.cli import ledger
     from gateway.store import open_readonly
     from gateway.store.home import DATABASE
 
     if not (path / DATABASE).exists():
         yield _ok("database", "there is none yet")
         return
+    if path.stat().st_mode & _OPEN_TO_OTHERS:
+        yield _warn("database", "not looked at while the home is open to others", f"run `chmod 700 {path}`, then this")
+        return
     try:
-        with open_readonly(path) as reader:
+        with ledger.naming(path), open_readonly(path) as reader:
             flaws, queues = list(reader.verify()), reader.queues()
             unsure, aside = reader.unsure(), reader.quarantined()
-            turns = [turn for _, turn in reader.report_rows()]
+            lost, unpriced = reader.never_arrived(now_ms - DAY_MS), reader.unpriced_calls()
     except TollbridgeError as error:
         yield _fail("database", str(error), "keep a copy of the home before you try anything with it")
         return
@@ -228,12 +238,14 @@ def database(path: Path, *, running: bool) -> Iterator[Check]:
         yield _warn(
             "outbox", f"{len(unsure)} messages may not have arrived: {unsure[-1][2][:120]}", "look into the chat"
         )
+    if lost:
+        mend = "see that the bot is not blocked, and still in the chat; the log names the messages"
+        yield _warn("rejected", f"{len(lost)} messages of the last day never arrived: {lost[-1][:120]}", mend)
     if max(queues.inbox, queues.outbox) > LONG_QUEUE or (not running and queues.inbox + queues.outbox):
         waiting = f"{queues.inbox} updates and {queues.outbox} messages wait"
         yield _warn("queues", waiting, "look at what the gateway logs" if running else "run `tollbridge up`")
     if aside:
         yield _warn("quarantine", f"{len(aside)} updates could not be read: {aside[-1][2][:120]}", "write them again")
-    unpriced = sum(turn.unpriced_calls for turn in turns)
     if unpriced:
         yield _warn("unpriced", f"{unpriced} calls have no known price", "`tollbridge report` shows in which turns")
 
@@ -261,10 +273,10 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     yield clock(now_ms)
     finding, settings = settings_of(environ, path)
     yield finding
-    yield from database(path, running=pid is not None)
+    yield from database(path, now_ms, running=pid is not None)
     if settings is None:
         return
     yield from telegram(settings.telegram, now_ms, running=pid is not None)
-    yield from places(settings.agents)
+    yield from places(settings.agents, path)
     yield from claude(settings.agents, environ)
     yield prices(settings.agents.claude.model, datetime.fromtimestamp(now_ms / 1000, UTC).date())

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from gateway.cli.called import as_called
+
 if TYPE_CHECKING:
     from gateway.cli.checks import Check
 
@@ -32,7 +34,13 @@ def doctor(
 def as_values(found: "Sequence[Check]") -> dict[str, object]:
     """The findings as JSON values; `ok` is false if anything failed."""
     checks = [
-        {"name": check.name, "status": check.status.value, "found": check.found, "mend": check.mend} for check in found
+        {
+            "name": check.name,
+            "status": check.status.value,
+            "found": as_called(check.found),
+            "mend": as_called(check.mend),
+        }
+        for check in found
     ]
     return {"schema": 1, "ok": all(check.status.value != "fail" for check in found), "checks": checks}
 
@@ -41,9 +49,9 @@ def as_text(found: "Sequence[Check]") -> str:
     """The findings as lines of at most 80 columns, the way to mend each below it, and a summary."""
     lines: list[str] = []
     for check in found:
-        lines += _paragraph(check.status.value, f"{check.name}: {check.found}")
+        lines += _paragraph(check.status.value, f"{check.name}: {as_called(check.found)}")
         if check.mend:
-            lines += _paragraph("", f"-> {check.mend}")
+            lines += _paragraph("", f"-> {as_called(check.mend)}")
     failures, warnings = (sum(check.status.value == status for check in found) for status in ("fail", "warn"))
     verdict = f"{failures} to mend before the gateway can work" if failures else "Ready"
     lines.append(f"\n{verdict}, {warnings} to look at." if warnings else f"\n{verdict}.")

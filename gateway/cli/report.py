@@ -16,15 +16,15 @@ def report(
     from gateway.ports import TollbridgeError
     from gateway.reports import cost
 
-    account = ledger.read()
-    chosen = [one for one in account.sessions if one.id.startswith(session)]
-    if session and not chosen:
+    account = ledger.read(session)
+    if session and not account.sessions:
         raise TollbridgeError(f"there is no session {session[:40]!r}: `tollbridge sessions` lists them")
     if as_json:
-        typer.echo(json.dumps(cost.report(chosen, account.turns), indent=2))
+        typer.echo(json.dumps(cost.report(account.sessions, account.turns), indent=2))
         return
     from rich.console import Console
 
     from gateway.reports.text import report_tables
 
-    Console(highlight=False, markup=False).print(report_tables(chosen, account.turns))
+    console = Console(highlight=False, markup=False)
+    console.print(report_tables(account.sessions, account.turns, console.width))

@@ -1,11 +1,14 @@
 """The command groups together, and the edge at which every error becomes one sentence and an exit code."""
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import typer
 
+from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.report import report
@@ -36,7 +39,7 @@ def application() -> typer.Typer:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line: 0 if all went well, 1 after an error sentence, 2 for a command that does not exist, 130 after Ctrl-C."""
     try:
-        application()(args=list(arguments), prog_name="tollbridge")
+        application()(args=list(arguments), prog_name=program())
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED
     except TollbridgeError as error:
@@ -63,12 +66,14 @@ def _options(
 
 
 def _failed(sentence: str) -> int:
-    sys.stderr.write(f"tollbridge: {' '.join(sentence.split())}\n")
+    sys.stderr.write(f"tollbridge: {as_called(' '.join(sentence.split()))}\n")
     return FAILED
 
 
 def _of_the_system(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.EROFS:
+        return f"the file system is read-only{where}: set TOLLBRIDGE_HOME to a directory that can be written to"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return f"the disk is full{where}: make room and start again; nothing that was accepted is lost"
     return f"{error.strerror or type(error).__name__}{where}"
@@ -82,7 +87,18 @@ def _grouped(group: BaseExceptionGroup[BaseException]) -> int:
         return _failed(str(known[0]))
     if all(isinstance(error, KeyboardInterrupt) for error in errors):
         return INTERRUPTED
+    if all(isinstance(error, BrokenPipeError) for error in errors):
+        return _unread()
     raise group
+
+
+def _unread() -> int:
+    """Nobody reads our output any more (`| head`): no error to tell, and what is still buffered goes nowhere."""
+    with suppress(OSError):  # an output without a descriptor has nothing to flush at exit either
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return FAILED
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

@@ -12,6 +12,6 @@ def sessions() -> None:
     zone = load().zone
     account = ledger.read()
     console = Console(highlight=False, markup=False)
-    console.print(sessions_table(account.sessions, account.turns, zone))
+    console.print(sessions_table(account.sessions, account.turns, zone, console.width))
     if account.sessions:
         console.print(NOTE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
+import gateway
 from gateway.cli import bot_api, machine
 from gateway.cli.bot_api import Person
 from gateway.cli.terminal import ask, ask_secret, confirm, say
@@ -14,11 +15,13 @@ from gateway.cli.terminal import ask, ask_secret, confirm, say
 if TYPE_CHECKING:
     from gateway.chats.telegram import BotIdentity
     from gateway.config import Settings
+    from gateway.domain.money import Usd
 
 WAIT_FOR_MESSAGE_S: Final = 15 * 60
 _POLL_S: Final = 25
 _PAUSE_S: Final = 1.0
 _MOST_REFUSED: Final = 20
+WELCOME: Final = "You can write to me from now on: in plain words what is to be done, or /help. I answer as soon as the gateway runs."
 
 Changes = dict[str, dict[str, Any]]
 
@@ -29,28 +32,39 @@ def setup() -> None:
     from gateway.cli import config_file
 
     home = config.home_directory()
+    newcomer: Person | None = None
     # A running gateway has read the file already: the two would disagree about who may do what.
     with lock.hold(home):
         path = config.config_file(home)
         text = config.read_file(path)
         settings = config.settings_from(text, os.environ, home)
         say(f"Tollbridge keeps its settings in {path}.")
-        changes = interview(settings, os.environ)
+        changes, token, newcomer = interview(settings, os.environ)
         text = config_file.merged(text, changes)
         config.settings_from(text, os.environ, home)
         config_file.write(path, text)
+    if newcomer is not None:
+        _welcome(token, settings.telegram.base_url, newcomer)
     say()
     say(f"Written to {path}. Start the gateway with `tollbridge up`; `tollbridge doctor` tells what is wrong.")
 
 
-def interview(settings: "Settings", environ: Mapping[str, str]) -> Changes:
-    """All the questions, in order; what is to be written."""
+def interview(settings: "Settings", environ: Mapping[str, str]) -> tuple[Changes, str, Person | None]:
+    """All the questions, in order; what is to be written, the bot's token, and who is let in by it."""
     changes: Changes = {"telegram": {}, "agents": {}, "budgets": {}}
     token = _token(settings, environ, changes["telegram"])
-    _people(settings, environ, token, changes["telegram"])
+    newcomer = _people(settings, environ, token, changes["telegram"])
     _agent(settings, environ, changes["agents"])
     _budgets(settings, environ, changes["budgets"])
-    return changes
+    return changes, token, newcomer
+
+
+def _welcome(token: str, base_url: str, newcomer: Person) -> None:
+    """Answer the message with which somebody asked to be let in, now that they are."""
+    try:
+        bot_api.send(token, base_url, newcomer.id, WELCOME)
+    except bot_api.BotApiError as error:
+        say(f"   {newcomer.name} could not be told in Telegram: {error}")
 
 
 def _token(settings: "Settings", environ: Mapping[str, str], changes: dict[str, Any]) -> str:
@@ -84,17 +98,17 @@ def identity(token: str, base_url: str) -> "BotIdentity":
     return anyio.run(check_token, token, base_url)
 
 
-def _people(settings: "Settings", environ: Mapping[str, str], token: str, changes: dict[str, Any]) -> None:
-    """At least one person who may write to the bot."""
+def _people(settings: "Settings", environ: Mapping[str, str], token: str, changes: dict[str, Any]) -> Person | None:
+    """At least one person who may write to the bot; whoever is let in now."""
     say()
     allowed: tuple[int, ...] = settings.telegram.allowed_users
     if environ.get("TOLLBRIDGE_TELEGRAM__ALLOWED_USERS", "").strip():
         say("2. Who may write to the bot is set in the environment (TOLLBRIDGE_TELEGRAM__ALLOWED_USERS).")
-        return
+        return None
     if allowed:
         say(f"2. These people may write to the bot: {', '.join(map(str, allowed))}.")
         if not confirm("   Let in somebody else?", default=False):
-            return
+            return None
     say("2. Now open the bot in Telegram and press Start, or write it any message. Waiting ...")
     person = first_writer(
         lambda offset, wait_s: bot_api.updates(token, settings.telegram.base_url, offset, wait_s),
@@ -103,8 +117,9 @@ def _people(settings: "Settings", environ: Mapping[str, str], token: str, change
     )
     if person is None:
         say("   Nobody was let in. You can run `tollbridge setup` again at any time.")
-        return
-    changes["allowed_users"] = [*allowed, person.id]
+    else:
+        changes["allowed_users"] = [*allowed, person.id]
+    return person
 
 
 def _let_in(person: Person) -> bool:
@@ -169,31 +184,63 @@ def _agent(settings: "Settings", environ: Mapping[str, str], changes: dict[str, 
     if environ.get("TOLLBRIDGE_AGENTS__DIRECTORY", "").strip():
         say(f"   New sessions work in {settings.agents.directory} (TOLLBRIDGE_AGENTS__DIRECTORY).")
         return
-    directory = ask("   In which directory do new sessions work", _directory, str(settings.agents.directory))
+    from gateway import config
+
+    present = settings.agents.directory
+    unfit = _holds_the_program(present) or config.misplaced(present, settings.home) is not None
+    directory = ask(
+        "   In which directory do new sessions work",
+        lambda answer: _directory(answer, settings.home),
+        "" if unfit else str(present),
+    )
     changes["directory"] = str(directory)
     set_roots = [root for root in settings.agents.roots if root != settings.agents.directory]
     if set_roots and not any(directory.is_relative_to(root) for root in settings.agents.roots):
         changes["roots"] = [*map(str, settings.agents.roots), str(directory)]
 
 
-def _directory(answer: str) -> Path:
+def _directory(answer: str, home: Path) -> Path:
+    from gateway import config
+
     path = Path(answer).expanduser()
     if not path.is_absolute():
         raise ValueError("please write the whole path, from / on")
     if not path.is_dir():
         raise ValueError(f"there is no directory {path}: create it first, or name another one")
+    if (reason := config.misplaced(path, home)) is not None:
+        raise ValueError(reason)
+    if _holds_the_program(path):
+        say(f"   Tollbridge itself is installed in {path}: an agent that works there could change it.")
+        if not confirm("   Let agents work there all the same?", default=False):
+            raise ValueError("then name another one, the directory of your projects")
     return path
 
 
-def _budgets(settings: "Settings", environ: Mapping[str, str], changes: dict[str, Any]) -> None:
+def _holds_the_program(path: Path) -> bool:
+    place, program = path.resolve(), Path(gateway.__file__).resolve().parent
+    return program.is_relative_to(place) or place.is_relative_to(program)
+
+
+def _limit(answer: str) -> "Usd":
     from gateway.domain.money import Usd
 
+    amount = Usd.parse(answer)
+    if not amount:
+        raise ValueError("a limit of $0 lets nothing run: write an amount like 0.50")
+    return amount
+
+
+def _budgets(settings: "Settings", environ: Mapping[str, str], changes: dict[str, Any]) -> None:
     say()
     say("4. The budgets, in dollars at list prices. At a limit the agent pauses and you are asked.")
+    amounts = {"session_usd": settings.budgets.session_usd, "day_usd": settings.budgets.day_usd}
     for name, question in (("session_usd", "   At most for one session"), ("day_usd", "   At most for one day")):
         variable = f"TOLLBRIDGE_BUDGETS__{name.upper()}"
         if environ.get(variable, "").strip():
-            say(f"{question}: {getattr(settings.budgets, name)} ({variable})")
+            say(f"{question}: {amounts[name]} ({variable})")
             continue
-        amount = ask(question, Usd.parse, getattr(settings.budgets, name).exact())
+        amount = ask(question, _limit, amounts[name].exact())
         changes[name] = amount.exact()
+        amounts[name] = amount
+    if amounts["session_usd"] > amounts["day_usd"]:
+        say(f"   The day's limit is the smaller one: a session stops at {amounts['day_usd']} too.")

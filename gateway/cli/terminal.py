@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from gateway.cli.called import as_called
 from gateway.ports import TollbridgeError
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ class NoAnswerError(TollbridgeError):
 
 def say(text: str = "") -> None:
     """One line to the person."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{as_called(text)}\n")
     sys.stdout.flush()
 
 

@@ -20,10 +20,16 @@ SCHEMA: Final = 1
 
 def report(sessions: Sequence[Session], turns: Sequence[Turn]) -> dict[str, Any]:
     """The report as JSON values, schema 1: sessions in the order given, each with its turns in the order given."""
-    by_session: defaultdict[str, list[Turn]] = defaultdict(list)
+    of = by_session(turns)
+    return {"schema": SCHEMA, "sessions": [_session(session, of[session.id]) for session in sessions]}
+
+
+def by_session(turns: Iterable[Turn]) -> defaultdict[str, list[Turn]]:
+    """The turns of each session, in the order given; an empty list for a session that has none."""
+    found: defaultdict[str, list[Turn]] = defaultdict(list)
     for turn in turns:
-        by_session[turn.session_id].append(turn)
-    return {"schema": SCHEMA, "sessions": [_session(session, by_session[session.id]) for session in sessions]}
+        found[turn.session_id].append(turn)
+    return found
 
 
 def cost(turns: Iterable[Turn]) -> Usd | None:

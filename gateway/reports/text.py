@@ -1,7 +1,7 @@
-"""Tables for a terminal, readable in 80 columns: ids by their beginning, directories by their end, amounts whole."""
+"""Tables for a terminal, readable in 80 columns and fewer: ids by their beginning, directories by their end, amounts whole."""
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import PurePath
 from typing import Final
@@ -11,28 +11,42 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.core.summary import count
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_TOKENS, Flag
-from gateway.reports.cost import cost
+from gateway.reports.cost import by_session, cost
 
 NOTE: Final = "Costs are list prices; on a subscription you pay none of them by the call."
 _MARKS: Final = {Flag.LOWER_BOUND: ("+", "+ at least this much"), Flag.RECONCILED: ("~", "~ corrected when settled")}
 _ID: Final = 10
 _WIDTH: Final = 80
-_LEAST: Final = 8
-_SMALL: Final = 10_000
-_LARGE: Final = 10_000_000
+_LEAST: Final = 9
+"""What an elastic column is never narrower than; the longest title of one."""
 
 
-def sessions_table(sessions: Sequence[Session], turns: Sequence[Turn], zone: tzinfo) -> RenderableType:
-    """One line per session: when it began, where it works, how it stands, what it has cost."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The columns of a table; a name that ends in > is set to the right.
+
+    Only `elastic` is cut, by `cut`; where that is not enough, the `dispensable` ones go, in this order.
+    """
+
+    names: tuple[str, ...]
+    elastic: str
+    cut: Callable[[str, int], str]
+    dispensable: tuple[str, ...]
+
+
+def sessions_table(
+    sessions: Sequence[Session], turns: Sequence[Turn], zone: tzinfo, width: int = _WIDTH
+) -> RenderableType:
+    """One line per session: when it began, where it works, how it stands, what it has cost. `width`: the terminal's columns."""
     if not sessions:
-        return Text("There are no sessions yet: write to the bot, or run `tollbridge demo`.")
-    by_session = _by_session(turns)
-    rows = [_session_row(session, by_session[session.id], zone) for session in sessions]
-    return _table(("session", "agent", "directory", "since", "turns>", "last", "cost>"), rows, "directory", short_path)
+        return Text("There are no sessions yet: the first message to the gateway begins one.")
+    of = by_session(turns)
+    return _table(_SESSIONS, [_session_row(session, of[session.id], zone) for session in sessions], width)
 
 
 def _session_row(session: Session, turns: Sequence[Turn], zone: tzinfo) -> tuple[str, ...]:
@@ -42,21 +56,21 @@ def _session_row(session: Session, turns: Sequence[Turn], zone: tzinfo) -> tuple
     return session.id[:_ID], agent, session.directory, f"{since:%d %b %H:%M}", str(len(turns)), last, _cost(turns)
 
 
-def report_tables(sessions: Sequence[Session], turns: Sequence[Turn]) -> RenderableType:
-    """A table of turns for each session that has any, its sum below, and what the marks mean."""
-    by_session = _by_session(turns)
+def report_tables(sessions: Sequence[Session], turns: Sequence[Turn], width: int = _WIDTH) -> RenderableType:
+    """A table of turns for each session that has any, its sum below, and what the marks mean. `width`: the terminal's columns."""
+    of = by_session(turns)
     parts: list[RenderableType] = []
     for session in sessions:
-        mine = by_session[session.id]
+        mine = of[session.id]
         if mine:
             parts += [
                 Text(f"{session.id}  {session.agent}  {short_path(session.directory, 40)}"),
-                _turns(mine),
+                _turns(mine, width),
                 Text(""),
             ]
     if not parts:
         return Text("Nothing was spent yet.")
-    everything = [turn for session in sessions for turn in by_session[session.id]]
+    everything = [turn for session in sessions for turn in of[session.id]]
     legend = [words for flag, (_, words) in _MARKS.items() if any(flag in turn.flags for turn in everything)]
     if any(turn.unpriced_calls for turn in everything):
         legend.append("? calls without a known price are not in it")
@@ -64,12 +78,11 @@ def report_tables(sessions: Sequence[Session], turns: Sequence[Turn]) -> Rendera
     return Group(*parts)
 
 
-def _turns(turns: Sequence[Turn]) -> Table:
+def _turns(turns: Sequence[Turn], width: int) -> Table:
     rows = [_turn_row(turn) for turn in turns]
     tokens = count(sum((turn.tokens for turn in turns), NO_TOKENS).total)
     rows.append(("all", "", "", "", str(sum(turn.calls for turn in turns)), tokens, "", _cost(turns)))
-    names = ("turn", "state", "from", "model", "calls>", "tokens>", "hold>", "cost>")
-    return _table(names, rows, "model", shorten)
+    return _table(_TURNS, rows, width)
 
 
 def _turn_row(turn: Turn) -> tuple[str, ...]:
@@ -77,13 +90,6 @@ def _turn_row(turn: Turn) -> tuple[str, ...]:
     tokens = count(turn.tokens.total)
     start = (turn.id[:_ID], turn.state.value, turn.origin.value, turn.model or "-")
     return (*start, str(turn.calls), tokens, hold, _cost([turn]))
-
-
-def _by_session(turns: Sequence[Turn]) -> defaultdict[str, list[Turn]]:
-    by_session: defaultdict[str, list[Turn]] = defaultdict(list)
-    for turn in turns:
-        by_session[turn.session_id].append(turn)
-    return by_session
 
 
 def _cost(turns: Sequence[Turn]) -> str:
@@ -95,27 +101,29 @@ def _cost(turns: Sequence[Turn]) -> str:
     return f"{known}{marks}{'?' if any(turn.unpriced_calls for turn in turns) else ''}"
 
 
-def _table(
-    names: Sequence[str], rows: Sequence[tuple[str, ...]], elastic: str, cut: Callable[[str, int], str]
-) -> Table:
-    """A plain table of at most 80 columns; only `elastic` is cut. A column whose name ends in > is set to the right."""
-    titles = [name.removesuffix(">") for name in names]
-    place = titles.index(elastic)
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    room = max(_LEAST, _WIDTH - (len(widths) - 1) - (sum(widths) - widths[place]))
+def _table(layout: _Layout, rows: Sequence[tuple[str, ...]], width: int) -> Table:
+    """A plain table of at most `width` columns, and 80: figures stay whole, and where it is narrow whole columns go."""
+    width, elastic = min(width, _WIDTH), layout.elastic
+    columns = {name: cells for name, *cells in zip(layout.names, *rows, strict=True)}
+    for name in layout.dispensable:
+        if _least_width(columns, elastic) <= width:
+            break
+        del columns[name]
+    if elastic in columns:
+        room = width - _least_width(columns, elastic) + _LEAST
+        columns[elastic] = [layout.cut(cell, room) for cell in columns[elastic]]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    for name, title in zip(names, titles, strict=True):
-        table.add_column(title, justify="right" if name.endswith(">") else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row[:place], cut(row[place], room), *row[place + 1 :])
+    for name in columns:
+        table.add_column(name.removesuffix(">"), justify="right" if name.endswith(">") else "left", no_wrap=True)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
     return table
 
 
-def count(tokens: int) -> str:
-    """A number of tokens as people read it: 950, 38k, 12M."""
-    if tokens < _SMALL:
-        return str(tokens)
-    return f"{round(tokens / 1000)}k" if tokens < _LARGE else f"{round(tokens / 1_000_000)}M"
+def _least_width(columns: Mapping[str, Sequence[str]], elastic: str) -> int:
+    """Columns of the terminal that the table takes with the elastic one as narrow as it may be."""
+    whole = [max(map(len, (name.removesuffix(">"), *cells))) for name, cells in columns.items() if name != elastic]
+    return sum(whole) + len(columns) - 1 + (_LEAST if elastic in columns else 0)
 
 
 def shorten(text: str, most: int) -> str:
@@ -133,3 +141,17 @@ def short_path(path: str, most: int) -> str:
             break
         kept = f"/{part}{kept}"
     return f"…{kept}" if kept else "…" + path[-(most - 1) :]
+
+
+_SESSIONS: Final = _Layout(
+    ("session", "agent", "directory", "since", "turns>", "last", "cost>"),
+    "directory",
+    short_path,
+    ("agent", "turns>", "since", "directory", "last"),
+)
+_TURNS: Final = _Layout(
+    ("turn", "state", "from", "model", "calls>", "tokens>", "hold>", "cost>"),
+    "model",
+    shorten,
+    ("model", "from", "hold>", "tokens>", "calls>", "state"),
+)

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from gateway.chats.console import PERSON, THREAD, Await, ConsoleChat, Player, PlayerStuckError, Press, Write
 from gateway.chats.console.conversation import CHARACTERS_MAX, Conversation, split
 from gateway.chats.console.keys import LINE_CHARACTERS_MAX, Editor, Ended, Entered, Typed
+from gateway.chats.console.tour import HINT
 from gateway.domain.effects import Button
 from gateway.domain.events import Ignored, Incoming, Message, Tap
 from gateway.ports import Delivered, Post, Rejected, UnreadableError
@@ -135,8 +136,8 @@ def test_commands_are_told_from_text(line: str, command: tuple[str, str] | None)
 
 
 async def test_a_number_presses_the_button_that_shows_it() -> None:
-    """Open questions are numbered through; a number that stands on no button is said."""
-    chat = ConsoleChat(out=io.StringIO(), stdin=piped(b"3\n9\n1\n"))
+    """Open questions are numbered through."""
+    chat = ConsoleChat(out=io.StringIO(), stdin=piped(b"3\n1\n"))
     first = await shows(chat, "Run it?", RUN, NO)
     second = await shows(chat, "Use Bash?", Button("Allow", "token-allow"), Button("Deny", "token-deny"))
     taps = await received(chat)
@@ -144,7 +145,16 @@ async def test_a_number_presses_the_button_that_shows_it() -> None:
         ("token-allow", second),
         ("token-run", first),
     ]
-    assert taps[1] == Message(THREAD, PERSON, "9")
+    assert len(taps) == 2
+
+
+async def test_a_number_that_stands_on_no_button_is_no_prompt() -> None:
+    """A slip of the finger, or a button that went away meanwhile, costs nothing and is told; with a word it is a prompt."""
+    out = io.StringIO()
+    chat = ConsoleChat(out=out, stdin=piped(b"7\n7 tests\n"))
+    await shows(chat, "Run it?", RUN, NO)
+    assert await received(chat) == [Message(THREAD, PERSON, "7 tests")]
+    assert "There is no [7]." in out.getvalue()
 
 
 async def test_numbers_begin_anew_when_nothing_is_open() -> None:
@@ -274,6 +284,7 @@ class Terminal(io.StringIO):
     def __init__(self, rows: int = 40) -> None:
         super().__init__()
         self.rows = rows
+        self.columns = 80
         self.bells = 0
         self._lines = [""]
         self._row = 0
@@ -312,7 +323,16 @@ class Terminal(io.StringIO):
             line = self._lines[self._row].ljust(self._column)
             self._lines[self._row] = line[: self._column] + part + line[self._column + len(part) :]
             self._column += len(part)
-            assert cell_len(self._lines[self._row]) < 80, "a line wraps"
+            assert cell_len(self._lines[self._row]) < self.columns, "a line wraps"
+
+    def shrinks(self, columns: int) -> None:
+        """The window gets narrower, and lines that are too long for it go on in the next row, as in most terminals."""
+        rows: list[str] = []
+        for number, line in enumerate(self._lines):
+            if number == self._row:
+                self._row, self._column = len(rows) + self._column // columns, self._column % columns
+            rows += [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
+        self._lines, self.columns = rows, columns
 
     @property
     def text(self) -> str:
@@ -412,6 +432,47 @@ async def test_typing_is_shown_at_the_input_line_until_the_next_message(on_termi
         crew.cancel_scope.cancel()
     os.close(keyboard)
     os.close(terminal)
+
+
+async def test_a_line_that_is_typed_stays_one_line_when_the_terminal_shrinks(
+    on_terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows that it wrapped into are drawn over, not left behind at every key, and what stands above them stays."""
+    keyboard, terminal = os.openpty()
+    chat = ConsoleChat(out=on_terminal, stdin=terminal)
+    await shows(chat, "An answer.")
+    before = on_terminal.text
+
+    async def accept(_key: str, _payload: str) -> None:
+        raise AssertionError("nothing was entered")
+
+    async def types(keys: str, seen: str) -> None:
+        os.write(keyboard, keys.encode())
+        with anyio.fail_after(10):
+            while not on_terminal.text.endswith(seen):
+                await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as crew:
+        crew.start_soon(chat.receive, accept)
+        await anyio.wait_all_tasks_blocked()
+        await types("x" * 70, "x" * 70)
+        on_terminal.shrinks(40)
+        monkeypatch.setenv("COLUMNS", "40")
+        for key in "abc":
+            await types(key, key)
+        assert on_terminal.text == f"{before}\n> {'x' * 33}abc"
+        await shows(chat, "Another.")
+        assert on_terminal.text.splitlines()[-1] == f"> {'x' * 33}abc"
+        crew.cancel_scope.cancel()
+    os.close(keyboard)
+    os.close(terminal)
+
+
+async def test_an_introduction_is_wrapped_at_words(on_terminal: Terminal) -> None:
+    """However wide the terminal, no word of it is cut."""
+    ConsoleChat(out=on_terminal).introduce(HINT)
+    assert on_terminal.text.split() == HINT.split()
+    assert max(map(len, on_terminal.text.splitlines())) < 80
 
 
 async def test_what_rings_rings(on_terminal: Terminal) -> None:

@@ -54,11 +54,12 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_version_prints_the_version_of_the_distribution(home: Path):
-    """One figure in two places cannot drift apart."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """The figure stands in one place, from which the distribution is built."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in settings["project"]["dynamic"]
+    assert ROOT / settings["tool"]["hatch"]["version"]["path"] == Path(gateway.cli.__file__)
     done = run(home, "--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"tollbridge {project['version']}\n", "")
-    assert project["version"] == gateway.cli.VERSION
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"tollbridge {gateway.cli.VERSION}\n", "")
     assert run(home, "--version", "report").stdout == done.stdout
 
 
@@ -154,13 +155,15 @@ def test_a_bad_file_is_refused_in_one_sentence(home: Path, toml: str, words: str
 
 
 def test_a_corrupt_database_is_one_sentence(home: Path):
-    """Reading commands say so and leave the file as it is."""
+    """It names the file, which is left as it is."""
     database = home / "tollbridge.db"
     database.write_bytes(b"this is no database" * 1000)
     database.chmod(0o600)
     before = database.read_bytes()
-    for command in ("report", "sessions"):
-        assert refusal(run(home, command))
+    project = home.parent / "project"
+    project.mkdir()
+    for command in (("report",), ("sessions",), ("up", "--chat", "console")):
+        assert refusal(run(home, *command, TOLLBRIDGE_AGENTS__DIRECTORY=str(project))).startswith(f"{database}: ")
     assert database.read_bytes() == before
 
 

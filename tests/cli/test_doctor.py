@@ -17,7 +17,7 @@ from gateway.cli.checks import Check, Status
 from gateway.cli.doctor import as_text, as_values
 from gateway.config import Settings, config_file, settings_from
 from gateway.domain.place import Thread
-from gateway.ports import Decision, NewPost, Uncertain
+from gateway.ports import Decision, NewPost, Rejected, Uncertain
 from gateway.store import open_store
 from tests.cli.kit import COMMAND, environment, session, turn
 from tests.fakes.bot_api import BotApi
@@ -47,9 +47,16 @@ def program(folder: Path, says: str) -> Path:
     return path
 
 
+def project(home: Path) -> Path:
+    """Where agents work: beside the home, not above it."""
+    path = home.parent / "project"
+    path.mkdir(exist_ok=True)
+    return path
+
+
 def settings_for(home: Path, server: BotApi | None = None, **more: str) -> Settings:
     """Settings with everything that a gateway needs."""
-    plain = {"TOLLBRIDGE_AGENTS__DIRECTORY": str(home.parent)}
+    plain = {"TOLLBRIDGE_AGENTS__DIRECTORY": str(project(home))}
     if server is not None:
         plain["TOLLBRIDGE_TELEGRAM__TOKEN"] = server.token
         plain["TOLLBRIDGE_TELEGRAM__BASE_URL"] = server.base_url
@@ -71,14 +78,14 @@ def test_the_interpreter_has_to_be_new_enough():
 
 
 def test_a_home_in_order_is_ok_and_everything_that_others_could_read_is_not(home: Path):
-    """Directory and files belong to their owner alone."""
+    """Directory and files belong to their owner alone; what `up` closes by itself keeps nothing from working."""
     assert statuses(checks.home(home, None)) == {"gateway": "ok", "home": "ok"}
     config_file(home).write_text("", encoding="utf-8")
     config_file(home).chmod(0o640)
-    assert statuses(checks.home(home, 5)) == {"gateway": "ok", "home": "ok", "config.toml": "fail"}
+    assert statuses(checks.home(home, 5)) == {"gateway": "ok", "home": "ok", "config.toml": "warn"}
     config_file(home).chmod(0o600)
     home.chmod(0o755)
-    assert statuses(checks.home(home, None)) == {"gateway": "ok", "home": "fail", "config.toml": "ok"}
+    assert statuses(checks.home(home, None)) == {"gateway": "ok", "home": "warn", "config.toml": "ok"}
     (home.parent / "link").symlink_to(home)
     assert statuses(checks.home(home.parent / "link", None))["home"] == "fail"
     assert statuses(checks.home(home.parent / "none", None))["home"] == "warn"
@@ -148,13 +155,22 @@ def test_a_clock_that_cannot_be_right_is_told():
 
 def test_directories_that_are_gone_fail(home: Path):
     """Where agents work has to be there."""
-    agents = settings_for(home, TOLLBRIDGE_AGENTS__ROOTS=json.dumps([str(home.parent), "/nowhere/at/all"])).agents
-    found = list(checks.places(agents))
+    agents = settings_for(home, TOLLBRIDGE_AGENTS__ROOTS=json.dumps([str(project(home)), "/nowhere/at/all"])).agents
+    found = list(checks.places(agents, home))
     assert [(check.name, check.status.value) for check in found][:3] == [
         ("directory", "ok"),
         ("root", "ok"),
         ("root", "fail"),
     ]
+
+
+def test_a_directory_above_the_home_fails(home: Path):
+    """What `up` refuses, the doctor refuses: a search there would find the token."""
+    agents = settings_for(home, TOLLBRIDGE_AGENTS__DIRECTORY=str(home.parent)).agents
+    [directory, root, *_] = checks.places(agents, home)
+    assert (directory.status, root.status) == (Status.FAIL, Status.FAIL)
+    assert "holds the gateway's own directory" in directory.found
+    assert "TOLLBRIDGE_HOME" in directory.mend
 
 
 @pytest.mark.parametrize(
@@ -224,37 +240,50 @@ def test_a_model_without_a_price_is_worth_a_look():
 @pytest.mark.anyio
 async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path):
     """Silence is not health: every queue that is not empty shows."""
-    assert statuses(checks.database(home, running=False)) == {"database": "ok"}
+    assert statuses(checks.database(home, NOW_MS, running=False)) == {"database": "ok"}
     thread = Thread("telegram", "1")
     owner = session(1)
     async with open_store(home, lambda: NOW_MS) as store:
         put = (owner, replace(turn(owner, "1"), unpriced_calls=1))
-        posts = (NewPost(thread, "a", ("one",)), NewPost(thread, "b", ("two",)))
+        posts = (NewPost(thread, "a", ("one",)), NewPost(thread, "b", ("two",)), NewPost(thread, "c", ("three",)))
         await store.transact(lambda _: Decision(None, put=put, posts=posts), NOW_MS)
-        (post, *_) = await store.outbox("telegram", 1)
-        await store.sending(post)
-        await store.receipted(post, Uncertain("the connection broke"))
+        for receipt in (Uncertain("the connection broke"), Rejected("the bot was blocked")):
+            (post,) = await store.outbox("telegram", 1, NOW_MS)
+            await store.sending(post)
+            await store.receipted(post, receipt)
         await store.accept("telegram", "1", "{}", NOW_MS)
         (update,) = await store.inbox(1)
         await store.quarantine(update, "not readable")
-    found = {check.name: check for check in checks.database(home, running=False)}
+    found = {check.name: check for check in checks.database(home, NOW_MS, running=False)}
     assert {name: check.status.value for name, check in found.items()} == {
         "database": "ok",
         "outbox": "warn",
+        "rejected": "warn",
         "queues": "warn",
         "quarantine": "warn",
         "unpriced": "warn",
     }
     assert "the connection broke" in found["outbox"].found
+    assert "1 messages of the last day never arrived: the bot was blocked" in found["rejected"].found
+    assert "rejected" not in statuses(checks.database(home, NOW_MS + checks.DAY_MS + 1, running=True))
     assert "not readable" in found["quarantine"].found
-    assert "queues" not in statuses(checks.database(home, running=True))
+    assert "queues" not in statuses(checks.database(home, NOW_MS, running=True))
+
+
+def test_a_home_that_the_gateway_would_close_is_no_failure(home: Path):
+    """Doctor and `up` agree: what is closed at the next start keeps nothing from working."""
+    (home / "tollbridge.db").write_bytes(b"")
+    (home / "tollbridge.db").chmod(0o644)
+    home.chmod(0o755)
+    assert statuses(checks.home(home, None)) == {"gateway": "ok", "home": "warn", "tollbridge.db": "warn"}
+    assert statuses(checks.database(home, NOW_MS, running=False)) == {"database": "warn"}
 
 
 def test_a_database_that_is_none_fails(home: Path):
     """A corrupt file is a finding, not a crash."""
     (home / "tollbridge.db").write_bytes(b"nonsense" * 1000)
     (home / "tollbridge.db").chmod(0o600)
-    assert statuses(checks.database(home, running=False)) == {"database": "fail"}
+    assert statuses(checks.database(home, NOW_MS, running=False)) == {"database": "fail"}
 
 
 def test_findings_fit_into_eighty_columns_with_the_way_to_mend_below():
@@ -297,7 +326,7 @@ def test_the_command_ends_with_0_if_the_gateway_can_work_and_1_if_not(home: Path
         "TOLLBRIDGE_TELEGRAM__TOKEN": server.token,
         "TOLLBRIDGE_TELEGRAM__BASE_URL": server.base_url,
         "TOLLBRIDGE_TELEGRAM__ALLOWED_USERS": "[4711]",
-        "TOLLBRIDGE_AGENTS__DIRECTORY": str(home.parent),
+        "TOLLBRIDGE_AGENTS__DIRECTORY": str(project(home)),
         "TOLLBRIDGE_AGENTS__CLAUDE__COMMAND": str(path),
         "ANTHROPIC_API_KEY": "sk-test",
     }

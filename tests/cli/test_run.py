@@ -34,6 +34,12 @@ KNOWN = TollbridgeError("the first\nsentence: do this")
         (ExceptionGroup("tasks", [ExceptionGroup("inner", [KNOWN])]), 1, "tollbridge: the first sentence: do this\n"),
         (BaseExceptionGroup("tasks", [KNOWN, KeyboardInterrupt()]), 1, "tollbridge: the first sentence: do this\n"),
         (BaseExceptionGroup("tasks", [KeyboardInterrupt()]), 130, ""),
+        (ExceptionGroup("tasks", [BrokenPipeError(errno.EPIPE, "Broken pipe")]), 1, ""),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/srv"),
+            1,
+            "tollbridge: the file system is read-only (/srv): set",
+        ),
         (KeyboardInterrupt(), 130, ""),
         (
             OSError(errno.ENOSPC, "No space left on device", "/srv/db"),

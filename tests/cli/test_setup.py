@@ -16,9 +16,9 @@ import pytest
 from gateway import lock
 from gateway.cli import bot_api, config_file
 from gateway.cli.bot_api import Person
-from gateway.cli.setup import WAIT_FOR_MESSAGE_S, first_writer
+from gateway.cli.setup import WAIT_FOR_MESSAGE_S, WELCOME, first_writer
 from gateway.config import SettingsError, settings_from
-from tests.cli.kit import COMMAND, environment
+from tests.cli.kit import COMMAND, ROOT, environment
 from tests.fakes.bot_api import BotApi
 
 LIMIT_S = 60
@@ -102,10 +102,11 @@ def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server:
     wizard.shows("not a bot token")
     wizard.answers(server.token)
     assert "https://t.me/" in wizard.shows("Waiting")
-    server.user(66, "Mallory\u202e", "mallory").says("hello")
+    mallory, alice = server.user(66, "Mallory\u202e", "mallory"), server.user(4711, "Alice")
+    mallory.says("hello")
     assert "Mallory\\u202e (@mallory), numeric id 66" in wizard.shows("[y/n]")
     wizard.answers("n")
-    server.user(4711, "Alice").says("/start")
+    alice.says("/start")
     assert "Alice, numeric id 4711" in wizard.shows("[y/n]")
     wizard.answers("what?")
     wizard.shows("please answer y or n")
@@ -119,6 +120,8 @@ def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server:
     wizard.shows("not an amount")
     wizard.answers("2.5")
     wizard.shows("for one day [25.00]")
+    wizard.answers("0")
+    wizard.shows("$0 lets nothing run")
     wizard.answers("")
     assert wizard.ends() == 0
     assert server.token not in wizard.seen
@@ -132,6 +135,8 @@ def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server:
     assert settings.agents.directory == home.parent / "projects"
     assert (settings.budgets.session_usd.exact(), settings.budgets.day_usd.exact()) == ("2.50", "25.00")
     assert server.pending == []
+    assert [message.text for message in alice.sees() if message.by_bot] == [WELCOME]
+    assert [message for message in mallory.sees() if message.by_bot] == []
     assert sorted(entry.name for entry in home.iterdir()) == ["config.toml", "lock"]
 
 
@@ -166,6 +171,55 @@ def test_a_second_run_keeps_what_is_there(home: Path, server: BotApi):
         "budgets": {"session_usd": "5.00"},
     }
     assert [update["message"]["text"] for update in server.pending] == ["please fix the tests", "/start"]
+
+
+def test_the_gateways_own_places_are_no_working_directory_by_accident(home: Path, server: BotApi):
+    """Enter takes no directory that holds the home, which is refused, or the program, which has to be confirmed."""
+    wizard = Wizard(
+        home,
+        server,
+        TOLLBRIDGE_TELEGRAM__TOKEN=server.token,
+        TOLLBRIDGE_TELEGRAM__ALLOWED_USERS="[4711]",
+    )
+    assert wizard.shows("new sessions work: ").endswith("new sessions work: ")
+    wizard.answers("")
+    wizard.shows("write the whole path")
+    wizard.answers(str(ROOT))
+    assert "Tollbridge itself is installed in" in wizard.shows("all the same? [y/N]")
+    wizard.answers("")
+    wizard.shows("name another one")
+    wizard.answers(str(home.parent))
+    wizard.shows("holds the gateway's own directory")
+    wizard.answers(str(ROOT))
+    wizard.shows("all the same? [y/N]")
+    wizard.answers("y")
+    wizard.shows("for one session")
+    wizard.answers("100")
+    wizard.shows("for one day")
+    wizard.answers("10")
+    assert "a session stops at $10.00 too" in wizard.shows("Written")
+    assert wizard.ends() == 0
+    settings = settings_from((home / "config.toml").read_text(encoding="utf-8"), {}, home)
+    assert settings.agents.directory == ROOT
+
+
+def test_a_welcome_that_fails_is_said_and_spoils_nothing(home: Path, server: BotApi):
+    """Whoever blocked the bot in between is let in all the same."""
+    server.fail_next("sendMessage", status=403, description="Forbidden: bot was blocked by the user")
+    wizard = Wizard(
+        home, server, TOLLBRIDGE_TELEGRAM__TOKEN=server.token, TOLLBRIDGE_AGENTS__DIRECTORY=str(home.parent)
+    )
+    wizard.shows("Waiting")
+    server.user(4711, "Alice").says("/start")
+    wizard.shows("[y/n]")
+    wizard.answers("y")
+    wizard.shows("for one session")
+    wizard.answers("")
+    wizard.shows("for one day")
+    wizard.answers("")
+    assert "Alice could not be told in Telegram: Telegram refused (HTTP 403" in wizard.shows("Written")
+    assert wizard.ends() == 0
+    assert server.token not in wizard.seen
 
 
 def test_the_token_is_not_echoed_on_a_terminal(home: Path, server: BotApi):

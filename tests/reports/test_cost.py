@@ -11,7 +11,7 @@ from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens
 from gateway.reports.cost import report
-from gateway.reports.text import NOTE, count, report_tables, sessions_table, short_path
+from gateway.reports.text import NOTE, report_tables, sessions_table, short_path
 
 SESSION = Session(
     id="s_0123456789abcdef",
@@ -171,8 +171,30 @@ def test_tables_fit_into_eighty_columns_with_every_amount_whole():
         assert max(len(line) for line in text.splitlines()) <= 80
         assert "$23457.20" in text
     text = shown(report_tables([SESSION], [TURN, wide]))
-    for whole in ("$12345.67", "$0.42", "$23456.78+~?", "interrupted", "background", "1000M", "1234", NOTE):
+    for whole in ("$12345.67", "$0.42", "$23456.78+~?", "interrupted", "background", "1000.0M", "1234", NOTE):
         assert whole in " ".join(text.split())
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_every_amount():
+    """At 40 columns each cost stands there whole, however little else does; at 20 still."""
+    other = replace(TURN, state=TurnState.INTERRUPTED, spent=Usd.parse("1234.56"), flags=frozenset({Flag.RECONCILED}))
+    for width in (20, 30, 40, 60):
+        text = shown(report_tables([SESSION], [TURN, other], width), width)
+        assert all(amount in text for amount in ("$0.42", "$1234.56~", "$1234.98~"))
+        table = text[text.index("turn") :].partition("\n\n")[0]
+        assert "…" not in table
+        text = shown(sessions_table([SESSION], [TURN, other], UTC, width), width)
+        assert "$1234.98~" in text
+        assert "…" not in text.replace("…/", "")
+    narrow = shown(report_tables([SESSION], [TURN], 40), 40)
+    assert "state" in narrow
+    assert not any(name in narrow for name in ("model", "from", "hold"))
+
+
+def test_chat_and_report_count_tokens_alike():
+    """One figure is not told in two ways."""
+    turn = replace(TURN, tokens=Tokens(cache_read=9_500))
+    assert "10k" in shown(report_tables([SESSION], [turn]))
 
 
 def test_the_report_explains_its_marks():
@@ -201,8 +223,3 @@ def test_directories_keep_their_end():
     assert short_path("/a/b", 10) == "/a/b"
     assert short_path("/home/me/projects/bridge", 18) == "…/projects/bridge"
     assert short_path("/" + "x" * 50, 10) == "…xxxxxxxxx"
-
-
-def test_tokens_are_counted_in_thousands_and_millions():
-    """Small numbers whole, large ones rounded."""
-    assert [count(n) for n in (0, 9_999, 38_400, 9_999_999, 12_000_000)] == ["0", "9999", "38k", "10000k", "12M"]

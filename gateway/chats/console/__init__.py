@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import anyio
@@ -29,6 +30,13 @@ EDIT_GAP_MS = 100
 STORE_RETRY_S = 0.2
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(?P<rest>.*))?", re.DOTALL)
 _OWN_ID = re.compile(r"\d+-\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A number that stands on no button, or on one that is gone by now."""
+
+    number: str
 
 
 class ConsoleChat:
@@ -59,6 +67,10 @@ class ConsoleChat:
         self._last = 0
         self._unaccepted: tuple[str, str] | None = None
         self._screen = Screen(out or sys.stdout, width)
+
+    def introduce(self, text: str) -> None:
+        """Say something before the conversation begins: no message, and nothing of it is kept."""
+        self._screen.plain(text)
 
     # ------------------------------------------------------------------------------------------------- the Chat port
     async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
@@ -134,14 +146,16 @@ class ConsoleChat:
     async def _inputs(self) -> AsyncGenerator[dict[str, Any]]:
         """What the person does, as payloads."""
         if self._player is not None:
-            source: AsyncGenerator[str | tuple[Shown, Button]] = self._player.play(self.conversation)
+            source: AsyncGenerator[str | Missed | tuple[Shown, Button]] = self._player.play(self.conversation)
         elif self._screen.live and os.isatty(self._stdin):
             source = self._typed()
         else:
             source = self._piped()
         async with aclosing(source) as moves:
             async for move in moves:
-                if isinstance(move, str):
+                if isinstance(move, Missed):
+                    self._screen.note(f"There is no [{move.number}]. If it was meant for the agent, add a word to it.")
+                elif isinstance(move, str):
                     self._screen.spoken(move)
                     yield {"text": move}
                 else:
@@ -150,13 +164,13 @@ class ConsoleChat:
                     tap_id = f"{self._start}-{self._number()}"
                     yield {"token": button.token, "message_id": shown.message_id, "tap_id": tap_id}
 
-    async def _piped(self) -> AsyncGenerator[str | tuple[Shown, Button]]:
+    async def _piped(self) -> AsyncGenerator[str | Missed | tuple[Shown, Button]]:
         async with aclosing(lines(self._stdin)) as source:
             async for line in source:
                 if line.strip():
                     yield self._meant(line)
 
-    async def _typed(self) -> AsyncGenerator[str | tuple[Shown, Button]]:
+    async def _typed(self) -> AsyncGenerator[str | Missed | tuple[Shown, Button]]:
         editor = Editor(self._presses_at_once)
         with single_keys(self._stdin, self._screen.control):
             self._screen.typed("")
@@ -176,11 +190,12 @@ class ConsoleChat:
             finally:
                 self._screen.typed(None)
 
-    def _meant(self, line: str) -> str | tuple[Shown, Button]:
-        """A number that stands on a button presses it; everything else is said."""
+    def _meant(self, line: str) -> str | Missed | tuple[Shown, Button]:
+        """A number presses the button that it stands on. It is never a prompt: a slip of the finger would be a paid one."""
         number = line.strip()
-        pressed = self.conversation.pressed(int(number)) if re.fullmatch(r"[0-9]{1,4}", number) else None
-        return pressed or line
+        if re.fullmatch(r"[0-9]{1,4}", number) is None:
+            return line
+        return self.conversation.pressed(int(number)) or Missed(number)
 
     def _presses_at_once(self, key: str) -> bool:
         """One key is enough while every button's number has one digit."""

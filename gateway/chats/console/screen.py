@@ -5,6 +5,7 @@ from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from gateway.chats.console import render
 from gateway.chats.console.conversation import Shown
@@ -38,6 +39,7 @@ class Screen:
         self._blocks: list[_Block] = []
         self._typed: str | None = None
         self._working = False
+        self._drawn_cells = 0  # of the typed line, as it stands on the screen
 
     def show(self, shown: Shown, *, ring: bool = False) -> None:
         """A new message."""
@@ -62,6 +64,10 @@ class Screen:
         """What the person said or pressed."""
         self._print("", render.spoken(self._console, text))
 
+    def plain(self, text: str) -> None:
+        """Text as it is, wrapped at words, and an empty line."""
+        self._print("", Text(f"{text}\n"))
+
     def note(self, text: str) -> None:
         """A quiet line."""
         self._print("", render.note(text))
@@ -69,12 +75,14 @@ class Screen:
     def typed(self, text: str | None) -> None:
         """What stands in the line that the person types; None: there is no such line."""
         self._typed = text
+        self._notice_resize()
         self._redraw(0, [])
 
     def working(self) -> None:
         """Show that work goes on, until the next message."""
         if not self._working:
             self._working = True
+            self._notice_resize()
             self._redraw(0, [])
 
     def control(self, codes: str) -> None:
@@ -94,20 +102,24 @@ class Screen:
         if not self.live:
             self._write(text)
             return
+        # A line that was drawn for a wider terminal fills several rows by now: it goes from its first one on.
+        up += max(0, self._drawn_cells - 1) // (self._console.width + 1)
         home = f"\r\x1b[{up}A" if up else "\r"
-        self._write(f"{home}\x1b[J{text}{self._input_line()}")
+        line, self._drawn_cells = self._input_line()
+        self._write(f"{home}\x1b[J{text}{line}")
 
-    def _input_line(self) -> str:
+    def _input_line(self) -> tuple[str, int]:
+        """The line that is typed, and how many columns it takes up to where the cursor stands."""
         if self._typed is None:
-            return ""
+            return "", 0
         room = self._console.width - len(PROMPT) - 1
         shown = self._typed.replace("\n", "⏎")
         while cell_len(shown) > room:
             shown = shown[1:]
         if not shown and self._working:
             # The cursor goes back to where the person types.
-            return f"{PROMPT}\x1b[2m{WORKING}\x1b[0m\x1b[{len(WORKING)}D"
-        return f"{PROMPT}{shown}"
+            return f"{PROMPT}\x1b[2m{WORKING}\x1b[0m\x1b[{len(WORKING)}D", len(PROMPT)
+        return f"{PROMPT}{shown}", len(PROMPT) + cell_len(shown)
 
     def _lines(self, content: RenderableType) -> list[str]:
         with self._console.capture() as captured:

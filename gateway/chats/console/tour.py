@@ -2,11 +2,10 @@
 
 from gateway.chats.console.player import Await, Move, Press, Write
 
-HINT = """\
-This is Tollbridge with a phone in the terminal and a scripted agent instead of a real one: no account, no network.
-The gate, the meter and the ledger are the real ones. Answer questions by their number; /help explains; Ctrl-D ends.
-
-"""
+HINT = (
+    "This is Tollbridge with a phone in the terminal and a scripted agent instead of a real one: no account, no network. "
+    "The gate, the meter and the ledger are the real ones. Answer questions by their number; /help explains; Ctrl-D ends."
+)
 
 TOUR: tuple[Move, ...] = (
     Write("fix the flaky login test"),

@@ -1,0 +1,156 @@
+"""`tollbridge up` as a process: what it says before it says that it runs."""
+
+import os
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config import config_file
+from gateway.core.route import COMMANDS as CHAT_COMMANDS
+from tests.cli.kit import COMMAND, environment
+from tests.fakes.bot_api import BotApi
+
+LIMIT_S = 60
+
+
+@pytest.fixture
+def server() -> Iterator[BotApi]:
+    """A Bot API server."""
+    with BotApi() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with nothing in it, beside a directory to work in."""
+    (tmp_path / "project").mkdir()
+    place = tmp_path / "home"
+    place.mkdir(mode=0o700)
+    return place
+
+
+def start(home: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    """`tollbridge up` at work: locks of tokens beside the home, no agent to be found unless one is named."""
+    nowhere = {"AGENTS__CLAUDE__COMMAND": "/nowhere/claude", "AGENTS__DIRECTORY": str(home.parent / "project")}
+    settings = {f"TOLLBRIDGE_{name}": value for name, value in (nowhere | more).items()}
+    return subprocess.Popen(
+        [*COMMAND, "up", *arguments],
+        env=environment(home, XDG_STATE_HOME=str(home.parent / "state"), **settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def said_until(process: subprocess.Popen[str], words: str) -> str:
+    """What it logs, up to the line that holds these words."""
+    assert process.stderr is not None
+    lines: list[str] = []
+    for line in process.stderr:
+        lines.append(line)
+        if words in line:
+            return "".join(lines)
+    raise AssertionError(f"it ended before {words!r}: {lines}")
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """SIGTERM, and a quiet end."""
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, said
+
+
+def of_the_bot(server: BotApi, token: str = "") -> dict[str, str]:
+    """The settings of a bot with one person."""
+    token = token or server.token
+    return {"TELEGRAM__TOKEN": token, "TELEGRAM__BASE_URL": server.base_url, "TELEGRAM__ALLOWED_USERS": "[4711]"}
+
+
+def test_a_start_names_the_bot_sets_its_menu_and_misses_the_agent(home: Path, server: BotApi) -> None:
+    """Whom to write to, and what will not work, stand in the log before the first message can be lost on it."""
+    process = start(home, **of_the_bot(server))
+    said = said_until(process, "the gateway runs")
+    end(process)
+    assert "bot=@tollbridge_test_bot" in said.splitlines()[-1]
+    assert "There is no program '/nowhere/claude'" in said
+    [menu] = server.commands.values()
+    assert [entry["command"] for entry in menu] == [command.name for command in CHAT_COMMANDS]
+
+
+def test_a_wrong_token_ends_the_start_before_anything_runs(home: Path, server: BotApi) -> None:
+    """The one sentence is about the token; nothing says that a gateway runs."""
+    process = start(home, **of_the_bot(server, "1:AA"))
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1
+    assert "does not accept this bot token" in said
+    assert "runs" not in said
+
+
+def test_a_start_without_a_network_goes_on(home: Path, server: BotApi) -> None:
+    """After a power cut the gateway may be up before the router is."""
+    bot = of_the_bot(server)
+    server.goes_down()
+    process = start(home, **bot)
+    said = said_until(process, "the gateway runs")
+    end(process)
+    assert "Telegram cannot be reached yet" in said
+
+
+def test_settings_that_others_could_read_are_closed_and_that_is_said(home: Path, server: BotApi) -> None:
+    """A home of 755 and a config.toml of 644 are private from the first start on."""
+    config_file(home).write_text("pause_minutes = 5\n", encoding="utf-8")
+    config_file(home).chmod(0o644)
+    home.chmod(0o755)
+    process = start(home, **of_the_bot(server))
+    said = said_until(process, "the gateway runs")
+    end(process)
+    for path, mode in ((home, 0o700), (config_file(home), 0o600)):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert f"path={path}" in said
+    assert "open to other users" in said
+
+
+def test_settings_behind_a_link_are_refused(home: Path, server: BotApi) -> None:
+    """What doctor calls wrong does not start."""
+    (home.parent / "elsewhere.toml").write_text("", encoding="utf-8")
+    config_file(home).symlink_to(home.parent / "elsewhere.toml")
+    process = start(home, **of_the_bot(server))
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1
+    assert "is a symbolic link" in said
+
+
+def test_the_terminals_chat_says_who_works_where_and_how_to_leave(home: Path) -> None:
+    """Nobody sits before a bare prompt; an agent that is not there is said on the screen."""
+    process = start(home, "--chat", "console")
+    shown, said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, said) == (0, "")
+    text = "".join(shown.split())  # it is wrapped wherever a long path ends a line
+    words = f"The claude agent works in {home.parent / 'project'}, for at most $5.00 a session and $25.00 a day"
+    assert words.replace(" ", "") in text
+    assert "/helpexplains;Ctrl-Dleaves." in text
+    assert "Thereisnoprogram'/nowhere/claude'" in text
+
+
+def test_a_demo_whose_reader_goes_away_ends_quietly(home: Path) -> None:
+    """`tollbridge demo --unattended | head -3` leaves no traceback."""
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "--unattended"],
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert os.read(process.stdout.fileno(), 100)
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(LIMIT_S), said) == (1, "")
