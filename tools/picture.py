@@ -25,7 +25,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("[1] Run", "1"),
 )
 """What has to be on the screen, and what is typed then."""
-LAST = "[1] Finish"
+LAST = "[1] Go on"
 
 
 def tmux(*arguments: str) -> str:

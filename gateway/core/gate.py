@@ -75,17 +75,6 @@ def raises(balances: Iterable[Balance], short_of: Usd, by: Usd) -> tuple[tuple[S
     )
 
 
-def raised(balances: Iterable[Balance], by: Iterable[tuple[Scope, Usd]]) -> tuple[Balance, ...]:
-    """The balances with the limits raised."""
-    more = dict(by)
-    return tuple(
-        replace(balance, limit=balance.limit + more[balance.scope])
-        if balance.limit is not None and balance.scope in more
-        else balance
-        for balance in balances
-    )
-
-
 def decide(balances: Sequence[Balance], estimate: Estimate, policy: Policy, consent: Consent | None = None) -> Verdict:
     """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits."""
     if policy.frozen:
@@ -127,7 +116,7 @@ def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enoug
         return Limit(UNPRICED)
     seen = turn.ceiling - turn.spent
     tight = tightest(balances)
-    if turn.held_left <= ZERO and tight is not None and tight[0] <= ZERO:
+    if tight is not None and tight[0] + turn.held_left <= ZERO:
         return Limit(f"the {tight[1].scope.kind} budget of {tight[1].limit} is used up")
     if seen <= ZERO:
         return Limit(f"{turn.ceiling} is what was agreed for this turn")
@@ -150,10 +139,12 @@ def at_limit(turn: Turn, balances: Sequence[Balance], policy: Policy, reason: st
         return _question(text, options, unpriced=unpriced)
     left, _ = tight
     by = nice_step(step - left)
-    more = raises(balances, short_of, by)
-    options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=turn.spent + left + by, raises=more), STOP)
+    more = min(by, left + by)
+    label = f"Raise +{_dollars(by)}" if more == by else f"Raise +{_dollars(by)}, up to {more} more"
+    raised = raises(balances, short_of, by)
+    options = (Option(Choice.RAISE, label, allows=turn.spent + more, raises=raised), STOP)
     if left > ZERO:
-        options = (Option(Choice.RUN, f"Finish within {left}", allows=turn.spent + left), *options)
+        options = (Option(Choice.RUN, f"Go on, up to {left} more", allows=turn.spent + left), *options)
     return _question(text, options, unpriced=unpriced)
 
 

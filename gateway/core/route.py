@@ -6,6 +6,7 @@ from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
 
 PROMPT_CHARACTERS_MAX = 100_000
+NUMBER_DIGITS_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """`/sessions`."""
+    """`/sessions` or `/sessions NUMBER`: of those listed, the one to go to."""
+
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,41 @@ class Explain:
 
 Intent = Prompt | New | Sessions | Stop | Go | ShowBudget | SetBudget | ShowCost | Explain
 
-HELP = """\
-Write to your agent in plain words. It runs here, and you see what it costs.
 
-/new [directory] - start a new session
-/sessions - what is open
-/stop - stop what runs; /stop all stops everything until /go
-/budget [amount] - see or set this session's limit in dollars
-/cost - what this session has cost
-/help - this
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line of the help and of the chat's menu; `arguments` as people read them, empty if there are none."""
 
-A line that begins with // goes to the agent with one slash: //compact."""
+    name: str
+    arguments: str
+    words: str
 
-COMMANDS = ("new", "sessions", "stop", "go", "budget", "cost", "help")
+    @property
+    def usage(self) -> str:
+        """`/new [directory]`."""
+        return f"/{self.name} {self.arguments}".rstrip()
+
+
+COMMANDS = (
+    Command("new", "[directory]", "start a new session"),
+    Command("sessions", "[number]", "what is open; a number goes to that one"),
+    Command("stop", "[all]", "stop what runs; all stops everything until /go"),
+    Command("go", "", "let turns start again"),
+    Command("budget", "[amount]", "see or set this session's limit in dollars"),
+    Command("cost", "", "what this session has cost"),
+    Command("help", "", "this"),
+)
+"""What can be typed: the help and every chat's menu are made from it."""
+
+HELP = "\n".join(
+    [
+        "Write to your agent in plain words. It runs here, and you see what it costs.",
+        "",
+        *(f"{command.usage} - {command.words}" for command in COMMANDS),
+        "",
+        "A line that begins with // goes to the agent with one slash: //compact.",
+    ]
+)
 
 
 def route(message: Message) -> Intent:  # noqa: PLR0911 - one arm a command: the match is the table
@@ -90,7 +115,7 @@ def route(message: Message) -> Intent:  # noqa: PLR0911 - one arm a command: the
         case "new":
             return New(argument or None)
         case "sessions":
-            return Sessions()
+            return _sessions(argument)
         case "stop" if whom in ("", "all"):
             return Stop(everything=whom == "all")
         case "stop":
@@ -115,6 +140,14 @@ def _text(text: str) -> Intent:
     if len(text) > PROMPT_CHARACTERS_MAX:
         return Explain(f"That is {len(text)} characters; at most {PROMPT_CHARACTERS_MAX} can be passed on at once.")
     return Prompt(text)
+
+
+def _sessions(argument: str) -> Intent:
+    if not argument:
+        return Sessions()
+    if argument.isascii() and argument.isdigit() and len(argument) <= NUMBER_DIGITS_MAX:
+        return Sessions(int(argument))
+    return Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
 def _budget(argument: str) -> Intent:

@@ -1,6 +1,7 @@
 """The sentences that people see about a turn, in Markdown. Numbers come from the ledger, words from here."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -19,6 +20,19 @@ def title(prompt: str) -> str:
     """A prompt in one short line, as people recognise it."""
     line = " ".join(prompt.split())
     return line if len(line) <= TITLE_CHARACTERS_MAX else line[: TITLE_CHARACTERS_MAX - 1] + "…"
+
+
+_UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_MARKUP = re.compile(r"(^[0-9]{1,9})([.)])|([\\`*_\[\]<&|~$]|^[#+\-=>])", re.MULTILINE)
+_EDGE = re.compile(r"(?:(?<=\n)|\A)[ \t\n]|[ \t](?=\n|\Z)")
+"""Blanks that Markdown drops, or reads as code: at the edges of lines, and the ends of empty lines."""
+
+
+def escape(text: str) -> str:
+    """Text in which no character means Markdown: it is shown as it is, with its empty lines and its indentation."""
+    seen = _UNSENDABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    marked = _MARKUP.sub(r"\1\\\2\3", seen)
+    return _EDGE.sub(lambda match: f"&#{ord(match.group())};", marked)
 
 
 def count(tokens: int) -> str:
@@ -82,23 +96,60 @@ def progress(turn: Turn, actions: Sequence[str], said: str, now_ms: int) -> str:
     """What the status message says while the agent works: the newest actions, its last words, time and cost so far."""
     started = turn.started_at_ms if turn.started_at_ms is not None else now_ms
     head = f"Working · {duration(max(0, now_ms - started) // 1000)} · {spent(turn)} of {turn.ceiling}"
-    shown = [f"▸ {action}" for action in actions[-ACTIONS_SHOWN_MAX:]]
+    shown = [f"▸ {escape(action)}" for action in actions[-ACTIONS_SHOWN_MAX:]]
     words = " ".join(said.split())
     if len(words) > SAID_CHARACTERS_MAX:
         words = words[: SAID_CHARACTERS_MAX - 1] + "…"
-    return "\n".join([head, *shown, *([words] if words else [])])
+    return "\n".join([head, *shown, *([escape(words)] if words else [])])
 
 
 def verbatim(text: str) -> str:
-    """What is asked for, as a code block: nothing is hidden by control, zero-width or bidirectional characters, and what is
-    too long to show is said to be.
+    """What is asked for, as a code block: nothing is hidden by characters that do not show, and what is too long to show is
+    said to be.
     """
-    seen = "".join(char if char in "\n\t" or char.isprintable() else f"\\u{{{ord(char):x}}}" for char in text)
-    rest = len(seen) - VERBATIM_CHARACTERS_MAX
-    if rest > 0:
-        seen = f"{seen[:VERBATIM_CHARACTERS_MAX]}\n[{rest} characters more; the answer is for the whole]"
+    shown, rest = revealed(text, VERBATIM_CHARACTERS_MAX)
+    seen = f"{shown}\n[{rest} characters more; the answer is for the whole]" if rest else shown
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", seen)), default=0))
     return f"{fence}\n{seen}\n{fence}"
+
+
+def revealed(text: str, limit: int) -> tuple[str, int]:
+    """The text with every character that would not show, or would cover another, as its code: so many characters of that, and
+    how many of the text they leave out.
+    """
+    parts: list[str] = []
+    left, marks = limit, 0
+    for char in text[:limit]:
+        still = _marks_left(char, marks)
+        part = char if still is not None else f"\\u{{{ord(char):x}}}"
+        left, marks = left - len(part), still or 0
+        if left < 0:
+            break
+        parts.append(part)
+    return "".join(parts), len(text) - len(parts)
+
+
+MARKS_MAX = 3
+"""So many accents stand on one letter in any script; more of them cover their neighbours."""
+_UNSEEN = re.compile(
+    # Printable by their category, but blank or ignored where they are shown.
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
+
+
+def _marks_left(char: str, marks: int) -> int | None:
+    """How many accents may still follow if this character is shown as it is; None: it has to be shown by its code."""
+    if char in "\n\t":
+        return 0
+    if not char.isprintable() or _UNSEEN.match(char):
+        return None
+    kind = unicodedata.category(char)
+    if not kind.startswith("M"):
+        return MARKS_MAX if kind.startswith("L") else 0
+    # An accent belongs on a letter: one that is drawn over or around what stands before it could change that.
+    accent = kind != "Me" and unicodedata.combining(char) != 1
+    return marks - 1 if accent and marks else None
 
 
 def budget_words(balances: Sequence[Balance], confirm_above: Usd) -> str:

@@ -26,7 +26,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A scope's fold over the ledger: its limit (None: no limit was ever set), what is spent and what is held."""
+    """A scope's fold over the ledger (`after`): its limit (None: no limit was ever set), what is spent and what is held."""
 
     scope: Scope
     limit: Usd | None
@@ -37,6 +37,17 @@ class Balance:
     def remaining(self) -> Usd | None:
         """What is neither spent nor held; negative after an overdraft; None without a limit."""
         return None if self.limit is None else self.limit - self.spent - self.held
+
+    def after(self, entry: "Entry") -> "Balance":
+        """The balance once the entry is written. To free more than is held frees what is held."""
+        if self.scope not in entry.scopes:
+            return self
+        return Balance(
+            self.scope,
+            self.limit if entry.limit is None else entry.limit,
+            self.spent + entry.spent,
+            max(ZERO, self.held + entry.held),
+        )
 
 
 class EntryKind(StrEnum):

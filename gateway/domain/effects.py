@@ -80,13 +80,15 @@ Answer = GoOn | EndTurn | AllowTool | DenyTool | Words
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """Give the agent of a session what it waits for. Only once it has it, the message `ref` says `words`."""
+    """Give the agent of a session what it waits for. The message `ref` goes on to say `taken` only once the agent has it."""
 
     session_id: str
     request_id: str
     answer: Answer
     ref: str
-    words: str
+    asked: str
+    """What the message says already."""
+    taken: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,16 @@ import anyio
 import structlog
 
 from gateway.core.approve import TooLate
-from gateway.domain.events import Ignored, Message, Tap
+from gateway.domain.events import Ignored, Message, Tap, Unsupported
 from gateway.domain.turn import TurnState
 from gateway.engine.clients import Clients
-from gateway.engine.inbound import handle_message
+from gateway.engine.inbound import handle_message, handle_unsupported
 from gateway.engine.outbound import deliver_forever, repeat_unsure
 from gateway.engine.overdue import expire
 from gateway.engine.recovery import recover
 from gateway.engine.taps import handle_tap
 from gateway.engine.world import Clock, Rules, World
-from gateway.ports import Decision, UnreadableError, Update
+from gateway.ports import LONGEST_WAIT_MS, Decision, UnreadableError, Update
 
 __all__ = ["Clock", "Engine", "Rules", "World"]
 
@@ -41,6 +41,7 @@ class Engine:
         """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""
         async with anyio.create_task_group() as tasks:
             clients = Clients(self.world, tasks)
+            self.world.perform = clients.perform
             try:
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
@@ -68,7 +69,8 @@ class Engine:
         return any(turn.state in (TurnState.QUEUED, TurnState.HELD, TurnState.RUNNING) for turn in turns)
 
     async def _has_posts(self) -> bool:
-        return bool(await self.world.store.outbox(self.world.chat.service, 1))
+        by_then_ms = self.world.clock.now_ms() + LONGEST_WAIT_MS  # what is delayed is waited for as well
+        return bool(await self.world.store.outbox(self.world.chat.service, 1, by_then_ms))
 
     async def _accept(self, key: str, payload: str) -> None:
         await self.world.store.accept(self.world.chat.service, key, payload, self.world.clock.now_ms())
@@ -100,17 +102,17 @@ class Engine:
                 decision = await self.world.commit(handle_message(self.world, event, key))
                 log.info("message", person=event.person, result=decision.result)
             case Tap():
-                decision = await self.world.commit(handle_tap(self.world, event, key, waiting=clients.waits))
+                decision = await self.world.commit(handle_tap(self.world, event, key, clients.waiting()))
                 words = decision.result.words if isinstance(decision.result, TooLate) else ""
                 clients.start(self.world.chat.acknowledge, event, words)
                 log.info("tap", person=event.person, result=words or decision.result)
+            case Unsupported():
+                decision = await self.world.commit(handle_unsupported(self.world, event, key))
+                log.info("not text", person=event.person, result=decision.result)
             case Ignored(why):
-                decision = await self.world.store.transact(
-                    lambda _view: Decision(None, handled=key), self.world.clock.now_ms()
-                )
+                await self.world.commit(lambda _view: Decision(None, handled=key))
                 log.info("ignored", why=why)
         self.world.on_step("inbox.handled")
-        await clients.perform(decision.effects)
 
     async def _tick_forever(self, clients: Clients) -> None:
         while True:
@@ -118,7 +120,7 @@ class Engine:
             await clients.tick()
             overdue = await self.world.store.read(lambda view: view.overdue_approvals(self.world.clock.now_ms(), 1))
             if overdue:
-                await clients.perform((await self.world.commit(expire(self.world))).effects)
+                await self.world.commit(expire(self.world, clients.waiting()))
 
     async def _repeat_forever(self) -> None:
         while True:

@@ -5,23 +5,27 @@ from dataclasses import replace
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import Answer, Edit, EndTurn, GoOn, Respond
 from gateway.domain.events import End, Finished
-from gateway.engine import metering
+from gateway.engine import ending, metering
 from gateway.engine.live import Live
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
+UNTAKEN = "The agent did not confirm that it got this: it may not wait for it any more."
+
 
 async def respond(world: World, live: Live | None, effect: Respond) -> None:
     """Give an agent the person's answer; the message says so only once the agent has it."""
-    taken = live is not None and await live.client.respond(effect.request_id, effect.answer)
+    words = metering.NO_AGENT
+    if live is not None:
+        taken = await live.client.respond(effect.request_id, effect.answer)
+        words = effect.taken if taken else UNTAKEN
     world.on_step("agent.answered")
-    words = effect.words if taken else f"{effect.words.split(chr(10) * 2)[0]}\n\n{metering.NO_AGENT}"
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()
         session = view.session(effect.session_id)
         if session is not None:
-            draft.say(Edit(session.thread, effect.ref, words))
+            draft.say(Edit(session.thread, effect.ref, f"{effect.asked}\n\n{words}"))
         approval = view.approval(effect.ref.removeprefix(APPROVAL_REF))
         if approval is not None:
             draft.put.append(replace(approval, request_id=""))
@@ -56,8 +60,25 @@ async def interrupt(world: World, live: Live) -> None:
     for uuid, turn_id in early.items():
         # It did not begin yet; if it still does, it ends at its first boundary.
         never = Finished(End.INTERRUPTED, "", uuid, ())
-        await world.commit(metering.finish(world, turn_id, never, (), stopped=True))
+        await world.commit(ending.finish(world, turn_id, never, (), ending.Aftermath(stopped=True)))
     if not live.over:
         live.stopping_ms = world.clock.ticks_ms()
     await answer_held(world, live, EndTurn("Stopped by the person."))
-    await live.client.interrupt()
+    if live.over and not early and live.others:
+        await _end_background(world, live)
+    else:
+        await live.client.interrupt()
+
+
+async def _end_background(world: World, live: Live) -> None:
+    """No turn is at work, and a command still runs: nothing ends it but the end of its agent's process."""
+    await live.client.close()
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session = view.session(live.session_id)
+        if session is not None:
+            draft.say(world.notice(session.thread, "What ran in the background was stopped."))
+        return draft.done(None)
+
+    await world.commit(decide)

@@ -1,6 +1,6 @@
 """The agents' clients: started when a turn needs one, listened to, closed when idle. Decisions are made elsewhere."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -15,16 +15,18 @@ from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine import answering, gating, listening, metering
-from gateway.engine.live import STATUS_GAP_MS, Live
+from gateway.engine.live import STATUS_GAP_MS, Live, launch
+from gateway.engine.locks import Locks
 from gateway.engine.taps import CONTINUE_PROMPT
 from gateway.engine.world import Draft, World
-from gateway.ports import AgentUnavailableError, Client, Decision, Launch, View
+from gateway.ports import AgentUnavailableError, Client, Decision, View
 
 log = structlog.get_logger()
 
 INTERRUPT_LIMIT_MS = 10_000
 FOLLOW_UP_MS = 3_000
 """How long a queued prompt waits for the run that usually follows when a background task ended."""
+NOBODY = "Nobody answered at the budget limit; it can be continued."
 HAND_OVERS_MAX = 2
 """How often a prompt is offered: a client may have ended unseen since its last run."""
 
@@ -37,8 +39,10 @@ class Clients:
         self._tasks = tasks
         self._live: dict[str, Live] = {}
         self._starting = 0
-        self._turns: dict[str, anyio.Lock] = {}
+        self._turns = Locks()
         """One turn of a session at a time is handed over."""
+        self._told = Locks()
+        """What the agent of a session is told, it is told in the order in which it was decided."""
         self._waiting: list[StartTurn] = []
 
     def start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
@@ -46,33 +50,39 @@ class Clients:
         self._tasks.start_soon(work, *arguments)
 
     # ------------------------------------------------------------------------------------------------------- effects
-    def waits(self, turn: Turn) -> bool:
-        """Whether an agent stands at a boundary in this turn now."""
-        live = self._live.get(turn.session_id)
-        return live is not None and live.turn_id == turn.id and bool(live.held)
+    def waiting(self) -> frozenset[str]:
+        """The turns in which an agent stands at a boundary now."""
+        return frozenset(live.turn_id for live in self._live.values() if live.held and live.turn_id)
 
-    async def perform(self, effects: Iterable[Effect]) -> None:
-        """Carry out what a decision wants done to agents."""
+    def perform(self, effects: Sequence[Effect]) -> None:
+        """Have done to agents what a decision wants done, beside the loops: an agent may be slow to take it."""
         for effect in effects:
-            match effect:
-                case StartTurn():
-                    self._tasks.start_soon(self._start_turn, effect)
-                case Respond(session_id):
-                    await answering.respond(self._world, self._live.get(session_id), effect)
-                case Unpause(session_id, answer):
+            self._tasks.start_soon(self._perform, effect)
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case StartTurn():
+                async with self._told.of(effect.session_id):
+                    pass  # What was decided before comes first: an interrupt is not for this turn.
+                await self._start_turn(effect)
+            case Respond(session_id):
+                await answering.respond(self._world, self._live.get(session_id), effect)
+            case Unpause(session_id, answer):
+                async with self._told.of(session_id):
                     if live := self._live.get(session_id):
                         await answering.unpause(self._world, live, answer)
-                case Interrupt(session_id):
+            case Interrupt(session_id):
+                async with self._told.of(session_id):
                     if live := self._live.get(session_id):
                         await answering.interrupt(self._world, live)
-                case Say() | Edit():
-                    raise AssertionError("messages are written with their decision")
-                case _:
-                    assert_never(effect)
+            case Say() | Edit():
+                raise AssertionError("messages are written with their decision")
+            case _:
+                assert_never(effect)
 
     # ---------------------------------------------------------------------------------------------------- starting
     async def _start_turn(self, effect: StartTurn) -> None:
-        async with self._turns.setdefault(effect.session_id, anyio.Lock()):
+        async with self._turns.of(effect.session_id):
             for _ in range(HAND_OVERS_MAX):
                 live = await self._client_for(effect)
                 if live is None:
@@ -89,10 +99,11 @@ class Clients:
             return live
         turn = await self._world.store.read(lambda view: view.turn(effect.turn_id))
         if turn is None or turn.state is not TurnState.HELD:
-            await self._use_room()
+            self._use_room()
             return None
         if len(self._live) + self._starting >= self._world.rules.processes_max and not await self._make_room():
             self._waiting.append(effect)
+            await self._say_full(effect)
             return None
         self._starting += 1
         try:
@@ -104,9 +115,8 @@ class Clients:
         session = await self._world.store.read(lambda view: view.session(effect.session_id))
         if session is None:
             return None
-        launch = Launch(session.id, session.directory, session.agent_session, session.model)
         try:
-            client = await self._world.agents[session.agent].start(launch)
+            client = await self._world.agents[session.agent].start(launch(session))
         except AgentUnavailableError as error:
             await self._failed_to_start(effect, str(error))
             return None
@@ -127,6 +137,20 @@ class Clients:
         self._world.on_step("client.recorded")
         self._tasks.start_soon(self._listen, live)
         return live
+
+    async def _say_full(self, effect: StartTurn) -> None:
+        def decide(view: View) -> Decision[None]:
+            draft = Draft()
+            session = view.session(effect.session_id)
+            if session is not None:
+                others = [view.session(key) for key in self._live]
+                where = ", ".join(f"`{other.directory}`" for other in others if other is not None)
+                number = "1 agent is" if len(others) == 1 else f"{len(others)} agents are"
+                words = f"Waits for its place: {number} at work already, in {where}."
+                draft.say(Say(session.thread, f"turn:{effect.turn_id}:full", words))
+            return draft.done(None)
+
+        await self._world.commit(decide)
 
     async def _make_room(self) -> bool:
         idle = sorted((live for live in self._live.values() if live.idle), key=lambda live: live.touched_ms)
@@ -154,7 +178,7 @@ class Clients:
 
         turn = (await world.commit(decide)).result
         if turn is None:
-            await self._use_room()
+            self._use_room()
             return True
         live.pending[turn.prompt_uuid] = turn.id
         world.on_step("turn.released")
@@ -181,7 +205,7 @@ class Clients:
                 gating.reconsider(self._world, view, draft, session)
             return draft.done(None)
 
-        await self.perform((await self._world.commit(decide)).effects)
+        await self._world.commit(decide)
 
     async def _failed_to_start(self, effect: StartTurn, why: str) -> None:
         def decide(view: View) -> Decision[None]:
@@ -189,17 +213,14 @@ class Clients:
             turn = view.turn(effect.turn_id)
             session = view.session(effect.session_id)
             if turn is not None and session is not None and turn.state is TurnState.HELD:
+                words = f"The agent could not be started. {why}"
+                draft.say(Say(session.thread, f"turn:{turn.id}:end", words, ring=True))
                 outcome = Outcome(OutcomeKind.ERROR, why)
-                turn = advance(turn, Step.FAIL, outcome=outcome, ended_at_ms=self._world.clock.now_ms())
-                draft.put.append(gating.settle(draft, turn))
-                draft.say(
-                    Say(session.thread, f"turn:{turn.id}:end", f"The agent could not be started. {why}", ring=True)
-                )
+                gating.end(self._world, view, draft, session, turn, Step.FAIL, outcome)
             return draft.done(None)
 
         await self._world.commit(decide)
-        self._tasks.start_soon(self.next_in_line, effect.session_id)
-        await self._use_room()
+        self._use_room()
 
     async def next_in_line(self, session_id: str) -> None:
         """If nothing of the session is at work, put its oldest queued turn before the gate."""
@@ -211,12 +232,11 @@ class Clients:
                 gating.next_in_line(self._world, view, draft, session)
             return draft.done(None)
 
-        decision = await self._world.commit(decide)
-        await self.perform(decision.effects)
+        await self._world.commit(decide)
 
-    async def _use_room(self) -> None:
+    def _use_room(self) -> None:
         if self._waiting:
-            await self.perform([self._waiting.pop(0)])
+            self.perform([self._waiting.pop(0)])
 
     async def _listen(self, live: Live) -> None:
         async for event in live.client.events():
@@ -225,7 +245,7 @@ class Clients:
             if await listening.take(self._world, live, event):
                 if live.settled_ms is None:
                     await self.next_in_line(live.session_id)
-                await self._use_room()
+                self._use_room()
 
     # ------------------------------------------------------------------------------------------------------- time
     async def tick(self) -> None:
@@ -234,22 +254,35 @@ class Clients:
         for live in list(self._live.values()):
             if live.paused_ms is not None and now - live.paused_ms >= self._world.rules.pause_ms:
                 live.paused_ms = None
-                await answering.answer_held(
-                    self._world, live, EndTurn("Nobody answered at the budget limit; it can be continued.")
-                )
-            if (
-                live.stopping_ms is not None
-                and (live.busy or live.pending)
-                and now - live.stopping_ms >= INTERRUPT_LIMIT_MS
-            ):
-                await live.client.close()
+                live.ends = True
+                self._tasks.start_soon(self._end_at_boundary, live)
+            stopping = live.stopping_ms is not None and (live.busy or bool(live.pending))
+            if stopping and now - (live.stopping_ms or 0) >= INTERRUPT_LIMIT_MS:
+                self._close_soon(live)
             if live.settled_ms is not None and not live.busy and now - live.settled_ms >= FOLLOW_UP_MS:
                 live.settled_ms = None
                 await self.next_in_line(live.session_id)
-            if live.idle and now - live.touched_ms >= self._world.rules.idle_ms:
-                await self._close(live)
+            if live.idle and (self._waiting or now - live.touched_ms >= self._world.rules.idle_ms):
+                self._close_soon(live)
             if live.busy and live.stale and now - live.shown_ms >= STATUS_GAP_MS:
                 await self._show(live, now)
+
+    async def _end_at_boundary(self, live: Live) -> None:
+        async with self._told.of(live.session_id):
+            await answering.answer_held(self._world, live, EndTurn(NOBODY))
+
+    def _close_soon(self, live: Live) -> None:
+        if not live.closing:
+            live.closing = True
+            self._tasks.start_soon(self._close_now, live)
+
+    async def _close_now(self, live: Live) -> None:
+        if live.idle:
+            await self._close(live)
+            self._use_room()
+        else:
+            await live.client.close()
+        live.closing = False
 
     async def _show(self, live: Live, ticks_ms: int) -> None:
         live.stale, live.shown_ms = False, ticks_ms
@@ -275,7 +308,7 @@ class Clients:
 
     async def _close(self, live: Live) -> bool:
         """End an idle client; False: meanwhile it is at work, or gone."""
-        async with self._turns.setdefault(live.session_id, anyio.Lock()):
+        async with self._turns.of(live.session_id):
             if not live.idle or self._live.get(live.session_id) is not live:
                 return False
             await live.client.close()

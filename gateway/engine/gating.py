@@ -18,8 +18,8 @@ from gateway.domain.approval import (
     Refuse,
     Verdict,
 )
-from gateway.domain.budget import Balance, Entry, EntryKind, Scope
-from gateway.domain.effects import Edit, GoOn, Say, StartTurn, Unpause
+from gateway.domain.budget import Entry, EntryKind, Scope
+from gateway.domain.effects import Edit, EndTurn, GoOn, Say, StartTurn, Unpause
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -73,29 +73,28 @@ def start(
     session: Session,
     turn: Turn,
     consent: gate.Consent | None = None,
-    raises: tuple[tuple[Scope, Usd], ...] = (),
 ) -> Turn:
-    """Put a turn that has not started before the gate. `raises` are written in this decision and count already.
+    """Put a turn that has not started before the gate. If it is refused, the next in line follows.
 
     A background turn runs at once if it is allowed: its agent waits at the boundary before its first call.
     """
-    turn, verdict = _judge(world, view, draft, session, turn, consent, raises)
+    turn, verdict = _judge(world, view, draft, session, turn, consent)
     match verdict:
         case Allow():
             turn = _allow(world, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
         case Ask(question):
             turn = advance(turn, Step.ASK)
-            named = f"**{summary.title(turn.prompt)}**\n{question.text}"
+            named = f"**{summary.escape(summary.title(turn.prompt))}**\n{question.text}"
             ask(world, draft, turn, session, ApprovalKind.RUN, replace(question, text=named))
         case Refuse(reason):
-            turn = refuse(world, draft, session, turn, reason)
+            return refuse(world, view, draft, session, turn, reason)
     draft.put.append(turn)
     return turn
 
 
 def reconsider(world: World, view: View, draft: Draft, session: Session) -> None:
     """A run that nobody asked for waits for a yes, and a prompt waits behind it: if there is room by now, it goes on unasked."""
-    for waiting in view.open_turns(session.id):
+    for waiting in draft.open_turns(view, session.id):
         if waiting.state is TurnState.ASKING and waiting.origin is Origin.BACKGROUND:
             turn, verdict = _judge(world, view, draft, session, waiting)
             if isinstance(verdict, Allow):
@@ -111,9 +110,8 @@ def _judge(
     session: Session,
     turn: Turn,
     consent: gate.Consent | None = None,
-    raises: tuple[tuple[Scope, Usd], ...] = (),
 ) -> tuple[Turn, Verdict]:
-    balances = gate.raised(world.balances(view, draft, world.scopes(session.id)), raises)
+    balances = world.balances(view, draft, world.scopes(session.id))
     rates = world.rates(session.model) if session.model else None
     past = view.past_costs(turn.person, session.agent, HISTORY_TURNS_MAX)
     forecast = estimate(session, turn.prompt, rates, past, world.rules.step, world.clock.now_ms())
@@ -151,20 +149,48 @@ def held(turn: Turn, amount: Usd) -> Entry:
     return Entry(EntryKind.HOLD, turn.scopes, turn_id=turn.id, session_id=turn.session_id, who=turn.person, held=amount)
 
 
-def refuse(world: World, draft: Draft, session: Session, turn: Turn, reason: str) -> Turn:
-    """End a turn that never started. The caller puts it."""
-    outcome = Outcome(OutcomeKind.CANCELLED, reason)
-    turn = advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=world.clock.now_ms())
+def refuse(world: World, view: View, draft: Draft, session: Session, turn: Turn, reason: str) -> Turn:
+    """End a turn that never started, and say so."""
     draft.say(Say(session.thread, f"turn:{turn.id}:end", f"Not run: {reason}"))
+    return end(world, view, draft, session, turn, Step.REFUSE, Outcome(OutcomeKind.CANCELLED, reason))
+
+
+def end(
+    world: World,
+    view: View,
+    draft: Draft,
+    session: Session,
+    turn: Turn,
+    step: Step,
+    outcome: Outcome,
+    *,
+    at_work: bool = False,
+) -> Turn:
+    """End a turn: its hold is free, and the next in line goes before the gate in the same decision.
+
+    `at_work`: its agent has still to end, and that brings on the next.
+    """
+    turn = settle(draft, advance(turn, step, outcome=outcome, ended_at_ms=world.clock.now_ms()))
+    draft.put.append(turn)
+    if not at_work:
+        next_in_line(world, view, draft, session)
     return turn
 
 
-def next_in_line(world: World, view: View, draft: Draft, session: Session) -> Turn | None:
+def decline(
+    world: World, view: View, draft: Draft, session: Session, turn: Turn, step: Step, why: str, *, waits: bool
+) -> None:
+    """End a turn that a person was asked about. `waits`: an agent stands at a boundary in it, and ends its run there."""
+    end(world, view, draft, session, turn, step, Outcome(OutcomeKind.CANCELLED, why), at_work=waits)
+    if waits:
+        draft.effects.append(Unpause(session.id, EndTurn(why)))
+
+
+def next_in_line(world: World, view: View, draft: Draft, session: Session) -> None:
     """If nothing of the session is at work, put its oldest queued turn before the gate."""
-    turns = view.open_turns(session.id)
-    if not turns or turns[0].state is not TurnState.QUEUED:
-        return None
-    return start(world, view, draft, session, turns[0])
+    turns = draft.open_turns(view, session.id)
+    if turns and turns[0].state is TurnState.QUEUED:
+        start(world, view, draft, session, turns[0])
 
 
 def settle(draft: Draft, turn: Turn) -> Turn:
@@ -176,11 +202,10 @@ def settle(draft: Draft, turn: Turn) -> Turn:
     return settled
 
 
-def session_balance(view: View, turn: Turn, spent_now: Usd) -> Balance:
-    """The session's balance as it will be once this decision's entries are written."""
-    scope = next(scope for scope in turn.scopes if scope.key == turn.session_id)
-    balance = view.balance(scope)
-    return replace(balance, spent=balance.spent + spent_now)
+def let_go(draft: Draft, turn: Turn) -> Turn:
+    """A paused turn without a hold: what was not spent of it was never agreed to be. The caller puts the turn."""
+    freed = turn.held_left
+    return replace(settle(draft, turn), hold=turn.hold - freed) if freed else turn
 
 
 CONTINUE_OPTIONS = (Option(Choice.CONTINUE, "Continue"),)

@@ -21,10 +21,10 @@ from gateway.core.route import (
     route,
 )
 from gateway.core.turn import Step, advance
-from gateway.domain.approval import ApprovalState
+from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import Interrupt
-from gateway.domain.events import Message
+from gateway.domain.effects import Interrupt, Respond, Say, Words
+from gateway.domain.events import Message, Unsupported
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -48,14 +48,29 @@ def handle_message(world: World, message: Message, update: tuple[str, str]) -> C
     return decide
 
 
+def handle_unsupported(world: World, event: Unsupported, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
+    """The decision for what the chat cannot read: its words, once, and for strangers nothing at all."""
+
+    def decide(view: View) -> Decision[str]:
+        draft = Draft(handled=update)
+        if not may(world.grants(view, event.person), Deed.PROMPT, event.thread):
+            return draft.done("stranger")
+        draft.say(
+            Say(event.thread, f"unsupported:{event.thread.service}:{event.thread.chat}:{event.once}", event.words)
+        )
+        return draft.done("Unsupported")
+
+    return decide
+
+
 def _carry_out(world: World, view: View, draft: Draft, message: Message, intent: Intent) -> None:
     match intent:
         case Prompt(text):
             _prompt(world, view, draft, message, text)
         case New(directory):
             _new(world, view, draft, message, directory)
-        case Sessions():
-            _sessions(world, view, draft, message)
+        case Sessions(number):
+            _sessions(world, view, draft, message, number)
         case Stop(everything):
             _stop(world, view, draft, message, everything=everything)
         case Go():
@@ -93,6 +108,8 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
+    if _answer(world, view, draft, message, queue, text):
+        return
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
         return
@@ -109,11 +126,40 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str)
     )
     if queue:
         draft.put.append(turn)
-        paused = any(waiting.state is TurnState.PAUSED for waiting in queue)
-        why = "the turn before it is paused: answer its question, or /stop" if paused else "it runs when its turn comes"
+        asked = any(view.open_approvals(waiting.id) for waiting in queue)
+        why = "a question above waits for your answer first, or /stop" if asked else "it runs when its turn comes"
         draft.say(world.notice(message.thread, f"Queued as number {len(queue)}; {why}."))
     else:
         gating.start(world, view, draft, session, turn)
+
+
+def _answer(world: World, view: View, draft: Draft, message: Message, turns: tuple[Turn, ...], text: str) -> bool:
+    """Plain text answers the oldest question that the session's agent asked; False: none is open."""
+    asked = (
+        approval
+        for turn in turns
+        for approval in view.open_approvals(turn.id)
+        if approval.kind is ApprovalKind.QUESTION and world.clock.now_ms() < approval.expires_at_ms
+    )
+    found = next(asked, None)
+    if found is None:
+        return False
+    if not may(world.grants(view, message.person), Deed.APPROVE, message.thread):
+        draft.say(world.notice(message.thread, "You may not answer the question above."))
+        return True
+    said = summary.title(text)
+    draft.put.append(replace(found, state=ApprovalState.ANSWERED, answered_by=message.person, answer=said))
+    draft.effects.append(
+        Respond(
+            found.session_id,
+            found.request_id,
+            Words(text),
+            found.ref,
+            found.text,
+            taken=f"Answered: {summary.escape(said)}",
+        )
+    )
+    return True
 
 
 def _new(world: World, view: View, draft: Draft, message: Message, directory: str | None) -> None:
@@ -133,7 +179,7 @@ def resolve(world: World, current: Session | None, directory: str | None) -> str
         wanted = base if directory is None else base / Path(directory).expanduser()
         real = wanted.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):  # not there, a loop, a name too long, nobody's home, a NUL
-        return Explain(f"There is no directory `{(directory or str(base))[:200]}`.")
+        return Explain(f"There is no directory `{(str(base / directory) if directory else str(base))[:200]}`.")
     if not any(real.is_relative_to(Path(root).resolve()) for root in world.rules.roots):
         allowed = ", ".join(f"`{root}`" for root in world.rules.roots)
         return Explain(f"`{real}` is not inside {allowed}. Add it to agents.roots in the settings to work there.")
@@ -142,15 +188,24 @@ def resolve(world: World, current: Session | None, directory: str | None) -> str
     return str(real)
 
 
-def _sessions(world: World, view: View, draft: Draft, message: Message) -> None:
+def _sessions(world: World, view: View, draft: Draft, message: Message, number: int | None) -> None:
+    """List the thread's sessions, newest first; with a number, make that one the current one."""
     current = view.current_session(message.thread)
+    sessions = view.thread_sessions(message.thread)
+    if number is not None and not 1 <= number <= len(sessions):
+        draft.say(world.notice(message.thread, f"There is no session {number} here: /sessions lists them."))
+        return
+    if number is not None:
+        current = draft.current = sessions[number - 1]
     lines: list[str] = []
-    for session in view.thread_sessions(message.thread):
+    for n, session in enumerate(sessions, start=1):
         balance = view.balance(Scope(ScopeKind.SESSION, session.id))
         turns = view.open_turns(session.id)
         state = str(turns[0].state) if turns else "idle"
         here = " · this one" if current is not None and session.id == current.id else ""
-        lines.append(f"{session.directory} · {session.agent} · {state} · {balance.spent}{here}")
+        lines.append(f"{n} · `{session.directory}` · {session.agent} · {state} · {balance.spent}{here}")
+    if len(sessions) > 1:
+        lines.append("Go to another one: /sessions 2")
     draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
 
 
@@ -161,10 +216,12 @@ def _stop(world: World, view: View, draft: Draft, message: Message, *, everythin
     else:
         session = view.current_session(message.thread)
         turns = view.open_turns(session.id) if session else ()
+        if session is not None and not turns:
+            draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
     for turn in turns:
         stop_turn(world, view, draft, turn)
     tail = " Nothing new runs until /go." if everything else ""
-    words = {0: "Nothing is running.", 1: "Stopping."}.get(len(turns), f"Stopping {len(turns)} turns.")
+    words = {0: "No turn is running.", 1: "Stopping."}.get(len(turns), f"Stopping {len(turns)} turns.")
     draft.say(world.notice(message.thread, words + tail))
 
 
@@ -216,7 +273,7 @@ def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None
     scope = Scope(ScopeKind.SESSION, session.id)
     turns = view.latest_turns(session.id, 10)
     balance = world.balances(view, draft, (scope,))[0]
-    lines = [f"{summary.spent(turn)} · {turn.state} · {summary.title(turn.prompt)}" for turn in turns]
+    lines = [f"{summary.spent(turn)} · {turn.state} · {summary.escape(summary.title(turn.prompt))}" for turn in turns]
     note = "\nList prices." if world.agents[session.agent].traits.list_price else ""
     head = f"Session: {balance.spent} of {balance.limit}."
     draft.say(world.notice(message.thread, "\n".join([head, *lines]) + note))

@@ -6,6 +6,7 @@ from typing import assert_never
 
 import structlog
 
+from gateway.core.turn import ENDED
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import (
     Acted,
@@ -24,15 +25,13 @@ from gateway.domain.events import (
 )
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import Usage
-from gateway.engine import gating, metering
+from gateway.engine import ending, gating, metering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
-from gateway.engine.live import Live
+from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
-from gateway.ports import Decision, Launch, View
+from gateway.ports import Decision, View
 
 log = structlog.get_logger()
-
-OVER = "The turn that this worked for is over."
 
 
 async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C901, PLR0912 - one arm an event: a table
@@ -44,7 +43,7 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             if uuid is None:
                 return await _unprompted(world, live)
             if uuid in live.pending:
-                live.begin(live.pending.pop(uuid), live.touched_ms)
+                await _begun(world, live, uuid)
         case Said(text):
             live.said, live.stale = text, True
         case Acted(title, subject):
@@ -68,6 +67,14 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
         case _:
             assert_never(event)
     return False
+
+
+async def _begun(world: World, live: Live, uuid: str) -> None:
+    turn_id = live.pending.pop(uuid)
+    live.begin(turn_id, world.clock.ticks_ms(), uuid)
+    turn = await world.store.read(lambda view: view.turn(turn_id))
+    if turn is None or turn.state is not TurnState.RUNNING:
+        live.ends = True  # It ended meanwhile: without a hold there is no call.
 
 
 async def _named(world: World, live: Live, agent_session: str) -> None:
@@ -97,7 +104,7 @@ async def _unprompted(world: World, live: Live) -> bool:
             live.limit = "a run that nobody asked for waits for a yes"
         case TurnState.REFUSED:
             live.stopping_ms = world.clock.ticks_ms()
-            await answer_held(world, live, EndTurn(OVER))
+            await answer_held(world, live, EndTurn(metering.OVER))
         case _:
             # Sub-agents that stood at the limit of the turn before work for this one now.
             await answer_held(world, live, GoOn())
@@ -111,14 +118,16 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
         return
     decision = await world.commit(metering.book_call(world, live.turn_id, event))
     world.on_step("call.booked")
-    if decision.result is not None:
+    if decision.result == metering.OVER:
+        live.ends = True
+    elif decision.result is not None:
         live.limit = decision.result
     live.stale = True
 
 
 async def _at_boundary(world: World, live: Live, event: Paused) -> None:
-    if live.stopping_ms is not None or live.over:
-        await answer_boundary(world, live, event.request_id, EndTurn(OVER))
+    if live.stopping_ms is not None or live.ends or live.over:
+        await answer_boundary(world, live, event.request_id, EndTurn(metering.OVER))
         return
     if live.limit is None:
         await answer_boundary(world, live, event.request_id, GoOn())
@@ -128,6 +137,9 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
         return
     turn = await world.store.read(lambda view: view.turn(live.turn_id or ""))
     if turn is not None and turn.state is TurnState.ASKING:
+        return
+    if turn is None or turn.state in ENDED:
+        await unpause(world, live, EndTurn(metering.OVER))
         return
     decision = await world.commit(metering.pause(world, live.turn_id))
     if decision.result:
@@ -152,7 +164,7 @@ async def _finished(world: World, live: Live, event: Finished) -> bool:
         if live.turn_id is not None:
             await world.commit(metering.answer(live.turn_id, event))
         return False
-    await answer_held(world, live, EndTurn(OVER))
+    await answer_held(world, live, EndTurn(metering.OVER))
     if live.stopping_ms is not None and event.background:
         await live.client.interrupt()  # The first one stopped the run; at rest it stops what works behind it.
     return await _settle(world, live, event, covered)
@@ -173,8 +185,9 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
     if turn_id is None:
         return False
     stopped, live.stopping_ms = live.stopping_ms is not None, None
-    finish = metering.finish(world, turn_id, event, metered, stopped=stopped, told=told)
-    await world.commit(finish)
+    said = live.said if event.end in (End.INTERRUPTED, End.HALTED) else ""
+    after = ending.Aftermath(stopped=stopped, let_go=live.ends, told=told, said=said)
+    await world.commit(ending.finish(world, turn_id, event, metered, after))
     world.on_step("turn.settled")
     return True
 
@@ -182,24 +195,21 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
 async def _exited(world: World, live: Live, reason: str) -> None:
     stopped = live.stopping_ms is not None
     gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
-    ends = [(turn_id, gone, list[Usage]()) for turn_id in live.pending.values()]
+    ends = [(turn_id, replace(gone, prompt_uuid=uuid), list[Usage]()) for uuid, turn_id in live.pending.items()]
     if live.turn_id is not None and (live.busy or live.result):
-        event, metered = live.result or (gone, live.metered)
+        event, metered = live.result or (replace(gone, prompt_uuid=live.prompt_uuid), live.metered)
         ends.insert(0, (live.turn_id, event, metered))
     for turn_id, event, metered in ends:
         had = stopped or await _had(world, live, turn_id)
         behind = event.background > 0
-        finish = metering.finish(
-            world,
-            turn_id,
-            event,
-            metered,
+        after = ending.Aftermath(
             stopped=stopped,
             offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
             told=behind and bool(event.text.strip()),
             lost=behind,
+            said=live.said if turn_id == live.turn_id and not behind else "",
         )
-        await world.commit(finish)
+        await world.commit(ending.finish(world, turn_id, event, metered, after))
     live.settled_ms = None
 
 
@@ -209,6 +219,5 @@ async def _had(world: World, live: Live, turn_id: str) -> bool:
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if session is None or turn is None or turn.origin is Origin.BACKGROUND:
         return True
-    launch = Launch(session.id, session.directory, session.agent_session, session.model)
-    found = await world.agents[session.agent].recover(launch, live.client.process, turn.prompt_uuid)
+    found = await world.agents[session.agent].recover(launch(session), live.client.process, turn.prompt_uuid)
     return found.prompt_known

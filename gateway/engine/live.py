@@ -3,11 +3,17 @@
 from dataclasses import dataclass, field
 
 from gateway.domain.events import Finished
+from gateway.domain.place import Session
 from gateway.domain.usage import Usage
-from gateway.ports import Client
+from gateway.ports import Client, Launch
 
 ACTIONS_KEPT_MAX = 20
 STATUS_GAP_MS = 1_500
+
+
+def launch(session: Session) -> Launch:
+    """How the session's agent is started, or asked what became of its conversation."""
+    return Launch(session.id, session.directory, session.agent_session, session.model)
 
 
 @dataclass(slots=True)
@@ -21,6 +27,8 @@ class Live:
     """The agent's own name for the conversation."""
     turn_id: str | None = None
     """The turn that its calls are booked on; stays after the turn ended, for what comes late."""
+    prompt_uuid: str | None = None
+    """Of the run at work; None where no prompt started it."""
     pending: dict[str, str] = field(default_factory=dict[str, str])
     """Prompts that were handed over and did not begin yet: uuid -> turn. A run that nobody asked for may come first."""
     busy: bool = False
@@ -33,6 +41,9 @@ class Live:
     held: list[str] = field(default_factory=list)
     """Boundaries that the agent stands at."""
     paused_ms: int | None = None
+    closing: bool = False
+    ends: bool = False
+    """The run is over for the ledger, or nobody answered: at its next boundary it ends."""
     stopping_ms: int | None = None
     metered: list[Usage] = field(default_factory=list)
     """Calls since the agent last told its totals."""
@@ -50,11 +61,13 @@ class Live:
         self.actions = [*self.actions[-(ACTIONS_KEPT_MAX - 1) :], line]
         self.stale = True
 
-    def begin(self, turn_id: str, ticks_ms: int) -> None:
+    def begin(self, turn_id: str, ticks_ms: int, prompt_uuid: str | None = None) -> None:
         """A run for this turn begins."""
         self.turn_id = turn_id
+        self.prompt_uuid = prompt_uuid
         self.busy = True
         self.limit = self.paused_ms = self.stopping_ms = self.result = self.settled_ms = None
+        self.ends = False
         self.actions, self.said, self.stale = [], "", True
         self.touched_ms = ticks_ms
 

@@ -1,29 +1,27 @@
 """What agents did, as decisions: calls are booked, limits pause, ends settle. One transaction an event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.core import gate, meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
-from gateway.domain.budget import Balance
 from gateway.domain.effects import Edit, Say
-from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, End, Finished
-from gateway.domain.money import ZERO, Usd
-from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import MAIN_LOOP, Call, Flag, Usage
+from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished
+from gateway.domain.turn import Origin, Turn, TurnState
+from gateway.domain.usage import MAIN_LOOP, Call
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
-OUTCOME_CHARACTERS_MAX = 500
 QUESTION_CHOICES_MAX = 8
 NO_AGENT = "The agent no longer waits for this."
+OVER = "The turn that this worked for is over."
 LET_GO = "The agent does not wait any more; a yes to the question above still lets it go on."
 
 
 def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View], Decision[str | None]]:
-    """Book a call once; the result says why the turn has to pause, if it has to."""
+    """Book a call once; the result says why the turn has to pause, if it has to: `OVER` if it has ended."""
     priced = world.cost(event.usage)
 
     def decide(view: View) -> Decision[str | None]:
@@ -37,17 +35,17 @@ def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View]
         session = view.session(turn.session_id)
         if session is not None and event.loop == MAIN_LOOP and event.ended:
             draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
-        reason: str | None = None
+        reason: str | None = OVER
         if turn.state not in ENDED:
-            turn, reason = _grow(world, view, draft, turn, entry.spent, entry.held)
+            turn, reason = _grow(world, view, draft, turn)
         draft.put.append(turn)
         return draft.done(reason)
 
     return decide
 
 
-def _grow(world: World, view: View, draft: Draft, turn: Turn, spent: Usd, freed: Usd) -> tuple[Turn, str | None]:
-    balances = balances_after(world, view, draft, turn, spent, freed)
+def _grow(world: World, view: View, draft: Draft, turn: Turn) -> tuple[Turn, str | None]:
+    balances = world.balances(view, draft, turn.scopes)
     match gate.after_call(turn, balances, world.policy(frozen=view.frozen)):
         case gate.Limit(reason):
             return turn, reason
@@ -57,16 +55,6 @@ def _grow(world: World, view: View, draft: Draft, turn: Turn, spent: Usd, freed:
             return turn, None
         case gate.Enough():
             return turn, None
-
-
-def balances_after(
-    world: World, view: View, draft: Draft, turn: Turn, spent: Usd = ZERO, held: Usd = ZERO
-) -> tuple[Balance, ...]:
-    """The balances of the turn's scopes with a change of this same decision applied."""
-    return tuple(
-        replace(balance, spent=balance.spent + spent, held=balance.held + held)
-        for balance in world.balances(view, draft, turn.scopes)
-    )
 
 
 def pause(world: World, turn_id: str) -> Callable[[View], Decision[bool]]:
@@ -79,8 +67,8 @@ def pause(world: World, turn_id: str) -> Callable[[View], Decision[bool]]:
             return draft.done(result=turn is not None)
         session = view.session(turn.session_id)
         if session is None or not can(turn, Step.PAUSE):
-            return draft.done(result=turn.state in ENDED)
-        balances = balances_after(world, view, draft, turn)
+            return draft.done(result=False)
+        balances = world.balances(view, draft, turn.scopes)
         policy = world.policy(frozen=view.frozen)
         verdict = gate.after_call(turn, balances, policy)
         if not isinstance(verdict, gate.Limit):
@@ -150,7 +138,8 @@ def ask_permission(
         else:
             choices = event.choices[:QUESTION_CHOICES_MAX]
             answers = tuple(Option(Choice.ANSWER, choice, value=choice) for choice in choices)
-            question = Question(event.text, (*answers, Option(Choice.DENY, "Do not answer")))
+            words = "Tap, or write your answer." if answers else "Write your answer."
+            question = Question(f"{event.text}\n\n{words}", (*answers, Option(Choice.DENY, "Do not answer")))
             kind, detail = ApprovalKind.QUESTION, event.text
         gating.ask(world, draft, turn, session, kind, question, detail=detail, request_id=event.request_id)
         return draft.done(result=True)
@@ -202,97 +191,3 @@ def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
         return draft.done(None)
 
     return decide
-
-
-def finish(
-    world: World,
-    turn_id: str,
-    event: Finished,
-    metered: Sequence[Usage],
-    *,
-    stopped: bool,
-    offer: tuple[Option, ...] = (),
-    told: bool = False,
-    lost: bool = False,
-) -> Callable[[View], Decision[Turn | None]]:
-    """A run ended and nothing works for it any more: reconcile, settle, answer. A paused turn stays paused.
-
-    `offer`: how a person may have it go on if it was interrupted. `told`: the answer was said already. `lost`: calls may have
-    been in flight that nobody can tell of.
-    """
-    missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
-    priced = [(usage, world.cost(usage)) for usage in missing]
-
-    def decide(view: View) -> Decision[Turn | None]:
-        draft = Draft()
-        turn = view.turn(turn_id)
-        session = view.session(turn.session_id) if turn else None
-        if turn is None or session is None:
-            return draft.done(None)
-        for usage, amount in priced:
-            turn, entry = meter.book_difference(turn, usage, amount)
-            draft.entries.append(entry)
-        if turn.state in ENDED:
-            draft.put.append(turn)
-            return draft.done(turn)
-        now = world.clock.now_ms()
-        if turn.state is TurnState.ASKING:
-            # A run that nobody asked for, and its agent is gone while it waited for a yes.
-            gating.withdraw(draft, view.open_approvals(turn.id), NO_AGENT, state=ApprovalState.WITHDRAWN)
-            draft.put.append(gating.refuse(world, draft, session, turn, event.text or NO_AGENT))
-            return draft.done(turn)
-        if turn.state is TurnState.PAUSED and event.end in (End.HALTED, End.INTERRUPTED) and not stopped:
-            # From here on its prompt is the word to go on: after a crash nothing of the run that ended is looked for again.
-            freed = turn.held_left
-            turn = replace(
-                gating.settle(draft, turn), hold=turn.hold - freed, prompt_uuid=world.clock.new_uuid(), continues=True
-            )
-            draft.put.append(turn)
-            draft.say(Edit(session.thread, status_ref(turn), f"{summary.ending(turn, now)}\n{LET_GO}"))
-            return draft.done(turn)
-        unseen = event.end is End.INTERRUPTED and (event.totals is None or event.background > 0 or bool(missing))
-        turn = _end(world, turn, event, stopped=stopped, unseen=unseen or lost)
-        turn = gating.settle(draft, turn)
-        draft.put.append(turn)
-        gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
-        spent = sum((entry.spent.nano for entry in draft.entries), 0)
-        balance = gating.session_balance(view, turn, Usd(spent))
-        listed = world.agents[session.agent].traits.list_price
-        line = summary.closing_line(turn, balance, list_price=listed)
-        draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, now)))
-        if offer and turn.state is TurnState.INTERRUPTED:
-            interrupted = f"{event.text or 'This turn was interrupted.'}\n\n{line}"
-            gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, offer))
-        elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
-            words = (not told and event.text.strip()) or f"{summary.ending(turn, now)}."
-            draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
-        return draft.done(turn)
-
-    return decide
-
-
-_STEPS = {End.DONE: Step.FINISH, End.ERROR: Step.FAIL, End.INTERRUPTED: Step.INTERRUPT, End.HALTED: Step.STOP}
-_OUTCOMES = {
-    End.DONE: OutcomeKind.ANSWER,
-    End.ERROR: OutcomeKind.ERROR,
-    End.INTERRUPTED: OutcomeKind.CANCELLED,
-    End.HALTED: OutcomeKind.CANCELLED,
-}
-
-
-def _end(world: World, turn: Turn, event: Finished, *, stopped: bool, unseen: bool) -> Turn:
-    """The turn's end. `unseen`: a call of it was cut, and the agent told less of it, or nothing."""
-    step = Step.STOP if stopped else _STEPS[event.end]
-    if not can(turn, step):
-        step = Step.STOP
-    kind = OutcomeKind.CANCELLED if stopped else _OUTCOMES[event.end]
-    if kind is OutcomeKind.ANSWER and not event.text.strip():
-        kind = OutcomeKind.NOTHING
-    lost = {Flag.LOWER_BOUND} if unseen else set[Flag]()
-    return advance(
-        turn,
-        step,
-        outcome=Outcome(kind, event.text[:OUTCOME_CHARACTERS_MAX]),
-        ended_at_ms=world.clock.now_ms(),
-        flags=turn.flags | lost,
-    )

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.core.turn import Step, advance
+from gateway.core.turn import Step
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState
-from gateway.domain.effects import DenyTool, Edit, EndTurn, Respond, Unpause
-from gateway.domain.turn import Outcome, OutcomeKind, TurnState
+from gateway.domain.effects import DenyTool, Edit, Respond
+from gateway.domain.turn import Origin, TurnState
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
@@ -15,34 +15,33 @@ BATCH = 20
 NOBODY = "Nobody answered in time."
 
 
-def expire(world: World) -> Callable[[View], Decision[int]]:
-    """Close the oldest overdue questions; the result is how many there were."""
+def expire(world: World, waiting: frozenset[str]) -> Callable[[View], Decision[int]]:
+    """Close the oldest overdue questions; the result is how many there were. `waiting`: turns in which an agent waits."""
 
     def decide(view: View) -> Decision[int]:
         draft = Draft()
         overdue = view.overdue_approvals(world.clock.now_ms(), BATCH)
         for approval in overdue:
-            _expire(world, view, draft, approval)
+            _expire(world, view, draft, approval, waiting)
         return draft.done(len(overdue))
 
     return decide
 
 
-def _expire(world: World, view: View, draft: Draft, approval: Approval) -> None:
+def _expire(world: World, view: View, draft: Draft, approval: Approval, waiting: frozenset[str]) -> None:
     draft.put.append(replace(approval, state=ApprovalState.EXPIRED))
-    words = f"{approval.text}\n\n{NOBODY}"
-    turn = view.turn(approval.turn_id)
     if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION):
-        answer = DenyTool(NOBODY)
-        draft.effects.append(Respond(approval.session_id, approval.request_id, answer, approval.ref, words))
+        draft.effects.append(
+            Respond(
+                approval.session_id, approval.request_id, DenyTool(NOBODY), approval.ref, approval.text, taken=NOBODY
+            )
+        )
         return
-    draft.say(Edit(approval.thread, approval.ref, words))
-    outcome = Outcome(OutcomeKind.CANCELLED, NOBODY)
-    now = world.clock.now_ms()
-    if turn is not None and approval.kind is ApprovalKind.RUN and turn.state is TurnState.ASKING:
-        draft.put.append(advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=now))
-        draft.effects.append(Unpause(approval.session_id, EndTurn(NOBODY)))
-    elif turn is not None and approval.kind is ApprovalKind.LIMIT and turn.state is TurnState.PAUSED:
-        stopped = advance(turn, Step.STOP, outcome=outcome, ended_at_ms=now)
-        draft.put.append(gating.settle(draft, stopped))
-        draft.effects.append(Unpause(approval.session_id, EndTurn(NOBODY)))
+    draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{NOBODY}"))
+    turn, session = view.turn(approval.turn_id), view.session(approval.session_id)
+    if turn is None or session is None:
+        return
+    if approval.kind is ApprovalKind.RUN and turn.state is TurnState.ASKING:
+        gating.decline(world, view, draft, session, turn, Step.REFUSE, NOBODY, waits=turn.origin is Origin.BACKGROUND)
+    elif approval.kind is ApprovalKind.LIMIT and turn.state is TurnState.PAUSED:
+        gating.decline(world, view, draft, session, turn, Step.STOP, NOBODY, waits=turn.id in waiting)

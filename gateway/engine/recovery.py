@@ -8,13 +8,14 @@ import structlog
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.effects import StartTurn
-from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Started
+from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import gating, metering
+from gateway.engine import ending, gating, metering
 from gateway.engine.clients import Clients
+from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
-from gateway.ports import Decision, Launch, Process, View
+from gateway.ports import Decision, Process, View
 
 log = structlog.get_logger()
 
@@ -34,7 +35,7 @@ async def recover(world: World, clients: Clients) -> None:
         elif turn.state is TurnState.ASKING and turn.origin is Origin.BACKGROUND:
             # The agent that stood before this run is gone, and with it what the run was about.
             gone = Finished(End.INTERRUPTED, GATEWAY_STOPPED, None, ())
-            await world.commit(metering.finish(world, turn.id, gone, (), stopped=False))
+            await world.commit(ending.finish(world, turn.id, gone, ()))
     for process in processes.values():
         session = await world.store.read(lambda view, key=process.session_id: view.session(key))
         if session is not None:
@@ -42,14 +43,10 @@ async def recover(world: World, clients: Clients) -> None:
         await _forget(world, process.session_id)
     for turn in await world.store.read(lambda view: view.all_open_turns()):
         if turn.state is TurnState.HELD:
-            await clients.perform([StartTurn(turn.session_id, turn.id)])
+            clients.perform([StartTurn(turn.session_id, turn.id)])
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
     world.on_step("recovered")
-
-
-def _launch(session: Session) -> Launch:
-    return Launch(session.id, session.directory, session.agent_session, session.model)
 
 
 async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
@@ -71,7 +68,7 @@ async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
 
 async def _end_idle(world: World, session: Session, process: Process) -> None:
     """End the client of a session with no turn at work; what it spent meanwhile belongs to the latest turn."""
-    found = await world.agents[session.agent].recover(_launch(session), process, "")
+    found = await world.agents[session.agent].recover(launch(session), process, "")
     latest = await world.store.read(lambda view: view.latest_turns(session.id, 1))
     for turn in latest:
         for call in found.events:
@@ -82,7 +79,7 @@ async def _end_idle(world: World, session: Session, process: Process) -> None:
 async def _recover_turn(world: World, session: Session, turn: Turn, process: Process | None) -> None:
     """Book what the turn spent, and end it, leave it paused, or let its prompt be sent again. Each step can be the last one."""
     unprompted = turn.origin is Origin.BACKGROUND and not turn.continues
-    found = await world.agents[session.agent].recover(_launch(session), process, "" if unprompted else turn.prompt_uuid)
+    found = await world.agents[session.agent].recover(launch(session), process, "" if unprompted else turn.prompt_uuid)
     events = _of_the_run(found.events) if unprompted else found.events
     for call in found.events:
         if isinstance(call, CallMetered):
@@ -93,17 +90,14 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
         metered = await world.store.read(lambda view: view.metered(turn.id))
         said = await world.store.read(lambda view: view.message_id(metering.answer_ref(turn.id)))
-        finish = metering.finish(
-            world,
-            turn.id,
-            end,
-            metered,
+        after = ending.Aftermath(
             stopped=stopped,
             offer=() if stopped else gating.CONTINUE_OPTIONS,
             told=said is not None,
             lost=end.background > 0,  # agents that worked behind a finished run died in the middle of something
+            said=next((event.text for event in reversed(events) if isinstance(event, Said)), ""),
         )
-        await world.commit(finish)
+        await world.commit(ending.finish(world, turn.id, end, metered, after))
         world.on_step("turn.recovered")
     else:
         await world.commit(_not_begun(turn.id))

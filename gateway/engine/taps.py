@@ -5,22 +5,22 @@ from dataclasses import replace
 
 from gateway.core import gate, summary
 from gateway.core.approve import Answered, TooLate, answer
-from gateway.core.turn import Step, advance
+from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
 from gateway.domain.budget import Entry, EntryKind
-from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
+from gateway.domain.effects import AllowTool, DenyTool, Edit, GoOn, Respond, StartTurn, Unpause, Words
 from gateway.domain.events import Tap
 from gateway.domain.place import Session
-from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
 
 def handle_tap(
-    world: World, tap: Tap, update: tuple[str, str], *, waiting: Callable[[Turn], bool]
+    world: World, tap: Tap, update: tuple[str, str], waiting: frozenset[str]
 ) -> Callable[[View], Decision[str | TooLate]]:
-    """The decision for a tap: the option's label, or why it changes nothing. `waiting`: does an agent stand at a boundary in it?"""
+    """The decision for a tap: the option's label, or why it changes nothing. `waiting`: turns in which an agent waits."""
 
     def decide(view: View) -> Decision[str | TooLate]:
         draft = Draft(handled=update)
@@ -33,7 +33,7 @@ def handle_tap(
         if turn is None or session is None:
             return draft.done(TooLate("This turn is gone."))
         draft.put.append(verdict.approval)
-        _act(world, view, draft, verdict, session, turn, waiting=waiting(turn))
+        _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
         return draft.done(verdict.option.label)
 
     return decide
@@ -49,8 +49,11 @@ def _act(
         case ApprovalKind.LIMIT:
             _limit(world, view, draft, answered, session, turn, waiting=waiting)
         case ApprovalKind.PERMISSION | ApprovalKind.QUESTION:
-            words = f"{approval.text}\n\n{_past(option)}"
-            draft.effects.append(Respond(session.id, approval.request_id, _reply(option), approval.ref, words))
+            draft.effects.append(
+                Respond(
+                    session.id, approval.request_id, _reply(option), approval.ref, approval.text, taken=_past(option)
+                )
+            )
         case ApprovalKind.CONTINUE:
             _close(draft, approval, "Going on.")
             again = Turn(
@@ -64,7 +67,7 @@ def _act(
                 created_at_ms=world.clock.now_ms(),
                 model=session.model,
             )
-            if view.open_turns(session.id):
+            if draft.open_turns(view, session.id):
                 draft.put.append(again)
             else:
                 gating.start(world, view, draft, session, again)
@@ -82,6 +85,9 @@ CONTINUE_PROMPT = "Continue where you left off."
 """For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
 
 
+AT_LIMIT = "Stopped by the person at the budget limit."
+
+
 def _run(world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn) -> None:
     approval, option = answered.approval, answered.option
     if turn.state is not TurnState.ASKING:
@@ -89,14 +95,12 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         return
     if option.choice is Choice.NO or option.allows is None:
         _close(draft, approval, f"{option.label}.")
-        outcome = Outcome(OutcomeKind.CANCELLED, "declined")
-        draft.put.append(advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=world.clock.now_ms()))
-        if turn.origin is Origin.BACKGROUND:
-            draft.effects.append(Unpause(session.id, EndTurn("A person said no to this run.")))
+        waits = turn.origin is Origin.BACKGROUND
+        gating.decline(world, view, draft, session, turn, Step.REFUSE, "A person said no to this run.", waits=waits)
         return
     _raise(view, draft, approval, option)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
-    after = gating.start(world, view, draft, session, turn, consent, option.raises)
+    after = gating.start(world, view, draft, session, turn, consent)
     _close(draft, approval, f"{option.label}." if after.state is not TurnState.ASKING else "Asked again: it changed.")
 
 
@@ -109,15 +113,14 @@ def _limit(
         return
     if option.choice is Choice.NO or option.allows is None:
         _close(draft, approval, f"{option.label}.")
-        outcome = Outcome(OutcomeKind.CANCELLED, "stopped at the limit")
-        stopped = advance(turn, Step.STOP, outcome=outcome, ended_at_ms=world.clock.now_ms())
-        draft.put.append(gating.settle(draft, stopped))
-        if waiting:
-            draft.effects.append(Unpause(session.id, EndTurn("Stopped by the person at the budget limit.")))
+        gating.decline(world, view, draft, session, turn, Step.STOP, AT_LIMIT, waits=waiting)
         return
     _raise(view, draft, approval, option)
+    if not waiting:
+        # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
+        turn = gating.let_go(draft, turn)
     scopes = turn.scopes if waiting else world.scopes(session.id)
-    balances = gate.raised(world.balances(view, draft, scopes), option.raises)
+    balances = world.balances(view, draft, scopes)
     policy = world.policy(frozen=view.frozen)
     match gate.resume(turn, balances, policy, gate.Consent(option.allows, unpriced=option.unpriced)):
         case Allow() as allow:
@@ -170,7 +173,7 @@ def _close(draft: Draft, approval: Approval, words: str) -> None:
 
 def _raise(view: View, draft: Draft, approval: Approval, option: Option) -> None:
     for scope, by in option.raises:
-        limit = view.balance(scope).limit
+        limit = draft.balance(view, scope).limit
         if limit is not None:
             draft.entries.append(
                 Entry(

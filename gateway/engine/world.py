@@ -3,23 +3,28 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
+from functools import reduce
 from typing import TypeVar
 
 import anyio
+import structlog
 
 from gateway import clock
 from gateway.core.gate import Policy
 from gateway.core.price import price
+from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
-from gateway.domain.turn import Turn
+from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.ports import Agent, Chat, Decision, NewPost, Prices, Process, Store, View
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,15 @@ def no_step(_name: str) -> None:
     """The gateway passes a named durable step; only crash tests listen."""
 
 
+def no_agents(effects: Sequence[Effect]) -> None:
+    """No engine runs yet: nothing can be done to agents."""
+    if effects:
+        raise AssertionError("effects on agents need a running engine")
+
+
 @dataclass(slots=True)
 class Draft:
-    """A decision in the making: what is to be written, said and done, in order."""
+    """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
 
     put: list[Session | Turn | Approval | Grant | Process] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
@@ -97,6 +108,16 @@ class Draft:
     def say(self, effect: Say | Edit) -> None:
         """Add a message."""
         self.effects.append(effect)
+
+    def balance(self, view: View, scope: Scope) -> Balance:
+        """What stands against a scope, with what this decision writes."""
+        return reduce(Balance.after, self.entries, view.balance(scope))
+
+    def open_turns(self, view: View, session_id: str) -> list[Turn]:
+        """The session's turns that have not ended, oldest first, as this decision leaves them."""
+        changed = {turn.id: turn for turn in self.put if isinstance(turn, Turn)}
+        turns = [changed.get(turn.id, turn) for turn in view.open_turns(session_id)]
+        return [turn for turn in turns if turn.state not in ENDED]
 
     def done(self, result: T) -> Decision[T]:
         """The decision, with its result."""
@@ -121,11 +142,13 @@ class World:
     rules: Rules
     clock: Clock = field(default_factory=Clock)
     on_step: Callable[[str], None] = no_step
+    perform: Callable[[Sequence[Effect]], None] = no_agents
+    """Does to agents what a decision wants done: the running engine's own."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
 
     async def commit(self, decide: Callable[[View], Decision[T]]) -> Decision[T]:
-        """Run `decide` in a transaction; its Say and Edit effects become messages in the outbox of the same transaction."""
+        """Run `decide` in a transaction, its messages going to the outbox with it; then do to agents what it wants done."""
 
         def with_posts(view: View) -> Decision[T]:
             decision = decide(view)
@@ -143,6 +166,11 @@ class World:
         if decision.posts:
             self.posted.set()
         self.on_step("committed")
+        for turn in decision.put:
+            if isinstance(turn, Turn) and turn.state in ENDED:
+                why = turn.outcome.text if turn.outcome is not None and turn.state is TurnState.FAILED else ""
+                log.info("turn ended", turn=turn.id, state=turn.state, spent=str(turn.spent), why=why)
+        self.perform(decision.effects)
         return decision
 
     def _post(self, effect: Say | Edit) -> NewPost:
@@ -183,12 +211,10 @@ class World:
         defaults = {ScopeKind.SESSION: self.rules.session_limit, ScopeKind.DAY: self.rules.day_limit}
         found: list[Balance] = []
         for scope in scopes:
-            balance = view.balance(scope)
-            if balance.limit is None:
+            if draft.balance(view, scope).limit is None:
                 limit = defaults[scope.kind]
                 draft.entries.append(Entry(EntryKind.LIMIT, (scope,), who="settings", why="default", limit=limit))
-                balance = Balance(scope, limit, balance.spent, balance.held)
-            found.append(balance)
+            found.append(draft.balance(view, scope))
         return tuple(found)
 
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:

@@ -1,11 +1,12 @@
 """Values for the tests of the core, with what a test does not care about filled in."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 
 from gateway.domain.approval import Approval, ApprovalKind, Choice, Option
-from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
@@ -103,3 +104,14 @@ def approval(**known: Any) -> Approval:
         "expires_at_ms": 1000,
     }
     return Approval(**(given | known))
+
+
+def raised(balances: Iterable[Balance], by: Iterable[tuple[Scope, Usd]]) -> tuple[Balance, ...]:
+    """The balances once the limits are raised, as the ledger would write it."""
+    found = tuple(balances)
+    for scope, more in by:
+        limit = next(balance.limit for balance in found if balance.scope == scope)
+        assert limit is not None
+        entry = Entry(EntryKind.LIMIT, (scope,), limit=limit + more)
+        found = tuple(balance.after(entry) for balance in found)
+    return found

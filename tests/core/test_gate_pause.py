@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.gate import Consent, Enough, Grow, Limit, Policy, after_call, at_limit, raised, resume
+from gateway.core.gate import Consent, Enough, Grow, Limit, Policy, after_call, at_limit, resume
 from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
-from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, turn, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, raised, turn, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -78,6 +78,14 @@ def test_at_the_end_of_a_budget_the_turn_pauses_and_names_it(balances: tuple[Bal
     assert after_call(at("0.40"), balances, POLICY) == Limit(reason)
 
 
+def test_a_limit_that_was_lowered_meanwhile_counts_before_the_hold_is_spent() -> None:
+    """What others spent and hold leaves nothing of the lowered limit: the turn pauses, though it still holds $0.90."""
+    lowered = balance(SESSION, "1", spent="1", held="0.90")
+    assert after_call(at("0.10", "0.90"), (lowered,), POLICY) == Limit("the session budget of $1.00 is used up")
+    just = balance(SESSION, "1.01", spent="1", held="0.90")
+    assert after_call(at("0.10", "0.90"), (just,), POLICY) == Enough()
+
+
 def test_a_used_up_budget_is_named_before_what_was_agreed() -> None:
     """Where both are met the person hears of the budget, because agreeing to more would not help by itself."""
     assert after_call(at("1"), left("0"), POLICY) == Limit("the session budget of $5.00 is used up")
@@ -123,8 +131,8 @@ def test_with_little_left_the_question_offers_to_finish_within_it_or_to_raise() 
     """With $0.30 left the person may let it finish within that, use a round amount beyond it, or stop."""
     question = at_limit(at("1"), left("0.30", "0.40"), POLICY, "x")
     assert offers(question) == [
-        (Choice.RUN, "Finish within $0.30", "1.30"),
-        (Choice.RAISE, "Raise +$1", "2.30"),
+        (Choice.RUN, "Go on, up to $0.30 more", "1.30"),
+        (Choice.RAISE, "Raise +$1", "2.00"),
         (Choice.NO, "Stop here", None),
     ]
     assert question.options[1].raises == ((SESSION, usd("1")), (DAY, usd("1")))
@@ -134,7 +142,7 @@ def test_with_nothing_left_the_question_offers_a_raise_or_the_end() -> None:
     """A used-up budget has to be raised, by enough to pay the overdraft and a step: $2 for $0.60 overdrawn, of which $1.40 are there to spend."""
     question = at_limit(at("1.60"), left("-0.60"), POLICY, "the session budget of $5.00 is used up")
     assert question.text.endswith("$1.60 spent so far. $0.00 left of the session's $5.00.")
-    assert offers(question) == [(Choice.RAISE, "Raise +$2", "3.00"), (Choice.NO, "Stop here", None)]
+    assert offers(question) == [(Choice.RAISE, "Raise +$2, up to $1.40 more", "3.00"), (Choice.NO, "Stop here", None)]
     assert question.options[0].raises == ((SESSION, usd("2")),)
 
 
@@ -142,8 +150,8 @@ def test_what_a_paused_turn_still_holds_is_its_own_to_finish_with() -> None:
     """A turn paused for another reason than money is not asked to raise a budget whose rest it holds itself."""
     question = at_limit(at("0.10", "0.40", unpriced_calls=1), left("0"), POLICY, "the price of this model is not known")
     assert offers(question) == [
-        (Choice.RUN, "Finish within $0.40", "0.50"),
-        (Choice.RAISE, "Raise +$1", "1.50"),
+        (Choice.RUN, "Go on, up to $0.40 more", "0.50"),
+        (Choice.RAISE, "Raise +$1", "1.10"),
         (Choice.NO, "Stop here", None),
     ]
     assert question.options[1].raises == ((SESSION, usd("1")),)

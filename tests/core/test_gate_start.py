@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.gate import Consent, Policy, decide, nice_step, raised, raises, tightest
+from gateway.core.gate import Consent, Policy, decide, nice_step, raises, tightest
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
-from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, raised, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -261,15 +261,6 @@ def test_only_budgets_that_cannot_give_the_amount_are_raised() -> None:
     three = (balance(SESSION, "2"), balance(DAY, None, spent="9"))
     assert raises(three, usd("2"), usd("1")) == ()
     assert raises(three, usd("2.01"), usd("1")) == ((SESSION, usd("1")),)
-
-
-def test_a_raise_changes_the_limit_it_names_and_nothing_else() -> None:
-    """The balances of a decision that also raises are those with the higher limits; no limit stays no limit."""
-    session, day = balance(SESSION, "5", spent="1", held="2"), balance(DAY, "25")
-    assert raised((session, day), [(SESSION, usd("2"))]) == (balance(SESSION, "7", spent="1", held="2"), day)
-    unlimited = balance(SESSION, None)
-    assert raised((unlimited,), [(SESSION, usd("2"))]) == (unlimited,)
-    assert raised((session,), []) == (session,)
 
 
 AMOUNT = st.integers(min_value=0, max_value=20 * 10**9).map(Usd)

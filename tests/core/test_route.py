@@ -86,7 +86,7 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("new", "", New(None)),
         ("new", "  /src/app ", New("/src/app")),
         ("sessions", "", Sessions()),
-        ("sessions", "whatever", Sessions()),
+        ("sessions", " 2 ", Sessions(2)),
         ("stop", "", Stop(everything=False)),
         ("stop", " all ", Stop(everything=True)),
         ("stop", "All", Stop(everything=True)),
@@ -111,6 +111,12 @@ def test_each_command_means_one_thing(name: str, argument: str, intent: Intent) 
 def test_a_stop_that_is_not_understood_is_explained(argument: str) -> None:
     """A stop with another word does not guess which one was meant."""
     assert typed("stop", argument) == Explain("Write /stop for this session, or /stop all for every one.")
+
+
+@pytest.mark.parametrize("argument", ["whatever", "-1", "2 3", "12345", "\u0665"])
+def test_a_session_that_is_no_number_is_explained(argument: str) -> None:
+    """What cannot be a place in the list goes to no session."""
+    assert typed("sessions", argument) == Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
 @pytest.mark.parametrize("argument", ["-1", "nan", "1e9", "1,000", "ten", "1000001", "5 6", "\u0665", "inf"])
@@ -141,12 +147,17 @@ def test_a_very_long_command_is_quoted_only_in_part() -> None:
     assert typed("x" * 5000) == Explain(f"There is no command /{'x' * 32}.\n\n{HELP}")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_every_command_of_the_menu_exists_and_is_in_the_help(name: str) -> None:
     """What the chat's menu offers is understood, and the help explains it."""
     found = typed(name)
     assert not isinstance(found, Explain) or found.words == HELP
-    assert f"/{name}" in HELP
+    assert f"\n/{name}" in HELP
+
+
+def test_the_help_shows_what_can_be_written_behind_a_command() -> None:
+    """Usage and meaning stand on one line, made from the same table as the menu."""
+    assert "\n/new [directory] - start a new session\n" in HELP
 
 
 @UNHURRIED

@@ -1,5 +1,7 @@
 """The sentences that people see."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,3 +181,48 @@ def test_what_is_too_long_to_show_is_said_to_be() -> None:
     assert "[7 characters more; the answer is for the whole]" in shown
     whole = "x" * summary.VERBATIM_CHARACTERS_MAX
     assert summary.verbatim(whole) == f"```\n{whole}\n```"
+
+
+@pytest.mark.parametrize(
+    "char", "\u034f\ufe0f\u3164\u115f\u2800\u17b4\u180b\U000e0100\u1160\uffa0\u00a0\u3000\u00ad\ud83d\ue000"
+)
+def test_what_shows_as_nothing_is_shown_by_its_code(char: str) -> None:
+    """Attack 20: fillers, variation selectors, blanks and halves of characters, whatever their category says."""
+    assert summary.verbatim(f"rm{char} x") == f"```\nrm\\u{{{ord(char):x}}} x\n```"
+
+
+@pytest.mark.parametrize("text", ["e\u0301te\u0301", "שָׁלוֹם", "مَرْحَبًا", "ก็ไม่ได้", "हिन्दी", "Straße", "日本", "😀"])
+def test_what_people_write_stays_readable(text: str) -> None:
+    """Accents and vowel signs on letters are shown as they are written."""
+    assert summary.verbatim(text) == f"```\n{text}\n```"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a;\u0301", "a;\\u{301}"),
+        ("=\u0338", "=\\u{338}"),
+        ("a\u0338", "a\\u{338}"),
+        ("a\u20dd", "a\\u{20dd}"),
+        ("a\u0301\u0301\u0301\u0301", "a\u0301\u0301\u0301\\u{301}"),
+        ("\u200b\u0301", "\\u{200b}\\u{301}"),
+        ("\n\u0301", "\n\\u{301}"),
+    ],
+)
+def test_an_accent_that_could_cover_something_is_shown_by_its_code(text: str, shown: str) -> None:
+    """On anything but a letter, drawn across what stands before it, or one of a heap."""
+    assert summary.verbatim(text) == f"```\n{shown}\n```"
+
+
+def test_codes_count_as_they_are_shown() -> None:
+    """A text that is shown by its codes is cut as well, and what is left out is counted in the text's own characters."""
+    assert summary.revealed("\u200b\u200bx", 10) == ("\\u{200b}", 2)
+    assert summary.revealed("", 10) == ("", 0)
+
+
+def test_a_huge_text_is_cut_before_it_is_looked_at() -> None:
+    """Ten million characters take no longer than the few that are shown."""
+    began = process_time()
+    shown = summary.verbatim("x" * 10_000_000)
+    assert process_time() - began < 0.3
+    assert f"[{10_000_000 - summary.VERBATIM_CHARACTERS_MAX} characters more" in shown

@@ -77,7 +77,7 @@ async def test_a_locked_database_is_one_sentence_and_no_start(tmp_path: Path) ->
         assert result.returncode == 1
         assert result.stdout == b""
         [sentence] = result.stderr.decode().splitlines()
-        assert sentence.startswith("tollbridge: Another program holds the database")
+        assert sentence.startswith(f"tollbridge: {here.home / 'tollbridge.db'}: Another program holds the database")
         other.execute("ROLLBACK")
         other.close()
         works(here.api, here.place / "work")

@@ -2,6 +2,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+from functools import reduce
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 import gateway.domain
 from gateway.domain.approval import Approval, ApprovalKind
-from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, Turn, TurnState
@@ -84,6 +85,18 @@ def test_without_a_limit_nothing_says_what_remains() -> None:
     """A scope that never had a limit has no remaining amount, not a remaining amount of zero."""
     assert Balance(DAY, None, spent=Usd(3)).remaining is None
     assert Balance(DAY, ZERO).remaining == ZERO
+
+
+def test_a_balance_is_the_fold_of_the_entries_that_name_it() -> None:
+    """A limit replaces, spent and held add up, what is freed beyond the held is nothing, and other scopes do not count."""
+    day = Scope(ScopeKind.DAY, "2027-01-15")
+    entries = (
+        Entry(EntryKind.LIMIT, (day,), limit=Usd(100)),
+        Entry(EntryKind.HOLD, (day,), held=Usd(30)),
+        Entry(EntryKind.HOLD, (Scope(ScopeKind.SESSION, "s"),), held=Usd(5)),
+        Entry(EntryKind.CALL, (day,), spent=Usd(40), held=-Usd(40)),
+    )
+    assert reduce(Balance.after, entries, Balance(day, None)) == Balance(day, Usd(100), spent=Usd(40), held=ZERO)
 
 
 def test_a_scope_is_written_as_its_kind_and_key() -> None:

@@ -8,20 +8,22 @@ from pathlib import Path
 
 import anyio
 
+from gateway import lock
 from gateway.agents.scripted import CallApi, Play, Say, Script, ScriptedAgent
 from gateway.chats.memory import MemoryChat, Shown
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Engine, Rules, World
-from gateway.ports import Agent
+from gateway.ports import Agent, View
 from gateway.pricing import ListPrices
 from gateway.store import open_store
 from tests.engine.steps import Steps
 
 THREAD = Thread("memory", "1")
+THREADS_MAX = 64
 OWNER = "7"
 MODEL = "claude-opus-4-8"
 
@@ -61,8 +63,18 @@ class Bench:
     async def taps(self, words: str, label: str) -> None:
         self.chat.taps(await self.sees(words), label, OWNER)
 
+    async def sessions(self) -> list[Session]:
+        """Every session, oldest first."""
+
+        def look(view: View) -> list[Session]:
+            threads = [Thread("memory", str(number)) for number in range(THREADS_MAX)]
+            found = [session for thread in threads for session in view.thread_sessions(thread, 100)]
+            return sorted(found, key=lambda session: session.created_at_ms)
+
+        return await self.world.store.read(look)
+
     async def turns(self) -> list[Turn]:
-        sessions = await self.world.store.sessions()
+        sessions = await self.sessions()
         turns: list[Turn] = []
         for session in sessions:
             turns += reversed(await self.world.store.read(lambda view, s=session: view.latest_turns(s.id, 100)))
@@ -81,7 +93,7 @@ class Bench:
         return turns[-1]
 
     async def balance(self, kind: ScopeKind = ScopeKind.SESSION) -> Balance:
-        [session] = await self.world.store.sessions()
+        [session] = await self.sessions()
         scopes = {scope.kind: scope for scope in self.world.scopes(session.id)}
         return await self.world.store.read(lambda view: view.balance(scopes[kind]))
 
@@ -97,7 +109,7 @@ async def bench(
     """A running gateway; it stops at the end of the block."""
     agent = ScriptedAgent(play, directory=home / "scripted" if home else None)
     chat = chat or MemoryChat()
-    async with open_store(home) as store:
+    async with open_store(None if home is None else lock.make_home(home)) as store:
         steps = Steps()
         world = World(store, chat, agents or {"scripted": agent}, ListPrices(), rules, on_step=steps)
         engine = Engine(world)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import anyio
 import pytest
 
+from gateway import lock
 from gateway.agents.scripted import MODEL, UseTool, Wait
 from gateway.chats.memory import MemoryChat
 from gateway.core.price import price
@@ -195,7 +196,7 @@ async def test_a_day_begins_and_ends_at_the_owners_midnight(moment: str, day: st
 
 def test_what_was_committed_survives_a_loss_of_power(tmp_path: Path) -> None:
     """The database writes ahead, and waits for the disk at every commit."""
-    engine = sqlite.writer(home.prepare(tmp_path / "home"))
+    engine = sqlite.writer(home.prepare(lock.make_home(tmp_path / "home")))
     with engine.begin() as connection:
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
     engine.dispose()

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import anyio
 
+from gateway import lock
 from gateway.agents.claude import ClaudeAgent
 from gateway.chats.telegram import TelegramChat
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Engine, Rules, World
 from gateway.pricing import ListPrices
-from gateway.store import open_store
+from gateway.store import open_readonly, open_store
 from gateway.store.store import SqliteStore
 from tests.engine.steps import Steps
 from tests.fakes.bot_api import BotApi
@@ -39,6 +40,7 @@ class Rig:
     store: SqliteStore
     phone: Phone
     steps: Steps
+    home: Path
 
     async def sees(self, words: str, timeout: float = 30) -> Seen:  # noqa: ASYNC109 - the stand-in's own limit
         return await self.phone.waits_for(words, timeout=timeout)
@@ -52,9 +54,18 @@ class Rig:
             lambda: sum(words in seen.text for seen in self.phone.sees()) == times, timeout, f"{times} times {words!r}"
         )
 
+    async def sessions(self) -> list[Session]:
+        """Every session, oldest first."""
+
+        def look() -> list[Session]:
+            with open_readonly(self.home) as reader:
+                return list(reader.sessions())
+
+        return await anyio.to_thread.run_sync(look)
+
     async def turns(self) -> list[Turn]:
         turns: list[Turn] = []
-        for session in await self.store.sessions():
+        for session in await self.sessions():
             turns += reversed(await self.store.read(lambda view, s=session: view.latest_turns(s.id, 100)))
         return turns
 
@@ -66,7 +77,7 @@ class Rig:
         return turns[-1]
 
     async def balance(self) -> Balance:
-        [session] = await self.store.sessions()
+        [session] = await self.sessions()
         return await self.store.read(lambda view: view.balance(Scope(ScopeKind.SESSION, session.id)))
 
     async def charged(self, count: int, kind: str | None = None) -> None:
@@ -135,7 +146,7 @@ async def rig(
     assert api is not None
     try:
         environ = api.claude_env(tmp_path / "claude")
-        home = tmp_path / "home"
+        home = lock.make_home(tmp_path / "home")
         chat = QuickChat(telegram.token, telegram.base_url, poll_s=1)
         agent = ClaudeAgent(home, str(find_claude()), environ)
         async with open_store(home) as store, chat, agent:
@@ -146,7 +157,7 @@ async def rig(
                 tasks.start_soon(engine.run)
                 with anyio.fail_after(20):
                     await engine.ready.wait()
-                yield Rig(telegram, api, world, store, phone or telegram.user(OWNER, "Ada"), steps)
+                yield Rig(telegram, api, world, store, phone or telegram.user(OWNER, "Ada"), steps, home)
                 tasks.cancel_scope.cancel()
     finally:
         if own_telegram:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -57,6 +58,29 @@ async def test_an_agent_raises_no_limit_reads_no_state_and_writes_to_nobody_else
     with open_readonly(home) as reader:
         assert {record.entry.who for record in reader.records() if record.entry.kind is EntryKind.LIMIT} == {"settings"}
         assert reader.verify() == ()
+
+
+async def test_a_search_from_above_does_not_find_the_gateways_secrets(tmp_path: Path) -> None:
+    """Line 44: a session above the home, as an old one may be: searches that Claude Code takes for read-only show no token."""
+    async with rig(tmp_path) as gateway:
+        (tmp_path / "home" / "config.toml").write_text(f'[telegram]\ntoken = "{SECRET}"\n')
+        (tmp_path / "work" / "a.toml").write_text('token = "of the project"\n')
+        gateway.world.rules = replace(gateway.world.rules, directory=str(tmp_path), roots=(str(tmp_path),))
+        tries = (
+            Tool("Bash", {"command": "grep -rhs --include=*.toml token ."}),
+            Tool("Bash", {"command": "cat ./*/config.toml"}),
+            Tool("Bash", {"command": "find . -name config.toml | xargs cat"}),
+            Tool("Grep", {"pattern": "token", "output_mode": "content"}),
+            Tool("Bash", {"command": "cat work/a.toml"}),
+        )
+        gateway.api.script([*tries, Text("That is all.")], prompt="search")
+        gateway.phone.says("search")
+        await gateway.sees("That is all.")
+        await gateway.ended(TurnState.FINISHED)
+        bodies = str([call.request.body for call in gateway.api.charges])
+        assert SECRET not in bodies
+        assert "of the project" in bodies
+        assert str(gateway.api.charges[-1].request.body).count("holds the gateway's own directory") >= 2
 
 
 async def test_a_repositorys_own_settings_do_not_open_the_gate(tmp_path: Path) -> None:
@@ -145,3 +169,20 @@ async def test_the_whole_of_a_long_command_is_what_is_approved(tmp_path: Path) -
         await gateway.ended(TurnState.FINISHED)
         assert len(set(digests)) == 2
         assert (tmp_path / "work" / "made.txt").exists()
+
+
+async def test_a_hook_of_the_project_that_ends_every_run_is_not_paid_for_again_and_again(tmp_path: Path) -> None:
+    """Line 58: the repository's own settings stop the agent after its first tool: one call, and nothing is sent by itself."""
+    settings = tmp_path / "work" / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    command = """echo '{"continue": false, "stopReason": "no"}'"""
+    hook = {"matcher": "*", "hooks": [{"type": "command", "command": command}]}
+    settings.write_text(json.dumps({"hooks": {"PostToolUse": [hook]}}), encoding="utf-8")
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([*[Tool("Bash", {"command": "ls"})] * 5, Text("end")], prompt="go")
+        gateway.phone.says("go")
+        turn = await gateway.ended(TurnState.STOPPED)
+        gateway.phone.says("hello")
+        await gateway.sees("echo: hello")
+        assert (turn.calls, len(gateway.api.charges)) == (1, 2)
+        await gateway.exact()

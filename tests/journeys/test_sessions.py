@@ -135,7 +135,10 @@ async def test_a_client_with_background_tasks_is_neither_closed_when_idle_nor_to
             [process] = await gateway.store.processes()
             assert is_alive(process)
             ada.says("/stop")
-            await gateway.sees("Nothing is running.")
+            await gateway.sees("No turn is running.")
+            await gateway.sees("What ran in the background was stopped.")
+            await bob.waits_for("echo: two", timeout=20)
+            assert not is_alive(process)
 
 
 async def test_new_sessions_start_only_under_the_roots(tmp_path: Path) -> None:
@@ -149,12 +152,12 @@ async def test_new_sessions_start_only_under_the_roots(tmp_path: Path) -> None:
         await gateway.until_said("is not inside", 7)
         gateway.phone.says("/new nowhere")
         await gateway.sees("There is no directory")
-        assert await gateway.store.sessions() == ()
+        assert await gateway.sessions() == []
         gateway.phone.says("/new inside")
         await gateway.sees("New session")
         gateway.phone.says("where?")
         await gateway.sees("echo: where?")
-        [session] = await gateway.store.sessions()
+        [session] = await gateway.sessions()
         assert session.directory == str(tmp_path / "work" / "inside")
         await gateway.ended(DONE)
 

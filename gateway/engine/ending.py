@@ -1,0 +1,141 @@
+"""How runs end, as decisions: what the agent tells late is booked, and the turn ends, stays paused, or goes on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.core import meter, summary
+from gateway.core.turn import ENDED, Step, advance, can
+from gateway.domain.approval import ApprovalKind, ApprovalState, Option, Question
+from gateway.domain.budget import Scope, ScopeKind
+from gateway.domain.effects import Edit, Say, StartTurn
+from gateway.domain.events import End, Finished
+from gateway.domain.place import Session
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.usage import Flag, Usage
+from gateway.engine import gating, metering
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, View
+
+OUTCOME_CHARACTERS_MAX = 500
+NEXT_RUNS = "The message after it runs now."
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What is known of a run besides how it ended."""
+
+    stopped: bool = False
+    """A person said stop."""
+    let_go: bool = False
+    """It was told to end because nobody answered: it did not halt by itself, or because a hook of its project said so."""
+    offer: tuple[Option, ...] = ()
+    """How a person may have it go on if it was interrupted."""
+    told: bool = False
+    """The answer was said already."""
+    lost: bool = False
+    """Calls may have been in flight that nobody can tell of."""
+    said: str = ""
+    """The agent's last words, where the run was cut off: they are paid for, and the status message loses them."""
+
+
+def finish(
+    world: World, turn_id: str, event: Finished, metered: Sequence[Usage], after: Aftermath = Aftermath()
+) -> Callable[[View], Decision[None]]:
+    """A run ended and nothing works for it any more: reconcile, then end its turn, or leave that paused or to go on."""
+    missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
+    priced = [(usage, world.cost(usage)) for usage in missing]
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is None or session is None:
+            return draft.done(None)
+        for usage, amount in priced:
+            turn, entry = meter.book_difference(turn, usage, amount)
+            draft.entries.append(entry)
+        halted = event.end is End.HALTED and not after.stopped
+        cut = event.end is End.INTERRUPTED and not after.stopped
+        if turn.state in ENDED or event.prompt_uuid not in (None, turn.prompt_uuid):
+            # It ended before, or goes on already under another prompt: this is only what it had spent until then.
+            draft.put.append(turn)
+        elif turn.state is TurnState.ASKING:
+            # A run that nobody asked for, and its agent is gone while it waited for a yes.
+            gating.withdraw(draft, view.open_approvals(turn.id), metering.NO_AGENT, state=ApprovalState.WITHDRAWN)
+            gating.refuse(world, view, draft, session, turn, event.text or metering.NO_AGENT)
+        elif turn.state is TurnState.PAUSED and (halted or cut):
+            _let_go(world, draft, session, turn)
+        elif halted and after.let_go:
+            # A yes and the end of the agent's patience crossed: the yes stands, and the hold with it.
+            turn = advance(turn, Step.RESEND, prompt_uuid=world.clock.new_uuid(), continues=True)
+            draft.put.append(turn)
+            draft.effects.append(StartTurn(session.id, turn.id))
+        else:
+            unseen = event.end is End.INTERRUPTED and (event.totals is None or event.background > 0 or bool(missing))
+            turn = _end(world, turn, event, stopped=after.stopped, unseen=unseen or after.lost)
+            _tell(world, view, draft, session, turn, event, after)
+        return draft.done(None)
+
+    return decide
+
+
+def _let_go(world: World, draft: Draft, session: Session, turn: Turn) -> None:
+    """A paused turn whose agent has ended stays paused without a hold; its prompt is from now on the word to go on."""
+    # After a crash nothing of the run that ended is looked for again.
+    turn = replace(gating.let_go(draft, turn), prompt_uuid=world.clock.new_uuid(), continues=True)
+    draft.put.append(turn)
+    words = f"{summary.ending(turn, world.clock.now_ms())}\n{metering.LET_GO}"
+    draft.say(Edit(session.thread, metering.status_ref(turn), words))
+
+
+def _tell(
+    world: World, view: View, draft: Draft, session: Session, turn: Turn, event: Finished, after: Aftermath
+) -> None:
+    """Settle a turn that has ended, and say what came of it."""
+    turn = gating.settle(draft, turn)
+    draft.put.append(turn)
+    gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
+    balance = draft.balance(view, Scope(ScopeKind.SESSION, session.id))
+    line = summary.closing_line(turn, balance, list_price=world.agents[session.agent].traits.list_price)
+    ending = summary.ending(turn, world.clock.now_ms())
+    draft.say(Edit(session.thread, metering.status_ref(turn), ending))
+    if after.offer and turn.state is TurnState.INTERRUPTED:
+        named = f"**{summary.escape(summary.title(turn.prompt))}**"
+        follows = [NEXT_RUNS] if draft.open_turns(view, session.id) else []
+        parts = [named, event.text or "This turn was interrupted.", *_cut_off(after.said), *follows, line]
+        interrupted = "\n\n".join(parts)
+        gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, after.offer))
+    elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
+        words = (not after.told and event.text.strip()) or "\n\n".join([*_cut_off(after.said), f"{ending}."])
+        draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
+
+
+def _cut_off(said: str) -> list[str]:
+    return [f"{said.strip()}\n\n(Cut off here.)"] if said.strip() else []
+
+
+_STEPS = {End.DONE: Step.FINISH, End.ERROR: Step.FAIL, End.INTERRUPTED: Step.INTERRUPT, End.HALTED: Step.STOP}
+_OUTCOMES = {
+    End.DONE: OutcomeKind.ANSWER,
+    End.ERROR: OutcomeKind.ERROR,
+    End.INTERRUPTED: OutcomeKind.CANCELLED,
+    End.HALTED: OutcomeKind.CANCELLED,
+}
+
+
+def _end(world: World, turn: Turn, event: Finished, *, stopped: bool, unseen: bool) -> Turn:
+    """The turn's end. `unseen`: a call of it was cut, and the agent told less of it, or nothing."""
+    step = Step.STOP if stopped else _STEPS[event.end]
+    if not can(turn, step):
+        step = Step.STOP
+    kind = OutcomeKind.CANCELLED if stopped else _OUTCOMES[event.end]
+    if kind is OutcomeKind.ANSWER and not event.text.strip():
+        kind = OutcomeKind.NOTHING
+    lost = {Flag.LOWER_BOUND} if unseen else set[Flag]()
+    return advance(
+        turn,
+        step,
+        outcome=Outcome(kind, event.text[:OUTCOME_CHARACTERS_MAX]),
+        ended_at_ms=world.clock.now_ms(),
+        flags=turn.flags | lost,
+    )
