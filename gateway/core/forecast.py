@@ -1,0 +1,284 @@
+"""A turn's probable cost: a prior from other people's turns, conformal quantiles of one's own, corrected by its own misses.
+
+The logarithm of a turn's cost is predicted for the median and for nine in ten each, linearly, from the person's and the
+session's geometric means (shrunk, the recent counting more), the last turn and the expected first call; the coefficients
+come from the prior. The errors that these predictions made on the person's own past turns, weighted by recency and kind (a
+session's first turn or a later one), are mixed with the prior's errors; their split-conformal quantile is added. If the
+share of turns above the p90 strays from one in ten, the p90 is moved by a bounded factor: integral control, after conformal
+PID control (arXiv 2307.16895). Everything is one fold over a bounded history.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+from gateway.core.first_call import FirstCall
+from gateway.domain.money import ZERO, Usd
+
+HISTORY_MAX = 300
+"""The most past turns that are looked at."""
+ENOUGH = 9
+"""The fewest past turns from which nine in ten can be told without a prior: split-conformal rank ceil(10 * 0.9) = 9."""
+INPUTS = 5
+"""How many coefficients a prior has per level: constant, last turn, expected and warm first call, new session."""
+_UPPER = 0.9
+_LEAST, _MOST = log(1e3), log(1e15)  # logarithms of nano-dollars: a millionth of a dollar, a million dollars
+_HALF_LIFE_PERSON, _HALF_LIFE_SESSION, _HALF_LIFE_ERRORS = 100, 10, 60  # in turns
+# What turns the prior weighs against a person, and the person against one session.
+_PULL_PERSON, _PULL_SESSION = 3.0, 12.0
+# What turns the prior's errors weigh against one's own, at first; half of it beside as many own ones.
+_PRIOR_ERRORS = 100.0
+_OTHER_KIND = 0.1  # what a first turn tells of a later one, and the other way round
+# How hard the p90 is corrected, after how many turns with half of that force, and how far: to a half, or up by a third, since
+# raising it in a heavy tail costs much and covers little.
+_GAIN, _SLOW = 15.0, 20
+_MOST_DOWN, _MOST_UP = -0.7, 0.3
+_TELL = 0.1
+_HALF = 0.5
+_DIGITS = 9  # of an error: equal costs stay equal whatever their logarithms were rounded to
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What other people's turns teach. `typical`: a turn's geometric mean; `median` and `upper`: INPUTS coefficients each;
+    `median_errors` and `upper_errors`: evenly spaced quantiles of the errors (in logarithms) that these left, ascending.
+    """
+
+    typical: Usd
+    median: tuple[float, ...]
+    upper: tuple[float, ...]
+    median_errors: tuple[float, ...]
+    upper_errors: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.typical <= ZERO or len(self.median) != INPUTS or len(self.upper) != INPUTS:
+            raise ValueError(
+                f"a prior needs a typical cost above zero and {INPUTS} coefficients for each of two levels"
+            )
+        if not all(errors and list(errors) == sorted(errors) for errors in (self.median_errors, self.upper_errors)):
+            raise ValueError("a prior needs errors for each of two levels, in ascending order")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A settled turn: its first call as foreseen (None: nothing was known of its context), its cost, the p90 said then.
+
+    `at_least`: the cost is a lower bound (the turn was stopped at a limit, or the meter lost sight of it): such a turn can raise
+    a forecast but not lower it.
+    """
+
+    session_id: str
+    first: FirstCall | None
+    cost: Usd
+    p90: Usd | None = None
+    at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of a turn's cost, None if nothing can be said. `n`: own past turns used; `own`: their share of the evidence.
+
+    `factor`: what the p90 was multiplied by because turns ran dearer or cheaper than nine in ten; 1 if they did not.
+    """
+
+    p50: Usd | None
+    p90: Usd | None
+    n: int
+    own: float
+    factor: float
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether the correction is large enough to be told."""
+        return abs(log(self.factor)) >= _TELL
+
+
+@dataclass(slots=True)
+class _Mean:
+    """A geometric mean in which what is `half_life` turns old counts half; `last` is the newest logarithm."""
+
+    keep: float
+    weight: float = 0.0
+    total: float = 0.0
+    last: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.weight = self.weight * self.keep + 1
+        self.total = self.total * self.keep + value
+        self.last = value
+
+    def pulled(self, towards: float, pull: float) -> float:
+        return (self.total + pull * towards) / (self.weight + pull) if self.weight + pull else towards
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    """What the prediction of a past turn got wrong, in logarithms. `missed` is None where that cannot be known."""
+
+    new: bool
+    median: float
+    upper: float
+    missed: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a turn is predicted from: the level (logarithm of nano-dollars), and what moves it, INPUTS numbers."""
+
+    level: float
+    moves: tuple[float, ...]
+    new: bool
+
+    def predict(self, coefficients: tuple[float, ...]) -> float:
+        """The logarithm of the cost in nano-dollars."""
+        return self.level + sum(c * move for c, move in zip(coefficients, self.moves, strict=True))
+
+
+class _History:
+    """The running means of a person and of each of their sessions."""
+
+    def __init__(self, typical: Usd, pull: float) -> None:
+        self._typical, self._pull = _log(typical), pull
+        self._person = _Mean(0.5 ** (1 / _HALF_LIFE_PERSON))
+        self._sessions: dict[str, _Mean] = {}
+
+    def add(self, session_id: str, cost: float) -> None:
+        self._person.add(cost)
+        self._sessions.setdefault(session_id, _Mean(0.5 ** (1 / _HALF_LIFE_SESSION))).add(cost)
+
+    def inputs(self, session_id: str, first: FirstCall | None) -> Inputs:
+        level = self._person.pulled(self._typical, self._pull)
+        session = self._sessions.get(session_id)
+        last = 0.0
+        if session is not None:
+            level = session.pulled(level, _PULL_SESSION)
+            last = session.last - level
+        if first is None:
+            return Inputs(level, (1.0, last, 0.0, 0.0, 1.0), session is None)
+        moves = (1.0, last, _log(first.expected) - level, _log(first.warm) - level, 0.0)
+        return Inputs(level, moves, session is None)
+
+
+_NO_COEFFICIENTS = (0.0,) * INPUTS
+
+
+def inputs(past: Sequence[Past], session_id: str, first: FirstCall | None, prior: Prior) -> Inputs:
+    """What a turn would be predicted from after `past` (newest first): for fitting a prior."""
+    history = _History(prior.typical, _PULL_PERSON)
+    for turn in reversed(past[:HISTORY_MAX]):
+        history.add(turn.session_id, _log(turn.cost))
+    return history.inputs(session_id, first)
+
+
+def forecast(
+    past: Sequence[Past], session_id: str, first: FirstCall | None, floor: Usd, prior: Prior | None
+) -> Forecast:
+    """The forecast for the next turn of a session. `past`: the person's settled turns, newest first.
+
+    `first`: the first call as foreseen, None if nothing is known of the context. `floor`: what it costs at the least; no figure
+    is below it. Without a prior there are no figures before ENOUGH past turns.
+    """
+    past = past[:HISTORY_MAX]
+    if prior is None and len(past) < ENOUGH:
+        return Forecast(None, None, len(past), 1.0, 1.0)
+    # Without a prior the oldest turn is the measure of the next: its own error is nothing.
+    history = _History(prior.typical, _PULL_PERSON) if prior else _History(past[-1].cost, 0.0)
+    median, upper = (prior.median, prior.upper) if prior else (_NO_COEFFICIENTS, _NO_COEFFICIENTS)
+    errors = [_learn(history, turn, median, upper) for turn in reversed(past)]
+    now = history.inputs(session_id, first)
+    weights = _weights(errors, new=now.new)
+    own = sum(weights)
+    others = _PRIOR_ERRORS**2 / (_PRIOR_ERRORS + own) if prior else 0.0
+    middle = now.predict(median) + _mixed(
+        [error.median for error in errors],
+        weights,
+        prior.median_errors if prior else (),
+        others,
+        _HALF * (own + others),
+    )
+    # The turn itself weighs one: it may lie above all that is known. This is the n + 1 of split-conformal ranks.
+    rank = _UPPER * (own + others + 1)
+    above = now.predict(upper) + _mixed(
+        [error.upper for error in errors], weights, prior.upper_errors if prior else (), others, rank
+    )
+    shift = _correction(errors, new=now.new)
+    p50 = max(_usd(middle), floor)
+    return Forecast(p50, max(_usd(above + shift), p50), len(past), own / (own + others), exp(shift))
+
+
+def _learn(history: _History, turn: Past, median: tuple[float, ...], upper: tuple[float, ...]) -> _Error:
+    """Predict a past turn from what came before it, note the errors, and add it to the history."""
+    found = history.inputs(turn.session_id, turn.first)
+    middle, above = found.predict(median), found.predict(upper)
+    cost = _log(turn.cost)
+    missed: bool | None = turn.cost > turn.p90 if turn.p90 is not None else round(cost - above, _DIGITS) > 0
+    if turn.at_least:
+        cost = max(cost, middle)
+        missed = missed or None
+    history.add(turn.session_id, cost)
+    return _Error(found.new, round(cost - middle, _DIGITS), round(cost - above, _DIGITS), missed)
+
+
+def _weights(errors: Sequence[_Error], *, new: bool) -> list[float]:
+    """What each past turn counts: less with age, and less if it is of the other kind."""
+    newest = len(errors) - 1
+    return [
+        0.5 ** ((newest - place) / _HALF_LIFE_ERRORS) * (1.0 if error.new == new else _OTHER_KIND)
+        for place, error in enumerate(errors)
+    ]
+
+
+def _mixed(
+    own: Sequence[float], weights: Sequence[float], prior: Sequence[float], others: float, position: float
+) -> float:
+    """The value at a cumulated weight among weighted errors, linear between the middles of neighbours.
+
+    The prior's errors weigh `others` together.
+    """
+    each = others / len(prior) if prior else 0.0
+    points = sorted([*zip(own, weights, strict=True), *((error, each) for error in prior)])
+    passed, before = 0.0, points[0][0]
+    reached = 0.0
+    for value, weight in points:
+        middle = passed + weight / 2
+        if middle >= position:
+            return before + (value - before) * (position - reached) / (middle - reached) if passed else value
+        passed, before, reached = passed + weight, value, middle
+    return before
+
+
+def _correction(errors: Sequence[_Error], *, new: bool) -> float:
+    """How far the p90 is moved (in logarithms): by the sum of misses beyond one in ten, over the turns seen."""
+    seen = surplus = 0.0
+    for error in errors:
+        if error.missed is not None:
+            weight = 1.0 if error.new == new else _OTHER_KIND
+            seen += weight
+            surplus += weight * (error.missed - (1 - _UPPER))
+    return max(_MOST_DOWN, min(_MOST_UP, _GAIN * surplus / (seen + _SLOW)))
+
+
+def _log(amount: Usd) -> float:
+    return min(max(log(amount.nano), _LEAST), _MOST) if amount > ZERO else _LEAST
+
+
+def _usd(logarithm: float) -> Usd:
+    return Usd(round(exp(min(max(logarithm, _LEAST), _MOST))))
+
+
+def words(told: Forecast) -> str:
+    """The forecast as one sentence or two that a person understands."""
+    if told.p50 is None or told.p90 is None:
+        return f"Not enough history to say more (n={told.n})."
+    turns = "1 turn" if told.n == 1 else f"{told.n} turns" if told.n else "no turns yet"
+    if told.n < ENOUGH and told.own < 1:
+        basis = f"from public sessions; you have {turns}"
+    elif told.own < _HALF:
+        basis = f"from {turns} of yours and public sessions"
+    else:
+        basis = f"9 in 10 of {turns} of yours"
+    figures = f"About {told.p50}, up to {told.p90} ({basis})."
+    if not told.adjusted:
+        return figures
+    ran, moved = ("dearer", "raised") if told.factor > 1 else ("cheaper", "lowered")
+    return f"{figures} Turns ran {ran} than forecast, so the upper figure is {moved}."
