@@ -15,7 +15,7 @@ import anyio
 import structlog
 from rich.console import Console
 
-from gateway import lock
+from gateway import lock, priors
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.console import PERSON, ConsoleChat, Player
@@ -80,7 +80,7 @@ async def engine(
             "claude": await stack.enter_async_context(claude),
             "scripted": await stack.enter_async_context(scripted),
         }
-        yield Engine(World(store, chat, agents, ListPrices(), rules(settings, people), on_step=on_step))
+        yield Engine(World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step))
 
 
 async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], None] = no_step) -> None:

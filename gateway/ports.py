@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Generic, Protocol, TypeVar
 
+from gateway.core.forecast import Past
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Scope
 from gateway.domain.effects import Answer, Button, Effect
 from gateway.domain.events import AgentEvent, Incoming, Tap
-from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Rates, Unpriced, Usage
@@ -301,8 +301,8 @@ class View(Protocol):
         """The chat's own name for the message `ref`, once it was delivered."""
         ...
 
-    def past_costs(self, person: str, agent: str, limit: int) -> tuple[tuple[str | None, Usd], ...]:
-        """(model, cost) of the person's latest ended and fully priced turns that ran with this agent, newest first."""
+    def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
+        """The person's latest ended and fully priced turns that ran with this agent, newest first."""
         ...
 
     def call_known(self, call_id: str) -> bool:

@@ -21,3 +21,7 @@ class Estimate:
     hold: Usd
     words: str
     unpriced: str | None = None
+    warm: Usd | None = None
+    """What the first call costs if the prompt cache holds the context; None while nothing is known of it."""
+    expected: Usd | None = None
+    """The same, weighted by the chance that it does not."""

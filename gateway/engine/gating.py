@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gateway.core import approve, gate, meter, summary
 from gateway.core.estimate import estimate
+from gateway.core.forecast import HISTORY_MAX
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import (
     Allow,
@@ -25,8 +26,6 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine.world import Draft, World
 from gateway.ports import View
-
-HISTORY_TURNS_MAX = 200
 
 
 def ask(
@@ -113,8 +112,8 @@ def _judge(
 ) -> tuple[Turn, Verdict]:
     balances = world.balances(view, draft, world.scopes(session.id))
     rates = world.rates(session.model) if session.model else None
-    past = view.past_costs(turn.person, session.agent, HISTORY_TURNS_MAX)
-    forecast = estimate(session, turn.prompt, rates, past, world.rules.step, world.clock.now_ms())
+    past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
+    forecast = estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
     verdict = gate.decide(balances, forecast, world.policy(frozen=view.frozen), consent)
     return replace(turn, estimate=forecast, model=turn.model or session.model), verdict
 

@@ -10,6 +10,7 @@ import anyio
 import structlog
 
 from gateway import clock
+from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
 from gateway.core.price import price
 from gateway.core.turn import ENDED
@@ -140,6 +141,8 @@ class World:
     agents: Mapping[str, Agent]
     prices: Prices
     rules: Rules
+    prior: Prior | None = None
+    """What other people's turns teach about a person's first ones."""
     clock: Clock = field(default_factory=Clock)
     on_step: Callable[[str], None] = no_step
     perform: Callable[[Sequence[Effect]], None] = no_agents

@@ -8,13 +8,14 @@ from typing import Any
 
 from gateway.core.forecast import Prior
 from gateway.domain.money import Usd
+from gateway.ports import TollbridgeError
 
 FILE = "public_sessions.json"
 SCHEMA = 1
 EVERYTHING = "all"
 
 
-class PriorError(ValueError):
+class PriorError(TollbridgeError):
     """The shipped prior is damaged; the message says how."""
 
 
@@ -53,8 +54,6 @@ def parse(text: str) -> dict[str, Fitted]:
             raise PriorError(f"{FILE} has schema {data['schema']!r}, not {SCHEMA}: install the package again")
         return {name: _fitted(one) for name, one in data["fitted"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, PriorError):
-            raise
         raise PriorError(f"{FILE} is damaged: install the package again ({error!r})") from error
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
+from gateway.core.first_call import FirstCall
+from gateway.core.forecast import Past
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.estimate import Estimate
@@ -159,6 +161,22 @@ def _outcome_of(facts: Any) -> Outcome:
     return Outcome(OutcomeKind(kind), stored.typed(text[0], str, "outcome") if text else "")
 
 
+CUT_SHORT = frozenset({TurnState.STOPPED, TurnState.INTERRUPTED})
+"""What these turns cost is less than what they would have cost."""
+
+
+def past_of(row: Row) -> Past:
+    """What the forecast looks at in a turn's row. Raises StoreError."""
+    with stored.reading(f"turn {row['id']}"):
+        said = None if row["estimate"] is None else _estimate_of(json.loads(row["estimate"]))
+        first = None
+        if said is not None and said.warm is not None and said.expected is not None:
+            first = FirstCall(said.warm, said.expected)
+        flags = stored.members(json.loads(row["flags"]), "flags")
+        at_least = TurnState(row["state"]) in CUT_SHORT or Flag.LOWER_BOUND in flags
+        return Past(row["session_id"], first, Usd(row["spent"]), said.p90 if said else None, at_least)
+
+
 def _estimate_json(estimate: Estimate) -> dict[str, Any]:
     return {
         "floor": nano(estimate.floor),
@@ -168,6 +186,8 @@ def _estimate_json(estimate: Estimate) -> dict[str, Any]:
         "hold": nano(estimate.hold),
         "words": estimate.words,
         "unpriced": estimate.unpriced,
+        "warm": _nano(estimate.warm),
+        "expected": _nano(estimate.expected),
     }
 
 
@@ -180,6 +200,8 @@ def _estimate_of(facts: Any) -> Estimate:
         hold=Usd(stored.field(facts, "hold", int)),
         words=stored.field(facts, "words", str),
         unpriced=stored.optional(facts, "unpriced", str),
+        warm=_usd(stored.optional(facts, "warm", int)),
+        expected=_usd(stored.optional(facts, "expected", int)),
     )
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, literal_column, select, text
 
+from gateway.core.forecast import Past
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Balance, Scope
-from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
@@ -27,7 +27,7 @@ from gateway.store.schema import (
 )
 
 _ROWID = literal_column("rowid")
-MOST_PAST_COSTS = 1000
+MOST_PAST_TURNS = 1000
 
 
 class SqlView:
@@ -116,15 +116,15 @@ class SqlView:
     def message_id(self, ref: str) -> str | None:
         return posts.message_id(self._open, ref)
 
-    def past_costs(self, person: str, agent: str, limit: int) -> tuple[tuple[str | None, Usd], ...]:
+    def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
         query = (
-            select(turns.c.model, turns.c.spent)
+            select(turns.c.id, turns.c.session_id, turns.c.state, turns.c.spent, turns.c.estimate, turns.c.flags)
             .where(turns.c.person == person, turns.c.agent == agent, turns.c.ended_at_ms.is_not(None))
             .where(text(PRICED))
             .order_by(turns.c.ended_at_ms.desc(), _ROWID.desc())
-            .limit(min(limit, MOST_PAST_COSTS))
+            .limit(min(limit, MOST_PAST_TURNS))
         )
-        return tuple((row["model"], Usd(row["spent"])) for row in self._all(query))
+        return tuple(rows.past_of(row) for row in self._all(query))
 
     def call_known(self, call_id: str) -> bool:
         return ledger.call_known(self._open, call_id)

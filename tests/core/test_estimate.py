@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.estimate import estimate, floor, is_warm, quantile
+from gateway.core.estimate import estimate, floor, is_warm
+from gateway.core.first_call import FirstCall
+from gateway.core.forecast import Past, Prior
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import Rates, Unpriced
@@ -15,19 +17,20 @@ HALF = usd("0.50")
 
 
 def forecast(
-    past: list[tuple[str | None, Usd]],
+    past: list[Past],
     rates: Rates | Unpriced | None = OPUS,
     prompt: str = "",
     now_ms: int = 0,
+    prior: Prior | None = None,
     **known: Any,
 ) -> Estimate:
     """The forecast for a prompt in a session of which so much is known, with half a dollar as the default hold."""
-    return estimate(session(**known), prompt, rates, past, HALF, now_ms)
+    return estimate(session(**known), prompt, rates, past, prior, HALF, now_ms)
 
 
-def costs(*dollars: str, model: str | None = "opus") -> list[tuple[str | None, Usd]]:
-    """Past turns with these costs."""
-    return [(model, usd(amount)) for amount in dollars]
+def costs(*dollars: str) -> list[Past]:
+    """Past turns of other sessions with these costs, newest first."""
+    return [Past(f"s_{number}", None, usd(amount)) for number, amount in enumerate(dollars)]
 
 
 NINE = costs("0.10", "0.20", "0.30", "0.40", "0.50", "0.60", "0.70", "0.80", "0.90")
@@ -85,54 +88,18 @@ def test_a_change_of_model_makes_the_cache_cold() -> None:
     assert not is_warm(known, "haiku", 1)
 
 
-# ------------------------------------------------------------------------------------------------------- the quantiles
-@pytest.mark.parametrize(
-    ("n", "tenths", "rank"),
-    [
-        (0, 5, None),
-        (1, 5, 1),
-        (2, 5, 2),
-        (3, 5, 2),
-        (8, 9, None),
-        (9, 9, 9),
-        (9, 5, 5),
-        (10, 9, 10),
-        (18, 9, 18),
-        (19, 9, 18),
-        (20, 9, 19),
-        (99, 9, 90),
-        (99, 5, 50),
-        (9, 10, None),
-        (9, 0, None),
-    ],
-)
-def test_a_quantile_is_the_split_conformal_rank(n: int, tenths: int, rank: int | None) -> None:
-    """The quantile of n costs is the ceil((n+1) * tenths/10)-th smallest: with nine the 90 % is the largest, with eight there is none."""
-    scrambled = [Usd(amount) for amount in [*range(2, n + 1, 2), *range(1, n + 1, 2)]]
-    assert quantile(scrambled, tenths) == (None if rank is None else Usd(rank))
-
-
-@UNHURRIED
-@given(st.lists(st.integers(min_value=0, max_value=10**12).map(Usd)), st.integers(min_value=1, max_value=9))
-def test_a_quantile_covers_at_least_its_share_of_the_past(past: list[Usd], tenths: int) -> None:
-    """A quantile that exists is a real past cost, and at least tenths/10 of n+1 costs are not above it."""
-    found = quantile(past, tenths)
-    if found is None:
-        assert (len(past) + 1) * tenths > len(past) * 10
-    else:
-        assert found in past
-        assert sum(cost <= found for cost in past) * 10 >= (len(past) + 1) * tenths
-        assert sum(cost < found for cost in past) * 10 < (len(past) + 1) * tenths
-
-
 # -------------------------------------------------------------------------------------------------------- the forecast
-def test_with_nine_past_turns_the_hold_is_the_largest_of_them() -> None:
-    """p90 of nine turns is the dearest, p50 the fifth, and the words say both and n."""
+PRIOR = Prior(usd("0.50"), (0.0,) * 5, (1.0, 0.0, 0.0, 0.0, 0.0), (-1.0, 0.0, 1.0), (-1.0, 0.0, 1.0))
+
+
+def test_with_nine_past_turns_the_hold_is_the_p90() -> None:
+    """Nine turns of one's own say how dear nine in ten are, and the words say n."""
     found = forecast(NINE)
-    assert (found.floor, found.p50, found.p90, found.n) == (ZERO, usd("0.50"), usd("0.90"), 9)
-    assert found.hold == usd("0.90")
-    assert found.unpriced is None
-    assert found.words == "About $0.50, up to $0.90 (9 in 10 of 9 similar turns)."
+    assert found.p50 is not None
+    assert found.p90 is not None
+    assert (found.floor, found.n, found.hold, found.unpriced) == (ZERO, 9, found.p90, None)
+    assert usd("0.10") <= found.p50 <= found.p90
+    assert found.words == f"About {found.p50}, up to {found.p90} (9 in 10 of 9 turns of yours)."
 
 
 def test_with_eight_past_turns_the_hold_is_the_floor_and_a_default() -> None:
@@ -140,26 +107,57 @@ def test_with_eight_past_turns_the_hold_is_the_floor_and_a_default() -> None:
     found = forecast(NINE[:8], context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR)
     assert (found.p50, found.p90, found.n) == (None, None, 8)
     assert (found.floor, found.hold) == (usd("0.075"), usd("0.575"))
-    assert found.words == "At least $0.08; not enough history to say more (n=8)."
+    assert found.words == "At least $0.08. Not enough history to say more (n=8)."
 
 
 def test_without_history_or_context_the_hold_is_the_default() -> None:
     """The first prompt of all is held at the default, without a claim about its cost."""
     found = forecast([])
     assert (found.floor, found.p90, found.n, found.hold) == (ZERO, None, 0, HALF)
-    assert found.words == "not enough history to say more (n=0)."
+    assert found.words == "Not enough history to say more (n=0)."
+
+
+def test_the_prior_speaks_for_the_first_turns_and_holds_nothing_more_for_them() -> None:
+    """What public sessions cost is said and labelled; the hold is still the floor and a default."""
+    found = forecast([], prior=PRIOR)
+    assert found.p90 is not None
+    assert found.hold == HALF
+    assert found.words == f"About {found.p50}, up to {found.p90} (from public sessions; you have no turns yet)."
+
+
+def test_what_the_first_call_will_cost_is_kept_with_the_estimate() -> None:
+    """A warm context costs $0.075, a cold one $1.50; after a minute 6.5 % of hour caches are gone."""
+    found = forecast(NINE, context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR, now_ms=60_000)
+    assert found.warm == usd("0.075")
+    assert found.expected == Usd(75_000_000 + round(0.065 * 1_425_000_000))
+    unknown = forecast(NINE)
+    assert (unknown.warm, unknown.expected) == (None, None)
+
+
+def test_a_context_of_which_no_call_is_known_is_taken_for_cold() -> None:
+    """Nothing says that the cache holds it: what is expected is what it costs to write it again."""
+    found = forecast(NINE, context_tokens=150_000, cache_ttl_s=HOUR)
+    assert (found.warm, found.expected) == (usd("0.075"), usd("1.50"))
+
+
+def test_past_turns_are_measured_against_the_first_calls_that_were_expected() -> None:
+    """Turns that cost twice their first call: a dear context now makes a dear forecast."""
+    past = [Past("s_1", FirstCall(usd("0.10"), usd("0.10")), usd("0.20"))] * 30
+    cheap, dear = (
+        forecast(past, prior=PRIOR, context_tokens=tokens, last_call_at_ms=0, cache_ttl_s=HOUR)
+        for tokens in (1_000, 1_000_000)
+    )
+    assert cheap.p50 is not None
+    assert dear.p50 is not None
+    assert cheap.p50 <= dear.p50
 
 
 def test_a_forecast_is_never_below_the_floor() -> None:
     """Where the context alone costs more than past turns did, the forecast is what the context costs."""
     found = forecast(NINE, context_tokens=150_000, last_call_at_ms=0, cache_ttl_s=HOUR, now_ms=HOUR * 1000)
-    assert (found.floor, found.p50, found.p90, found.hold) == (usd("1.50"),) * 4
-
-
-def test_the_floor_lifts_only_what_lies_below_it() -> None:
-    """A floor of $0.75 replaces the median of $0.50 and leaves the p90 of $0.90 alone."""
-    found = forecast(NINE, context_tokens=75_000, cache_ttl_s=HOUR)
-    assert (found.floor, found.p50, found.p90) == (usd("0.75"), usd("0.75"), usd("0.90"))
+    assert found.p50 is not None
+    assert found.p90 is not None
+    assert found.floor == usd("1.50") <= found.p50 <= found.p90 == found.hold
 
 
 def test_an_expired_cache_is_explained_with_its_price() -> None:
@@ -172,7 +170,7 @@ def test_an_expired_cache_is_explained_with_its_price() -> None:
 
 def test_a_new_session_has_no_cache_that_could_have_expired() -> None:
     """The first prompt of a session costs what it costs; nothing is said of reading 0 tokens again."""
-    assert forecast([], prompt="x" * 3_000).words == "At least $0.0063; not enough history to say more (n=0)."
+    assert forecast([], prompt="x" * 3_000).words == "At least $0.0063. Not enough history to say more (n=0)."
 
 
 @pytest.mark.parametrize("now_ms", [0, HOUR * 1000 - 1])
@@ -182,28 +180,10 @@ def test_a_warm_cache_is_not_spoken_of(now_ms: int) -> None:
     assert "cache" not in found.words
 
 
-def test_turns_on_the_same_model_are_preferred_where_they_suffice() -> None:
-    """Nine turns on this model outweigh any number on another."""
-    found = forecast([*NINE, *costs(*["9"] * 30, model="fable"), *costs("9", model=None)])
-    assert (found.n, found.p90) == (9, usd("0.90"))
-
-
-def test_too_few_turns_on_the_same_model_are_joined_by_the_others() -> None:
-    """Eight turns on this model say nothing by themselves, so every past turn with the agent counts."""
-    found = forecast([*NINE[:8], *costs("2", model="haiku"), *costs("3", model=None)])
-    assert (found.n, found.p90) == (10, usd("3"))
-
-
-def test_before_the_model_is_known_every_past_turn_counts_and_there_is_no_floor() -> None:
-    """A session that has not made its first call is forecast from history alone; turns of unknown model are not "the same"."""
-    found = forecast([*NINE, *costs("2", model=None)], rates=None, prompt="x" * 3_000, model=None)
-    assert (found.floor, found.n, found.p90, found.unpriced) == (ZERO, 10, usd("2"), None)
-
-
-def test_turns_of_unknown_model_are_not_taken_for_turns_on_the_same_unknown_model() -> None:
-    """Where neither the session's model nor a past turn's is known they are not preferred: every turn counts."""
-    found = forecast([*costs(*["0.10"] * 9, model=None), *costs("2")], rates=None, model=None)
-    assert (found.n, found.p90) == (10, usd("2"))
+def test_before_the_model_is_known_there_is_no_floor() -> None:
+    """A session that has not made its first call is forecast from history alone."""
+    found = forecast(NINE, rates=None, prompt="x" * 3_000, model=None)
+    assert (found.floor, found.n, found.unpriced, found.warm) == (ZERO, 9, None, None)
 
 
 def test_no_price_is_claimed_for_a_context_whose_rates_are_not_known() -> None:
@@ -221,14 +201,14 @@ def test_an_unknown_price_is_a_state_and_never_nothing(model: str | None, named:
 
 @UNHURRIED
 @given(
-    st.lists(st.tuples(st.sampled_from(["opus", "haiku", None]), st.integers(min_value=0, max_value=10**11).map(Usd))),
+    st.lists(st.integers(min_value=0, max_value=10**11).map(lambda nano: Past("s_1", None, Usd(nano)))),
     st.integers(min_value=0, max_value=10**6),
     st.integers(min_value=0, max_value=10**5),
     st.sampled_from([FIVE_MINUTES, HOUR]),
     st.integers(min_value=0, max_value=2 * HOUR * 1000),
 )
 def test_floor_median_and_p90_stand_in_order(
-    past: list[tuple[str | None, Usd]], context: int, characters: int, ttl_s: int, now_ms: int
+    past: list[Past], context: int, characters: int, ttl_s: int, now_ms: int
 ) -> None:
     """Whatever the past: floor <= p50 <= p90 == hold from nine turns on, and floor + default below."""
     found = forecast(

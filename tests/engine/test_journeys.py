@@ -28,9 +28,9 @@ async def test_a_dear_run_makes_no_call_before_the_tap_and_one_turn_after_it() -
     """A run above the threshold waits: not a single call is made before the yes, exactly its own after it."""
     async with bench(script(call(10)), with_limits(confirm="0.20")) as gateway:
         gateway.says("hello")
-        await gateway.sees("not enough history")
+        await gateway.sees("enough history")
         assert gateway.agent.charges == []
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         await gateway.sees("All done.")
         await gateway.ended(TurnState.FINISHED)
         assert len(gateway.agent.charges) == 1
@@ -40,7 +40,7 @@ async def test_no_means_no_call_at_all() -> None:
     """After "No" nothing runs, nothing is held and nothing is spent."""
     async with bench(script(call(10)), with_limits(confirm="0.20")) as gateway:
         gateway.says("hello")
-        await gateway.taps("not enough history", "No")
+        await gateway.taps("enough history", "No")
         turn = await gateway.ended(TurnState.REFUSED)
         balance = await gateway.balance()
         assert (gateway.agent.charges, turn.spent, balance.held) == ([], ZERO, ZERO)

@@ -92,7 +92,7 @@ async def test_a_background_run_whose_agent_dies_while_it_is_asked_about_is_refu
     helpers = SubAgent("reader", (call(1),)), SubAgent("doomed", (call(1, lasts=dies), Crash()))
     async with bench(script(call(1), Background(helpers)), with_limits(confirm="0.20")) as gateway:
         gateway.says("go")
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         await gateway.sees(BY_ITSELF)
         dies.set()
         turns = await gateway.until(lambda turns: all(turn.ended_at_ms for turn in turns))
@@ -107,7 +107,7 @@ async def test_a_background_run_that_was_asked_about_is_refused_after_a_restart(
     helper = SubAgent("reader", (call(1),))
     async with bench(script(call(1), Background((helper,))), rules, tmp_path, chat=chat) as gateway:
         gateway.says("go")
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         asked = await gateway.sees(BY_ITSELF)
     async with bench(script(call(1)), rules, tmp_path, chat=chat) as gateway:
         turns = await gateway.until(lambda turns: all(turn.ended_at_ms for turn in turns))
@@ -164,7 +164,7 @@ async def test_a_yes_to_one_turn_does_not_release_another() -> None:
     steps = (Background((helper,), report=(call(3),)), call(120), UseTool("Bash", "ls"), call(30))
     async with bench(script(*steps), with_limits(confirm="0.20", pause_ms=100)) as gateway:
         gateway.says("go")
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         paused = await paused_behind(gateway, waits)
         gateway.chat.taps(paused, "Go on, up to $1.00 more", OWNER)
         await quiet(gateway)
@@ -206,7 +206,7 @@ async def test_a_late_tap_is_answered_with_the_reason() -> None:
     """Whoever presses a button that means nothing any more is told so where they pressed it."""
     async with bench(script(call(10)), with_limits(confirm="0.20")) as gateway:
         gateway.says("hello")
-        asked = await gateway.sees("not enough history")
+        asked = await gateway.sees("enough history")
         gateway.chat.taps(asked, "No", OWNER)
         await gateway.ended(TurnState.REFUSED)
         gateway.chat.taps(asked, "Run, up to $0.50", OWNER)

@@ -20,9 +20,9 @@ async def test_a_question_survives_a_restart_and_its_yes_runs_the_turn(tmp_path:
     chat = MemoryChat()
     async with bench(script(call(5)), rules, tmp_path, chat=chat) as gateway:
         gateway.says("go")
-        await gateway.sees("not enough history")
+        await gateway.sees("enough history")
     async with bench(script(call(5)), rules, tmp_path, chat=chat) as gateway:
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         turn = await gateway.ended(TurnState.FINISHED)
         assert turn.spent == Usd.parse("0.05")
 

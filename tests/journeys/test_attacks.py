@@ -140,10 +140,10 @@ async def test_what_changed_between_question_and_yes_is_asked_again(tmp_path: Pa
     """Line 27: the budget was used up after the question: the yes puts the run before the gate again, which asks anew."""
     async with rig(tmp_path, confirm="0.10") as gateway:
         gateway.phone.says("hello")
-        await gateway.sees("not enough history")
+        await gateway.sees("enough history")
         gateway.phone.says("/budget 0.01")
         await gateway.sees("of $0.01")
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         await gateway.sees("Asked again: it changed.")
         asked = await gateway.sees("$0.01 left")
         assert gateway.api.charges == []

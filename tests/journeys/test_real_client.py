@@ -119,9 +119,9 @@ async def test_a_run_above_the_threshold_makes_no_call_before_the_tap(tmp_path: 
     """Nothing reaches the API before the yes; after it exactly one turn's calls."""
     async with rig(tmp_path, confirm="0.10") as gateway:
         gateway.phone.says("hello")
-        await gateway.sees("not enough history")
+        await gateway.sees("enough history")
         assert gateway.api.charges == []
-        await gateway.taps("not enough history", "Run, up to $0.50")
+        await gateway.taps("enough history", "Run, up to $0.50")
         await gateway.ended(TurnState.FINISHED)
         assert len(gateway.api.charges) == 1
         await gateway.exact()
@@ -131,7 +131,7 @@ async def test_no_makes_no_call(tmp_path: Path) -> None:
     """After "No" the API has seen nothing."""
     async with rig(tmp_path, confirm="0.10") as gateway:
         gateway.phone.says("hello")
-        await gateway.taps("not enough history", "No")
+        await gateway.taps("enough history", "No")
         await gateway.ended(TurnState.REFUSED)
         assert gateway.api.charges == []
 

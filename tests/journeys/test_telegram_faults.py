@@ -174,7 +174,7 @@ async def test_buttons_count_only_for_their_people_their_chat_and_their_message(
             watching.says("/budget 1000")
             watching.says(f"@{telegram.world.bot['username']} hello")
             here.says("hello")
-            asked = await gateway.sees("not enough history")
+            asked = await gateway.sees("enough history")
             assert len(await gateway.turns()) == 1
             run, no = asked.buttons
             assert run.data is not None
@@ -199,7 +199,7 @@ async def test_two_owners_and_a_double_tap_are_one_yes(tmp_path: Path) -> None:
         here, there = team.joined_by(ada), team.joined_by(bob)
         async with rig(tmp_path, api, telegram, here, confirm="0.10", people=owners(ada, bob)) as gateway:
             here.says("hello")
-            asked = await gateway.sees("not enough history")
+            asked = await gateway.sees("enough history")
             taps = [phone.taps("Run, up to $0.50", asked.message_id) for phone in (here, there, here)]
             texts = [(await here.waits_for_answer(tap, timeout=10)).text for tap in taps]
             assert texts == ["", "This was answered already.", "This was answered already."]
@@ -212,7 +212,7 @@ async def test_a_press_after_the_time_is_over_has_no_effect(tmp_path: Path) -> N
     """The question expires closed; its buttons say so, also where Telegram itself no longer takes an answer to the press."""
     async with rig(tmp_path, confirm="0.10", approval_ms=700) as gateway:
         gateway.phone.says("hello")
-        asked = await gateway.sees("not enough history")
+        asked = await gateway.sees("enough history")
         data = asked.buttons[0].data
         assert data is not None
         await gateway.ended(TurnState.REFUSED)
@@ -232,9 +232,9 @@ async def test_a_press_after_a_restart_starts_the_run_but_revives_no_tool(tmp_pa
         api.script([Tool("Write", {"file_path": str(target), "content": "a"}), Text("Written.")], prompt="write")
         async with rig(tmp_path, api, telegram, phone, confirm="0.10") as gateway:
             phone.says("write")
-            await gateway.sees("not enough history")
+            await gateway.sees("enough history")
         async with rig(tmp_path, api, telegram, phone, confirm="0.10") as gateway:
-            await gateway.taps("not enough history", "Run, up to $0.50")
+            await gateway.taps("enough history", "Run, up to $0.50")
             asked = await gateway.sees("wants to run")
             allow = asked.buttons[0].data
             assert allow is not None
@@ -253,7 +253,7 @@ async def test_a_button_of_a_person_who_was_removed_means_nothing(tmp_path: Path
         ada, bob = telegram.user(OWNER, "Ada"), telegram.user(4712, "Bob")
         async with rig(tmp_path, api, telegram, bob, confirm="0.10", people=owners(ada, bob)) as gateway:
             bob.says("hello")
-            asked = await gateway.sees("not enough history")
+            asked = await gateway.sees("enough history")
         async with rig(tmp_path, api, telegram, bob, confirm="0.10", people=owners(ada)) as gateway:
             tap = bob.taps("Run, up to $0.50", asked.message_id)
             assert (await bob.waits_for_answer(tap, timeout=10)).text == "You may not answer this."

@@ -107,7 +107,7 @@ async def test_a_background_run_is_a_turn_of_its_own_with_a_hold_of_its_own(tmp_
 async def until_asked_about_background(gateway: Rig) -> int:
     """The turn was confirmed, its sub-agent ended, and the run that follows is asked about; the calls made so far."""
     works = await start_background(gateway)
-    await gateway.taps("not enough history", "Run, up to $0.50")
+    await gateway.taps("enough history", "Run, up to $0.50")
     await gateway.charged(2, "main")
     works.release()
     await gateway.sees(BY_ITSELF)

@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.first_call import FirstCall
+from gateway.core.forecast import Past
 from gateway.core.turn import ENDED
 from gateway.domain.approval import ApprovalState
 from gateway.domain.budget import Balance, Entry, EntryKind
+from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
+from gateway.domain.usage import Flag
 from gateway.ports import Decision, Process, StoreError, View
 from gateway.store import SqliteStore
 from gateway.store.rows import LARGEST_NANO
@@ -193,23 +197,29 @@ async def test_overdue_approvals_are_the_open_ones_whose_time_is_over(store: Sql
     assert [a.id for a in await store.read(lambda view: view.open_approvals("t_1"))] == ["a_3", "a_1"]
 
 
-async def test_past_costs_are_those_of_ended_and_fully_priced_turns(store: SqliteStore) -> None:
+async def test_past_turns_are_the_ended_and_fully_priced_ones(store: SqliteStore) -> None:
     """Newest first; unpriced, unfinished, call-less, other people's and other agents' turns do not count."""
     other_agent = replace(SESSION, id="s_2", agent="codex")
-    done = {"state": TurnState.FINISHED, "unpriced_calls": 0}
+    done = {"state": TurnState.FINISHED, "unpriced_calls": 0, "flags": frozenset()}
+    said = Estimate(Usd(1), Usd(2), Usd(3), 4, Usd(5), "About.", warm=Usd(6), expected=Usd(7))
     turns = (
-        turn(1, **done, ended_at_ms=NOW + 10, spent=Usd(1)),
-        turn(2, **done, ended_at_ms=NOW + 20, spent=Usd(2), model=None),
+        turn(1, **done, ended_at_ms=NOW + 10, spent=Usd(1), estimate=said),
+        turn(2, **{**done, "state": TurnState.STOPPED}, ended_at_ms=NOW + 20, spent=Usd(2), estimate=None),
         turn(3, unpriced_calls=0),
         turn(4, state=TurnState.FINISHED, unpriced_calls=1, ended_at_ms=NOW),
         turn(5, **done, calls=0, ended_at_ms=NOW),
         turn(6, **done, ended_at_ms=NOW, person="8"),
-        turn(7, **done, ended_at_ms=NOW, session_id="s_2", spent=Usd(7)),
+        turn(
+            7, **{**done, "flags": {Flag.LOWER_BOUND}}, ended_at_ms=NOW, session_id="s_2", spent=Usd(7), estimate=None
+        ),
     )
     await put(store, put=(SESSION, other_agent, *turns))
-    assert await store.read(lambda view: view.past_costs("7", "claude", 10)) == ((None, Usd(2)), ("a-model", Usd(1)))
-    assert await store.read(lambda view: view.past_costs("7", "claude", 1)) == ((None, Usd(2)),)
-    assert await store.read(lambda view: view.past_costs("7", "codex", 9)) == (("a-model", Usd(7)),)
+    first = Past("s_1", FirstCall(Usd(6), Usd(7)), Usd(1), Usd(3))
+    stopped = Past("s_1", None, Usd(2), at_least=True)
+    assert await store.read(lambda view: view.past_turns("7", "claude", 10)) == (stopped, first)
+    assert await store.read(lambda view: view.past_turns("7", "claude", 1)) == (stopped,)
+    lost = Past("s_2", None, Usd(7), at_least=True)
+    assert await store.read(lambda view: view.past_turns("7", "codex", 9)) == (lost,)
 
 
 async def test_an_update_is_accepted_once_and_handled_once(store: SqliteStore) -> None:
