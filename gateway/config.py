@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from gateway.domain.budget import ScopeKind
 from gateway.domain.money import AmountError, Usd
 from gateway.ports import TollbridgeError
 
@@ -216,8 +217,19 @@ class BudgetSettings(_Section):
 
     session_usd: Limit = Usd.parse("5")
     day_usd: Limit = Usd.parse("25")
+    week_usd: Limit | None = None
+    month_usd: Limit | None = None
+    project_usd: Limit | None = None
+    person_usd: Limit | None = None
+    chat_usd: Limit | None = None
     confirm_above_usd: Amount = Usd.parse("1")
     default_hold_usd: Limit = Usd.parse("0.50")
+
+    @property
+    def limits(self) -> dict[ScopeKind, Usd]:
+        """By kind of scope; a kind without a limit is missing."""
+        found: dict[ScopeKind, Usd | None] = {kind: getattr(self, f"{kind}_usd") for kind in ScopeKind}
+        return {kind: limit for kind, limit in found.items() if limit is not None}
 
 
 class Settings(_Section):

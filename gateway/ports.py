@@ -253,6 +253,11 @@ class View(Protocol):
         """`/stop all` was said and `/go` was not."""
         ...
 
+    @property
+    def policy(self) -> str:
+        """The owner's settings as the newest POLICY entry noted them, empty if none did."""
+        ...
+
     def balance(self, scope: Scope) -> Balance:
         """What stands against a scope now: check and hold are in one transaction, so nothing comes between."""
         ...

@@ -57,6 +57,24 @@ def tightest(balances: Iterable[Balance]) -> tuple[Usd, Balance] | None:
     return min(limited, key=lambda pair: (pair[0], pair[1].scope)) if limited else None
 
 
+WARN_AT = (75, 95)
+"""At how many hundredths of a limit the person hears of it, once each."""
+
+
+def warnings(before: Iterable[Balance], after: Iterable[Balance]) -> tuple[tuple[Balance, int], ...]:
+    """The balances that a booking took past a mark of their limit, with the highest mark that it passed."""
+    found: list[tuple[Balance, int]] = []
+    for old, new in zip(before, after, strict=True):
+        passed = [mark for mark in WARN_AT if _percent(old) < mark <= _percent(new)]
+        if passed:
+            found.append((new, passed[-1]))
+    return tuple(found)
+
+
+def _percent(balance: Balance) -> int:
+    return balance.spent.nano * 100 // balance.limit.nano if balance.limit else 0
+
+
 def nice_step(least: Usd) -> Usd:
     """The smallest of $1, $2, $5, $10, $20, ... that is not less."""
     unit = NANO_PER_USD

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.domain.budget import ScopeKind
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
 
@@ -49,8 +50,17 @@ class ShowBudget:
 
 @dataclass(frozen=True, slots=True)
 class SetBudget:
-    """`/budget AMOUNT`: the session's limit."""
+    """`/budget [KIND] AMOUNT`: a limit; of the session, if no kind of scope is named."""
 
+    kind: ScopeKind
+    amount: Usd
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseBudget:
+    """`/raise [KIND] AMOUNT`: a limit becomes so much higher."""
+
+    kind: ScopeKind
     amount: Usd
 
 
@@ -66,7 +76,7 @@ class Explain:
     words: str
 
 
-Intent = Prompt | New | Sessions | Stop | Go | ShowBudget | SetBudget | ShowCost | Explain
+Intent = Prompt | New | Sessions | Stop | Go | ShowBudget | SetBudget | RaiseBudget | ShowCost | Explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,8 @@ COMMANDS = (
     Command("sessions", "[number]", "what is open; a number goes to that one"),
     Command("stop", "[all]", "stop what runs; all stops everything until /go"),
     Command("go", "", "let turns start again"),
-    Command("budget", "[amount]", "see or set this session's limit in dollars"),
+    Command("budget", "[session|day|...] [amount]", "see the limits, or set one, in dollars"),
+    Command("raise", "[session|day|...] amount", "raise a limit"),
     Command("cost", "", "what this session has cost"),
     Command("help", "", "this"),
 )
@@ -105,7 +116,7 @@ HELP = "\n".join(
 )
 
 
-def route(message: Message) -> Intent:  # noqa: PLR0911 - one arm a command: the match is the table
+def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a command: the match is the table
     """What the person wants. Never raises: what cannot be understood is explained."""
     if message.command is None:
         return _text(message.text.strip())
@@ -123,7 +134,9 @@ def route(message: Message) -> Intent:  # noqa: PLR0911 - one arm a command: the
         case "go":
             return Go()
         case "budget":
-            return _budget(argument)
+            return _amount(SetBudget, "/budget", argument) if argument else ShowBudget()
+        case "raise":
+            return _amount(RaiseBudget, "/raise", argument)
         case "cost":
             return ShowCost()
         case "help" | "start":
@@ -150,11 +163,17 @@ def _sessions(argument: str) -> Intent:
     return Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
-def _budget(argument: str) -> Intent:
-    if not argument:
-        return ShowBudget()
+def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) -> Intent:
+    """Which limit, and the amount: `25`, `day 25`."""
+    kinds = {kind.value: kind for kind in ScopeKind}
+    name, _, rest = argument.partition(" ")
+    kind = kinds.get(name.lower(), ScopeKind.SESSION)
     try:
-        amount = Usd.parse(argument)
+        amount = Usd.parse(rest.strip() if name.lower() in kinds else argument)
     except AmountError as error:
-        return Explain(f"{error}. Like: /budget 10")
-    return SetBudget(amount) if amount else Explain("A limit of $0 lets nothing run: /stop all does that, until /go.")
+        return Explain(f"{error}. Like: {command} 10, or {command} day 25; known: {', '.join(kinds)}.")
+    if amount:
+        return intent(kind, amount)
+    if intent is RaiseBudget:
+        return Explain("A raise by $0 changes nothing.")
+    return Explain("A limit of $0 lets nothing run: /stop all does that, until /go.")

@@ -152,6 +152,11 @@ def _marks_left(char: str, marks: int) -> int | None:
     return marks - 1 if accent and marks else None
 
 
+def warning(balance: Balance, percent: int) -> str:
+    """What a person hears when a good part of a limit is spent."""
+    return f"{percent} % of the {balance.scope.kind}'s {balance.limit} is spent: {balance.spent}."
+
+
 def budget_words(balances: Sequence[Balance], confirm_above: Usd) -> str:
     """The answer to /budget."""
     lines = [
@@ -160,4 +165,4 @@ def budget_words(balances: Sequence[Balance], confirm_above: Usd) -> str:
         + (f", of {balance.limit}" if balance.limit is not None else ", no limit")
         for balance in balances
     ]
-    return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change the session's limit: /budget 10"])
+    return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change a limit: /budget 10, /budget day 25"])

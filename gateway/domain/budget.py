@@ -10,12 +10,18 @@ class ScopeKind(StrEnum):
     """What a limit can stand on; every scope that applies to a turn must agree."""
 
     SESSION = "session"
+    PROJECT = "project"
+    """A repository, or a directory that is in none."""
+    PERSON = "person"
+    CHAT = "chat"
     DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """One thing with a limit: `Scope(SESSION, "s_1")`, `Scope(DAY, "2026-01-31")`."""
+    """One thing with a limit: `Scope(SESSION, "s_1")`, `Scope(DAY, "2026-01-31")`, `Scope(WEEK, "2026-W05")`."""
 
     kind: ScopeKind
     key: str
@@ -69,6 +75,8 @@ class EntryKind(StrEnum):
     """`/stop all`: new paid turns are refused."""
     THAW = "thaw"
     """`/go`: paid turns may start again."""
+    POLICY = "policy"
+    """The gateway started with other limits in its settings: they are in the detail, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

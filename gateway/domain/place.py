@@ -19,7 +19,8 @@ class Thread:
 class Session:
     """A conversation with one agent in one directory, bound to one chat thread.
 
-    `agent_session` is the agent's own id, None before its first start. `context_tokens`, `last_call_at_ms` and
+    `project` is the root of the repository that the directory is in, empty if it is in none. `agent_session` is the agent's
+    own id, None before its first start. `context_tokens`, `last_call_at_ms` and
     `cache_ttl_s` describe the prompt cache after the last call of the main loop, for the estimate's floor.
     """
 
@@ -35,6 +36,7 @@ class Session:
     last_call_at_ms: int | None = None
     cache_ttl_s: int = 300
     title: str = ""
+    project: str = ""
 
 
 class Role(StrEnum):

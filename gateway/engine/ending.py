@@ -95,7 +95,7 @@ def _tell(
     turn = gating.settle(draft, turn)
     draft.put.append(turn)
     gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
-    balance = draft.balance(view, Scope(ScopeKind.SESSION, session.id))
+    balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
     line = summary.closing_line(turn, balance, list_price=world.agents[session.agent].traits.list_price)
     ending = summary.ending(turn, world.clock.now_ms())
     draft.say(Edit(session.thread, metering.status_ref(turn), ending))

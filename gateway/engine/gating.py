@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gateway.core import approve, gate, meter, summary
+from gateway.core import approve, gate, meter, scopes, summary
 from gateway.core.estimate import estimate
 from gateway.core.forecast import HISTORY_MAX
 from gateway.core.turn import Step, advance
@@ -110,7 +110,7 @@ def _judge(
     turn: Turn,
     consent: gate.Consent | None = None,
 ) -> tuple[Turn, Verdict]:
-    balances = world.balances(view, draft, world.scopes(session.id))
+    balances = world.balances(view, draft, scopes.of_turn(session, turn.person, world.today()))
     rates = world.rates(session.model) if session.model else None
     past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
     forecast = estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
@@ -119,7 +119,8 @@ def _judge(
 
 
 def _allow(world: World, draft: Draft, session: Session, turn: Turn, verdict: Allow, *, unpriced: bool) -> Turn:
-    turn = hold(draft, turn, world.scopes(session.id), verdict, Step.ALLOW, unpriced=unpriced)
+    counted = scopes.of_turn(session, turn.person, world.today())
+    turn = hold(draft, turn, counted, verdict, Step.ALLOW, unpriced=unpriced)
     if turn.origin is Origin.BACKGROUND:
         turn = advance(turn, Step.RELEASE, started_at_ms=world.clock.now_ms())
         draft.effects.append(Unpause(session.id, GoOn()))
@@ -128,12 +129,12 @@ def _allow(world: World, draft: Draft, session: Session, turn: Turn, verdict: Al
     return turn
 
 
-def hold(draft: Draft, turn: Turn, scopes: tuple[Scope, ...], allow: Allow, step: Step, *, unpriced: bool) -> Turn:
+def hold(draft: Draft, turn: Turn, counted: tuple[Scope, ...], allow: Allow, step: Step, *, unpriced: bool) -> Turn:
     """Take the hold for a turn that starts (ALLOW), or goes on after a pause with its agent waiting (RESUME) or not (ALLOW)."""
     turn = advance(
         turn,
         step,
-        scopes=scopes,
+        scopes=counted,
         hold=turn.hold + allow.hold,
         held_left=turn.held_left + allow.hold,
         ceiling=allow.ceiling,

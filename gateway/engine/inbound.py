@@ -13,6 +13,7 @@ from gateway.core.route import (
     Intent,
     New,
     Prompt,
+    RaiseBudget,
     Sessions,
     SetBudget,
     ShowBudget,
@@ -25,10 +26,9 @@ from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Interrupt, Respond, Say, Words
 from gateway.domain.events import Message, Unsupported
-from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import gating
+from gateway.engine import budgets, gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
@@ -63,7 +63,7 @@ def handle_unsupported(world: World, event: Unsupported, update: tuple[str, str]
     return decide
 
 
-def _carry_out(world: World, view: View, draft: Draft, message: Message, intent: Intent) -> None:
+def _carry_out(world: World, view: View, draft: Draft, message: Message, intent: Intent) -> None:  # noqa: C901 - a table
     match intent:
         case Prompt(text):
             _prompt(world, view, draft, message, text)
@@ -76,9 +76,11 @@ def _carry_out(world: World, view: View, draft: Draft, message: Message, intent:
         case Go():
             _go(world, view, draft, message)
         case ShowBudget():
-            _show_budget(world, view, draft, message)
-        case SetBudget(amount):
-            _set_budget(world, view, draft, message, amount)
+            budgets.show(world, view, draft, message)
+        case SetBudget(kind, amount):
+            budgets.change(world, view, draft, message, kind, amount)
+        case RaiseBudget(kind, amount):
+            budgets.raise_by(world, view, draft, message, kind, amount)
         case ShowCost():
             _show_cost(world, view, draft, message)
         case Explain(words):
@@ -97,10 +99,16 @@ def new_session(world: World, draft: Draft, message: Message, directory: str) ->
         owner=message.person,
         created_at_ms=world.clock.now_ms(),
         model=world.rules.model,
+        project=repository(Path(directory)),
     )
     draft.put.append(session)
     draft.current = session
     return session
+
+
+def repository(directory: Path) -> str:
+    """The root of the repository that holds the directory; empty if there is none."""
+    return next((str(place) for place in (directory, *directory.parents) if (place / ".git").exists()), "")
 
 
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str) -> None:
@@ -199,11 +207,11 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
         current = draft.current = sessions[number - 1]
     lines: list[str] = []
     for n, session in enumerate(sessions, start=1):
-        balance = view.balance(Scope(ScopeKind.SESSION, session.id))
+        spent = view.balance(Scope(ScopeKind.SESSION, session.id)).spent
         turns = view.open_turns(session.id)
         state = str(turns[0].state) if turns else "idle"
         here = " · this one" if current is not None and session.id == current.id else ""
-        lines.append(f"{n} · `{session.directory}` · {session.agent} · {state} · {balance.spent}{here}")
+        lines.append(f"{n} · `{session.directory}` · {session.agent} · {state} · {spent}{here}")
     if len(sessions) > 1:
         lines.append("Go to another one: /sessions 2")
     draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
@@ -250,21 +258,6 @@ def _go(world: World, view: View, draft: Draft, message: Message) -> None:
     draft.say(world.notice(message.thread, "Paid turns may start again."))
 
 
-def _show_budget(world: World, view: View, draft: Draft, message: Message) -> None:
-    session = view.current_session(message.thread)
-    scopes = world.scopes(session.id if session else "")
-    balances = world.balances(view, draft, scopes if session else scopes[1:])
-    draft.say(world.notice(message.thread, summary.budget_words(balances, world.rules.confirm_above)))
-
-
-def _set_budget(world: World, view: View, draft: Draft, message: Message, amount: Usd) -> None:
-    session = view.current_session(message.thread) or new_session(world, draft, message, world.rules.directory)
-    scope = Scope(ScopeKind.SESSION, session.id)
-    draft.entries.append(Entry(EntryKind.LIMIT, (scope,), who=message.person, why="/budget", limit=amount))
-    balance = replace(view.balance(scope), limit=amount)
-    draft.say(world.notice(message.thread, summary.budget_words((balance,), world.rules.confirm_above)))
-
-
 def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None:
     session = view.current_session(message.thread)
     if session is None:
@@ -272,7 +265,7 @@ def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None
         return
     scope = Scope(ScopeKind.SESSION, session.id)
     turns = view.latest_turns(session.id, 10)
-    balance = world.balances(view, draft, (scope,))[0]
+    balance = world.balance(view, draft, scope)
     lines = [f"{summary.spent(turn)} · {turn.state} · {summary.escape(summary.title(turn.prompt))}" for turn in turns]
     note = "\nList prices." if world.agents[session.agent].traits.list_price else ""
     head = f"Session: {balance.spent} of {balance.limit}."

@@ -1,13 +1,15 @@
 """What agents did, as decisions: calls are booked, limits pause, ends settle. One transaction an event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.core import gate, meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
+from gateway.domain.budget import Balance
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished
+from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call
 from gateway.engine import gating
@@ -30,9 +32,12 @@ def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View]
         if turn is None or view.call_known(event.call_id):
             return draft.done(None)
         call = Call(event.call_id, event.usage, priced, event.loop)
+        before = world.balances(view, draft, turn.scopes)
         turn, entry = meter.book(turn, call, ended=event.ended)
         draft.entries.append(entry)
         session = view.session(turn.session_id)
+        if session is not None:
+            _warn(world, view, draft, session, before)
         if session is not None and event.loop == MAIN_LOOP and event.ended:
             draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
         reason: str | None = OVER
@@ -42,6 +47,14 @@ def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View]
         return draft.done(reason)
 
     return decide
+
+
+def _warn(world: World, view: View, draft: Draft, session: Session, before: Sequence[Balance]) -> None:
+    """Say once that a good part of a limit is spent; a raised limit can be said of again."""
+    after = world.balances(view, draft, [balance.scope for balance in before])
+    for balance, percent in gate.warnings(before, after):
+        limit = balance.limit.nano if balance.limit else 0
+        draft.say(Say(session.thread, f"warning:{balance.scope}:{limit}:{percent}", summary.warning(balance, percent)))
 
 
 def _grow(world: World, view: View, draft: Draft, turn: Turn) -> tuple[Turn, str | None]:

@@ -1,5 +1,6 @@
 """After a start: what became of the turns that were at work when the gateway ended, whatever ended it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import structlog
 
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState
+from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.effects import StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
@@ -24,7 +26,7 @@ GATEWAY_STOPPED = "The gateway stopped while this was at work."
 
 async def recover(world: World, clients: Clients) -> None:
     """Bring every turn that has not ended to where it belongs, and end what is left of its agents first."""
-    await world.commit(lambda _view: Decision(None, put=world.rules.people))
+    await world.commit(lambda view: _note_policy(world, view))
     processes = {process.session_id: process for process in await world.store.processes()}
     turns = await world.store.read(lambda view: view.all_open_turns())
     await _close_dead_questions(world, turns)
@@ -47,6 +49,15 @@ async def recover(world: World, clients: Clients) -> None:
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
     world.on_step("recovered")
+
+
+def _note_policy(world: World, view: View) -> Decision[None]:
+    """The people of the settings, and an entry if their limits are others than at the last start."""
+    limits = {kind: limit.nano for kind, limit in world.rules.limits.items()}
+    policy = json.dumps({"limits": limits, "confirm_above": world.rules.confirm_above.nano}, sort_keys=True)
+    changed = policy != view.policy
+    entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=policy)
+    return Decision(None, put=world.rules.people, entries=(entry,) if changed else ())
 
 
 async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:

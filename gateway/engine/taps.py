@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.core import gate, summary
+from gateway.core import gate, scopes, summary
 from gateway.core.approve import Answered, TooLate, answer
 from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
@@ -98,7 +98,7 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         waits = turn.origin is Origin.BACKGROUND
         gating.decline(world, view, draft, session, turn, Step.REFUSE, "A person said no to this run.", waits=waits)
         return
-    _raise(view, draft, approval, option)
+    _raise(world, view, draft, approval, option)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
     after = gating.start(world, view, draft, session, turn, consent)
     _close(draft, approval, f"{option.label}." if after.state is not TurnState.ASKING else "Asked again: it changed.")
@@ -115,18 +115,18 @@ def _limit(
         _close(draft, approval, f"{option.label}.")
         gating.decline(world, view, draft, session, turn, Step.STOP, AT_LIMIT, waits=waiting)
         return
-    _raise(view, draft, approval, option)
+    _raise(world, view, draft, approval, option)
     if not waiting:
         # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
         turn = gating.let_go(draft, turn)
-    scopes = turn.scopes if waiting else world.scopes(session.id)
-    balances = world.balances(view, draft, scopes)
+    counted = turn.scopes if waiting else scopes.of_turn(session, turn.person, world.today())
+    balances = world.balances(view, draft, counted)
     policy = world.policy(frozen=view.frozen)
     match gate.resume(turn, balances, policy, gate.Consent(option.allows, unpriced=option.unpriced)):
         case Allow() as allow:
             _close(draft, approval, f"{option.label}.")
             step = Step.RESUME if waiting else Step.ALLOW
-            turn = gating.hold(draft, turn, scopes, allow, step, unpriced=option.unpriced)
+            turn = gating.hold(draft, turn, counted, allow, step, unpriced=option.unpriced)
             if waiting:
                 draft.effects.append(Unpause(session.id, GoOn()))
             else:
@@ -171,9 +171,9 @@ def _close(draft: Draft, approval: Approval, words: str) -> None:
     draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{words}"))
 
 
-def _raise(view: View, draft: Draft, approval: Approval, option: Option) -> None:
+def _raise(world: World, view: View, draft: Draft, approval: Approval, option: Option) -> None:
     for scope, by in option.raises:
-        limit = draft.balance(view, scope).limit
+        limit = world.balance(view, draft, scope).limit
         if limit is not None:
             draft.entries.append(
                 Entry(

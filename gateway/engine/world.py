@@ -1,7 +1,7 @@
 """What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import reduce
 from typing import TypeVar
@@ -15,7 +15,7 @@ from gateway.core.gate import Policy
 from gateway.core.price import price
 from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
-from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
@@ -35,8 +35,8 @@ class Rules:
     agent: str
     directory: str
     roots: tuple[str, ...]
-    session_limit: Usd
-    day_limit: Usd
+    limits: Mapping[ScopeKind, Usd]
+    """By kind of scope, where no entry set another one; a kind that is missing has no limit."""
     confirm_above: Usd
     step: Usd
     timezone: tzinfo
@@ -188,10 +188,9 @@ class World:
             return ()
         return view.grants(person)
 
-    def scopes(self, session_id: str) -> tuple[Scope, ...]:
-        """The scopes that a turn of this session counts against if it is allowed now."""
-        today = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).astimezone(self.rules.timezone).date()
-        return (Scope(ScopeKind.SESSION, session_id), Scope(ScopeKind.DAY, today.isoformat()))
+    def today(self) -> date:
+        """The date where the owner is."""
+        return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).astimezone(self.rules.timezone).date()
 
     def policy(self, *, frozen: bool) -> Policy:
         """The gate's policy as the owner set it."""
@@ -199,26 +198,24 @@ class World:
 
     def rates(self, model: str) -> Rates | Unpriced:
         """Today's list prices of a model, on the usual terms."""
-        return self.prices.rates(model, self._today(), "standard", "standard")
+        return self.prices.rates(model, self._utc_date(), "standard", "standard")
 
     def cost(self, usage: Usage) -> Usd | Unpriced:
         """What a usage costs at today's list price."""
-        rates = self.prices.rates(usage.model, self._today(), usage.service_tier, usage.speed, usage.geo)
+        rates = self.prices.rates(usage.model, self._utc_date(), usage.service_tier, usage.speed, usage.geo)
         return rates if isinstance(rates, Unpriced) else price(usage, rates)
 
-    def _today(self) -> date:
+    def _utc_date(self) -> date:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
 
+    def balance(self, view: View, draft: Draft, scope: Scope) -> Balance:
+        """What stands against a scope, with what this decision writes; where no entry set a limit, with the owner's own."""
+        balance = draft.balance(view, scope)
+        return balance if balance.limit is not None else replace(balance, limit=self.rules.limits.get(scope.kind))
+
     def balances(self, view: View, draft: Draft, scopes: Sequence[Scope]) -> tuple[Balance, ...]:
-        """The balances of the scopes; one that never had a limit gets the owner's, as an entry."""
-        defaults = {ScopeKind.SESSION: self.rules.session_limit, ScopeKind.DAY: self.rules.day_limit}
-        found: list[Balance] = []
-        for scope in scopes:
-            if draft.balance(view, scope).limit is None:
-                limit = defaults[scope.kind]
-                draft.entries.append(Entry(EntryKind.LIMIT, (scope,), who="settings", why="default", limit=limit))
-            found.append(draft.balance(view, scope))
-        return tuple(found)
+        """The same for each of the scopes."""
+        return tuple(self.balance(view, draft, scope) for scope in scopes)
 
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""

@@ -21,7 +21,7 @@ from gateway.domain.money import Usd
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import rows, stored
-from gateway.store.schema import FREEZE_KINDS, balances, entries, storable
+from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, balances, entries, storable
 
 GENESIS = "0" * 64
 
@@ -56,7 +56,8 @@ class _Fold:
     def add(self, row: rows.Row) -> None:
         self.spent += row["spent"]
         self.held = max(0, self.held + row["held"])
-        if row["limit"] is not None:
+        # A limit of the settings was once written down like one that a person set; it is the owner's to change.
+        if row["limit"] is not None and row["who"] != "settings":
             self.limit = row["limit"]
 
 
@@ -86,6 +87,12 @@ def frozen(connection: Connection) -> bool:
     """Whether the last word on paid turns was FREEZE."""
     last = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
     return connection.scalar(last) == EntryKind.FREEZE
+
+
+def policy(connection: Connection) -> str:
+    """The owner's settings as they were noted last; empty if they never were."""
+    last = select(entries.c.detail).where(text(POLICY_KIND)).order_by(entries.c.seq.desc()).limit(1)
+    return connection.scalar(last) or ""
 
 
 def read_balances(connection: Connection, scopes: Iterable[Scope]) -> dict[Scope, Balance]:

@@ -82,6 +82,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "last_call_at_ms": session.last_call_at_ms,
         "cache_ttl_s": session.cache_ttl_s,
         "title": session.title,
+        "project": session.project,
     }
 
 

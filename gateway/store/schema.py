@@ -20,11 +20,12 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002_versions_and_indexes"
+HEAD = "0003_projects_and_own_limits"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
 FREEZE_KINDS = "kind IN ('freeze', 'thaw')"
+POLICY_KIND = "kind = 'policy'"
 DELAYED = "state = 'waiting' AND not_before_ms > 0"
 OPEN = "state = 'open'"
 PRICED = "unpriced_calls = 0 AND calls > 0"
@@ -136,6 +137,7 @@ sessions = _table(
     _number("last_call_at_ms", null=True),
     _number("cache_ttl_s"),
     _words("title"),
+    _words("project", default=""),
 )
 
 Index("sessions_thread", sessions.c.service, sessions.c.chat, sessions.c.topic, sessions.c.created_at_ms)
@@ -257,6 +259,7 @@ Index("entries_call", entries.c.call_id, unique=True, sqlite_where=text("call_id
 Index("entries_turn", entries.c.turn_id, entries.c.seq)
 Index("entries_session", entries.c.session_id, entries.c.seq)
 Index("entries_frozen", entries.c.seq, sqlite_where=text(FREEZE_KINDS))
+Index("entries_policy", entries.c.seq, sqlite_where=text(POLICY_KIND))
 
 balances = _table(
     "balances",

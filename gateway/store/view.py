@@ -52,6 +52,10 @@ class SqlView:
     def frozen(self) -> bool:
         return ledger.frozen(self._open)
 
+    @property
+    def policy(self) -> str:
+        return ledger.policy(self._open)
+
     def balance(self, scope: Scope) -> Balance:
         return ledger.read_balances(self._open, (scope,))[scope]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.gate import Consent, Enough, Grow, Limit, Policy, after_call, at_limit, resume
+from gateway.core.gate import Consent, Enough, Grow, Limit, Policy, after_call, at_limit, resume, warnings
 from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.money import ZERO, Usd
@@ -102,6 +102,30 @@ def test_a_call_of_unknown_price_pauses_the_turn_until_a_person_agreed_to_it() -
         "the price of this model is not known"
     )
     assert after_call(at("0", "0.50", unpriced_calls=9, unpriced_allowed=True), left("5"), POLICY) == Enough()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marks"),
+    [
+        ("3.74", "3.749", []),
+        ("3.74", "3.75", [75]),
+        ("3.75", "4.74", []),
+        ("4.74", "4.75", [95]),
+        ("3.74", "5.20", [95]),
+        ("5.20", "6", []),
+    ],
+)
+def test_a_person_hears_once_of_three_quarters_and_of_nearly_all_of_a_limit(
+    before: str, after: str, marks: list[int]
+) -> None:
+    """Of $5: at $3.75 and at $4.75, and only of the higher one where a call passes both."""
+    found = warnings([balance(SESSION, "5", spent=before)], [balance(SESSION, "5", spent=after)])
+    assert [mark for _, mark in found] == marks
+
+
+def test_nothing_is_said_of_what_has_no_limit() -> None:
+    """However much is spent."""
+    assert warnings([balance(DAY, None)], [balance(DAY, None, spent="99")]) == ()
 
 
 # ---------------------------------------------------------------------------------------------------------- at a limit

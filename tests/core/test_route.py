@@ -13,6 +13,7 @@ from gateway.core.route import (
     Intent,
     New,
     Prompt,
+    RaiseBudget,
     Sessions,
     SetBudget,
     ShowBudget,
@@ -20,6 +21,7 @@ from gateway.core.route import (
     Stop,
     route,
 )
+from gateway.domain.budget import ScopeKind
 from gateway.domain.events import Message
 from gateway.domain.money import ZERO
 from tests.core.make import CHAT, UNHURRIED, usd
@@ -94,9 +96,13 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("go", "", Go()),
         ("budget", "", ShowBudget()),
         ("budget", "  ", ShowBudget()),
-        ("budget", "10", SetBudget(usd("10"))),
-        ("budget", "$2.50", SetBudget(usd("2.50"))),
-        ("budget", "0.000000001", SetBudget(usd("0.000000001"))),
+        ("budget", "10", SetBudget(ScopeKind.SESSION, usd("10"))),
+        ("budget", "$2.50", SetBudget(ScopeKind.SESSION, usd("2.50"))),
+        ("budget", "0.000000001", SetBudget(ScopeKind.SESSION, usd("0.000000001"))),
+        ("budget", "session 10", SetBudget(ScopeKind.SESSION, usd("10"))),
+        ("budget", "Day   25", SetBudget(ScopeKind.DAY, usd("25"))),
+        ("raise", "5", RaiseBudget(ScopeKind.SESSION, usd("5"))),
+        ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, usd("0.50"))),
         ("cost", "", ShowCost()),
         ("help", "", Explain(HELP)),
         ("start", "", Explain(HELP)),
@@ -119,13 +125,30 @@ def test_a_session_that_is_no_number_is_explained(argument: str) -> None:
     assert typed("sessions", argument) == Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
-@pytest.mark.parametrize("argument", ["-1", "nan", "1e9", "1,000", "ten", "1000001", "5 6", "\u0665", "inf"])
-def test_a_bad_budget_is_explained_with_an_example(argument: str) -> None:
-    """No amount that nobody can have meant becomes a limit, and the answer shows a good one."""
-    found = typed("budget", argument)
+BAD = ["-1", "nan", "1e9", "1,000", "ten", "1000001", "5 6", "\u0665", "inf", "5 \u20ac", "year 5"]
+
+
+@pytest.mark.parametrize("argument", BAD)
+@pytest.mark.parametrize("command", ["budget", "raise"])
+def test_a_bad_amount_is_explained_with_an_example(command: str, argument: str) -> None:
+    """No amount that nobody can have meant becomes a limit, and the answer shows a good one and what has limits."""
+    found = typed(command, argument)
     assert isinstance(found, Explain)
-    assert found.words.endswith("Like: /budget 10")
+    assert f"Like: /{command} 10, or /{command} day 25; known: session, project, person" in found.words
     assert repr(argument) in found.words
+
+
+@pytest.mark.parametrize("argument", ["", "day", "day "])
+def test_a_raise_without_an_amount_is_explained(argument: str) -> None:
+    """Which limit, but not by how much: nothing is raised."""
+    found = typed("raise", argument)
+    assert isinstance(found, Explain)
+    assert "Like: /raise 10" in found.words
+
+
+def test_a_raise_by_nothing_is_said_to_be_one() -> None:
+    """Nothing is written for it."""
+    assert typed("raise", "day 0") == Explain("A raise by $0 changes nothing.")
 
 
 @pytest.mark.parametrize("argument", ["0", "$0", "0.00", "0.000000000"])
@@ -136,7 +159,7 @@ def test_a_budget_of_nothing_is_rejected(argument: str) -> None:
     assert "/stop all" in found.words
 
 
-@pytest.mark.parametrize("name", ["approve", "raise", "pair", "budgets", "", "neu"])
+@pytest.mark.parametrize("name", ["approve", "lower", "pair", "budgets", "", "neu"])
 def test_an_unknown_command_is_explained_with_the_help(name: str) -> None:
     """What there is no command for is said by name, with what there is; nothing like it is guessed."""
     assert typed(name) == Explain(f"There is no command /{name}.\n\n{HELP}")
@@ -150,7 +173,7 @@ def test_a_very_long_command_is_quoted_only_in_part() -> None:
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_every_command_of_the_menu_exists_and_is_in_the_help(name: str) -> None:
     """What the chat's menu offers is understood, and the help explains it."""
-    found = typed(name)
+    found = typed(name, "1" if name == "raise" else "")
     assert not isinstance(found, Explain) or found.words == HELP
     assert f"\n/{name}" in HELP
 

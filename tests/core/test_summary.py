@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import summary
-from gateway.core.summary import budget_words, closing_line, count, duration, ending, progress, spent, title
+from gateway.core.summary import budget_words, closing_line, count, duration, ending, progress, spent, title, warning
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag, Tokens
 from tests.core.make import DAY, SESSION, UNHURRIED, balance, turn, usd
@@ -95,7 +95,7 @@ def test_the_budget_answer_shows_every_scope_with_limit_spending_and_holds() -> 
     assert words.splitlines() == [
         "Session: $3.10 spent, $0.40 held, of $5.00",
         "Day: $3.10 spent, no limit",
-        "You are asked above $1.00 a run. Change the session's limit: /budget 10",
+        "You are asked above $1.00 a run. Change a limit: /budget 10, /budget day 25",
     ]
 
 
@@ -226,3 +226,8 @@ def test_a_huge_text_is_cut_before_it_is_looked_at() -> None:
     shown = summary.verbatim("x" * 10_000_000)
     assert process_time() - began < 0.3
     assert f"[{10_000_000 - summary.VERBATIM_CHARACTERS_MAX} characters more" in shown
+
+
+def test_a_warning_names_the_limit_and_what_is_spent_of_it() -> None:
+    """Which scope, how much of it, and the amount."""
+    assert warning(balance(DAY, "25", spent="18.80"), 75) == "75 % of the day's $25.00 is spent: $18.80."

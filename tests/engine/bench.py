@@ -11,12 +11,14 @@ import anyio
 from gateway import lock
 from gateway.agents.scripted import CallApi, Play, Say, Script, ScriptedAgent
 from gateway.chats.memory import MemoryChat, Shown
+from gateway.core import scopes
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Engine, Rules, World
+from gateway.engine.world import Draft
 from gateway.ports import Agent, View
 from gateway.pricing import ListPrices
 from gateway.store import open_store
@@ -31,8 +33,7 @@ RULES = Rules(
     agent="scripted",
     directory="/",
     roots=("/",),
-    session_limit=Usd.parse("5"),
-    day_limit=Usd.parse("25"),
+    limits={ScopeKind.SESSION: Usd.parse("5"), ScopeKind.DAY: Usd.parse("25")},
     confirm_above=Usd.parse("1"),
     step=Usd.parse("0.50"),
     timezone=UTC,
@@ -94,8 +95,15 @@ class Bench:
 
     async def balance(self, kind: ScopeKind = ScopeKind.SESSION) -> Balance:
         [session] = await self.sessions()
-        scopes = {scope.kind: scope for scope in self.world.scopes(session.id)}
-        return await self.world.store.read(lambda view: view.balance(scopes[kind]))
+        counted = {scope.kind: scope for scope in scopes.of_turn(session, OWNER, self.world.today())}
+        return await self.world.store.read(lambda view: self.world.balance(view, Draft(), counted[kind]))
+
+    async def balance_of(self, scope: Scope) -> Balance:
+        return await self.world.store.read(lambda view: self.world.balance(view, Draft(), scope))
+
+    def today(self) -> Scope:
+        """The scope of the day."""
+        return scopes.of_person(OWNER, THREAD, self.world.today())[0]
 
 
 @asynccontextmanager
@@ -125,7 +133,7 @@ def with_limits(session: str = "5", confirm: str = "1", step: str = "0.50", **mo
     """The usual rules with other amounts."""
     return replace(
         RULES,
-        session_limit=Usd.parse(session),
+        limits={**RULES.limits, ScopeKind.SESSION: Usd.parse(session)},
         confirm_above=Usd.parse(confirm),
         step=Usd.parse(step),
         **more,  # type: ignore[arg-type]

@@ -191,7 +191,7 @@ async def test_a_day_begins_and_ends_at_the_owners_midnight(moment: str, day: st
     async with bench(WORK) as gateway:
         gateway.world.rules = replace(gateway.world.rules, timezone=ZoneInfo("Europe/Berlin"))
         gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: at_ms)
-        assert gateway.world.scopes("s_1")[1] == Scope(ScopeKind.DAY, day)
+        assert gateway.today() == Scope(ScopeKind.DAY, day)
 
 
 def test_what_was_committed_survives_a_loss_of_power(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_what_was_committed_survives_a_loss_of_power(tmp_path: Path) -> None:
 async def test_forty_prompts_at_once_never_hold_more_than_the_day_has() -> None:
     """Forty sessions at once against a day of $5 and holds of $0.50: ten run, the others ask, and no moment shows more."""
     async with bench(script(call(1, lasts=anyio.Event())), with_limits(processes_max=50)) as gateway:
-        gateway.world.rules = replace(gateway.world.rules, day_limit=Usd.parse("5"))
+        gateway.world.rules = replace(gateway.world.rules, limits={ScopeKind.DAY: Usd.parse("5")})
         for number in range(40):
             gateway.chat.says(Thread("memory", str(number)), OWNER, "go")
         turns = await gateway.until(
@@ -214,5 +214,4 @@ async def test_forty_prompts_at_once_never_hold_more_than_the_day_has() -> None:
         )
         states = [turn.state for turn in turns]
         assert states.count(TurnState.ASKING) == 30
-        day = gateway.world.scopes("")[1]
-        assert (await gateway.world.store.read(lambda view: view.balance(day))).held == Usd.parse("5")
+        assert (await gateway.balance_of(gateway.today())).held == Usd.parse("5")

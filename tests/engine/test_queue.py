@@ -4,6 +4,7 @@ import anyio
 import pytest
 
 from gateway.agents.scripted import AskPerson, UseTool
+from gateway.domain.budget import ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import TurnState
@@ -58,15 +59,14 @@ async def test_turns_that_are_put_before_the_gate_in_one_decision_see_each_other
             gateway.chat.says(thread, OWNER, "queued")
             await gateway.chat.waits_for(thread, "Queued as number 1")
         object.__setattr__(dear, "confirm_above", Usd.parse("1"))
-        object.__setattr__(dear, "day_limit", Usd.parse("1"))
+        object.__setattr__(dear, "limits", {**dear.limits, ScopeKind.DAY: Usd.parse("1")})
         turns = await gateway.until(
             lambda turns: (
                 [turn.state for turn in turns].count(TurnState.REFUSED) == 2
                 and not any(turn.state is TurnState.QUEUED for turn in turns)
             )
         )
-        day = gateway.world.scopes("")[1]
-        balance = await gateway.world.store.read(lambda view: view.balance(day))
+        balance = await gateway.balance_of(gateway.today())
         limit = balance.limit
         assert limit is not None
         assert balance.held + balance.spent <= limit, (balance, [turn.state for turn in turns])

@@ -17,6 +17,7 @@ from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Engine, Rules, World
+from gateway.engine.world import Draft
 from gateway.pricing import ListPrices
 from gateway.store import open_readonly, open_store
 from gateway.store.store import SqliteStore
@@ -78,7 +79,8 @@ class Rig:
 
     async def balance(self) -> Balance:
         [session] = await self.sessions()
-        return await self.store.read(lambda view: view.balance(Scope(ScopeKind.SESSION, session.id)))
+        scope = Scope(ScopeKind.SESSION, session.id)
+        return await self.store.read(lambda view: self.world.balance(view, Draft(), scope))
 
     async def charged(self, count: int, kind: str | None = None) -> None:
         """Wait until so many calls have reached the API."""
@@ -121,8 +123,7 @@ def rules(
         agent="claude",
         directory=str(directory),
         roots=(str(directory),),
-        session_limit=Usd.parse(session),
-        day_limit=Usd.parse(day),
+        limits={ScopeKind.SESSION: Usd.parse(session), ScopeKind.DAY: Usd.parse(day)},
         confirm_above=Usd.parse(confirm),
         step=Usd.parse(step),
         timezone=UTC,

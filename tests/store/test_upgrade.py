@@ -2,20 +2,21 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic import command
 
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
-from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import Outcome, OutcomeKind, TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.ports import Process, StoreError, Update
-from gateway.store import SqliteStore, migrate, open_readonly, open_store, sqlite
+from gateway.store import SqliteStore, ledger, migrate, open_readonly, open_store, sqlite
 from gateway.store.home import prepare
 from tests.store.kit import APPROVAL, DAY, NOW, SESSION, TURN, call, hold, put, raw, sessions, verify
 
@@ -37,6 +38,24 @@ def old_home(home: Path) -> Path:
     connection.executescript(f"BEGIN; {ROWS.read_text()} COMMIT;")
     engine.dispose()
     return home
+
+
+async def test_a_limit_that_the_settings_once_wrote_is_the_settings_to_change_again(home: Path) -> None:
+    """The entry stays and the ledger still holds; the balance keeps only what a person set."""
+    engine = sqlite.writer(prepare(home))
+    with engine.begin() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002_versions_and_indexes")
+        other = replace(DAY, key="2027-01-16")
+        for scope, who in ((DAY, "settings"), (other, "settings"), (other, "7"), (other, "settings")):
+            limit = Usd(9 if who == "7" else 5)
+            ledger.append(connection, [Entry(EntryKind.LIMIT, (scope,), who=who, limit=limit)], NOW)
+    engine.dispose()
+    async with open_store(home, lambda: NOW) as store:
+        found = [await store.read(lambda view, one=one: view.balance(one).limit) for one in (DAY, other)]
+        assert found == [None, Usd(9)]
+        assert await verify(store) == ()
 
 
 async def test_a_filled_database_of_the_first_revision_reads_back_whole(old_home: Path) -> None:
