@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,12 +23,18 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
+from gateway.core.contradictions import contradiction
+from gateway.core.policy import RULES_MAX, Action, Condition, Hours, HoursError, Rule
 from gateway.domain.budget import ScopeKind
 from gateway.domain.money import AmountError, Usd
+from gateway.domain.place import Role
+from gateway.domain.turn import Origin
 from gateway.ports import TollbridgeError
 
 PREFIX: Final = "TOLLBRIDGE_"
@@ -128,6 +134,48 @@ def _directories(value: object) -> object:
     return value
 
 
+def _tables(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError('write a list of tables, like [{"id": 4712, "role": "approver"}]') from None
+    return value
+
+
+def _policy(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value, parse_float=str)
+        except ValueError:
+            raise ValueError('write a list of rules, like [{"model": "*opus*", "then": "confirm"}]') from None
+    if not isinstance(value, list | tuple) or not all(isinstance(one, dict) for one in value):
+        raise ValueError("write each rule as a table of its own: [[policy]], and its settings below it")
+    if len(value) > RULES_MAX:
+        raise ValueError(f"there are {len(value)} rules, and at most {RULES_MAX} are read: put some together")
+    return value
+
+
+def _rule_name(name: str) -> str:
+    if not all(part.isalnum() for part in name.replace("-", " ").split()):
+        raise ValueError(f"{name!r} is no name for a rule: write letters, digits, spaces and hyphens, like nights")
+    return " ".join(name.split())
+
+
+def _chat(value: object) -> str:
+    text = str(value).strip()
+    if isinstance(value, bool) or not text.removeprefix("-").isdigit() or not text.isascii():
+        raise ValueError(f"{text[:40]!r} is not a chat: write its number, like 4711 or -1001234")
+    return text
+
+
+def _hours(value: object) -> object:
+    try:
+        return value if isinstance(value, Hours) else Hours.parse(str(value))
+    except HoursError as error:
+        raise ValueError(str(error)) from None
+
+
 def _zone(value: object) -> object:
     if isinstance(value, str):
         zone_of(value)
@@ -185,6 +233,21 @@ class TelegramSettings(_Section):
     allowed_users: Annotated[tuple[int, ...], BeforeValidator(_users)] = ()
 
 
+class PersonSettings(_Section):
+    """Somebody who is no owner: what they may do, in one chat (default: in all), and how much they may raise at once."""
+
+    id: Annotated[int, BeforeValidator(_user)]
+    role: Role
+    chat: str = Field(default="", max_length=40)
+    largest_raise_usd: Amount | None = None
+
+    @model_validator(mode="after")
+    def _raises_only_if_allowed(self) -> "PersonSettings":
+        if self.largest_raise_usd is not None and self.role in (Role.WRITER, Role.READER):
+            raise ValueError(f"a {self.role} raises nothing: remove largest_raise_usd, or make them an approver")
+        return self
+
+
 class ClaudeSettings(_Section):
     """How to start Claude Code: a program on the PATH or its whole path, and a model if not the client's own choice."""
 
@@ -224,12 +287,72 @@ class BudgetSettings(_Section):
     chat_usd: Limit | None = None
     confirm_above_usd: Amount = Usd.parse("1")
     default_hold_usd: Limit = Usd.parse("0.50")
+    unpriced: Literal["ask", "refuse"] = "ask"
+    """What becomes of a run whose model has no known price."""
 
     @property
     def limits(self) -> dict[ScopeKind, Usd]:
         """By kind of scope; a kind without a limit is missing."""
         found: dict[ScopeKind, Usd | None] = {kind: getattr(self, f"{kind}_usd") for kind in ScopeKind}
         return {kind: limit for kind, limit in found.items() if limit is not None}
+
+
+class PolicySettings(_Section):
+    """One rule about runs: conditions, which all have to hold, and the one thing that is done then."""
+
+    name: Annotated[str, AfterValidator(_rule_name)] = Field(default="", max_length=40)
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    directory: Directory | None = None
+    person: Annotated[int, BeforeValidator(_user)] | None = None
+    chat: Annotated[str, BeforeValidator(_chat)] | None = None
+    origin: Origin | None = None
+    cold_tokens_above: int | None = Field(default=None, ge=0, le=100_000_000)
+    hours: Annotated[Hours, BeforeValidator(_hours)] | None = None
+    estimate_above_usd: Amount | None = None
+    then: Literal["confirm", "refuse"] | None = None
+    confirm_above_usd: Amount | None = None
+    allow_below_usd: Amount | None = None
+    refuse_above_usd: Amount | None = None
+
+    def actions(self) -> dict[Action, Usd | None]:
+        """What is to be done, with its amount."""
+        amounts = {
+            Action.CONFIRM_ABOVE: self.confirm_above_usd,
+            Action.ALLOW_BELOW: self.allow_below_usd,
+            Action.REFUSE_ABOVE: self.refuse_above_usd,
+        }
+        found: dict[Action, Usd | None] = {} if self.then is None else {Action(self.then): None}
+        return found | {action: amount for action, amount in amounts.items() if amount is not None}
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> "PolicySettings":
+        known = 'then = "confirm", then = "refuse", confirm_above_usd, allow_below_usd or refuse_above_usd'
+        match [f'then = "{one}"' if one == self.then else f"{one}_usd" for one in self.actions()]:
+            case [_]:
+                return self
+            case []:
+                raise ValueError(f"it says nothing of what to do: write one of {known}")
+            case found:
+                raise ValueError(
+                    f"a rule does one thing, and this has {' and '.join(found)}: make it {len(found)} rules"
+                )
+
+    @property
+    def rule(self) -> Rule:
+        """The rule as the core knows it."""
+        when = Condition(
+            model=self.model,
+            # Sessions work in real directories, so that a link names the same place.
+            directory=None if self.directory is None else os.path.realpath(self.directory),
+            person=None if self.person is None else str(self.person),
+            chat=self.chat,
+            origin=self.origin,
+            cold_tokens_above=self.cold_tokens_above,
+            hours=self.hours,
+            estimate_above=self.estimate_above_usd,
+        )
+        ((then, amount),) = self.actions().items()
+        return Rule(when, then, amount, self.name)
 
 
 class Settings(_Section):
@@ -239,12 +362,42 @@ class Settings(_Section):
     telegram: TelegramSettings = TelegramSettings()
     agents: AgentSettings = Field(default_factory=AgentSettings)
     budgets: BudgetSettings = BudgetSettings()
+    policy: Annotated[tuple[PolicySettings, ...], BeforeValidator(_policy)] = ()
+    """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
+    people: Annotated[tuple[PersonSettings, ...], BeforeValidator(_tables)] = Field(default=(), max_length=MOST_USERS)
+    """Who may do less than the owners, who are `telegram.allowed_users`."""
     pause_minutes: Annotated[float, Field(gt=0, le=55, allow_inf_nan=False)] = 30
     """How long a paused agent is kept waiting for an answer before its run is ended cleanly."""
     approval_minutes: Minutes = 24 * 60
     """How long a question can be answered."""
     timezone: Annotated[str, BeforeValidator(_zone)] = Field(default_factory=machine_zone)
     """Where the day of the day budget begins and ends."""
+
+    @model_validator(mode="after")
+    def _each_person_once_a_chat(self) -> "Settings":
+        named = [(one.id, one.chat) for one in self.people]
+        named += [(one, "") for one in self.telegram.allowed_users]
+        twice = next((person for person in named if named.count(person) > 1), None)
+        if twice is not None:
+            where = f" in chat {twice[1]}" if twice[1] else ""
+            raise ValueError(f"{twice[0]} is named twice{where} (in people, telegram.allowed_users): keep one of them")
+        return self
+
+    @field_validator("policy")
+    @classmethod
+    def _rules_make_sense_together(
+        cls, policy: tuple[PolicySettings, ...], known: ValidationInfo
+    ) -> tuple[PolicySettings, ...]:
+        budgets = known.data.get("budgets")
+        rules = [one.rule for one in policy]
+        if budgets is not None and (wrong := contradiction(rules, budgets.confirm_above_usd, budgets.default_hold_usd)):
+            raise ValueError(wrong)
+        return policy
+
+    @property
+    def policy_rules(self) -> tuple[Rule, ...]:
+        """The rules as the core knows them, in order."""
+        return tuple(one.rule for one in self.policy)
 
     @property
     def zone(self) -> tzinfo:
@@ -359,7 +512,13 @@ def require_ready(settings: Settings, chat: str) -> None:
     """Refuse to start a gateway that nobody could use. `chat` is "telegram" or "console". Raises SettingsError."""
     if chat == "telegram" and settings.telegram.token is None:
         raise SettingsError("there is no bot token yet: run `tollbridge setup`, or set TOLLBRIDGE_TELEGRAM__TOKEN")
-    if chat == "telegram" and not settings.telegram.allowed_users:
+    approvers = [one for one in settings.people if one.role in (Role.OWNER, Role.APPROVER)]
+    if chat == "telegram" and not settings.telegram.allowed_users and not approvers:
+        if settings.people:
+            raise SettingsError(
+                "nobody could answer a question about money: set telegram.allowed_users, or make somebody in people an"
+                " approver"
+            )
         raise SettingsError(
             "nobody is allowed to write to the bot yet: run `tollbridge setup`, or set telegram.allowed_users to a list"
             " of numeric ids"
@@ -393,6 +552,8 @@ def _sentence(error: ValidationError, path: Path, overrides: list[tuple[str, ...
     names = tuple(str(part) for part in first["loc"] if isinstance(part, str) and not part.startswith("function-"))
     setting = next((known for known in overrides if known == names[: len(known)]), None)
     where = _variable(setting) if setting else f"{path}: {'.'.join(names) or 'settings'}"
+    if names[:1] == ("policy",):
+        where += "".join(f", rule {part + 1}" for part in first["loc"] if isinstance(part, int))
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where}: {_reason(first, names)}{more}"
 
@@ -412,6 +573,7 @@ def _known_beside(names: tuple[str, ...]) -> list[str]:
     for name in names[:-1]:
         field = section.model_fields.get(name)
         inner = field.annotation if field else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            section = inner
+        for one in (inner, *get_args(inner)):  # a section, or a list of them
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                section = one
     return sorted(name for name in section.model_fields if name != "home")

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib.metadata import version
 from time import perf_counter
 
 import pytest
@@ -257,3 +258,9 @@ def test_known_rates_are_looked_up_and_not_worked_out_again():
     for _ in range(1000):
         rates("claude-opus-4-8")
     assert perf_counter() - began < 0.2
+
+
+def test_prices_name_their_source() -> None:
+    """What the ledger writes beside a price that was found later: the library's version and the newest correction's day."""
+    newest = max(line.read_on for line in CORRECTIONS)
+    assert PRICES.source == f"genai-prices {version('genai-prices')}, with corrections read by {newest}"

@@ -247,7 +247,11 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
     if aside:
         yield _warn("quarantine", f"{len(aside)} updates could not be read: {aside[-1][2][:120]}", "write them again")
     if unpriced:
-        yield _warn("unpriced", f"{unpriced} calls have no known price", "`tollbridge report` shows in which turns")
+        yield _warn(
+            "unpriced",
+            f"{unpriced} calls have no known price",
+            "`tollbridge report` shows in which turns, `tollbridge reprice` prices what has a price by now",
+        )
 
 
 def settings_of(environ: Mapping[str, str], path: Path) -> "tuple[Check, Settings | None]":

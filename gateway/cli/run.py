@@ -8,10 +8,12 @@ from contextlib import suppress
 
 import typer
 
+from gateway.cli import budget
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
 from gateway.cli.report import report
+from gateway.cli.reprice import reprice
 from gateway.cli.sessions import sessions
 from gateway.cli.setup import setup
 from gateway.cli.up import up
@@ -31,8 +33,9 @@ def application() -> typer.Typer:
         help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
     )
     app.callback()(_options)
-    for command in (up, setup, doctor, sessions, report, demo):
+    for command in (up, setup, doctor, sessions, report, reprice, demo):
         app.command()(command)
+    app.add_typer(budget.group, name="budget")
     return app
 
 

@@ -13,6 +13,7 @@ from gateway.domain.turn import Turn
 NO = Option(Choice.NO, "No")
 STOP = Option(Choice.NO, "Stop here")
 UNPRICED = "the price of this model is not known"
+UNPRICED_REFUSED = f"{UNPRICED}, and the settings refuse that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,14 @@ class Policy:
     confirm_above: Usd
     step: Usd
     frozen: bool = False
+    refuse: str | None = None
+    """Why this run must not start or go on, whatever it costs; one that is at work is not cut short by it."""
+    refuse_above: Usd | None = None
+    """The most that this run may cost in all: nobody is offered more."""
+    unpriced_refused: bool = False
+    """A price that nobody knows is refused and not asked about."""
+    why: str = ""
+    """What the owner's rules say of this run, where they ask sooner than usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +106,11 @@ def decide(balances: Sequence[Balance], estimate: Estimate, policy: Policy, cons
     """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits."""
     if policy.frozen:
         return Refuse("Everything is stopped: /go lets paid turns start again.")
-    seen = policy.confirm_above if consent is None else consent.allows
     want = estimate.hold or policy.step
+    refusal = _refusal(policy, want, unpriced=estimate.unpriced is not None)
+    if refusal is not None:
+        return refusal
+    seen = _bounded(policy, policy.confirm_above if consent is None else consent.allows)
     need = want if consent is None else min(want, consent.allows)
     tight = tightest(balances)
     fits = ZERO < need <= seen and (tight is None or need <= tight[0])
@@ -108,9 +120,24 @@ def decide(balances: Sequence[Balance], estimate: Estimate, policy: Policy, cons
     return Ask(_before_the_run(balances, estimate, policy))
 
 
+def _refusal(policy: Policy, want: Usd, *, unpriced: bool) -> Refuse | None:
+    """Why a turn that would hold `want` must not start, whoever says yes."""
+    if policy.refuse is not None:
+        return Refuse(policy.refuse)
+    if unpriced and policy.unpriced_refused:
+        return Refuse(f"{UNPRICED_REFUSED} (budgets.unpriced).")
+    if policy.refuse_above is not None and want > policy.refuse_above:
+        return Refuse(f"{want} would be set aside for it, and a rule refuses such runs above {policy.refuse_above}.")
+    return None
+
+
+def _bounded(policy: Policy, amount: Usd) -> Usd:
+    return amount if policy.refuse_above is None else min(amount, policy.refuse_above)
+
+
 def _before_the_run(balances: Sequence[Balance], estimate: Estimate, policy: Policy) -> Question:
     want = estimate.hold or policy.step
-    most = max(want, policy.confirm_above)
+    most = _bounded(policy, max(want, policy.confirm_above))
     tight = tightest(balances)
     if tight is None or tight[0] >= want:
         allows = most if tight is None else min(most, tight[0])
@@ -123,16 +150,18 @@ def _before_the_run(balances: Sequence[Balance], estimate: Estimate, policy: Pol
         if left > estimate.floor and left > ZERO:
             label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
             options = (Option(Choice.RUN, label, allows=left), *options)
-    return _question(_join(estimate.words, _left_words(tight)), options, unpriced=estimate.unpriced is not None)
+    why = policy.why if want > policy.confirm_above else ""
+    return _question(_join(why, estimate.words, _left_words(tight)), options, unpriced=estimate.unpriced is not None)
 
 
 def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enough | Grow | Limit:
     """After a call was booked: does the hold still cover the turn, can it grow unasked, or does the turn pause?"""
-    if policy.frozen:
-        return Limit("everything is stopped")
+    ended = "everything is stopped" if policy.frozen else _ended_by_rule(turn, policy)
+    if ended:
+        return Limit(ended)
     if turn.unpriced_calls and not turn.unpriced_allowed:
         return Limit(UNPRICED)
-    seen = turn.ceiling - turn.spent
+    seen = _bounded(policy, turn.ceiling) - turn.spent
     tight = tightest(balances)
     if tight is not None and tight[0] + turn.held_left <= ZERO:
         return Limit(f"the {tight[1].scope.kind} budget of {tight[1].limit} is used up")
@@ -143,21 +172,32 @@ def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enoug
     return Grow(min(seen, policy.step, *((tight[0],) if tight else ())))
 
 
+def _ended_by_rule(turn: Turn, policy: Policy) -> str:
+    """Why nobody may let the turn go on; empty if somebody may."""
+    if turn.unpriced_calls and policy.unpriced_refused:
+        return UNPRICED_REFUSED
+    bound = policy.refuse_above
+    reached = bound is not None and turn.spent >= bound
+    return f"{bound} is the most that a rule allows for this turn" if reached else ""
+
+
 def at_limit(turn: Turn, balances: Sequence[Balance], policy: Policy, reason: str) -> Question:
     """What is asked of a person while the turn is paused. What is still held for the turn is its own to spend."""
     tight = tightest(balances)
     if tight is not None:
         tight = (tight[0] + turn.held_left, tight[1])
-    step = nice_step(policy.step)
-    short_of = step - turn.held_left
     text = _join(f"Paused: {reason}. {spent(turn)} spent so far.", _left_words(tight))
+    if ended := _ended_by_rule(turn, policy):
+        return Question(text if ended == reason else f"{text} It cannot go on: {ended}.", (STOP,))
+    step = _bounded(policy, turn.spent + nice_step(policy.step)) - turn.spent
+    short_of = step - turn.held_left
     unpriced = turn.unpriced_calls > 0
     if tight is None or tight[0] >= step:
         options = (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP)
         return _question(text, options, unpriced=unpriced)
     left, _ = tight
     by = nice_step(step - left)
-    more = min(by, left + by)
+    more = _bounded(policy, turn.spent + min(by, left + by)) - turn.spent
     label = f"Raise +{_dollars(by)}" if more == by else f"Raise +{_dollars(by)}, up to {more} more"
     raised = raises(balances, short_of, by)
     options = (Option(Choice.RAISE, label, allows=turn.spent + more, raises=raised), STOP)
@@ -177,16 +217,21 @@ def resume(turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Con
 
     A turn that was not paused for want of money still has its hold: it counts towards what was agreed, and may be enough.
     """
-    if policy.frozen:
-        return Refuse("Everything is stopped: /go lets paid turns go on.")
+    refusal = "Everything is stopped: /go lets paid turns go on." if policy.frozen else policy.refuse
+    if refusal is not None:
+        return Refuse(refusal)
+    reason = _ended_by_rule(turn, policy)
     if turn.unpriced_calls and not (turn.unpriced_allowed or consent.unpriced):
-        return Ask(at_limit(turn, balances, policy, UNPRICED))
-    more = min(policy.step, consent.allows - turn.spent - turn.held_left)
+        reason = reason or UNPRICED
+    if reason:
+        return Ask(at_limit(turn, balances, policy, reason))
+    allows = _bounded(policy, consent.allows)
+    more = min(policy.step, allows - turn.spent - turn.held_left)
     tight = tightest(balances)
     if more > ZERO and (tight is None or tight[0] > ZERO):
-        return Allow(hold=min((more, *((tight[0],) if tight else ()))), ceiling=consent.allows)
-    if turn.held_left > ZERO and consent.allows > turn.spent:
-        return Allow(hold=ZERO, ceiling=consent.allows)
+        return Allow(hold=min((more, *((tight[0],) if tight else ()))), ceiling=allows)
+    if turn.held_left > ZERO and allows > turn.spent:
+        return Allow(hold=ZERO, ceiling=allows)
     return Ask(at_limit(turn, balances, policy, "the budget was used up meanwhile"))
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from importlib.metadata import version
 from typing import Final
 
 from genai_prices import data_snapshot
@@ -27,7 +28,7 @@ from genai_prices.types import (
 
 from gateway.domain.money import NANO_PER_USD
 from gateway.domain.usage import Rates, Unpriced
-from gateway.pricing.overlay import ONE_HOUR_WRITE, correction
+from gateway.pricing.overlay import CORRECTIONS, ONE_HOUR_WRITE, correction
 
 _LONGEST_NAME: Final = 200
 _CONTEXT_MARK: Final = re.compile(r"\[\d+[km]\]$")
@@ -42,9 +43,21 @@ _STANDARD: Final = frozenset({"", "standard", "default"})
 class ListPrices:
     """The vendors' published prices (port `Prices`). Offline: the data ships with the library."""
 
+    @property
+    def source(self) -> str:
+        """`genai-prices 0.2.3, with corrections read by 2026-11-22`."""
+        return _source()
+
     def rates(self, model: str, on: date, service_tier: str, speed: str, geo: str = "") -> Rates | Unpriced:
         """The rates of a model on a day under these terms; `geo` is the vendor's inference_geo ("us": only there)."""
         return _resolve(model.strip().lower()[:_LONGEST_NAME], on, service_tier.lower(), speed.lower(), geo.lower())
+
+
+@lru_cache(maxsize=1)
+def _source() -> str:
+    return (
+        f"genai-prices {version('genai-prices')}, with corrections read by {max(line.read_on for line in CORRECTIONS)}"
+    )
 
 
 @lru_cache(maxsize=2048)

@@ -27,7 +27,7 @@ _LEAST: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class Layout:
     """The columns of a table; a name that ends in > is set to the right.
 
     Only `elastic` is cut, by `cut`; where that is not enough, the `dispensable` ones go, in this order.
@@ -46,7 +46,7 @@ def sessions_table(
     if not sessions:
         return Text("There are no sessions yet: the first message to the gateway begins one.")
     of = by_session(turns)
-    return _table(_SESSIONS, [_session_row(session, of[session.id], zone) for session in sessions], width)
+    return fitted(_SESSIONS, [_session_row(session, of[session.id], zone) for session in sessions], width)
 
 
 def _session_row(session: Session, turns: Sequence[Turn], zone: tzinfo) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _turns(turns: Sequence[Turn], width: int) -> Table:
     rows = [_turn_row(turn) for turn in turns]
     tokens = count(sum((turn.tokens for turn in turns), NO_TOKENS).total)
     rows.append(("all", "", "", "", str(sum(turn.calls for turn in turns)), tokens, "", _cost(turns)))
-    return _table(_TURNS, rows, width)
+    return fitted(_TURNS, rows, width)
 
 
 def _turn_row(turn: Turn) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _cost(turns: Sequence[Turn]) -> str:
     return f"{known}{marks}{'?' if any(turn.unpriced_calls for turn in turns) else ''}"
 
 
-def _table(layout: _Layout, rows: Sequence[tuple[str, ...]], width: int) -> Table:
+def fitted(layout: Layout, rows: Sequence[tuple[str, ...]], width: int) -> Table:
     """A plain table of at most `width` columns, and 80: figures stay whole, and where it is narrow whole columns go."""
     width, elastic = min(width, _WIDTH), layout.elastic
     columns = {name: cells for name, *cells in zip(layout.names, *rows, strict=True)}
@@ -143,13 +143,13 @@ def short_path(path: str, most: int) -> str:
     return f"…{kept}" if kept else "…" + path[-(most - 1) :]
 
 
-_SESSIONS: Final = _Layout(
+_SESSIONS: Final = Layout(
     ("session", "agent", "directory", "since", "turns>", "last", "cost>"),
     "directory",
     short_path,
     ("agent", "turns>", "since", "directory", "last"),
 )
-_TURNS: Final = _Layout(
+_TURNS: Final = Layout(
     ("turn", "state", "from", "model", "calls>", "tokens>", "hold>", "cost>"),
     "model",
     shorten,

@@ -14,6 +14,8 @@ import pytest
 
 import gateway.cli
 from gateway.config import config_file
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import Usd
 from gateway.ports import Decision
 from gateway.store import open_store
 from tests.cli.kit import COMMAND, ROOT, environment, session, turn
@@ -100,7 +102,7 @@ def test_help_names_every_command(home: Path):
     """Who knows nothing starts here; the list loads no adapter."""
     done = run(home, "--help")
     assert done.returncode == 0
-    for command in ("up", "setup", "doctor", "sessions", "report", "demo"):
+    for command in ("up", "setup", "doctor", "sessions", "report", "reprice", "demo"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -231,3 +233,23 @@ def test_ctrl_c_ends_with_130_and_no_traceback(home: Path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in said
+
+
+@pytest.mark.anyio
+async def test_report_tells_how_good_the_estimates_were(home: Path):
+    """As JSON and in words, of all sessions or of one; without turns there is nothing to score, and the costs stay as they were."""
+    assert "nothing to score yet" in run(home, "report", "--estimates").stdout
+    first, second = session(1), session(2)
+    said = Estimate(Usd(0), Usd.parse("1"), Usd.parse("2"), 20, Usd.parse("2"), "words")
+    put = (first, second, replace(turn(first, "0.5"), estimate=said), replace(turn(second, "3"), estimate=said))
+    async with open_store(home, lambda: 1_795_000_000_000) as store:
+        await store.transact(lambda _: Decision(None, put=put), 1_795_000_000_000)
+    told = json.loads(run(home, "report", "--estimates", "--json").stdout)
+    assert (told["schema"], told["all"]["n"], told["all"]["coverage_p90"]) == (1, 2, 0.5)
+    only = json.loads(run(home, "report", "--estimates", "--json", "--session", second.id[:5]).stdout)
+    assert (only["all"]["n"], only["all"]["coverage_p90"]) == (1, 0)
+    text = run(home, "report", "--estimates").stdout
+    assert text.startswith("1 of 2 turns cost at most the p90")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "there is no session 'x'" in refusal(run(home, "report", "--estimates", "--session", "x"))
+    assert "estimates" not in run(home, "report", "--json").stdout

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from gateway.core import access
 from gateway.core.access import may
-from gateway.core.approve import Answered, TooLate, answer, buttons, digest
+from gateway.core.approve import Answered, TooLate, answer, buttons, digest, typed
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.effects import Button
 from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
-from tests.core.make import CHAT, DAY, SESSION, UNHURRIED, approval, usd
+from tests.core.make import CHAT, DAY, SESSION, UNHURRIED, approval, turn, usd
 
 OWNER = (Grant("7", Role.OWNER),)
 ELSEWHERE = TooLate("This button is not valid here.")
@@ -228,8 +228,36 @@ def test_a_grant_of_one_chat_does_not_widen_to_another() -> None:
     assert may((there, here), Deed.PROMPT, CHAT)
 
 
+@pytest.mark.parametrize(
+    ("role", "deeds"),
+    [
+        (Role.READER, {Deed.READ}),
+        (Role.WRITER, {Deed.READ, Deed.PROMPT, Deed.COMMAND}),
+        (Role.APPROVER, {Deed.READ, Deed.PROMPT, Deed.COMMAND, Deed.APPROVE, Deed.RAISE}),
+        (Role.OWNER, set(Deed)),
+    ],
+)
+def test_each_role_may_do_what_it_is_for(role: Role, deeds: set[Deed]) -> None:
+    """Readers read, writers give work, approvers answer and raise."""
+    assert {deed for deed in Deed if may((Grant("7", role),), deed, CHAT)} == deeds
+
+
 def test_two_small_grants_do_not_add_up_to_a_large_one() -> None:
     """Each raise has to fit one grant by itself."""
     grants = (Grant("7", Role.OWNER, largest_raise=usd("5")), Grant("7", Role.OWNER, "4711", usd("5")))
     assert may(grants, Deed.RAISE, CHAT, usd("5"))
     assert not may(grants, Deed.RAISE, CHAT, Usd(5_000_000_001))
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "allows"),
+    [(ApprovalKind.RUN, "Run, up to $2.00", "2"), (ApprovalKind.LIMIT, "Go on, up to $2.00 more", "3.50")],
+)
+def test_a_typed_amount_is_the_option_that_no_button_had(kind: ApprovalKind, label: str, allows: str) -> None:
+    """Before a run it is all that the turn may cost, at a pause it comes on top of what is spent."""
+    asked = replace(approval(), kind=kind)
+    option = typed(asked, turn(spent=usd("1.50")), usd("2"))
+    assert (option.choice, option.label, option.allows, option.raises) == (Choice.RUN, label, usd(allows), ())
+    assert not option.unpriced
+    unpriced = replace(asked, options=(replace(RAISE, unpriced=True),))
+    assert typed(unpriced, turn(), usd("2")).unpriced

@@ -1,10 +1,23 @@
 """The gate in mid-turn: does the hold cover it, may it grow, what is asked at a limit, and what does a yes allow."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.gate import Consent, Enough, Grow, Limit, Policy, after_call, at_limit, resume, warnings
+from gateway.core.gate import (
+    UNPRICED_REFUSED,
+    Consent,
+    Enough,
+    Grow,
+    Limit,
+    Policy,
+    after_call,
+    at_limit,
+    resume,
+    warnings,
+)
 from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.money import ZERO, Usd
@@ -247,6 +260,69 @@ def test_a_hold_that_covers_the_yes_needs_nothing_more(balances: tuple[Balance, 
     assert resume(at("0.20", "4.80"), balances, POLICY, Consent(usd("1"))) == Allow(hold=ZERO, ceiling=usd("1"))
 
 
+# ----------------------------------------------------------------------------------------------------- the owner's rules
+BOUNDED = replace(POLICY, refuse_above=usd("1.20"))
+AT_BOUND = "$1.20 is the most that a rule allows for this turn"
+
+
+@pytest.mark.parametrize("spent", ["1.20", "1.50"])
+def test_at_a_hard_bound_the_turn_pauses_and_can_only_be_stopped(spent: str) -> None:
+    """Whatever was agreed, is held or is left: nobody is offered to go on."""
+    turn_at = at(spent, "0.50", ceiling="5")
+    assert after_call(turn_at, left("5"), BOUNDED) == Limit(AT_BOUND)
+    question = at_limit(turn_at, left("5"), BOUNDED, AT_BOUND)
+    assert offers(question) == [(Choice.NO, "Stop here", None)]
+    assert question.text.startswith(f"Paused: {AT_BOUND}.")
+    other = at_limit(turn_at, left("0"), BOUNDED, "it was stopped")
+    assert other.text.endswith(f"It cannot go on: {AT_BOUND}.")
+    assert offers(other) == [(Choice.NO, "Stop here", None)]
+    verdict = resume(turn_at, left("5"), BOUNDED, Consent(usd("9")))
+    assert verdict == Ask(at_limit(turn_at, left("5"), BOUNDED, AT_BOUND))
+
+
+def test_a_hold_grows_only_to_a_hard_bound() -> None:
+    """With $5 agreed and $0.30 to the bound, $0.30 more is set aside."""
+    assert after_call(at("0.90", ceiling="5"), left("5"), BOUNDED) == Grow(usd("0.30"))
+
+
+def test_a_question_offers_no_more_than_a_hard_bound() -> None:
+    """To go on, within what is left or by a raise: the turn in all never comes to more than the bound."""
+    assert offers(at_limit(at("1.05"), left("5"), BOUNDED, "x")) == [
+        (Choice.RUN, "Go on, up to $0.15 more", "1.20"),
+        (Choice.NO, "Stop here", None),
+    ]
+    assert offers(at_limit(at("1.05"), left("0.10"), BOUNDED, "x")) == [
+        (Choice.RUN, "Go on, up to $0.10 more", "1.15"),
+        (Choice.RAISE, "Raise +$1, up to $0.15 more", "1.20"),
+        (Choice.NO, "Stop here", None),
+    ]
+
+
+def test_a_yes_from_before_a_hard_bound_is_kept_to_the_bound() -> None:
+    """Consent to $5 under a bound of $1.20 is consent to $1.20."""
+    assert resume(at("1"), left("5"), BOUNDED, Consent(usd("5"))) == Allow(usd("0.20"), usd("1.20"))
+    assert resume(at("1", "0.50"), left("5"), BOUNDED, Consent(usd("5"))) == Allow(ZERO, usd("1.20"))
+
+
+def test_a_rule_that_refuses_cuts_no_turn_short_but_resumes_none() -> None:
+    """A turn at work when the refused hours begin goes on; one that is paused stays so."""
+    policy = replace(POLICY, refuse="Rule 1 refuses such runs.")
+    assert after_call(at("0.40", "0.10"), left("5"), policy) == Enough()
+    assert resume(at("1"), left("5"), policy, Consent(usd("2"))) == Refuse("Rule 1 refuses such runs.")
+
+
+def test_where_the_settings_refuse_unknown_prices_a_turn_with_one_can_only_be_stopped() -> None:
+    """Also if a person agreed to it before the settings said so."""
+    policy = replace(POLICY, unpriced_refused=True)
+    for allowed in (False, True):
+        paused = at("0.10", "0.40", unpriced_calls=1, unpriced_allowed=allowed)
+        assert after_call(paused, left("5"), policy) == Limit(UNPRICED_REFUSED)
+        verdict = resume(paused, left("5"), policy, Consent(usd("2"), unpriced=True))
+        assert isinstance(verdict, Ask)
+        assert offers(verdict.question) == [(Choice.NO, "Stop here", None)]
+    assert after_call(at("0.10", "0.40"), left("5"), policy) == Enough()
+
+
 AMOUNT = st.integers(min_value=0, max_value=10 * 10**9).map(Usd)
 LEFT = st.none() | st.integers(min_value=-(2 * 10**9), max_value=10 * 10**9).map(Usd)
 
@@ -272,7 +348,20 @@ TURNS = st.builds(
     st.integers(min_value=0, max_value=1),
     st.booleans(),
 )
-POLICIES = st.builds(Policy, AMOUNT, AMOUNT.filter(bool), st.booleans())
+POLICIES = st.builds(
+    Policy,
+    confirm_above=AMOUNT,
+    step=AMOUNT.filter(bool),
+    frozen=st.booleans(),
+    refuse=st.sampled_from([None, None, None, "Rule 1 refuses such runs."]),
+    refuse_above=st.none() | AMOUNT.filter(bool),
+    unpriced_refused=st.booleans(),
+)
+
+
+def bounded(policy: Policy, amount: Usd) -> Usd:
+    """The amount, or the policy's hard bound where that is less."""
+    return min(amount, policy.refuse_above) if policy.refuse_above else amount
 
 
 @UNHURRIED
@@ -286,14 +375,14 @@ def test_growth_stays_within_what_was_agreed_and_what_is_left(
         assert verdict.reason
         return
     assert not policy.frozen
-    assert not paused.unpriced_calls or paused.unpriced_allowed
-    assert paused.spent < paused.ceiling
+    assert not paused.unpriced_calls or (paused.unpriced_allowed and not policy.unpriced_refused)
+    assert paused.spent < bounded(policy, paused.ceiling)
     if isinstance(verdict, Enough):
         assert paused.held_left > ZERO
         return
     assert paused.held_left == ZERO
     assert ZERO < verdict.by <= policy.step
-    assert paused.spent + verdict.by <= paused.ceiling
+    assert paused.spent + verdict.by <= bounded(policy, paused.ceiling)
     assert all(one.remaining is None or one.remaining >= verdict.by for one in balances)
 
 
@@ -307,6 +396,8 @@ def test_a_resumed_turn_stays_within_the_yes_and_what_is_left(
     if not isinstance(verdict, Allow):
         return
     assert not policy.frozen
+    assert policy.refuse is None
+    allows = bounded(policy, allows)
     assert verdict.ceiling == allows > paused.spent
     assert paused.held_left + verdict.hold > ZERO
     assert ZERO <= verdict.hold <= policy.step
@@ -320,15 +411,17 @@ def test_a_resumed_turn_stays_within_the_yes_and_what_is_left(
 def test_every_yes_at_a_limit_lets_the_turn_go_on_if_nothing_changed(
     paused: Turn, balances: tuple[Balance, ...], policy: Policy
 ) -> None:
-    """Each button but Stop leads to an Allow with something to spend, unless everything is stopped."""
+    """Each button but Stop leads to an Allow with something to spend, unless everything is stopped or a rule refuses."""
     question = at_limit(paused, balances, policy, "x")
-    assert 2 <= len(question.options) <= 4
+    over = paused.spent >= bounded(policy, paused.spent + Usd(1)) or (policy.unpriced_refused and paused.unpriced_calls)
+    assert len(question.options) == 1 if over else 2 <= len(question.options) <= 4
     assert question.options[-1].choice is Choice.NO
     for option in question.options[:-1]:
         assert option.allows is not None
         assert (option.choice is Choice.RAISE) == bool(option.raises)
         verdict = resume(paused, raised(balances, option.raises), policy, Consent(option.allows, option.unpriced))
-        assert isinstance(verdict, Refuse if policy.frozen else Allow)
+        assert isinstance(verdict, Refuse if policy.frozen or policy.refuse else Allow)
+        assert not isinstance(verdict, Allow) or verdict.ceiling == option.allows
 
 
 def test_a_yes_to_money_is_no_yes_to_an_unknown_price() -> None:

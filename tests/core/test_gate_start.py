@@ -1,5 +1,7 @@
 """The gate before a turn: allow, ask or refuse."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -219,6 +221,60 @@ def test_a_yes_to_nothing_allows_nothing() -> None:
     assert isinstance(decide(left("5"), estimate("0.40"), POLICY, Consent(ZERO)), Ask)
 
 
+# ----------------------------------------------------------------------------------------------------- the owner's rules
+def test_a_run_that_a_rule_refuses_is_refused_whoever_agreed() -> None:
+    """Neither a small amount nor a yes changes that, and nobody is asked."""
+    policy = replace(POLICY, refuse="Rule 1 refuses such runs.")
+    for consent in (None, Consent(usd("9"), unpriced=True)):
+        assert decide(left("5"), estimate("0.01"), policy, consent) == Refuse("Rule 1 refuses such runs.")
+
+
+def test_a_run_above_a_hard_bound_is_refused_whoever_agreed() -> None:
+    """A nano-dollar above the bound is refused, with both amounts; a yes to less does not help either."""
+    policy = replace(POLICY, refuse_above=usd("2"))
+    for consent in (None, Consent(usd("1.50"))):
+        verdict = decide(left("5"), estimate("2.50"), policy, consent)
+        assert verdict == Refuse("$2.50 would be set aside for it, and a rule refuses such runs above $2.00.")
+        assert isinstance(decide(left("5"), estimate("2.000000001"), policy, consent), Refuse)
+    assert isinstance(decide(left("5"), estimate("2"), policy), Ask)
+    assert decide(left("5"), estimate("2"), policy, Consent(usd("2"))) == Allow(usd("2"), usd("2"))
+
+
+def test_no_hold_may_grow_beyond_a_hard_bound() -> None:
+    """Unasked, or after a yes from before the rule: the ceiling is the bound."""
+    policy = replace(POLICY, refuse_above=usd("0.60"))
+    assert decide(left("5"), estimate("0.40"), policy) == Allow(usd("0.40"), usd("0.60"))
+    assert decide(left("5"), estimate("0.40"), policy, Consent(usd("3"))) == Allow(usd("0.40"), usd("0.60"))
+
+
+def test_no_button_offers_more_than_a_hard_bound() -> None:
+    """A run of unknown price would be offered up to the threshold; with a bound below that, up to the bound."""
+    policy = replace(POLICY, refuse_above=usd("0.60"))
+    question = asked(decide(left("5"), estimate("0.50", unpriced="mystery"), policy))
+    assert picked(question, Choice.RUN).allows == usd("0.60")
+
+
+def test_a_run_of_unknown_price_is_refused_where_the_settings_say_so() -> None:
+    """With `unpriced = "refuse"` nobody is asked; a known price is no matter."""
+    policy = replace(POLICY, unpriced_refused=True)
+    for consent in (None, Consent(usd("1"), unpriced=True)):
+        assert decide(left("5"), estimate("0.50", unpriced="mystery"), policy, consent) == Refuse(
+            "the price of this model is not known, and the settings refuse that (budgets.unpriced)."
+        )
+    assert isinstance(decide(left("5"), estimate("0.50"), policy), Allow)
+
+
+def test_the_question_says_which_rule_asked() -> None:
+    """Where a rule asks about a small run the person reads why; where the budget asks, the rule is not in the way."""
+    strict = replace(POLICY, confirm_above=ZERO, why="Rule 1 (nights) asks before every such run.")
+    question = asked(decide(left("5"), estimate("0.10"), strict))
+    assert question.text.startswith("Rule 1 (nights) asks before every such run. About that much.")
+    assert offers(question)[0] == (Choice.RUN, "Run, up to $0.10", "0.10")
+    lax = replace(POLICY, confirm_above=usd("3"), why="Rule 2 lets runs up to $3.00 go unasked.")
+    assert decide(left("5"), estimate("2.40"), lax) == Allow(usd("2.40"), usd("3"))
+    assert asked(decide(left("1"), estimate("2.40"), lax)).text.startswith("About that much.")
+
+
 # ------------------------------------------------------------------------------------------------------------- the parts
 @pytest.mark.parametrize(
     ("least", "step"),
@@ -279,7 +335,15 @@ ESTIMATES = st.builds(
     AMOUNT,
     st.none() | st.just("mystery"),
 )
-POLICIES = st.builds(Policy, AMOUNT, AMOUNT.filter(bool), st.booleans())
+POLICIES = st.builds(
+    Policy,
+    confirm_above=AMOUNT,
+    step=AMOUNT.filter(bool),
+    frozen=st.booleans(),
+    refuse=st.sampled_from([None, None, None, "Rule 1 refuses such runs."]),
+    refuse_above=st.none() | AMOUNT.filter(bool),
+    unpriced_refused=st.booleans(),
+)
 CONSENTS = st.none() | st.builds(Consent, AMOUNT, st.booleans())
 
 
@@ -293,9 +357,11 @@ def test_whatever_is_allowed_was_agreed_fits_and_has_a_price(
     if not isinstance(verdict, Allow):
         return
     assert not policy.frozen
-    assert ZERO < verdict.hold <= verdict.ceiling == (consent.allows if consent else policy.confirm_above)
+    assert policy.refuse is None
+    seen = consent.allows if consent else policy.confirm_above
+    assert ZERO < verdict.hold <= verdict.ceiling == (min(seen, policy.refuse_above) if policy.refuse_above else seen)
     assert all(one.remaining is None or one.remaining >= verdict.hold for one in balances)
-    assert forecast.unpriced is None or (consent is not None and consent.unpriced)
+    assert forecast.unpriced is None or (consent is not None and consent.unpriced and not policy.unpriced_refused)
 
 
 @UNHURRIED

@@ -1,16 +1,19 @@
 """The meter: what a call, a difference and a settlement do to a turn and to the ledger."""
 
 import json
+from dataclasses import replace
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.meter import book, book_difference, remember, settle
-from gateway.domain.budget import EntryKind
+from gateway.core.meter import book, book_difference, remember, reprice, settle
+from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_TOKENS, Call, Flag, Tokens, Unpriced, Usage
-from tests.core.make import DAY, SESSION, UNHURRIED, call, session, turn, usd
+from tests.core.make import DAY, OPUS, SESSION, UNHURRIED, call, session, turn, usd
 
 TOKENS = Tokens(input=3, cache_read=40, cache_write_1h=500, output=6_000, reasoning=70)
 
@@ -197,3 +200,67 @@ def test_entries_and_turn_tell_the_same_story(prices: list[Usd | None], hold: Us
     assert settled.calls == len(prices)
     assert settled.unpriced_calls == prices.count(None)
     assert (settled.tokens == NO_TOKENS) == (not prices)
+
+
+# ----------------------------------------------------------------------------------------------------- priced afterwards
+ON = date(2026, 1, 31)
+
+
+def unpriced(before: Turn, usage: Usage) -> tuple[Turn, Entry]:
+    """A turn after a call of unknown price, and the call's entry."""
+    return book(before, Call("c_1", usage, Unpriced("no list price")))
+
+
+def test_a_call_is_priced_later_by_an_entry_of_its_own() -> None:
+    """The amount is spent in the turn and on the scopes of the call's own entry, and the turn has one call less without a price."""
+    usage = Usage("opus", Tokens(output=1_000_000), web_searches=3, geo="us")
+    booked, entry = unpriced(turn(spent=usd("1"), hold=usd("2")), usage)
+    later = replace(booked, scopes=(SESSION,))
+    after, priced = reprice(later, 12, entry, usage, OPUS, on=ON, source="a list")
+    assert (after.spent, after.unpriced_calls, after.calls, after.tokens) == (usd("26.03"), 0, 1, booked.tokens)
+    assert after == replace(later, spent=after.spent, unpriced_calls=0)
+    assert (priced.kind, priced.spent, priced.held, priced.limit) == (EntryKind.REPRICED, usd("25.03"), ZERO, None)
+    assert (priced.scopes, priced.turn_id, priced.session_id) == ((SESSION, DAY), "t_1", "s_1")
+    assert (priced.who, priced.call_id) == ("reprice", "reprice:12")
+    assert "entry 12" in priced.why
+
+
+def test_the_entry_of_a_later_price_tells_what_was_priced_at_which_rates() -> None:
+    """The ledger alone is enough to check the sum: tokens, terms, the rates beyond the cliff, their day and their source."""
+    dear = replace(OPUS, output=2 * OPUS.output)
+    usage = Usage("opus", Tokens(input=300, output=7), speed="fast")
+    booked, entry = unpriced(turn(), usage)
+    _, priced = reprice(booked, 12, entry, usage, replace(OPUS, above=((200, dear),)), on=ON, source="a list")
+    assert json.loads(priced.detail) == {
+        "entry": 12,
+        "model": "opus",
+        "service_tier": "standard",
+        "speed": "fast",
+        "tokens": {"input": 300, "output": 7},
+        "rates": {
+            "input": 5_000_000_000,
+            "cache_read": 500_000_000,
+            "cache_write_5m": 6_250_000_000,
+            "cache_write_1h": 10_000_000_000,
+            "output": 50_000_000_000,
+            "web_search": 10_000_000,
+        },
+        "priced_on": "2026-01-31",
+        "source": "a list",
+    }
+    assert priced.spent == Usd(300 * 5_000 + 7 * 50_000)
+
+
+def test_a_later_price_touches_no_hold_and_may_be_an_overdraft() -> None:
+    """What nobody knew when it was held for is beyond the hold, and is told as such."""
+    usage = Usage("opus", Tokens(output=40_000))
+    booked, entry = unpriced(turn(hold=usd("0.50"), spent=usd("0.25")), usage)
+    after, priced = reprice(booked, 3, entry, usage, OPUS, on=ON, source="")
+    assert (after.hold, after.held_left, after.overdraft, priced.held) == (usd("0.50"), ZERO, usd("0.75"), ZERO)
+
+
+def test_calls_without_a_price_are_never_counted_below_none() -> None:
+    """A turn that says that all of it is priced goes on to say so."""
+    usage = Usage("opus", Tokens(output=1))
+    _, entry = unpriced(turn(), usage)
+    assert reprice(turn(), 3, entry, usage, OPUS, on=ON, source="")[0].unpriced_calls == 0

@@ -122,6 +122,10 @@ class MoneyMachine(RuleBasedStateMachine):
         for scope in entry.scopes:
             self.ledger[scope] = added(self.balance(scope), entry)
 
+    def bounded(self, amount: Usd) -> Usd:
+        """The amount, or the hard bound where that is less."""
+        return amount if self.policy.refuse_above is None else min(amount, self.policy.refuse_above)
+
     def pick(self, number: int, wanted: Callable[[Turn], bool]) -> Turn | None:
         found = [one for one in self.turns.values() if wanted(one)]
         return found[number % len(found)] if found else None
@@ -159,7 +163,8 @@ class MoneyMachine(RuleBasedStateMachine):
         verdict: Verdict = gate.decide(self.balances(scopes), forecast, self.policy, consent)
         match verdict:
             case Allow():
-                seen = self.policy.confirm_above if consent is None else consent.allows
+                seen = self.bounded(self.policy.confirm_above if consent is None else consent.allows)
+                assert not (forecast.unpriced and self.policy.unpriced_refused)
                 assert verdict.hold <= seen == verdict.ceiling
                 assert forecast.unpriced is None or (consent is not None and consent.unpriced)
                 self.take(queued, verdict, Step.ALLOW, scopes, unpriced=consent is not None and consent.unpriced)
@@ -169,7 +174,9 @@ class MoneyMachine(RuleBasedStateMachine):
                 self.questions[queued.id] = question
                 self.told_unpriced[queued.id] = forecast.unpriced is not None
             case Refuse():
-                assert self.policy.frozen
+                want = forecast.hold or self.policy.step
+                no_price = forecast.unpriced is not None and self.policy.unpriced_refused
+                assert self.policy.frozen or no_price or want > self.bounded(want)
                 self.turns[queued.id] = advance(queued, Step.REFUSE)
 
     def pause(self, running: Turn, reason: str) -> None:
@@ -241,12 +248,25 @@ class MoneyMachine(RuleBasedStateMachine):
         assert not self.policy.frozen
         assert after.held_left > ZERO
         assert after.spent < self.agreed[after.id]
-        assert not after.unpriced_calls or after.unpriced_allowed
+        assert not after.unpriced_calls or (after.unpriced_allowed and not self.policy.unpriced_refused)
 
     # ------------------------------------------------------------------------------------------------------- the rules
-    @initialize(limits=st.tuples(LIMITS, LIMITS, LIMITS), confirm_above=amounts(20), step=amounts(6, 1))
-    def begin(self, limits: tuple[Usd | None, ...], confirm_above: Usd, step: Usd) -> None:
-        self.policy = gate.Policy(confirm_above, step)
+    @initialize(
+        limits=st.tuples(LIMITS, LIMITS, LIMITS),
+        confirm_above=amounts(20),
+        step=amounts(6, 1),
+        bound=st.none() | amounts(20, 1),
+        unpriced_refused=st.booleans(),
+    )
+    def begin(
+        self,
+        limits: tuple[Usd | None, ...],
+        confirm_above: Usd,
+        step: Usd,
+        bound: Usd | None,
+        unpriced_refused: bool,
+    ) -> None:
+        self.policy = gate.Policy(confirm_above, step, refuse_above=bound, unpriced_refused=unpriced_refused)
         for scope, limit in zip((*SESSIONS, self.scopes("")[1]), limits, strict=True):
             if limit is not None:
                 self.write(Entry(EntryKind.LIMIT, (scope,), limit=limit))
@@ -268,7 +288,7 @@ class MoneyMachine(RuleBasedStateMachine):
         if asking is None:
             return
         *yes, no = self.questions[asking.id].options
-        option = no if button > 9 else yes[button % len(yes)]
+        option = no if button > 9 or not yes else yes[button % len(yes)]
         self.raise_limits(option)
         if asking.state is TurnState.ASKING:
             self.answer_before_the_run(asking, option, forecast)
@@ -325,6 +345,10 @@ class MoneyMachine(RuleBasedStateMachine):
         for one in self.turns.values():
             assert ZERO <= one.held_left <= one.hold
             assert not one.held_left or one.spent + one.held_left <= self.most_agreed[one.id]
+
+    @invariant()
+    def nobody_agreed_to_more_than_the_hard_bound(self) -> None:
+        assert all(amount == self.bounded(amount) for amount in self.most_agreed.values())
 
     @invariant()
     def only_a_turn_at_work_holds_money(self) -> None:

@@ -19,6 +19,7 @@ from gateway.core.route import (
     ShowBudget,
     ShowCost,
     Stop,
+    read_amount,
     route,
 )
 from gateway.domain.budget import ScopeKind
@@ -191,3 +192,19 @@ def test_no_message_raises_and_no_limit_is_nothing(text: str, command: tuple[str
     assert isinstance(found, Intent)
     assert (command is None) or not isinstance(found, Prompt)
     assert not isinstance(found, SetBudget) or found.amount > ZERO
+
+
+@pytest.mark.parametrize(("text", "amount"), [("2.50", "2.50"), (" $3 ", "3")])
+def test_a_reply_to_a_question_about_money_is_an_amount(text: str, amount: str) -> None:
+    """With or without the sign."""
+    assert read_amount(text) == usd(amount)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("yes", "without replying"), ("nan", "without replying"), ("0", "press the button")]
+)
+def test_a_reply_that_is_no_amount_is_explained(text: str, words: str) -> None:
+    """It is not taken for work, nor for a yes."""
+    found = read_amount(text)
+    assert isinstance(found, Explain)
+    assert words in found.words
