@@ -53,12 +53,20 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         idle_ms=int(agents.idle_minutes * MINUTE_MS),
         pause_ms=int(settings.pause_minutes * MINUTE_MS),
         approval_ms=int(settings.approval_minutes * MINUTE_MS),
+        policy=settings.policy_rules,
+        unpriced_refused=budgets.unpriced == "refuse",
     )
 
 
 def owners(people: tuple[int, ...] | tuple[str, ...]) -> tuple[Grant, ...]:
-    """The people of the settings own the gateway."""
+    """These people own the gateway."""
     return tuple(Grant(str(person), Role.OWNER) for person in people)
+
+
+def grants(settings: Settings) -> tuple[Grant, ...]:
+    """Who may do what: the allowed users own the gateway, others have the role that the settings give them."""
+    others = (Grant(str(one.id), one.role, one.chat, one.largest_raise_usd) for one in settings.people)
+    return (*owners(settings.telegram.allowed_users), *others)
 
 
 @asynccontextmanager
@@ -93,7 +101,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             if telegram.token is not None:
                 stack.enter_context(lock.hold_token(telegram.token.get_secret_value(), telegram.base_url))
             chat = await stack.enter_async_context(telegram_chat(telegram))
-            people = owners(settings.telegram.allowed_users)
+            people = grants(settings)
         running = await stack.enter_async_context(engine(settings, chat, people, on_step=on_step))
         if missing := missing_agent(settings):
             log.warning(missing)

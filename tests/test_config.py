@@ -323,6 +323,57 @@ def test_agents_do_not_work_in_the_gateways_own_directory(tmp_path: Path):
     assert config.misplaced(tmp_path / "home-project", home) is None
 
 
+def test_people_have_a_role_a_chat_and_a_largest_raise(tmp_path: Path) -> None:
+    """In the file as tables, in the environment as JSON."""
+    toml = '[[people]]\nid = 4712\nrole = "approver"\nchat = "-100"\nlargest_raise_usd = 5'
+    written = settings_from(toml, {}, tmp_path).people
+    listed = '[{"id": 4712, "role": "approver", "chat": "-100", "largest_raise_usd": "5"}]'
+    assert settings_from("", {"TOLLBRIDGE_PEOPLE": listed}, tmp_path).people == written
+    (person,) = written
+    assert (person.id, person.role, person.chat, person.largest_raise_usd) == (4712, "approver", "-100", Usd.parse("5"))
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        (
+            '[[people]]\nid = 4712\nrole = "boss"',
+            "people.role: input should be 'owner', 'approver', 'writer' or 'reader'",
+        ),
+        ('[[people]]\nid = "ada"\nrole = "writer"', "people.id: 'ada' is not a numeric id"),
+        ('[[people]]\nid = 4712\nrole = "reader"\nlargest_raise_usd = 5', "a reader raises nothing"),
+        (
+            '[telegram]\nallowed_users = [4712]\n[[people]]\nid = 4712\nrole = "writer"',
+            "4712 is named twice (in people, telegram.allowed_users): keep one of them",
+        ),
+        (
+            '[[people]]\nid = 5\nrole = "writer"\nchat = "1"\n[[people]]\nid = 5\nrole = "reader"\nchat = "1"',
+            "5 is named twice in chat 1",
+        ),
+    ],
+)
+def test_people_who_make_no_sense_are_refused(tmp_path: Path, toml: str, words: str) -> None:
+    """Each with what is wrong."""
+    assert words in refusal(tmp_path, toml)
+
+
+def test_people_that_are_no_list_are_refused(tmp_path: Path) -> None:
+    """With an example of what to write."""
+    assert 'write a list of tables, like [{"id": 4712' in refusal(tmp_path, TOLLBRIDGE_PEOPLE="ada")
+
+
+def test_a_team_without_anybody_who_may_answer_does_not_start(tmp_path: Path) -> None:
+    """Writers and readers alone would wait for ever."""
+    (tmp_path / "work").mkdir()
+    people = '[{"id": 4712, "role": "writer"}]'
+    environ = {"TOLLBRIDGE_PEOPLE": people, "TOLLBRIDGE_TELEGRAM__TOKEN": TOKEN}
+    with pytest.raises(SettingsError, match="nobody could answer a question about money"):
+        config.require_ready(settings_from("", environ, tmp_path / "home"), "telegram")
+    environ["TOLLBRIDGE_PEOPLE"] = people.replace("writer", "approver")
+    environ["TOLLBRIDGE_AGENTS__DIRECTORY"] = str(tmp_path / "work")
+    config.require_ready(settings_from("", environ, tmp_path / "home"), "telegram")
+
+
 def test_a_hold_of_nothing_is_refused() -> None:
     """`budgets.default_hold_usd` is what a hold grows by: zero could never grow."""
     with pytest.raises(SettingsError, match="more than"):

@@ -85,10 +85,11 @@ class MemoryChat:
         self._changed.announce()
         return key
 
-    def says(self, thread: Thread, person: str, text: str) -> str:
-        """A person types a text; one that begins with a slash is a command."""
+    def says(self, thread: Thread, person: str, text: str, *, to: Shown | None = None) -> str:
+        """A person types a text, or a reply to a message; one that begins with a slash is a command."""
         name, _, rest = text.removeprefix("/").partition(" ")
-        return self.post(Message(thread, person, text, (name, rest.strip()) if text.startswith("/") else None))
+        command = (name, rest.strip()) if text.startswith("/") else None
+        return self.post(Message(thread, person, text, command, to.message_id if to else ""))
 
     def taps(self, shown: Shown, label: str, person: str) -> str:
         """A person presses the button of this message whose label begins like this; the result is the tap's id."""
@@ -111,6 +112,13 @@ class MemoryChat:
                 await self._changed.event.wait()
             return found
         raise TimeoutError(f"no message with {words!r}; visible: {[shown.text for shown in self.sees(thread)]}")
+
+    async def told(self, tap_id: str, within_s: float = 10.0) -> str:
+        """What the person was told who pressed, as soon as they were. Raises TimeoutError."""
+        with anyio.fail_after(within_s):
+            while not (found := [words for name, words in self.acknowledged if name == tap_id]):
+                await self._changed.event.wait()
+        return found[0]
 
     @property
     def unconfirmed(self) -> tuple[str, ...]:
@@ -190,7 +198,7 @@ class MemoryChat:
 def _dump(incoming: Message | Tap | Unsupported) -> str:
     thread = [incoming.thread.service, incoming.thread.chat, incoming.thread.topic]
     if isinstance(incoming, Message):
-        rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "private": incoming.private}
+        rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to}
     elif isinstance(incoming, Unsupported):
         rest = {"words": incoming.words, "once": incoming.once}
     else:
@@ -207,4 +215,4 @@ def _load(value: dict[str, Any]) -> Incoming:
     if "words" in value:
         return Unsupported(thread, person, value["words"], value["once"])
     command = value["command"]
-    return Message(thread, person, value["text"], (command[0], command[1]) if command else None, value["private"])
+    return Message(thread, person, value["text"], (command[0], command[1]) if command else None, value["replies"])

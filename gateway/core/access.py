@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
 
-_MAY: dict[Role, frozenset[Deed]] = {Role.OWNER: frozenset(Deed)}
+_READER = frozenset({Deed.READ})
+_WRITER = _READER | {Deed.PROMPT, Deed.COMMAND}
+_APPROVER = _WRITER | {Deed.APPROVE, Deed.RAISE}
+_MAY: dict[Role, frozenset[Deed]] = {
+    Role.READER: _READER,
+    Role.WRITER: _WRITER,
+    Role.APPROVER: _APPROVER,
+    Role.OWNER: frozenset(Deed),
+}
 
 
 def may(grants: Iterable[Grant], deed: Deed, thread: Thread, amount: Usd | None = None) -> bool:

@@ -9,7 +9,9 @@ from gateway.core.access import may
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.effects import Button
 from gateway.domain.events import Tap
+from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant
+from gateway.domain.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,14 @@ def digest(kind: ApprovalKind, turn_id: str, detail: str, options: Sequence[Opti
         ],
     }
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+
+
+def typed(approval: Approval, turn: Turn, amount: Usd) -> Option:
+    """The option that an amount stands for, written as a reply to a question about money."""
+    unpriced = any(option.unpriced for option in approval.options)
+    if approval.kind is ApprovalKind.LIMIT:
+        return Option(Choice.RUN, f"Go on, up to {amount} more", allows=turn.spent + amount, unpriced=unpriced)
+    return Option(Choice.RUN, f"Run, up to {amount}", allows=amount, unpriced=unpriced)
 
 
 def buttons(approval: Approval) -> tuple[Button, ...]:

@@ -48,10 +48,12 @@ def estimate(
     `past`: the person's settled turns with this agent, newest first. `prior`: what other people's turns teach; it speaks for a
     person's first turns, and what is held for those is the floor and a default all the same.
     """
+    warm = is_warm(session, session.model, now_ms)
+    cold = 0 if warm else session.context_tokens
     if isinstance(rates, Unpriced):
         text = f"The price of {session.model} is not known ({rates.reason})."
-        return Estimate(ZERO, None, None, len(past), default_hold, text, unpriced=session.model or "this model")
-    warm = is_warm(session, session.model, now_ms)
+        unknown = session.model or "this model"
+        return Estimate(ZERO, None, None, len(past), default_hold, text, unpriced=unknown, cold_tokens=cold)
     least, first = ZERO, None
     if rates is not None:
         least = floor(session, prompt, rates, warm=warm)
@@ -72,6 +74,7 @@ def estimate(
         _with_cache(text, least, session, warm=warm),
         warm=first.warm if first else None,
         expected=first.expected if first else None,
+        cold_tokens=cold,
     )
 
 

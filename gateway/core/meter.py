@@ -1,14 +1,16 @@
 """The meter: calls become ledger entries and the turn's figures; the agent's own totals are reconciled with them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
+from datetime import date
 
+from gateway.core.price import applied, price
 from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
-from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Call, Flag, Tokens, Unpriced, Usage
+from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Call, Flag, Rates, Tokens, Unpriced, Usage
 
 LONG_CACHE_S = 3600
 SHORT_CACHE_S = 300
@@ -31,7 +33,7 @@ def book(turn: Turn, call: Call, *, ended: bool = True) -> tuple[Turn, Entry]:
         model=call.usage.model if call.loop == MAIN_LOOP else turn.model or call.usage.model,
         flags=turn.flags if ended else turn.flags | {Flag.LOWER_BOUND},
     )
-    detail = _detail(call.usage, loop=call.loop, price=call.price, ended=ended)
+    detail = _detail(call.usage, loop=call.loop, cost=call.price, ended=ended)
     return after, _entry(turn, EntryKind.CALL, cost, freed, detail, call_id=call.id)
 
 
@@ -64,13 +66,38 @@ def book_difference(turn: Turn, usage: Usage, cost: Usd | Unpriced) -> tuple[Tur
         unpriced_calls=turn.unpriced_calls + isinstance(cost, Unpriced),
         flags=turn.flags | {Flag.RECONCILED},
     )
-    return after, _entry(turn, EntryKind.RECONCILED, amount, freed, _detail(usage, price=cost))
+    return after, _entry(turn, EntryKind.RECONCILED, amount, freed, _detail(usage, cost=cost))
+
+
+def reprice(
+    turn: Turn, seq: int, unpriced: Entry, usage: Usage, rates: Rates, *, on: date, source: str
+) -> tuple[Turn, Entry]:
+    """The turn and the entry that prices what entry `seq` booked without a price; that entry stays as it is.
+
+    It counts on that entry's own scopes, and no hold is touched: the turn is over. `rates` are those of the day `on`, which
+    is the call's; `source` says where they are published. The entry's call id makes it unique.
+    """
+    amount = price(usage, rates)
+    after = replace(turn, spent=turn.spent + amount, unpriced_calls=max(0, turn.unpriced_calls - 1))
+    used = {field.name: getattr(applied(usage, rates), field.name) for field in fields(Rates) if field.name != "above"}
+    facts = _facts(usage) | {"entry": seq, "rates": used, "priced_on": on.isoformat(), "source": source}
+    return after, Entry(
+        EntryKind.REPRICED,
+        unpriced.scopes,
+        turn_id=unpriced.turn_id,
+        session_id=unpriced.session_id,
+        who="reprice",
+        why=f"the list price of what entry {seq} booked is known now",
+        spent=amount,
+        call_id=f"reprice:{seq}",
+        detail=_json(facts),
+    )
 
 
 def settle(turn: Turn) -> tuple[Turn, Entry]:
     """The turn without a hold, and the entry that frees what was left of it."""
     kind = EntryKind.SETTLED if turn.calls or turn.spent or turn.unpriced_calls else EntryKind.VOIDED
-    detail = json.dumps({"spent": turn.spent.nano, "overdraft": turn.overdraft.nano}, sort_keys=True)
+    detail = _json({"spent": turn.spent.nano, "overdraft": turn.overdraft.nano})
     return replace(turn, held_left=ZERO), _entry(turn, kind, ZERO, turn.held_left, detail)
 
 
@@ -101,10 +128,18 @@ def _entry(turn: Turn, kind: EntryKind, spent: Usd, freed: Usd, detail: str, cal
     )
 
 
-def _detail(usage: Usage, *, price: Usd | Unpriced, loop: str = MAIN_LOOP, ended: bool = True) -> str:
+def _detail(usage: Usage, *, cost: Usd | Unpriced, loop: str = MAIN_LOOP, ended: bool = True) -> str:
+    facts = _facts(usage) | {"loop": loop}
+    if isinstance(cost, Unpriced):
+        facts["unpriced"] = cost.reason
+    if not ended:
+        facts["ended"] = False
+    return _json(facts)
+
+
+def _facts(usage: Usage) -> dict[str, object]:
     facts: dict[str, object] = {
         "model": usage.model,
-        "loop": loop,
         "service_tier": usage.service_tier,
         "speed": usage.speed,
         "tokens": {name: count for name, count in asdict(usage.tokens).items() if count},
@@ -113,10 +148,10 @@ def _detail(usage: Usage, *, price: Usd | Unpriced, loop: str = MAIN_LOOP, ended
         facts["geo"] = usage.geo
     if usage.web_searches:
         facts["web_searches"] = usage.web_searches
-    if isinstance(price, Unpriced):
-        facts["unpriced"] = price.reason
-    if not ended:
-        facts["ended"] = False
+    return facts
+
+
+def _json(facts: Mapping[str, object]) -> str:
     return json.dumps(facts, sort_keys=True)
 
 

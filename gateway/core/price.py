@@ -12,9 +12,7 @@ def price(usage: Usage, rates: Rates) -> Usd:
     A cliff applies to the call as a whole: the highest threshold that its context exceeds.
     """
     tokens = usage.tokens
-    for threshold, dearer in sorted(rates.above, key=lambda cliff: cliff[0]):
-        if tokens.context > threshold:
-            rates = dearer
+    rates = applied(usage, rates)
     scaled = (
         tokens.input * rates.input
         + tokens.cache_read * rates.cache_read
@@ -24,3 +22,11 @@ def price(usage: Usage, rates: Rates) -> Usd:
         + tokens.output * rates.output
     )
     return Usd((scaled + _PER // 2) // _PER + usage.web_searches * rates.web_search)
+
+
+def applied(usage: Usage, rates: Rates) -> Rates:
+    """The rates that the usage is priced at: those beyond the highest cliff that its context exceeds."""
+    for threshold, dearer in sorted(rates.above, key=lambda cliff: cliff[0]):
+        if usage.tokens.context > threshold:
+            rates = dearer
+    return rates

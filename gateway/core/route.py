@@ -163,6 +163,15 @@ def _sessions(argument: str) -> Intent:
     return Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
+def read_amount(text: str) -> Usd | Explain:
+    """The amount that a reply to a question about money is."""
+    try:
+        amount = Usd.parse(text.strip())
+    except AmountError as error:
+        return Explain(f"{error}. To give the agent more work, write it without replying to the question.")
+    return amount or Explain("To say no, press the button.")
+
+
 def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) -> Intent:
     """Which limit, and the amount: `25`, `day 25`."""
     kinds = {kind.value: kind for kind in ScopeKind}

@@ -57,6 +57,9 @@ TRANSITIONS: Final[dict[tuple[TurnState, Step], TurnState]] = {
 ENDED: Final = frozenset(TurnState) - {state for state, _ in TRANSITIONS}
 """States that nothing leads out of: the turn is settled or voided."""
 
+CUT_SHORT: Final = frozenset({TurnState.STOPPED, TurnState.INTERRUPTED})
+"""What a turn in these states cost is less than what it would have cost."""
+
 
 class TransitionError(ValueError):
     """The step makes no sense in this state: a fault in the program, never in what a person did."""

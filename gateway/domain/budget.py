@@ -67,6 +67,8 @@ class EntryKind(StrEnum):
     """An API call was metered: spent goes up, the turn's hold goes down by as much of it as is left."""
     RECONCILED = "reconciled"
     """The agent's own total differed from the sum of its calls: the difference, either way."""
+    REPRICED = "repriced"
+    """A list price is known by now for a CALL or RECONCILED entry that had none: spent goes up, that entry stays as it is."""
     SETTLED = "settled"
     """A turn ended: what was left of its hold is free again."""
     VOIDED = "voided"

@@ -25,3 +25,5 @@ class Estimate:
     """What the first call costs if the prompt cache holds the context; None while nothing is known of it."""
     expected: Usd | None = None
     """The same, weighted by the chance that it does not."""
+    cold_tokens: int = 0
+    """Tokens of context that the first call has to read again, because the cache has expired."""

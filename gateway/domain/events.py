@@ -15,7 +15,8 @@ class Message:
     person: str
     text: str
     command: tuple[str, str] | None = None
-    private: bool = True
+    replies_to: str = ""
+    """The message that it is a reply to, by the chat's own name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,16 @@ class Session:
 
 
 class Role(StrEnum):
-    """What a grant makes of a person. The spine knows owners only."""
+    """What a grant makes of a person; each may do what the one below may."""
 
     OWNER = "owner"
+    """Everything."""
+    APPROVER = "approver"
+    """Answers questions, about money and about tools, and raises limits."""
+    WRITER = "writer"
+    """Gives the agent work, and stops it."""
+    READER = "reader"
+    """Sees what is going on and what it costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,13 @@ class Grant:
 class Deed(StrEnum):
     """What a person can try to do."""
 
+    READ = "read"
+    """`/cost`, `/budget`, `/sessions`, `/help`."""
     PROMPT = "prompt"
-    APPROVE = "approve"
-    RAISE = "raise"
+    """Plain text for the agent."""
     COMMAND = "command"
+    """`/new`, `/stop`, going to another session, a lower limit."""
+    APPROVE = "approve"
+    """Answer a question; `/go`."""
+    RAISE = "raise"
+    """A higher limit."""

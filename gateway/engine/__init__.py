@@ -11,6 +11,7 @@ from gateway.engine.inbound import handle_message, handle_unsupported
 from gateway.engine.outbound import deliver_forever, repeat_unsure
 from gateway.engine.overdue import expire
 from gateway.engine.recovery import recover
+from gateway.engine.repricing import reprice
 from gateway.engine.taps import handle_tap
 from gateway.engine.world import Clock, Rules, World
 from gateway.ports import LONGEST_WAIT_MS, Decision, UnreadableError, Update
@@ -45,6 +46,7 @@ class Engine:
             try:
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
+                tasks.start_soon(reprice, self.world)
                 tasks.start_soon(self._handle_forever, clients)
                 tasks.start_soon(deliver_forever, self.world)
                 tasks.start_soon(self._tick_forever, clients)
@@ -99,7 +101,7 @@ class Engine:
         key = (update.service, update.key)
         match event:
             case Message():
-                decision = await self.world.commit(handle_message(self.world, event, key))
+                decision = await self.world.commit(handle_message(self.world, event, key, clients.waiting()))
                 log.info("message", person=event.person, result=decision.result)
             case Tap():
                 decision = await self.world.commit(handle_tap(self.world, event, key, clients.waiting()))
@@ -107,7 +109,7 @@ class Engine:
                 clients.start(self.world.chat.acknowledge, event, words)
                 log.info("tap", person=event.person, result=words or decision.result)
             case Unsupported():
-                decision = await self.world.commit(handle_unsupported(self.world, event, key))
+                decision = await self.world.commit(handle_unsupported(event, key))
                 log.info("not text", person=event.person, result=decision.result)
             case Ignored(why):
                 await self.world.commit(lambda _view: Decision(None, handled=key))

@@ -49,7 +49,7 @@ def _set(world: World, view: View, draft: Draft, message: Message, kind: ScopeKi
         return
     before = world.balance(view, draft, scope).limit
     more = limit - before if before is not None and limit > before else ZERO
-    if more and not may(world.grants(view, message.person), Deed.RAISE, message.thread, more):
+    if more and not may(view.grants(message.person), Deed.RAISE, message.thread, more):
         draft.say(world.notice(message.thread, f"You may not raise this limit by {more}: ask an owner."))
         return
     draft.entries.append(Entry(EntryKind.LIMIT, (scope,), who=message.person, why=why, limit=limit))

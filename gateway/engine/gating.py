@@ -49,13 +49,25 @@ def ask(
         text=question.text,
         options=question.options,
         tokens=tuple(world.clock.new_token() for _ in question.options),
-        digest=approve.digest(kind, turn.id, detail or f"{turn.prompt}\n{question.text}", question.options),
+        digest=approve.digest(kind, turn.id, detail or terms(world, session, turn), question.options),
         expires_at_ms=world.clock.now_ms() + world.rules.approval_ms,
         request_id=request_id,
     )
     draft.put.append(approval)
     draft.say(Say(session.thread, approval.ref, question.text, approve.buttons(approval), ring=True))
     return approval
+
+
+def terms(world: World, session: Session, turn: Turn) -> str:
+    """What a yes about money is given to: the whole prompt, and the list prices of the session's model as they are now."""
+    rates = world.rates(session.model) if session.model else None
+    return f"{turn.prompt}\n{session.model}\n{rates!r}"
+
+
+def unchanged(world: World, session: Session, turn: Turn, approval: Approval) -> bool:
+    """Whether the prompt and the prices are still what they were when the question was put."""
+    terms_now = terms(world, session, turn)
+    return approve.digest(approval.kind, turn.id, terms_now, approval.options) == approval.digest
 
 
 def withdraw(draft: Draft, approvals: Iterable[Approval], words: str, *, state: ApprovalState) -> None:
@@ -114,7 +126,7 @@ def _judge(
     rates = world.rates(session.model) if session.model else None
     past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
     forecast = estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
-    verdict = gate.decide(balances, forecast, world.policy(frozen=view.frozen), consent)
+    verdict = gate.decide(balances, forecast, world.policy(view, session, turn, forecast), consent)
     return replace(turn, estimate=forecast, model=turn.model or session.model), verdict
 
 

@@ -22,38 +22,68 @@ from gateway.core.route import (
     route,
 )
 from gateway.core.turn import Step, advance
-from gateway.domain.approval import ApprovalKind, ApprovalState
+from gateway.domain.approval import ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import Interrupt, Respond, Say, Words
+from gateway.domain.effects import Interrupt, Say
 from gateway.domain.events import Message, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import budgets, gating
+from gateway.engine import budgets, gating, replies
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
 
-def handle_message(world: World, message: Message, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
-    """The decision for a message; its result is a word for the log. Strangers get no answer at all."""
+def handle_message(
+    world: World, message: Message, update: tuple[str, str], waiting: frozenset[str]
+) -> Callable[[View], Decision[str]]:
+    """The decision for a message; its result is a word for the log. Strangers get no answer at all.
+
+    `waiting`: the turns in which an agent stands at a boundary.
+    """
     intent = route(message)
 
     def decide(view: View) -> Decision[str]:
         draft = Draft(handled=update)
-        deed = Deed.PROMPT if isinstance(intent, Prompt) else Deed.COMMAND
-        if not may(world.grants(view, message.person), deed, message.thread):
+        grants = view.grants(message.person)
+        if not may(grants, Deed.READ, message.thread):
             return draft.done("stranger")
-        _carry_out(world, view, draft, message, intent)
+        if may(grants, needed(intent), message.thread):
+            _carry_out(world, view, draft, message, intent, waiting)
+        else:
+            draft.say(world.notice(message.thread, MAY_NOT))
         return draft.done(type(intent).__name__)
 
     return decide
 
 
-def handle_unsupported(world: World, event: Unsupported, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
+MAY_NOT = "You may read here, and no more than that: ask an owner."
+
+
+def needed(intent: Intent) -> Deed:
+    """What a person has to be allowed for it. (How much a limit may be raised is looked at where it is raised.)"""
+    match intent:
+        case Prompt():
+            return Deed.PROMPT
+        case New() | Stop() | SetBudget():
+            return Deed.COMMAND
+        case Sessions(number):
+            return Deed.READ if number is None else Deed.COMMAND
+        case Go():
+            return Deed.APPROVE
+        case RaiseBudget():
+            return Deed.RAISE
+        case ShowBudget() | ShowCost() | Explain():
+            return Deed.READ
+        case _:
+            assert_never(intent)
+
+
+def handle_unsupported(event: Unsupported, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
     """The decision for what the chat cannot read: its words, once, and for strangers nothing at all."""
 
     def decide(view: View) -> Decision[str]:
         draft = Draft(handled=update)
-        if not may(world.grants(view, event.person), Deed.PROMPT, event.thread):
+        if not may(view.grants(event.person), Deed.PROMPT, event.thread):
             return draft.done("stranger")
         draft.say(
             Say(event.thread, f"unsupported:{event.thread.service}:{event.thread.chat}:{event.once}", event.words)
@@ -63,10 +93,12 @@ def handle_unsupported(world: World, event: Unsupported, update: tuple[str, str]
     return decide
 
 
-def _carry_out(world: World, view: View, draft: Draft, message: Message, intent: Intent) -> None:  # noqa: C901 - a table
+def _carry_out(  # noqa: C901 - a table
+    world: World, view: View, draft: Draft, message: Message, intent: Intent, waiting: frozenset[str]
+) -> None:
     match intent:
         case Prompt(text):
-            _prompt(world, view, draft, message, text)
+            _prompt(world, view, draft, message, text, waiting)
         case New(directory):
             _new(world, view, draft, message, directory)
         case Sessions(number):
@@ -111,12 +143,14 @@ def repository(directory: Path) -> str:
     return next((str(place) for place in (directory, *directory.parents) if (place / ".git").exists()), "")
 
 
-def _prompt(world: World, view: View, draft: Draft, message: Message, text: str) -> None:
+def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:
     session = view.current_session(message.thread)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
-    if _answer(world, view, draft, message, queue, text):
+    if replies.amount(world, view, draft, message, queue, text, waiting) or replies.answer(
+        world, view, draft, message, queue, text
+    ):
         return
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
@@ -139,35 +173,6 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str)
         draft.say(world.notice(message.thread, f"Queued as number {len(queue)}; {why}."))
     else:
         gating.start(world, view, draft, session, turn)
-
-
-def _answer(world: World, view: View, draft: Draft, message: Message, turns: tuple[Turn, ...], text: str) -> bool:
-    """Plain text answers the oldest question that the session's agent asked; False: none is open."""
-    asked = (
-        approval
-        for turn in turns
-        for approval in view.open_approvals(turn.id)
-        if approval.kind is ApprovalKind.QUESTION and world.clock.now_ms() < approval.expires_at_ms
-    )
-    found = next(asked, None)
-    if found is None:
-        return False
-    if not may(world.grants(view, message.person), Deed.APPROVE, message.thread):
-        draft.say(world.notice(message.thread, "You may not answer the question above."))
-        return True
-    said = summary.title(text)
-    draft.put.append(replace(found, state=ApprovalState.ANSWERED, answered_by=message.person, answer=said))
-    draft.effects.append(
-        Respond(
-            found.session_id,
-            found.request_id,
-            Words(text),
-            found.ref,
-            found.text,
-            taken=f"Answered: {summary.escape(said)}",
-        )
-    )
-    return True
 
 
 def _new(world: World, view: View, draft: Draft, message: Message, directory: str | None) -> None:

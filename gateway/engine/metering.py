@@ -41,8 +41,8 @@ def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View]
         if session is not None and event.loop == MAIN_LOOP and event.ended:
             draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
         reason: str | None = OVER
-        if turn.state not in ENDED:
-            turn, reason = _grow(world, view, draft, turn)
+        if session is not None and turn.state not in ENDED:
+            turn, reason = _grow(world, view, draft, session, turn)
         draft.put.append(turn)
         return draft.done(reason)
 
@@ -57,9 +57,9 @@ def _warn(world: World, view: View, draft: Draft, session: Session, before: Sequ
         draft.say(Say(session.thread, f"warning:{balance.scope}:{limit}:{percent}", summary.warning(balance, percent)))
 
 
-def _grow(world: World, view: View, draft: Draft, turn: Turn) -> tuple[Turn, str | None]:
+def _grow(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> tuple[Turn, str | None]:
     balances = world.balances(view, draft, turn.scopes)
-    match gate.after_call(turn, balances, world.policy(frozen=view.frozen)):
+    match gate.after_call(turn, balances, world.policy(view, session, turn)):
         case gate.Limit(reason):
             return turn, reason
         case gate.Grow(by):
@@ -82,7 +82,7 @@ def pause(world: World, turn_id: str) -> Callable[[View], Decision[bool]]:
         if session is None or not can(turn, Step.PAUSE):
             return draft.done(result=False)
         balances = world.balances(view, draft, turn.scopes)
-        policy = world.policy(frozen=view.frozen)
+        policy = world.policy(view, session, turn)
         verdict = gate.after_call(turn, balances, policy)
         if not isinstance(verdict, gate.Limit):
             return draft.done(result=False)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import structlog
 
+from gateway.core.policy import words
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.budget import Entry, EntryKind
@@ -52,12 +53,17 @@ async def recover(world: World, clients: Clients) -> None:
 
 
 def _note_policy(world: World, view: View) -> Decision[None]:
-    """The people of the settings, and an entry if their limits are others than at the last start."""
+    """Nobody but the people of the settings, and an entry if their limits are others than at the last start."""
     limits = {kind: limit.nano for kind, limit in world.rules.limits.items()}
-    policy = json.dumps({"limits": limits, "confirm_above": world.rules.confirm_above.nano}, sort_keys=True)
+    noted: dict[str, object] = {"limits": limits, "confirm_above": world.rules.confirm_above.nano}
+    if world.rules.policy:
+        noted["policy"] = [words(rule) for rule in world.rules.policy]
+    if world.rules.unpriced_refused:
+        noted["unpriced"] = "refuse"
+    policy = json.dumps(noted, sort_keys=True)
     changed = policy != view.policy
     entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=policy)
-    return Decision(None, put=world.rules.people, entries=(entry,) if changed else ())
+    return Decision(None, grants=world.rules.people, entries=(entry,) if changed else ())
 
 
 async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.core import gate, scopes, summary
-from gateway.core.approve import Answered, TooLate, answer
+from gateway.core.approve import Answered, TooLate, answer, typed
 from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
 from gateway.domain.budget import Entry, EntryKind
-from gateway.domain.effects import AllowTool, DenyTool, Edit, GoOn, Respond, StartTurn, Unpause, Words
+from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
 from gateway.domain.events import Tap
+from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import gating
@@ -26,7 +27,7 @@ def handle_tap(
         draft = Draft(handled=update)
         found = view.approval_by_token(tap.token)
         message_id = view.message_id(found.ref) if found else None
-        verdict = answer(found, tap, message_id, world.grants(view, tap.person), world.clock.now_ms())
+        verdict = answer(found, tap, message_id, view.grants(tap.person), world.clock.now_ms())
         if isinstance(verdict, TooLate):
             return draft.done(verdict)
         turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
@@ -37,6 +38,16 @@ def handle_tap(
         return draft.done(verdict.option.label)
 
     return decide
+
+
+def take_amount(
+    world: World, view: View, draft: Draft, done: Approval, session: Session, turn: Turn, amount: Usd, *, waiting: bool
+) -> None:
+    """A person wrote an amount as a reply to a question about money: as if there were a button for it."""
+    option = typed(done, turn, amount)
+    done = replace(done, answer=option.label)
+    draft.put.append(done)
+    _act(world, view, draft, Answered(done, option), session, turn, waiting=waiting)
 
 
 def _act(
@@ -85,6 +96,7 @@ CONTINUE_PROMPT = "Continue where you left off."
 """For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
 
 
+CHANGED = "Not done: the prompt or the price is another one than when this was asked."
 AT_LIMIT = "Stopped by the person at the budget limit."
 
 
@@ -98,10 +110,18 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         waits = turn.origin is Origin.BACKGROUND
         gating.decline(world, view, draft, session, turn, Step.REFUSE, "A person said no to this run.", waits=waits)
         return
+    if not gating.unchanged(world, session, turn, approval):
+        _close(draft, approval, CHANGED)
+        gating.start(world, view, draft, session, turn)
+        return
     _raise(world, view, draft, approval, option)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
     after = gating.start(world, view, draft, session, turn, consent)
-    _close(draft, approval, f"{option.label}." if after.state is not TurnState.ASKING else "Asked again: it changed.")
+    said = {TurnState.ASKING: "Asked again: it changed.", TurnState.REFUSED: "Not run."}
+    _close(draft, approval, said.get(after.state, f"{option.label}."))
+    if after.state is TurnState.REFUSED and turn.origin is Origin.BACKGROUND and after.outcome is not None:
+        # Its agent stands at the boundary before its first call.
+        draft.effects.append(Unpause(session.id, EndTurn(after.outcome.text)))
 
 
 def _limit(
@@ -115,13 +135,19 @@ def _limit(
         _close(draft, approval, f"{option.label}.")
         gating.decline(world, view, draft, session, turn, Step.STOP, AT_LIMIT, waits=waiting)
         return
+    if not gating.unchanged(world, session, turn, approval):
+        _close(draft, approval, CHANGED)
+        balances = world.balances(view, draft, turn.scopes)
+        question = gate.at_limit(turn, balances, world.policy(view, session, turn), "the price changed")
+        gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
+        return
     _raise(world, view, draft, approval, option)
     if not waiting:
         # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
         turn = gating.let_go(draft, turn)
     counted = turn.scopes if waiting else scopes.of_turn(session, turn.person, world.today())
     balances = world.balances(view, draft, counted)
-    policy = world.policy(frozen=view.frozen)
+    policy = world.policy(view, session, turn)
     match gate.resume(turn, balances, policy, gate.Consent(option.allows, unpriced=option.unpriced)):
         case Allow() as allow:
             _close(draft, approval, f"{option.label}.")
@@ -138,9 +164,8 @@ def _limit(
             gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         case Refuse(reason):
             _close(draft, approval, reason)
-            gating.ask(
-                world, draft, turn, session, ApprovalKind.LIMIT, gate.at_limit(turn, balances, policy, "it was stopped")
-            )
+            words = "it was stopped" if policy.frozen else reason.rstrip(".")
+            gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, gate.at_limit(turn, balances, policy, words))
 
 
 def _reply(option: Option) -> AllowTool | DenyTool | Words:

@@ -1,5 +1,6 @@
 """What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
@@ -12,11 +13,13 @@ import structlog
 from gateway import clock
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
+from gateway.core.policy import DAY_MINUTES, Facts, Rule, judge
 from gateway.core.price import price
 from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Say
+from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn, TurnState
@@ -41,13 +44,17 @@ class Rules:
     step: Usd
     timezone: tzinfo
     people: tuple[Grant, ...] = ()
-    """Who may use this gateway at all; grants in the store cannot widen this."""
+    """Who may do what."""
     model: str | None = None
     processes_max: int = 4
     idle_ms: int = 600_000
     pause_ms: int = 1_800_000
     approval_ms: int = 86_400_000
     open_turns_max: int = 50
+    policy: tuple[Rule, ...] = ()
+    """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
+    unpriced_refused: bool = False
+    """A model whose price nobody knows does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ def no_agents(effects: Sequence[Effect]) -> None:
 class Draft:
     """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
 
-    put: list[Session | Turn | Approval | Grant | Process] = field(default_factory=list)
+    put: list[Session | Turn | Approval | Process] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None
@@ -159,6 +166,7 @@ class World:
                 decision.result,
                 put=decision.put,
                 current=decision.current,
+                grants=decision.grants,
                 entries=decision.entries,
                 posts=tuple(self._post(effect) for effect in decision.effects if isinstance(effect, Say | Edit)),
                 handled=decision.handled,
@@ -182,19 +190,39 @@ class World:
             return NewPost(effect.thread, effect.ref, bodies[:1], edit=True)
         return NewPost(effect.thread, effect.ref, bodies, ring=effect.ring)
 
-    def grants(self, view: View, person: str) -> tuple[Grant, ...]:
-        """What a person may do: nothing, unless the settings name them."""
-        if all(grant.person != person for grant in self.rules.people):
-            return ()
-        return view.grants(person)
-
     def today(self) -> date:
         """The date where the owner is."""
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).astimezone(self.rules.timezone).date()
 
-    def policy(self, *, frozen: bool) -> Policy:
-        """The gate's policy as the owner set it."""
-        return Policy(self.rules.confirm_above, self.rules.step, frozen=frozen)
+    def policy(self, view: View, session: Session, turn: Turn, forecast: Estimate | None = None) -> Policy:
+        """The gate's policy for this turn by the owner's rules: as of now, or of when it started.
+
+        A run is not cut short by hours that begin while it is at work, or by what its own first call did to the cache.
+        """
+        rules, forecast = self.rules, forecast or turn.estimate
+        at_ms = self.clock.now_ms() if turn.started_at_ms is None else turn.started_at_ms
+        local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(rules.timezone)
+        facts = Facts(
+            model=turn.model or session.model,
+            # The rules name real directories; the settings' own, where a first session works, may go through a link.
+            directory=os.path.realpath(session.directory),
+            person=turn.person,
+            chat=session.thread.chat,
+            origin=turn.origin,
+            cold_tokens=forecast.cold_tokens if forecast else 0,
+            minute_of_week=local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute,
+            want=forecast.hold if forecast and forecast.hold else rules.step,
+        )
+        ruling = judge(rules.policy, facts, rules.confirm_above)
+        return Policy(
+            ruling.confirm_above,
+            rules.step,
+            frozen=view.frozen,
+            refuse=ruling.refuse,
+            refuse_above=ruling.refuse_above,
+            unpriced_refused=rules.unpriced_refused,
+            why="" if ruling.rule is None else ruling.words,
+        )
 
     def rates(self, model: str) -> Rates | Unpriced:
         """Today's list prices of a model, on the usual terms."""

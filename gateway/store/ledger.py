@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, text
+from sqlalchemy import Connection, exists, func, literal, select, text
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope
@@ -21,7 +21,7 @@ from gateway.domain.money import Usd
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import rows, stored
-from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, balances, entries, storable
+from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, UNPRICED, balances, entries, storable, turns
 
 GENESIS = "0" * 64
 
@@ -33,6 +33,9 @@ HASHED: Mapping[int, tuple[str, ...]] = {1: _FIRST, 2: (*_FIRST, "version")}
 """Which columns an entry's hash covers, by version. Old versions never change; a new column is a new version."""
 VERSION = max(HASHED)
 """Of entries written now."""
+WITHOUT_PRICE = """entries.kind IN ('call', 'reconciled')
+    AND CASE WHEN json_valid(entries.detail) THEN json_type(entries.detail, '$.unpriced') = 'text' ELSE 0 END"""
+"""What the meter wrote of a call or a difference whose price nobody knew."""
 MOST_FLAWS = 100
 _PAGE = 1000
 
@@ -81,6 +84,26 @@ def metered(connection: Connection, turn_id: str) -> tuple[Usage, ...]:
         elif record.entry.kind in (EntryKind.CALL, EntryKind.RECONCILED):
             booked.append(rows.usage_of(record))
     return tuple(booked)
+
+
+def unpriced(connection: Connection, after: tuple[str, int], limit: int) -> tuple[tuple[Record, Usage], ...]:
+    """Entries without a price, and without a REPRICED entry, beyond (turn id, number), in that order. Raises StoreError."""
+    # Mostly there is no such turn at all, which an index tells; the query below walks along all turns by their ids.
+    if connection.scalar(select(turns.c.unpriced_calls).where(text(UNPRICED)).limit(1)) is None:
+        return ()
+    turn_id, seq = after
+    later = entries.alias("later")
+    priced = exists().where(later.c.call_id == literal("reprice:").concat(entries.c.seq))
+    query = (
+        select(entries)
+        .join(turns, turns.c.id == entries.c.turn_id)
+        .where(text(UNPRICED), turns.c.id >= turn_id, (turns.c.id > turn_id) | (entries.c.seq > seq))
+        .where(text(WITHOUT_PRICE), ~priced)
+        .order_by(turns.c.id, entries.c.seq)
+        .limit(limit)
+    )
+    found = [rows.record_of(row) for row in connection.execute(query).mappings()]
+    return tuple((record, rows.usage_of(record)) for record in found)
 
 
 def frozen(connection: Connection) -> bool:

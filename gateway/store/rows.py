@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
+from gateway.core.turn import CUT_SHORT
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.estimate import Estimate
@@ -162,10 +163,6 @@ def _outcome_of(facts: Any) -> Outcome:
     return Outcome(OutcomeKind(kind), stored.typed(text[0], str, "outcome") if text else "")
 
 
-CUT_SHORT = frozenset({TurnState.STOPPED, TurnState.INTERRUPTED})
-"""What these turns cost is less than what they would have cost."""
-
-
 def past_of(row: Row) -> Past:
     """What the forecast looks at in a turn's row. Raises StoreError."""
     with stored.reading(f"turn {row['id']}"):
@@ -189,6 +186,7 @@ def _estimate_json(estimate: Estimate) -> dict[str, Any]:
         "unpriced": estimate.unpriced,
         "warm": _nano(estimate.warm),
         "expected": _nano(estimate.expected),
+        "cold_tokens": estimate.cold_tokens,
     }
 
 
@@ -203,6 +201,7 @@ def _estimate_of(facts: Any) -> Estimate:
         unpriced=stored.optional(facts, "unpriced", str),
         warm=_usd(stored.optional(facts, "warm", int)),
         expected=_usd(stored.optional(facts, "expected", int)),
+        cold_tokens=stored.field(facts, "cold_tokens", int, 0),
     )
 
 

@@ -11,7 +11,7 @@ from gateway.domain.budget import Balance, Scope
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
-from gateway.ports import StoreError
+from gateway.ports import Record, StoreError
 from gateway.store import ledger, posts, rows
 from gateway.store.schema import (
     OPEN,
@@ -135,6 +135,9 @@ class SqlView:
 
     def metered(self, turn_id: str) -> tuple[Usage, ...]:
         return ledger.metered(self._open, turn_id)
+
+    def unpriced(self, after: tuple[str, int], limit: int) -> tuple[tuple[Record, Usage], ...]:
+        return ledger.unpriced(self._open, after, limit)
 
     def _approval(self, row: rows.Row) -> Approval:
         found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind
-from gateway.domain.place import Grant, Session
+from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
 from gateway.store import inbox, ledger, posts, rows
@@ -17,9 +17,9 @@ from gateway.store.schema import approval_tokens, approvals, grants, processes, 
 T = TypeVar("T")
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
-Put = Session | Turn | Approval | Grant | Process
+Put = Session | Turn | Approval | Process
 
-FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.SETTLED, EntryKind.VOIDED}
+FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SETTLED, EntryKind.VOIDED}
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
 
 
@@ -29,6 +29,10 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
         _put(connection, record)
     if decision.current is not None:
         _make_current(connection, decision.current)
+    if decision.grants is not None:
+        connection.execute(delete(grants))
+        for grant in decision.grants:
+            connection.execute(insert(grants).values(rows.grant_row(grant)))
     ledger.append(connection, decision.entries, now_ms)
     posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
     if decision.handled is not None:
@@ -54,8 +58,6 @@ def _put(connection: Connection, record: Put) -> None:
             connection.execute(delete(approval_tokens).where(approval_tokens.c.approval_id == record.id))
             for place, token in enumerate(record.tokens):
                 connection.execute(insert(approval_tokens).values(token=token, approval_id=record.id, place=place))
-        case Grant():
-            _upsert(connection, grants, rows.grant_row(record), "person", "chat")
         case Process():
             columns = {"session_id": record.session_id, "pid": record.pid}
             _upsert(

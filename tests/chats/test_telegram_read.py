@@ -48,14 +48,12 @@ def test_a_private_text_and_a_group_text_know_where_they_are() -> None:
     """Chat, topic and privacy come from numbers alone."""
     assert read(text("hi")) == Message(Thread("telegram", "4711"), "4711", "hi")
     topical = text("hi", chat=GROUP, message_thread_id=42, is_topic_message=True)
-    assert read(topical) == Message(Thread("telegram", "-100123", "42"), "4711", "hi", private=False)
+    assert read(topical) == Message(Thread("telegram", "-100123", "42"), "4711", "hi")
 
 
 def test_a_reply_thread_in_a_group_without_topics_is_no_topic() -> None:
     """Telegram numbers replies like topics; only real topics are threads."""
-    assert read(text("hi", chat=GROUP, message_thread_id=42)) == Message(
-        Thread("telegram", "-100123"), "4711", "hi", private=False
-    )
+    assert read(text("hi", chat=GROUP, message_thread_id=42)) == Message(Thread("telegram", "-100123"), "4711", "hi")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +100,7 @@ def test_quoted_text_is_not_part_of_the_message() -> None:
     """What a person replies to is somebody else's words."""
     quoted = {"reply_to_message": {"message_id": 1, "text": "/stop all"}, "quote": {"text": "/stop all", "position": 0}}
     message = read(text("what is this?", **quoted))
-    assert message == Message(Thread("telegram", "4711"), "4711", "what is this?")
+    assert message == Message(Thread("telegram", "4711"), "4711", "what is this?", replies_to="1")
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ def tokens_of(record: Record) -> Counts:
 def _turns_are_the_sum_of_their_entries(books: Books) -> None:
     spent, tokens = defaultdict(lambda: ZERO), defaultdict(Counts)
     for record in books.records:
+        spent[record.entry.turn_id] += record.entry.spent
         if record.entry.kind in (EntryKind.CALL, EntryKind.RECONCILED):
-            spent[record.entry.turn_id] += record.entry.spent
             tokens[record.entry.turn_id] += tokens_of(record)
     for turn in books.turns:
         t = turn.tokens

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
 from gateway.store import open_readonly
 from tests.fakes.bot_api import BotApi, Request
@@ -258,3 +259,15 @@ async def test_a_button_of_a_person_who_was_removed_means_nothing(tmp_path: Path
             tap = bob.taps("Run, up to $0.50", asked.message_id)
             assert (await bob.waits_for_answer(tap, timeout=10)).text == "You may not answer this."
             assert api.charges == []
+
+
+async def test_an_amount_sent_as_a_reply_answers_the_question(tmp_path: Path) -> None:
+    """Over real HTTP: the reply names the question's message, and the run is allowed what it says."""
+    async with rig(tmp_path, confirm="0.10") as gateway:
+        gateway.phone.says("hello")
+        asked = await gateway.sees("enough history")
+        gateway.phone.says("0.75", reply_to=asked.message_id)
+        await gateway.sees("Run, up to $0.75.")
+        await gateway.sees("echo: hello")
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert turn.ceiling == Usd.parse("0.75")

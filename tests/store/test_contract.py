@@ -92,7 +92,7 @@ async def test_every_field_of_every_record_comes_back(store: SqliteStore) -> Non
     """Sessions, turns, approvals, grants and processes are read as they were written, and replaced by the next put."""
     grants = (Grant("7", Role.OWNER), Grant("7", Role.OWNER, "4711", Usd(5)))
     process = Process("s_1", 4242, "boot+17", "/srv/journal")
-    await put(store, put=(SESSION, TURN, APPROVAL, *grants, process))
+    await put(store, put=(SESSION, TURN, APPROVAL, process), grants=grants)
     assert await store.read(
         lambda view: (view.session("s_1"), view.turn("t_1"), view.approval("a_1"), view.grants("7"))
     ) == (SESSION, TURN, APPROVAL, grants)
@@ -103,6 +103,15 @@ async def test_every_field_of_every_record_comes_back(store: SqliteStore) -> Non
     assert await store.read(lambda view: view.turn("t_1")) == later
     assert [session.title for session in await sessions(store)] == ["new"]
     assert [process.pid for process in await store.processes()] == [1]
+
+
+async def test_grants_are_replaced_as_a_whole(store: SqliteStore) -> None:
+    """Who is not among the new ones may do nothing any more; a decision without a word on grants leaves them alone."""
+    await put(store, grants=(Grant("7", Role.OWNER), Grant("8", Role.WRITER)))
+    await put(store, grants=(Grant("8", Role.READER, "4711"),))
+    await put(store, put=(SESSION,))
+    found = await store.read(lambda view: (view.grants("7"), view.grants("8")))
+    assert found == ((), (Grant("8", Role.READER, "4711"),))
 
 
 async def test_what_nobody_wrote_is_none(store: SqliteStore) -> None:

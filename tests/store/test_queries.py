@@ -60,6 +60,7 @@ def plans(connection: Connection) -> Iterator[list[str]]:
         (lambda c: Reader(c).report_rows(), "turns_created (created_at_ms>?)"),
         (lambda c: Reader(c).report_rows(session_ids=["s_1"]), "turns_session (session_id=? AND created_at_ms>?)"),
         (lambda c: Reader(c).unpriced_calls(), "turns_unpriced"),
+        (lambda c: SqlView(c).unpriced(("", 0), 200), "turns_unpriced"),
         (lambda c: Reader(c).never_arrived(NOW), "outbox_state (state=? AND created_at_ms>?)"),
         (posts.unsure, "outbox_state (state=?)"),
         (lambda c: posts.delayed_ms(c, "telegram", NOW), "outbox_delayed (service=? AND not_before_ms>?"),

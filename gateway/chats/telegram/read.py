@@ -63,8 +63,13 @@ class _Entity(_Wire):
     length: int
 
 
+class _Replied(_Wire):
+    message_id: int
+
+
 class _Message(_Wire):
     message_id: int
+    reply_to_message: _Replied | None = None
     chat: _Chat
     sender: _User | None = Field(default=None, alias="from")
     sender_chat: _Chat | None = None
@@ -152,7 +157,7 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
         person=person,
         text=message.text,
         command=command[:2] if command else None,
-        private=message.chat.type == "private",
+        replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
     )
 
 

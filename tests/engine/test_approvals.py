@@ -1,0 +1,111 @@
+"""What a yes is given to: this turn, this prompt, at these prices."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from gateway.agents.scripted import UseTool
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.place import Grant, Role
+from gateway.domain.turn import TurnState
+from gateway.domain.usage import Rates, Unpriced
+from gateway.pricing import ListPrices
+from tests.engine.bench import OWNER, THREAD, bench, call, script, with_limits
+
+pytestmark = pytest.mark.anyio
+
+CHANGED = "Not done: the prompt or the price is another one than when this was asked."
+
+
+class Dearer(ListPrices):
+    """The vendor charges twice as much for what comes out."""
+
+    def rates(self, model: str, on: date, service_tier: str, speed: str, geo: str = "") -> Rates | Unpriced:
+        """The list price, and the output twice."""
+        found = super().rates(model, on, service_tier, speed, geo)
+        return found if isinstance(found, Unpriced) else replace(found, output=2 * found.output)
+
+
+async def test_a_yes_at_a_price_that_has_changed_runs_nothing_and_is_asked_again() -> None:
+    """Line 27: between the question and the tap the list price doubles; the second yes, at the new price, counts."""
+    async with bench(script(call(1)), with_limits(confirm="0.60")) as gateway:
+        gateway.says("one")
+        await gateway.ended(TurnState.FINISHED)
+        gateway.world.rules = replace(gateway.world.rules, confirm_above=Usd.parse("0.10"))
+        gateway.says("two")
+        asked = await gateway.sees("**two**")
+        gateway.world.prices = Dearer()
+        gateway.chat.taps(asked, "Run", "7")
+        await gateway.sees(CHANGED)
+        assert len(gateway.agent.charges) == 1
+        again = await gateway.sees("**two**")
+        assert again.message_id != asked.message_id
+        gateway.chat.taps(again, "Run", "7")
+        turns = await gateway.until(lambda turns: turns[1].state is TurnState.FINISHED)
+        assert turns[1].spent == Usd.parse("0.02")
+
+
+async def test_a_raise_at_a_price_that_has_changed_raises_nothing_and_is_asked_again() -> None:
+    """The same while a turn is paused: the limit stays, the turn stays paused, and the next yes lets it go on."""
+    steps = [step for _ in range(4) for step in (call(30), UseTool("Bash", "ls"))]
+    async with bench(script(*steps), with_limits(session="1")) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("Paused:")
+        gateway.world.prices = Dearer()
+        gateway.chat.taps(asked, "Raise +$2", "7")
+        again = await gateway.sees("Paused: the price changed.")
+        assert (await gateway.balance()).limit == Usd.parse("1")
+        assert (await gateway.turn()).state is TurnState.PAUSED
+        gateway.chat.taps(again, "Raise", "7")
+        await gateway.ended(TurnState.FINISHED)
+        assert (await gateway.balance()).held == ZERO
+
+
+async def test_an_amount_written_as_a_reply_is_a_yes_up_to_that_amount() -> None:
+    """No button says $0.25: the reply does, and the turn pauses when that is spent."""
+    steps = [step for _ in range(5) for step in (call(10), UseTool("Bash", "ls"))]
+    async with bench(script(*steps), with_limits(confirm="0.10")) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("**go**")
+        gateway.chat.says(THREAD, OWNER, "$0.25", to=asked)
+        await gateway.sees("Run, up to $0.25.")
+        paused = await gateway.sees("Paused: $0.25 is what was agreed for this turn.")
+        turn = await gateway.turn()
+        assert (turn.state, turn.ceiling, turn.calls) == (TurnState.PAUSED, Usd.parse("0.25"), 3)
+        gateway.chat.says(THREAD, OWNER, "0.50", to=paused)
+        await gateway.sees("Go on, up to $0.50 more.")
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert (turn.ceiling, turn.spent) == (Usd.parse("0.80"), Usd.parse("0.50"))
+        assert len(await gateway.turns()) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ("go ahead", "'go ahead' is not an amount"),
+        ("-1", "'-1' is"),
+        ("1e9", "'1e9' is not an amount"),
+        ("0", "To say no, press the button."),
+    ],
+)
+async def test_a_reply_that_is_no_amount_is_explained_and_runs_nothing(reply: str, words: str) -> None:
+    """It is neither a yes nor a prompt: the question stays open."""
+    async with bench(script(call(1)), with_limits(confirm="0.10")) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("**go**")
+        gateway.chat.says(THREAD, OWNER, reply, to=asked)
+        await gateway.sees(words)
+        assert (await gateway.turn()).state is TurnState.ASKING
+        assert gateway.agent.charges == []
+
+
+async def test_an_amount_from_somebody_who_may_not_answer_counts_for_nothing() -> None:
+    """The same check as behind the buttons."""
+    people = (Grant(OWNER, Role.OWNER), Grant("8", Role.WRITER))
+    async with bench(script(call(1)), with_limits(confirm="0.10", people=people)) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("**go**")
+        gateway.chat.says(THREAD, "8", "1", to=asked)
+        await gateway.sees("You may not answer the question above.")
+        assert (await gateway.turn()).state is TurnState.ASKING
