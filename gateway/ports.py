@@ -304,6 +304,10 @@ class View(Protocol):
 
     def grants(self, person: str) -> tuple[Grant, ...]: ...
 
+    def ref_of(self, thread: Thread, message_id: str) -> str | None:
+        """The reverse: which message of ours the chat knows under this name; None if it is none, or long gone."""
+        ...
+
     def message_id(self, ref: str) -> str | None:
         """The chat's own name for the message `ref`, once it was delivered."""
         ...

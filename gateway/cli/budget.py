@@ -252,6 +252,8 @@ def _settings_values(detail: str) -> dict[str, Any] | None:
         noted = json.loads(detail or "null")
     except ValueError:
         return None
+    if isinstance(noted, dict):
+        noted = noted.get("settings", noted)
     return noted if isinstance(noted, dict) else None
 
 

@@ -38,7 +38,8 @@ class Clients:
         self._world = world
         self._tasks = tasks
         self._live: dict[str, Live] = {}
-        self._starting = 0
+        self._opening: set[str] = set()
+        """Sessions whose client is being started."""
         self._turns = Locks()
         """One turn of a session at a time is handed over."""
         self._told = Locks()
@@ -101,15 +102,18 @@ class Clients:
         if turn is None or turn.state is not TurnState.HELD:
             self._use_room()
             return None
-        if len(self._live) + self._starting >= self._world.rules.processes_max and not await self._make_room():
+        if self._full() and not await self._make_room():
             self._waiting.append(effect)
             await self._say_full(effect)
             return None
-        self._starting += 1
+        self._opening.add(effect.session_id)
         try:
             return await self._open(effect)
         finally:
-            self._starting -= 1
+            self._opening.discard(effect.session_id)
+
+    def _full(self) -> bool:
+        return len(self._live.keys() | self._opening) >= self._world.rules.processes_max
 
     async def _open(self, effect: StartTurn) -> Live | None:
         session = await self._world.store.read(lambda view: view.session(effect.session_id))
@@ -139,14 +143,14 @@ class Clients:
         return live
 
     async def _say_full(self, effect: StartTurn) -> None:
+        at_work = len(self._live.keys() | self._opening)
+        number = "1 agent is" if at_work == 1 else f"{at_work} agents are"
+        words = f"Waits for its place: {number} at work already."
+
         def decide(view: View) -> Decision[None]:
             draft = Draft()
             session = view.session(effect.session_id)
             if session is not None:
-                others = [view.session(key) for key in self._live]
-                where = ", ".join(f"`{other.directory}`" for other in others if other is not None)
-                number = "1 agent is" if len(others) == 1 else f"{len(others)} agents are"
-                words = f"Waits for its place: {number} at work already, in {where}."
                 draft.say(Say(session.thread, f"turn:{effect.turn_id}:full", words))
             return draft.done(None)
 
@@ -251,6 +255,8 @@ class Clients:
     async def tick(self) -> None:
         """What time alone brings about: unanswered pauses end, idle clients close, status messages are renewed."""
         now = self._world.clock.ticks_ms()
+        if self._waiting and not self._full():
+            self._use_room()
         for live in list(self._live.values()):
             if live.paused_ms is not None and now - live.paused_ms >= self._world.rules.pause_ms:
                 live.paused_ms = None
@@ -258,12 +264,12 @@ class Clients:
                 self._tasks.start_soon(self._end_at_boundary, live)
             stopping = live.stopping_ms is not None and (live.busy or bool(live.pending))
             if stopping and now - (live.stopping_ms or 0) >= INTERRUPT_LIMIT_MS:
-                self._close_soon(live)
+                self._close_soon(live, stuck=True)
             if live.settled_ms is not None and not live.busy and now - live.settled_ms >= FOLLOW_UP_MS:
                 live.settled_ms = None
                 await self.next_in_line(live.session_id)
             if live.idle and (self._waiting or now - live.touched_ms >= self._world.rules.idle_ms):
-                self._close_soon(live)
+                self._close_soon(live, stuck=False)
             if live.busy and live.stale and now - live.shown_ms >= STATUS_GAP_MS:
                 await self._show(live, now)
 
@@ -271,17 +277,16 @@ class Clients:
         async with self._told.of(live.session_id):
             await answering.answer_held(self._world, live, EndTurn(NOBODY))
 
-    def _close_soon(self, live: Live) -> None:
+    def _close_soon(self, live: Live, *, stuck: bool) -> None:
         if not live.closing:
             live.closing = True
-            self._tasks.start_soon(self._close_now, live)
+            self._tasks.start_soon(self._close_now, live, stuck)
 
-    async def _close_now(self, live: Live) -> None:
-        if live.idle:
-            await self._close(live)
-            self._use_room()
-        else:
+    async def _close_now(self, live: Live, stuck: bool) -> None:  # noqa: FBT001 - start_soon knows no names
+        if stuck:
             await live.client.close()
+        elif await self._close(live):
+            self._use_room()
         live.closing = False
 
     async def _show(self, live: Live, ticks_ms: int) -> None:

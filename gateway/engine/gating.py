@@ -217,7 +217,7 @@ def settle(draft: Draft, turn: Turn) -> Turn:
 def let_go(draft: Draft, turn: Turn) -> Turn:
     """A paused turn without a hold: what was not spent of it was never agreed to be. The caller puts the turn."""
     freed = turn.held_left
-    return replace(settle(draft, turn), hold=turn.hold - freed) if freed else turn
+    return replace(settle(draft, turn), hold=turn.hold - freed)
 
 
 CONTINUE_OPTIONS = (Option(Choice.CONTINUE, "Continue"),)

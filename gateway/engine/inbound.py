@@ -144,13 +144,13 @@ def repository(directory: Path) -> str:
 
 
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:
+    if replies.take(world, view, draft, message, text, waiting):
+        return
     session = view.current_session(message.thread)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
-    if replies.amount(world, view, draft, message, queue, text, waiting) or replies.answer(
-        world, view, draft, message, queue, text
-    ):
+    if replies.answer(world, view, draft, message, queue, text):
         return
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
@@ -273,5 +273,6 @@ def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None
     balance = world.balance(view, draft, scope)
     lines = [f"{summary.spent(turn)} · {turn.state} · {summary.escape(summary.title(turn.prompt))}" for turn in turns]
     note = "\nList prices." if world.agents[session.agent].traits.list_price else ""
-    head = f"Session: {balance.spent} of {balance.limit}."
+    of = f" of {balance.limit}" if balance.limit is not None else ""
+    head = f"Session: {balance.spent}{of}."
     draft.say(world.notice(message.thread, "\n".join([head, *lines]) + note))

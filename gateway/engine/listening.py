@@ -217,7 +217,7 @@ async def _had(world: World, live: Live, turn_id: str) -> bool:
     """Whether the conversation of a client that is gone holds the turn's prompt."""
     session = await world.store.read(lambda view: view.session(live.session_id))
     turn = await world.store.read(lambda view: view.turn(turn_id))
-    if session is None or turn is None or turn.origin is Origin.BACKGROUND:
+    if session is None or turn is None or turn.origin is Origin.BACKGROUND or turn.continues:
         return True
     found = await world.agents[session.agent].recover(launch(session), live.client.process, turn.prompt_uuid)
     return found.prompt_known

@@ -101,6 +101,15 @@ def status_ref(turn: Turn) -> str:
     return f"turn:{turn.id}:status"
 
 
+LOOKED_BACK_MAX = 20
+
+
+def _who_caused(view: View, session: Session) -> str:
+    """Whose budget a run that no prompt started counts against: that of the person who wrote last."""
+    latest = view.latest_turns(session.id, LOOKED_BACK_MAX)
+    return next((turn.person for turn in latest if turn.origin is not Origin.BACKGROUND), session.owner)
+
+
 def background_run(world: World, session_id: str) -> Callable[[View], Decision[Turn | None]]:
     """A run that no prompt started: a turn of its own, before the gate before its first call."""
 
@@ -114,7 +123,7 @@ def background_run(world: World, session_id: str) -> Callable[[View], Decision[T
             session_id=session_id,
             origin=Origin.BACKGROUND,
             state=TurnState.QUEUED,
-            person=session.owner,
+            person=_who_caused(view, session),
             prompt="The agent goes on by itself: a background task ended.",
             prompt_uuid=world.clock.new_uuid(),
             created_at_ms=world.clock.now_ms(),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -36,14 +37,12 @@ async def recover(world: World, clients: Clients) -> None:
         if session is not None and turn.state in (TurnState.RUNNING, TurnState.PAUSED):
             await _recover_turn(world, session, turn, processes.pop(session.id, None))
         elif turn.state is TurnState.ASKING and turn.origin is Origin.BACKGROUND:
-            # The agent that stood before this run is gone, and with it what the run was about.
+            # The agent that stood before this run is gone, and with it what the run was about. What is left of it ends first.
+            await _end_left_over(world, processes.pop(turn.session_id, None))
             gone = Finished(End.INTERRUPTED, GATEWAY_STOPPED, None, ())
             await world.commit(ending.finish(world, turn.id, gone, ()))
     for process in processes.values():
-        session = await world.store.read(lambda view, key=process.session_id: view.session(key))
-        if session is not None:
-            await _end_idle(world, session, process)
-        await _forget(world, process.session_id)
+        await _end_left_over(world, process)
     for turn in await world.store.read(lambda view: view.all_open_turns()):
         if turn.state is TurnState.HELD:
             clients.perform([StartTurn(turn.session_id, turn.id)])
@@ -60,10 +59,14 @@ def _note_policy(world: World, view: View) -> Decision[None]:
         noted["policy"] = [words(rule) for rule in world.rules.policy]
     if world.rules.unpriced_refused:
         noted["unpriced"] = "refuse"
-    policy = json.dumps(noted, sort_keys=True)
-    changed = policy != view.policy
-    entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=policy)
-    return Decision(None, grants=world.rules.people, entries=(entry,) if changed else ())
+    before: dict[str, Any] = json.loads(view.policy)["settings"] if view.policy else noted
+    if before == noted and view.policy:
+        return Decision(None, grants=world.rules.people)
+    # What the owner changed counts for every scope of the kind, unless a person has set less there.
+    changed = {kind: limit for kind, limit in limits.items() if before["limits"].get(kind) != limit}
+    detail = json.dumps({"settings": noted, "changed": changed}, sort_keys=True)
+    entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=detail)
+    return Decision(None, grants=world.rules.people, entries=(entry,))
 
 
 async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
@@ -81,6 +84,15 @@ async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
             return draft.done(None)
 
         await world.commit(decide)
+
+
+async def _end_left_over(world: World, process: Process | None) -> None:
+    if process is None:
+        return
+    session = await world.store.read(lambda view: view.session(process.session_id))
+    if session is not None:
+        await _end_idle(world, session, process)
+    await _forget(world, process.session_id)
 
 
 async def _end_idle(world: World, session: Session, process: Process) -> None:

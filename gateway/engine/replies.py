@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.core import summary
 from gateway.core.access import may
 from gateway.core.route import Explain, read_amount
-from gateway.domain.approval import ApprovalKind, ApprovalState
+from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState
 from gateway.domain.effects import Respond, Words
 from gateway.domain.events import Message
 from gateway.domain.place import Deed
@@ -18,22 +18,28 @@ from gateway.ports import View
 MONEY = (ApprovalKind.RUN, ApprovalKind.LIMIT)
 
 
-def amount(
-    world: World, view: View, draft: Draft, message: Message, turns: Sequence[Turn], text: str, waiting: frozenset[str]
-) -> bool:
-    """A reply to an open question about money is an amount; False: it is no such reply."""
-    asked = [(turn, one) for turn in turns for one in view.open_approvals(turn.id) if one.kind in MONEY]
-    found = next(
-        (pair for pair in asked if message.replies_to and view.message_id(pair[1].ref) == message.replies_to), None
+ENDED = {ApprovalState.ANSWERED: "This was answered already.", ApprovalState.WITHDRAWN: "This is not asked any more."}
+EXPIRED = "This has expired."
+MAY_NOT = "You may not answer the question above."
+
+
+def take(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> bool:
+    """A reply to a question, of whichever session of the thread, is its answer and never a prompt; False: it is no such reply."""
+    ref = view.ref_of(message.thread, message.replies_to) if message.replies_to else None
+    approval = (
+        view.approval(ref.removeprefix(APPROVAL_REF)) if ref is not None and ref.startswith(APPROVAL_REF) else None
     )
-    if found is None:
+    if approval is None or approval.thread != message.thread or approval.kind not in (*MONEY, ApprovalKind.QUESTION):
         return False
-    turn, approval = found
-    session = view.session(approval.session_id)
-    if world.clock.now_ms() >= approval.expires_at_ms or session is None:
-        draft.say(world.notice(message.thread, "This has expired."))
+    turn, session = view.turn(approval.turn_id), view.session(approval.session_id)
+    if approval.state is not ApprovalState.OPEN or turn is None or session is None:
+        draft.say(world.notice(message.thread, ENDED.get(approval.state, EXPIRED)))
+    elif world.clock.now_ms() >= approval.expires_at_ms:
+        draft.say(world.notice(message.thread, EXPIRED))
     elif not may(view.grants(message.person), Deed.APPROVE, message.thread):
-        draft.say(world.notice(message.thread, "You may not answer the question above."))
+        draft.say(world.notice(message.thread, MAY_NOT))
+    elif approval.kind is ApprovalKind.QUESTION:
+        _answer(draft, message, approval, text)
     elif isinstance(read := read_amount(text), Explain):
         draft.say(world.notice(message.thread, read.words))
     else:
@@ -42,8 +48,8 @@ def amount(
     return True
 
 
-def answer(world: World, view: View, draft: Draft, message: Message, turns: tuple[Turn, ...], text: str) -> bool:
-    """Plain text answers the oldest question that the session's agent asked; False: none is open."""
+def answer(world: World, view: View, draft: Draft, message: Message, turns: Sequence[Turn], text: str) -> bool:
+    """Plain text answers the oldest question that the session's agent asked; False: none is open for this person."""
     asked = (
         approval
         for turn in turns
@@ -51,21 +57,14 @@ def answer(world: World, view: View, draft: Draft, message: Message, turns: tupl
         if approval.kind is ApprovalKind.QUESTION and world.clock.now_ms() < approval.expires_at_ms
     )
     found = next(asked, None)
-    if found is None:
+    if found is None or not may(view.grants(message.person), Deed.APPROVE, message.thread):
         return False
-    if not may(view.grants(message.person), Deed.APPROVE, message.thread):
-        draft.say(world.notice(message.thread, "You may not answer the question above."))
-        return True
-    said = summary.title(text)
-    draft.put.append(replace(found, state=ApprovalState.ANSWERED, answered_by=message.person, answer=said))
-    draft.effects.append(
-        Respond(
-            found.session_id,
-            found.request_id,
-            Words(text),
-            found.ref,
-            found.text,
-            taken=f"Answered: {summary.escape(said)}",
-        )
-    )
+    _answer(draft, message, found, text)
     return True
+
+
+def _answer(draft: Draft, message: Message, found: Approval, text: str) -> None:
+    said = summary.title(text)
+    taken = f"Answered: {summary.escape(said)}"
+    draft.put.append(replace(found, state=ApprovalState.ANSWERED, answered_by=message.person, answer=said))
+    draft.effects.append(Respond(found.session_id, found.request_id, Words(text), found.ref, found.text, taken=taken))

@@ -1,6 +1,6 @@
 """Pressed buttons: an approval is answered once, and a yes puts the turn before the gate again, on a fresh balance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.core import gate, scopes, summary
@@ -96,7 +96,7 @@ CONTINUE_PROMPT = "Continue where you left off."
 """For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
 
 
-CHANGED = "Not done: the prompt or the price is another one than when this was asked."
+CHANGED = "The prompt or the price is another one than when this was asked: it is decided anew."
 AT_LIMIT = "Stopped by the person at the budget limit."
 
 
@@ -141,10 +141,11 @@ def _limit(
         question = gate.at_limit(turn, balances, world.policy(view, session, turn), "the price changed")
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         return
-    _raise(world, view, draft, approval, option)
+    raised = _raise(world, view, draft, approval, option)
     if not waiting:
         # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
         turn = gating.let_go(draft, turn)
+        draft.put.append(turn)
     counted = turn.scopes if waiting else scopes.of_turn(session, turn.person, world.today())
     balances = world.balances(view, draft, counted)
     policy = world.policy(view, session, turn)
@@ -163,6 +164,7 @@ def _limit(
             _close(draft, approval, "Asked again: it changed.")
             gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         case Refuse(reason):
+            _take_back(draft, raised)
             _close(draft, approval, reason)
             words = "it was stopped" if policy.frozen else reason.rstrip(".")
             gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, gate.at_limit(turn, balances, policy, words))
@@ -196,7 +198,13 @@ def _close(draft: Draft, approval: Approval, words: str) -> None:
     draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{words}"))
 
 
-def _raise(world: World, view: View, draft: Draft, approval: Approval, option: Option) -> None:
+def _take_back(draft: Draft, raised: Sequence[Entry]) -> None:
+    """Nothing is raised for a turn that is refused all the same."""
+    draft.entries = [entry for entry in draft.entries if entry not in raised]
+
+
+def _raise(world: World, view: View, draft: Draft, approval: Approval, option: Option) -> list[Entry]:
+    before = len(draft.entries)
     for scope, by in option.raises:
         limit = world.balance(view, draft, scope).limit
         if limit is not None:
@@ -211,3 +219,4 @@ def _raise(world: World, view: View, draft: Draft, approval: Approval, option: O
                     limit=limit + by,
                 )
             )
+    return draft.entries[before:]

@@ -8,12 +8,13 @@ more than is held frees what is held: the entry is written all the same, because
 """
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, select, text
+from sqlalchemy import Connection, exists, func, literal, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope
@@ -149,6 +150,8 @@ def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
         row = _entry_row(entry, seq, now_ms, previous)
         previous = row["hash"] = entry_hash(row)
         connection.execute(insert(entries).values(row))
+        if entry.kind is EntryKind.POLICY:
+            _supersede(connection, entry)
         for scope in dict.fromkeys(entry.scopes):
             _apply(connection, scope, entry)
 
@@ -172,6 +175,17 @@ def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, 
         "version": VERSION,
     }
     return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _superseded(detail: str) -> dict[str, int]:
+    """By kind of scope: limits that a person set above this are the settings' again, since the owner changed those."""
+    return {str(kind): int(limit) for kind, limit in json.loads(detail or "{}").get("changed", {}).items()}
+
+
+def _supersede(connection: Connection, entry: Entry) -> None:
+    for kind, limit in _superseded(entry.detail).items():
+        above = (balances.c.kind == kind) & (balances.c.limit > limit)
+        connection.execute(update(balances).where(above).values(limit=None))
 
 
 def _apply(connection: Connection, scope: Scope, entry: Entry) -> None:
@@ -241,11 +255,23 @@ class _Check:
         except stored.UNREADABLE:
             self.flaws.append(Flaw(row["seq"], "the entry's scopes cannot be read"))
             return
+        if row["kind"] == EntryKind.POLICY:
+            self._policy(row)
         for scope in scopes:
             fold = self.folds[scope.kind.value, scope.key]
             if fold.held + row["held"] < 0:
                 self.flaws.append(Flaw(row["seq"], f"more is freed than is held on {scope}"))
             fold.add(row)
+
+    def _policy(self, row: rows.Row) -> None:
+        try:
+            superseded = _superseded(row["detail"])
+        except (ValueError, TypeError, AttributeError):
+            self.flaws.append(Flaw(row["seq"], "the entry's settings cannot be read"))
+            return
+        for (kind, _), fold in self.folds.items():
+            if kind in superseded and fold.limit is not None and fold.limit > superseded[kind]:
+                fold.limit = None
 
 
 def verify(connection: Connection) -> tuple[Flaw, ...]:

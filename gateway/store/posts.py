@@ -27,7 +27,7 @@ from gateway.ports import (
 )
 from gateway.store import rows
 from gateway.store.inbox import DAY_MS
-from gateway.store.schema import DELAYED, WAITING, outbox, storable
+from gateway.store.schema import DELAYED, SENT, WAITING, outbox, storable
 
 MOST_WAITING = 10_000
 LARGEST_BODY = 64 * 1024
@@ -150,6 +150,12 @@ def message_id(connection: Connection, ref: str) -> str | None:
     """The chat's name for a message's last part, which carries the buttons, once that was delivered."""
     sends = _sends(connection, ref)
     return sends[-1]["message_id"] if sends else None
+
+
+def ref_of(connection: Connection, thread: Thread, message_id: str) -> str | None:
+    """Which message the chat knows under this name, if it was delivered to this thread's chat."""
+    here = (outbox.c.service == thread.service) & (outbox.c.chat == thread.chat) & (outbox.c.message_id == message_id)
+    return connection.scalar(select(outbox.c.ref).where(here, text(SENT)).limit(1))
 
 
 def due(connection: Connection, service: str, limit: int, now_ms: int) -> tuple[Post, ...]:

@@ -27,6 +27,7 @@ HEAD = "0003_projects_and_own_limits"
 FREEZE_KINDS = "kind IN ('freeze', 'thaw')"
 POLICY_KIND = "kind = 'policy'"
 DELAYED = "state = 'waiting' AND not_before_ms > 0"
+SENT = "message_id IS NOT NULL"
 OPEN = "state = 'open'"
 PRICED = "unpriced_calls = 0 AND calls > 0"
 UNDONE = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
@@ -107,6 +108,7 @@ outbox = _table(
     _number("created_at_ms"),
     sqlite_autoincrement=True,
 )
+Index("outbox_message", outbox.c.service, outbox.c.chat, outbox.c.message_id, sqlite_where=text(SENT))
 Index("outbox_part", outbox.c.ref, outbox.c.part, unique=True, sqlite_where=text("edit = 0"))
 Index("outbox_edit", outbox.c.ref, sqlite_where=text("edit = 1"))
 Index(

@@ -120,6 +120,9 @@ class SqlView:
     def message_id(self, ref: str) -> str | None:
         return posts.message_id(self._open, ref)
 
+    def ref_of(self, thread: Thread, message_id: str) -> str | None:
+        return posts.ref_of(self._open, thread, message_id)
+
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
         query = (
             select(turns.c.id, turns.c.session_id, turns.c.state, turns.c.spent, turns.c.estimate, turns.c.flags)

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
+import anyio
 import pytest
 
 from gateway.agents.scripted import UseTool
@@ -11,11 +13,13 @@ from gateway.domain.place import Grant, Role
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Rates, Unpriced
 from gateway.pricing import ListPrices
+from gateway.store import open_readonly
 from tests.engine.bench import OWNER, THREAD, bench, call, script, with_limits
+from tests.engine.slow import Slow
 
 pytestmark = pytest.mark.anyio
 
-CHANGED = "Not done: the prompt or the price is another one than when this was asked."
+CHANGED = "The prompt or the price is another one than when this was asked: it is decided anew."
 
 
 class Dearer(ListPrices):
@@ -109,3 +113,47 @@ async def test_an_amount_from_somebody_who_may_not_answer_counts_for_nothing() -
         gateway.chat.says(THREAD, "8", "1", to=asked)
         await gateway.sees("You may not answer the question above.")
         assert (await gateway.turn()).state is TurnState.ASKING
+
+
+@pytest.mark.parametrize("how", ["answered", "another session"])
+async def test_a_reply_to_a_question_is_never_a_prompt(how: str) -> None:
+    """A late amount says that it is late; one for a question of the thread's other session answers that question."""
+    async with bench(script(call(1)), with_limits(confirm="0.10")) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("**go**")
+        if how == "answered":
+            gateway.chat.taps(asked, "No", OWNER)
+            await gateway.sees("No.")
+        else:
+            gateway.says("/new")
+            await gateway.sees("New session")
+        gateway.chat.says(THREAD, OWNER, "2.50", to=asked)
+        if how == "answered":
+            await gateway.sees("This was answered already.")
+        else:
+            await gateway.sees("Run, up to $2.50.")
+            await gateway.ended(TurnState.FINISHED)
+        assert [text for _, text in gateway.agent.prompts] == ([] if how == "answered" else ["go"])
+
+
+async def test_a_hold_that_is_let_go_at_a_yes_is_freed_once(tmp_path: Path) -> None:
+    """The run was told to end and has not ended yet, and the yes is asked again: nobody else's hold is freed with it."""
+    ends = anyio.Event()
+    steps = [step for _ in range(19) for step in (call(30), UseTool("Bash", "ls"))]
+    play = script(*steps)
+    rules = with_limits(session="2", step="0.90", pause_ms=200)
+    agents = {"scripted": Slow(play, ends=ends)}
+    async with agents["scripted"] as agent, bench(play, rules, home=tmp_path, agents=agents) as gateway:
+        gateway.says("go")
+        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
+        gateway.says("/budget 0.20")
+        asked = await gateway.sees("Paused:")
+        await agent.let_go.wait()
+        gateway.chat.says(THREAD, OWNER, "0.10", to=asked)
+        await gateway.sees("Asked again: it changed.")
+        ends.set()
+        gateway.says("/stop")
+        turn = await gateway.ended(TurnState.STOPPED)
+        assert (turn.held_left, (await gateway.balance()).held) == (ZERO, ZERO)
+    with open_readonly(tmp_path) as reader:
+        assert reader.verify() == ()

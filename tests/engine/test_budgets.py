@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.agents.scripted import UseTool
+from gateway.agents.scripted import Background, SubAgent, UseTool
 from gateway.domain.budget import EntryKind, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
 from gateway.store import open_readonly
-from tests.engine.bench import OWNER, RULES, bench, call, script, with_limits
+from tests.engine.bench import OWNER, RULES, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -116,3 +116,31 @@ async def test_a_changed_setting_counts_at_once_unless_a_person_set_another_limi
     with open_readonly(tmp_path) as reader:
         noted = [record.entry.detail for record in reader.records() if record.entry.kind is EntryKind.POLICY]
         assert ['"session": 5000000000' in noted[0], '"session": 7000000000' in noted[1]] == [True, True]
+
+
+async def test_a_setting_that_the_owner_lowers_counts_also_where_somebody_set_a_higher_limit(tmp_path: Path) -> None:
+    """A person pinned the day at $24.99; the owner makes it $10 and starts again: $10 it is, and the ledger still adds up."""
+    async with bench(TWO_CALLS, home=tmp_path) as gateway:
+        gateway.says("/budget day 24.99")
+        await gateway.sees("of $24.99")
+        gateway.says("/budget person 3")
+        await gateway.sees("Person: $0.00 spent, of $3.00")
+    lower = replace(RULES, limits={**RULES.limits, ScopeKind.DAY: Usd.parse("10"), ScopeKind.PERSON: Usd.parse("9")})
+    async with bench(TWO_CALLS, lower, home=tmp_path) as gateway:
+        assert (await gateway.balance_of(gateway.today())).limit == Usd.parse("10")
+        assert (await gateway.balance_of(Scope(ScopeKind.PERSON, OWNER))).limit == Usd.parse("3")
+    with open_readonly(tmp_path) as reader:
+        assert reader.verify() == ()
+
+
+async def test_a_run_behind_another_persons_prompt_counts_against_that_person() -> None:
+    """The owner's session, a writer's prompt: the run that its background work brings on is the writer's."""
+    people = (Grant(OWNER, Role.OWNER), Grant("8", Role.WRITER))
+    helper = SubAgent("reader", (call(1),))
+    play = script(Background((helper,), report=(call(1),)), call(1))
+    async with bench(play, replace(RULES, people=people)) as gateway:
+        gateway.says("/new")
+        await gateway.sees("New session")
+        gateway.chat.says(THREAD, "8", "go")
+        turns = await gateway.until(lambda turns: len(turns) == 2 and turns[1].state is TurnState.FINISHED)
+        assert [turn.person for turn in turns] == ["8", "8"]

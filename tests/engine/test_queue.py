@@ -116,6 +116,6 @@ async def test_a_turn_that_waits_for_a_place_says_so_and_gets_the_first_that_is_
         await gateway.until(lambda turns: bool(turns) and turns[0].state is TurnState.RUNNING)
         other = Thread("memory", "2")
         gateway.chat.says(other, OWNER, "second")
-        await gateway.chat.waits_for(other, "Waits for its place: 1 agent is at work already, in `/`.")
+        await gateway.chat.waits_for(other, "Waits for its place: 1 agent is at work already.")
         works.set()
         await gateway.chat.waits_for(other, "All done.")

@@ -14,6 +14,8 @@ depends_on = None
 def upgrade() -> None:
     """The entries stay as they are; a balance keeps only the limit that a person set last, if one did."""
     op.add_column("sessions", sa.Column("project", sa.Text(), nullable=False, server_default=""))
+    named = sa.text("message_id IS NOT NULL")
+    op.create_index("outbox_message", "outbox", ["service", "chat", "message_id"], sqlite_where=named)
     op.create_index("entries_policy", "entries", ["seq"], sqlite_where=sa.text("kind = 'policy'"))
     connection = op.get_bind()
     limits: dict[tuple[str, str], int | None] = {}
