@@ -59,14 +59,24 @@ def _note_policy(world: World, view: View) -> Decision[None]:
         noted["policy"] = [words(rule) for rule in world.rules.policy]
     if world.rules.unpriced_refused:
         noted["unpriced"] = "refuse"
-    before: dict[str, Any] = json.loads(view.policy)["settings"] if view.policy else noted
-    if before == noted and view.policy:
+    before = _noted(view.policy)
+    if before == noted:
         return Decision(None, grants=world.rules.people)
     # What the owner changed counts for every scope of the kind, unless a person has set less there.
-    changed = {kind: limit for kind, limit in limits.items() if before["limits"].get(kind) != limit}
+    known = before.get("limits", {}) if before else limits
+    changed = {kind: limit for kind, limit in limits.items() if known.get(kind) != limit}
     detail = json.dumps({"settings": noted, "changed": changed}, sort_keys=True)
     entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=detail)
     return Decision(None, grants=world.rules.people, entries=(entry,))
+
+
+def _noted(policy: str) -> dict[str, Any] | None:
+    """The settings in the newest POLICY entry; None if there is none, or a version wrote it that noted them otherwise."""
+    try:
+        found = json.loads(policy)["settings"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
