@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from gateway.core.forecast import Past
 from gateway.domain.approval import Approval
-from gateway.domain.budget import Balance, Entry, Scope
+from gateway.domain.budget import Balance, Entry, Lift, Quota, Scope
 from gateway.domain.effects import Answer, Button, Effect
 from gateway.domain.events import AgentEvent, Incoming, Tap
 from gateway.domain.lease import Figure, FigureSum, Lease, Lending, Refused, Renewal, TeamBalance, TeamScope, TeamStatus
@@ -264,6 +264,14 @@ class View(Protocol):
         """What stands against a scope now: check and hold are in one transaction, so nothing comes between."""
         ...
 
+    def lifts(self, now_ms: int) -> tuple[Lift, ...]:
+        """By how much limits are higher now, by raises that are over at a time."""
+        ...
+
+    def quotas(self, agent: str) -> tuple[Quota, ...]:
+        """The windows of a subscription as this agent told them last."""
+        ...
+
     def session(self, session_id: str) -> Session | None: ...
 
     def current_session(self, thread: Thread) -> Session | None:
@@ -338,7 +346,7 @@ class Decision(Generic[T]):
     """
 
     result: T
-    put: tuple[Session | Turn | Approval | Process, ...] = ()
+    put: tuple[Session | Turn | Approval | Process | Quota, ...] = ()
     grants: tuple[Grant, ...] | None = None
     current: Session | None = None
     entries: tuple[Entry, ...] = ()

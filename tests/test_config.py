@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway import config
 from gateway.config import SettingsError, settings_from
+from gateway.domain.budget import Caps, ScopeKind
 from gateway.domain.money import Usd
 
 TOKEN = "123456789:AAE-made_up_for_tests"
@@ -378,3 +379,41 @@ def test_a_hold_of_nothing_is_refused() -> None:
     """`budgets.default_hold_usd` is what a hold grows by: zero could never grow."""
     with pytest.raises(SettingsError, match="more than"):
         settings_from('[budgets]\ndefault_hold_usd = "0"\n', {}, Path("/home/me/.tollbridge"))
+
+
+def test_limits_on_counts_are_tables_by_kind_of_scope(tmp_path: Path) -> None:
+    """In numbers or with the chat's words; a turn has its usual ones unless they are set, and 0 is none."""
+    usual = settings_from("", {}, tmp_path).budgets
+    assert usual.caps == {ScopeKind.TURN: Caps(calls=300, work_ms=7_200_000)}
+    text = (
+        '[budgets]\ntokens = {day = "20M"}\ncalls = {turn = 0, week = 5000}\nminutes = {session = "2 h", turn = 30}\n'
+    )
+    assert settings_from(text, {}, tmp_path).budgets.caps == {
+        ScopeKind.TURN: Caps(work_ms=1_800_000),
+        ScopeKind.SESSION: Caps(work_ms=7_200_000),
+        ScopeKind.DAY: Caps(tokens=20_000_000),
+        ScopeKind.WEEK: Caps(calls=5000),
+    }
+    named = settings_from("", {"TOLLBRIDGE_BUDGETS__CALLS": '{"day": 9}'}, tmp_path).budgets
+    assert named.caps[ScopeKind.DAY] == Caps(calls=9)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("calls = {quota = 5}", "'quota' has no limits: known are turn, session"),
+        ("calls = {day = -1}", "write a number of calls"),
+        ("calls = {day = true}", "write a number of calls"),
+        ("calls = {day = 1.5}", "not a whole number of calls"),
+        ('tokens = {day = "1e9"}', "write a number of tokens"),
+        ('tokens = {day = "5 calls"}', "not a number of tokens"),
+        ("minutes = 5", "write a table like {day = 500}, in minutes"),
+        ('minutes = "5"', "write a table like {day = 500}, in minutes"),
+        ('minutes = "five"', 'write a table like {"day": 500}, in minutes'),
+        ("pace_times = -1", "pace_times"),
+        ("ask_at_quota_percent = 0", "ask_at_quota_percent"),
+    ],
+)
+def test_a_limit_on_counts_that_cannot_be_meant_is_rejected(tmp_path: Path, line: str, says: str) -> None:
+    """The sentence names the setting and what to write."""
+    assert says in refusal(tmp_path, f"[budgets]\n{line}\n")

@@ -11,7 +11,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LINT = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True, no_logo=True))"
-PURE = {"collections.abc", "dataclasses", "datetime", "enum", "hashlib", "json", "math", "re", "typing", "unicodedata"}
+PURE = {
+    "collections.abc",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "fractions",
+    "hashlib",
+    "json",
+    "math",
+    "re",
+    "typing",
+    "unicodedata",
+}
 CORE = sorted(path for floor in ("domain", "core") for path in (ROOT / "gateway" / floor).rglob("*.py"))
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -14,7 +14,7 @@ from gateway.cli.called import as_called
 if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.core.policy import Facts
-    from gateway.domain.budget import Balance, Scope
+    from gateway.domain.budget import Balance, Entry, Lift, Scope
     from gateway.ports import Record
     from gateway.store import Reader
 
@@ -23,9 +23,9 @@ T = TypeVar("T")
 SHOWN: Final = 40
 """How many scopes or changes are shown, if not all are asked for."""
 SCHEMA: Final = 1
-_BREAKABLE: Final = ("scope", "what", "why")
+_BREAKABLE: Final = ("scope", "what", "why", "counted")
 _LEAST: Final = 12
-_DISPENSABLE: Final = ("held>", "last", "when", "who")
+_DISPENSABLE: Final = ("counted", "held>", "last", "when", "who")
 
 group = typer.Typer(help="See the limits, who changed them, and what the rules say.", no_args_is_help=True)
 
@@ -136,41 +136,59 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
     if not standings:
         typer.echo("Nothing was spent yet, and no limit was set in the chat.")
         return
-    names = ("scope", "last", "spent>", "held>", "limit>", "left>")
+    names = ("scope", "last", "spent>", "held>", "limit>", "left>", "counted")
     rows = [_scope_row(one, settings.zone) for one in standings]
+    if not any(row[-1] for row in rows):
+        names, rows = names[:-1], [row[:-1] for row in rows]
     _print_table(names, rows if everything else rows[:SHOWN])
     _say_omitted(len(rows), everything)
-    typer.echo("* set in the chat; other limits are those of the settings.")
+    typer.echo("* set or raised in the chat; other limits are those of the settings.")
 
 
 def _standings(settings: "Settings") -> list[Standing]:
     from dataclasses import replace
 
-    from gateway.domain.budget import ScopeKind
+    from gateway import clock
+    from gateway.domain.budget import NO_CAPS, ScopeKind
 
     last: dict[Scope, int] = {}
     order = list(ScopeKind)
 
-    def look(reader: "Reader") -> "tuple[Balance, ...]":
+    def look(reader: "Reader") -> "tuple[tuple[Balance, ...], tuple[Lift, ...]]":
         for record in reader.records():
             last.update(dict.fromkeys(record.entry.scopes, record.at_ms))
-        return reader.balances()
+        return reader.balances(), reader.read(lambda view: view.lifts(clock.now_ms()))
 
-    balances = _read(look, ())
+    balances, lifts = _read(look, ((), ()))
     found: list[Standing] = []
     for balance in balances:
-        usual = settings.budgets.limits.get(balance.scope.kind)
-        limit_from = "chat" if balance.limit is not None else "settings" if usual is not None else ""
-        counted = balance if balance.limit is not None else replace(balance, limit=usual)
-        found.append(Standing(counted, limit_from, last.get(balance.scope, 0)))
+        kind = balance.scope.kind
+        usual = settings.budgets.limits.get(kind)
+        caps = balance.caps.over(settings.budgets.caps.get(kind, NO_CAPS))
+        full = replace(balance, limit=usual if balance.limit is None else balance.limit, caps=caps).lifted(lifts)
+        limit_from = (
+            "chat" if balance.limit is not None or full.limit != usual else "settings" if usual is not None else ""
+        )
+        found.append(Standing(full, limit_from, last.get(balance.scope, 0)))
     return sorted(found, key=lambda one: (-one.last_ms, order.index(one.balance.scope.kind), one.balance.scope))
 
 
 def _scope_row(standing: Standing, zone: tzinfo) -> tuple[str, ...]:
+    from gateway.core.gauges import counted
+
     balance = standing.balance
     limit = "-" if balance.limit is None else f"{balance.limit}{'*' if standing.limit_from == 'chat' else ''}"
     left = "-" if balance.remaining is None else str(balance.remaining)
-    return _scope_name(balance.scope), _when(standing.last_ms, zone), str(balance.spent), str(balance.held), limit, left
+    spent, held = str(balance.spent), str(balance.held)
+    return (
+        _scope_name(balance.scope),
+        _when(standing.last_ms, zone),
+        spent,
+        held,
+        limit,
+        left,
+        ", ".join(counted(balance)),
+    )
 
 
 def _scope_values(standing: Standing) -> dict[str, Any]:
@@ -183,6 +201,8 @@ def _scope_values(standing: Standing) -> dict[str, Any]:
         "spent_usd": balance.spent.exact(),
         "held_usd": balance.held.exact(),
         "remaining_usd": None if balance.remaining is None else balance.remaining.exact(),
+        "counts": asdict(balance.counts),
+        "caps": asdict(balance.caps),
         "last_at": _iso(standing.last_ms),
     }
 
@@ -195,7 +215,7 @@ def history(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
     from gateway.domain.budget import EntryKind
 
     settings = load()
-    kinds = (EntryKind.LIMIT, EntryKind.POLICY)
+    kinds = (EntryKind.LIMIT, EntryKind.RAISED, EntryKind.POLICY)
     changes = _read(lambda reader: [one for one in reader.records() if one.entry.kind in kinds], [])[::-1]
     if as_json:
         typer.echo(json.dumps({"schema": SCHEMA, "changes": [_change_values(one) for one in changes]}, indent=2))
@@ -214,8 +234,34 @@ def _change_row(record: "Record", zone: tzinfo) -> tuple[str, ...]:
     entry = record.entry
     if entry.kind is EntryKind.POLICY:
         return _when(record.at_ms, zone), entry.who, "settings", "", f"{entry.why}: {_settings_words(entry.detail)}"
-    scopes = ", ".join(_scope_name(scope) for scope in entry.scopes)
-    return _when(record.at_ms, zone), entry.who, scopes, "-" if entry.limit is None else str(entry.limit), entry.why
+    scopes = ", ".join(_scope_name(scope) for scope in entry.scopes) or "turn"
+    return _when(record.at_ms, zone), entry.who, scopes, _new_limit(record, zone), entry.why
+
+
+def _new_limit(record: "Record", zone: tzinfo) -> str:
+    """What an entry makes of limits: `$10.00`, `200 calls`, `+$5.00 until 22 Nov 18:00`, `+150 calls for a turn`."""
+    from gateway.core.gauges import amount
+    from gateway.domain.budget import Unit
+
+    entry = record.entry
+    how_long = " for a turn" if entry.until_ms is None else f" until {_when(entry.until_ms, zone)}"
+    parts = [] if entry.limit is None else [str(entry.limit)]
+    parts += [amount(Unit(unit), cap) for unit, cap in asdict(entry.caps).items() if cap is not None]
+    parts += [
+        f"{'-' if lift['by'] < 0 else '+'}{amount(Unit(lift['unit']), abs(lift['by']))}{how_long}"
+        for lift in _lift_values(entry)
+    ]
+    return ", ".join(parts) or "-"
+
+
+def _lift_values(entry: "Entry") -> list[dict[str, Any]]:
+    """The limits that a RAISED entry lifts, as far as they are understood."""
+    from gateway.domain.budget import EntryKind
+
+    if entry.kind is not EntryKind.RAISED:
+        return []
+    names = ("kind", "key", "unit", "by")
+    return [dict(zip(names, lift, strict=False)) for lift in json.loads(entry.detail)["lifts"]]
 
 
 def _change_values(record: "Record") -> dict[str, Any]:
@@ -228,6 +274,10 @@ def _change_values(record: "Record") -> dict[str, Any]:
         "why": entry.why,
         "scopes": [{"kind": scope.kind.value, "key": scope.key} for scope in entry.scopes],
         "limit_usd": None if entry.limit is None else entry.limit.exact(),
+        "caps": asdict(entry.caps),
+        "lifts": _lift_values(entry),
+        "until": None if entry.until_ms is None else _iso(entry.until_ms),
+        "turn": entry.turn_id,
         "settings": _settings_values(entry.detail),
     }
 

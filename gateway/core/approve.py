@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.access import may
+from gateway.core.gauges import is_shared
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
+from gateway.domain.budget import Unit
 from gateway.domain.effects import Button
 from gateway.domain.events import Tap
 from gateway.domain.money import Usd
@@ -39,7 +41,7 @@ def digest(kind: ApprovalKind, turn_id: str, detail: str, options: Sequence[Opti
             {
                 "choice": option.choice,
                 "allows": None if option.allows is None else option.allows.nano,
-                "raises": [[str(scope), amount.nano] for scope, amount in option.raises],
+                "lifts": [[str(lift.scope), lift.unit, lift.by] for lift in option.lifts],
                 "value": option.value,
                 "unpriced": option.unpriced,
             }
@@ -50,11 +52,18 @@ def digest(kind: ApprovalKind, turn_id: str, detail: str, options: Sequence[Opti
 
 
 def typed(approval: Approval, turn: Turn, amount: Usd) -> Option:
-    """The option that an amount stands for, written as a reply to a question about money."""
+    """The option that an amount stands for, written as a reply to a question about money.
+
+    No limit in dollars rises by it; what else is in the way is lifted as by the buttons.
+    """
+    asked = [option for option in approval.options if option.choice is not Choice.NO][:1]
+    lifts = tuple(lift for option in asked for lift in option.lifts if lift.unit is not Unit.USD)
+    choice = Choice.RAISE if any(is_shared(lift) for lift in lifts) else Choice.RUN
     unpriced = any(option.unpriced for option in approval.options)
     if approval.kind is ApprovalKind.LIMIT:
-        return Option(Choice.RUN, f"Go on, up to {amount} more", allows=turn.spent + amount, unpriced=unpriced)
-    return Option(Choice.RUN, f"Run, up to {amount}", allows=amount, unpriced=unpriced)
+        words = f"Go on, up to {amount} more"
+        return Option(choice, words, allows=turn.spent + amount, lifts=lifts, unpriced=unpriced)
+    return Option(choice, f"Run, up to {amount}", allows=amount, lifts=lifts, unpriced=unpriced)
 
 
 def buttons(approval: Approval) -> tuple[Button, ...]:
@@ -79,7 +88,7 @@ def answer(
     option = approval.options[approval.tokens.index(tap.token)]
     deed = Deed.RAISE if option.choice is Choice.RAISE else Deed.APPROVE
     granted = tuple(grants)
-    amounts = [amount for _, amount in option.raises] or [None]
+    amounts = [Usd(lift.by) for lift in option.lifts if lift.unit is Unit.USD] or [None]
     if not all(may(granted, deed, tap.thread, amount) for amount in amounts):
         return TooLate("You may not answer this.")
     done = replace(approval, state=ApprovalState.ANSWERED, answered_by=tap.person, answer=option.label)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gateway.core.gauges import Gauge, full, is_shared, lift, raised, reasons
 from gateway.core.summary import spent
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
-from gateway.domain.budget import Balance, Scope
+from gateway.domain.budget import Balance, Lift, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, NANO_PER_USD, ZERO, Usd
 from gateway.domain.turn import Turn
@@ -66,24 +67,6 @@ def tightest(balances: Iterable[Balance]) -> tuple[Usd, Balance] | None:
     return min(limited, key=lambda pair: (pair[0], pair[1].scope)) if limited else None
 
 
-WARN_AT = (75, 95)
-"""At how many hundredths of a limit the person hears of it, once each."""
-
-
-def warnings(before: Iterable[Balance], after: Iterable[Balance]) -> tuple[tuple[Balance, int], ...]:
-    """The balances that a booking took past a mark of their limit, with the highest mark that it passed."""
-    found: list[tuple[Balance, int]] = []
-    for old, new in zip(before, after, strict=True):
-        passed = [mark for mark in WARN_AT if _percent(old) < mark <= _percent(new)]
-        if passed:
-            found.append((new, passed[-1]))
-    return tuple(found)
-
-
-def _percent(balance: Balance) -> int:
-    return balance.spent.nano * 100 // balance.limit.nano if balance.limit else 0
-
-
 def nice_step(least: Usd) -> Usd:
     """The smallest of $1, $2, $5, $10, $20, ... that is not less."""
     unit = NANO_PER_USD
@@ -95,15 +78,26 @@ def nice_step(least: Usd) -> Usd:
     return least
 
 
-def raises(balances: Iterable[Balance], short_of: Usd, by: Usd) -> tuple[tuple[Scope, Usd], ...]:
+def lifts(balances: Iterable[Balance], short_of: Usd, by: Usd) -> tuple[Lift, ...]:
     """Every scope that cannot give `short_of`, and by how much its limit is to rise."""
     return tuple(
-        (balance.scope, by) for balance in balances if (left := balance.remaining) is not None and left < short_of
+        Lift(balance.scope, Unit.USD, by.nano)
+        for balance in balances
+        if (left := balance.remaining) is not None and left < short_of
     )
 
 
-def decide(balances: Sequence[Balance], estimate: Estimate, policy: Policy, consent: Consent | None = None) -> Verdict:
-    """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits."""
+def decide(
+    balances: Sequence[Balance],
+    estimate: Estimate,
+    policy: Policy,
+    consent: Consent | None = None,
+    gauges: Iterable[Gauge] = (),
+) -> Verdict:
+    """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits.
+
+    No gauge may be full; what a person raised for the turn is in the balances and gauges already.
+    """
     if policy.frozen:
         return Refuse("Everything is stopped: /go lets paid turns start again.")
     want = estimate.hold or policy.step
@@ -115,9 +109,10 @@ def decide(balances: Sequence[Balance], estimate: Estimate, policy: Policy, cons
     tight = tightest(balances)
     fits = ZERO < need <= seen and (tight is None or need <= tight[0])
     priced = estimate.unpriced is None or (consent is not None and consent.unpriced)
-    if fits and priced:
+    stuck = full(gauges)
+    if fits and priced and not stuck:
         return Allow(hold=need, ceiling=seen)
-    return Ask(_before_the_run(balances, estimate, policy))
+    return Ask(_before_the_run(balances, estimate, policy, stuck))
 
 
 def _refusal(policy: Policy, want: Usd, *, unpriced: bool) -> Refuse | None:
@@ -135,7 +130,9 @@ def _bounded(policy: Policy, amount: Usd) -> Usd:
     return amount if policy.refuse_above is None else min(amount, policy.refuse_above)
 
 
-def _before_the_run(balances: Sequence[Balance], estimate: Estimate, policy: Policy) -> Question:
+def _before_the_run(
+    balances: Sequence[Balance], estimate: Estimate, policy: Policy, stuck: Sequence[Gauge]
+) -> Question:
     want = estimate.hold or policy.step
     most = _bounded(policy, max(want, policy.confirm_above))
     tight = tightest(balances)
@@ -146,21 +143,24 @@ def _before_the_run(balances: Sequence[Balance], estimate: Estimate, policy: Pol
     else:
         left, _ = tight
         by = nice_step(max(want - left, policy.step))
-        options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=want, raises=raises(balances, want, by)), NO)
+        options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=want, lifts=lifts(balances, want, by)), NO)
         if left > estimate.floor and left > ZERO:
             label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
             options = (Option(Choice.RUN, label, allows=left), *options)
     why = policy.why if want > policy.confirm_above else ""
-    return _question(_join(why, estimate.words, _left_words(tight)), options, unpriced=estimate.unpriced is not None)
+    text = _join(why, estimate.words, _sentence(reasons(stuck)), _left_words(tight))
+    return _question(text, options, stuck, unpriced=estimate.unpriced is not None)
 
 
-def after_call(turn: Turn, balances: Sequence[Balance], policy: Policy) -> Enough | Grow | Limit:
+def after_call(
+    turn: Turn, balances: Sequence[Balance], policy: Policy, gauges: Iterable[Gauge] = ()
+) -> Enough | Grow | Limit:
     """After a call was booked: does the hold still cover the turn, can it grow unasked, or does the turn pause?"""
-    ended = "everything is stopped" if policy.frozen else _ended_by_rule(turn, policy)
-    if ended:
-        return Limit(ended)
+    why = "everything is stopped" if policy.frozen else _ended_by_rule(turn, policy)
     if turn.unpriced_calls and not turn.unpriced_allowed:
-        return Limit(UNPRICED)
+        why = why or UNPRICED
+    if why := why or reasons(full(gauges)):
+        return Limit(why)
     seen = _bounded(policy, turn.ceiling) - turn.spent
     tight = tightest(balances)
     if tight is not None and tight[0] + turn.held_left <= ZERO:
@@ -181,38 +181,60 @@ def _ended_by_rule(turn: Turn, policy: Policy) -> str:
     return f"{bound} is the most that a rule allows for this turn" if reached else ""
 
 
-def at_limit(turn: Turn, balances: Sequence[Balance], policy: Policy, reason: str) -> Question:
-    """What is asked of a person while the turn is paused. What is still held for the turn is its own to spend."""
+def at_limit(
+    turn: Turn, balances: Sequence[Balance], policy: Policy, reason: str, gauges: Iterable[Gauge] = ()
+) -> Question:
+    """What is asked of a person while the turn is paused. What is still held for the turn is its own to spend.
+
+    A yes lifts every gauge that is full; where only those are in the way, what was agreed in dollars stays agreed.
+    """
+    stuck = full(gauges)
     tight = tightest(balances)
     if tight is not None:
         tight = (tight[0] + turn.held_left, tight[1])
     text = _join(f"Paused: {reason}. {spent(turn)} spent so far.", _left_words(tight))
     if ended := _ended_by_rule(turn, policy):
         return Question(text if ended == reason else f"{text} It cannot go on: {ended}.", (STOP,))
-    step = _bounded(policy, turn.spent + nice_step(policy.step)) - turn.spent
+    agreed = turn.ceiling - turn.spent
+    usual = nice_step(policy.step)
+    step = max(usual, agreed) if stuck and (tight is None or tight[0] >= agreed) else usual
+    step = _bounded(policy, turn.spent + step) - turn.spent
     short_of = step - turn.held_left
     unpriced = turn.unpriced_calls > 0
     if tight is None or tight[0] >= step:
         options = (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP)
-        return _question(text, options, unpriced=unpriced)
+        return _question(text, options, stuck, unpriced=unpriced)
     left, _ = tight
     by = nice_step(step - left)
     more = _bounded(policy, turn.spent + min(by, left + by)) - turn.spent
     label = f"Raise +{_dollars(by)}" if more == by else f"Raise +{_dollars(by)}, up to {more} more"
-    raised = raises(balances, short_of, by)
-    options = (Option(Choice.RAISE, label, allows=turn.spent + more, raises=raised), STOP)
+    options = (Option(Choice.RAISE, label, allows=turn.spent + more, lifts=lifts(balances, short_of, by)), STOP)
     if left > ZERO:
         options = (Option(Choice.RUN, f"Go on, up to {left} more", allows=turn.spent + left), *options)
-    return _question(text, options, unpriced=unpriced)
+    return _question(text, options, stuck, unpriced=unpriced)
 
 
-def _question(text: str, options: tuple[Option, ...], *, unpriced: bool) -> Question:
-    return Question(
-        text, tuple(replace(option, unpriced=unpriced and option.choice is not Choice.NO) for option in options)
-    )
+def _question(text: str, options: tuple[Option, ...], stuck: Sequence[Gauge], *, unpriced: bool) -> Question:
+    """The question; every yes to it lifts what is stuck, and says so where others share that limit."""
+    more = tuple(lift(gauge) for gauge in stuck)
+    words = raised(more)
+    shared = any(is_shared(one) for one in more)
+
+    def yes(option: Option) -> Option:
+        return replace(
+            option,
+            choice=Choice.RAISE if shared else option.choice,
+            label=f"{option.label}, {words}" if words else option.label,
+            lifts=(*option.lifts, *more),
+            unpriced=unpriced,
+        )
+
+    return Question(text, tuple(option if option.choice is Choice.NO else yes(option) for option in options))
 
 
-def resume(turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Consent) -> Verdict:
+def resume(
+    turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Consent, gauges: Sequence[Gauge] = ()
+) -> Verdict:
     """May a paused turn go on with this consent, on a fresh balance? `Allow.hold` is what is set aside in addition.
 
     A turn that was not paused for want of money still has its hold: it counts towards what was agreed, and may be enough.
@@ -223,8 +245,8 @@ def resume(turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Con
     reason = _ended_by_rule(turn, policy)
     if turn.unpriced_calls and not (turn.unpriced_allowed or consent.unpriced):
         reason = reason or UNPRICED
-    if reason:
-        return Ask(at_limit(turn, balances, policy, reason))
+    if reason := reason or reasons(full(gauges)):
+        return Ask(at_limit(turn, balances, policy, reason, gauges))
     allows = _bounded(policy, consent.allows)
     more = min(policy.step, allows - turn.spent - turn.held_left)
     tight = tightest(balances)
@@ -240,6 +262,10 @@ def _left_words(tight: tuple[Usd, Balance] | None) -> str:
         return ""
     left, balance = tight
     return f"{max(left, ZERO)} left of the {balance.scope.kind}'s {balance.limit}."
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
 def _join(*sentences: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 from datetime import date
 
 from gateway.core.price import applied, price
-from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.budget import Counts, Entry, EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
@@ -16,10 +16,10 @@ LONG_CACHE_S = 3600
 SHORT_CACHE_S = 300
 
 
-def book(turn: Turn, call: Call, *, ended: bool = True) -> tuple[Turn, Entry]:
+def book(turn: Turn, call: Call, *, ended: bool = True, work_ms: int = 0) -> tuple[Turn, Entry]:
     """The turn after the call, and the call's entry: what it cost is spent, and leaves the hold as far as that goes.
 
-    An unpriced call is booked with its tokens and no amount, and counted as unpriced. A call that did not end flags the turn.
+    `work_ms`: for how long the agent has worked since the last booking. An unpriced call is booked with its tokens and no amount, and counted as unpriced. A call that did not end flags the turn.
     """
     cost = ZERO if isinstance(call.price, Unpriced) else call.price
     freed = min(cost, turn.held_left)
@@ -29,12 +29,14 @@ def book(turn: Turn, call: Call, *, ended: bool = True) -> tuple[Turn, Entry]:
         held_left=turn.held_left - freed,
         tokens=turn.tokens + call.usage.tokens,
         calls=turn.calls + 1,
+        work_ms=turn.work_ms + work_ms,
         unpriced_calls=turn.unpriced_calls + isinstance(call.price, Unpriced),
         model=call.usage.model if call.loop == MAIN_LOOP else turn.model or call.usage.model,
         flags=turn.flags if ended else turn.flags | {Flag.LOWER_BOUND},
     )
     detail = _detail(call.usage, loop=call.loop, cost=call.price, ended=ended)
-    return after, _entry(turn, EntryKind.CALL, cost, freed, detail, call_id=call.id)
+    counts = Counts(call.usage.tokens.total, calls=1, work_ms=work_ms)
+    return after, replace(_entry(turn, EntryKind.CALL, cost, freed, detail, counts), call_id=call.id)
 
 
 def reconcile(totals: Iterable[Usage], metered: Iterable[Usage]) -> tuple[Usage, ...]:
@@ -66,7 +68,9 @@ def book_difference(turn: Turn, usage: Usage, cost: Usd | Unpriced) -> tuple[Tur
         unpriced_calls=turn.unpriced_calls + isinstance(cost, Unpriced),
         flags=turn.flags | {Flag.RECONCILED},
     )
-    return after, _entry(turn, EntryKind.RECONCILED, amount, freed, _detail(usage, cost=cost))
+    return after, _entry(
+        turn, EntryKind.RECONCILED, amount, freed, _detail(usage, cost=cost), Counts(usage.tokens.total)
+    )
 
 
 def reprice(
@@ -94,11 +98,12 @@ def reprice(
     )
 
 
-def settle(turn: Turn) -> tuple[Turn, Entry]:
-    """The turn without a hold, and the entry that frees what was left of it."""
+def settle(turn: Turn, work_ms: int = 0) -> tuple[Turn, Entry]:
+    """The turn without a hold, and the entry that frees what was left of it; `work_ms`: worked since the last booking."""
     kind = EntryKind.SETTLED if turn.calls or turn.spent or turn.unpriced_calls else EntryKind.VOIDED
     detail = _json({"spent": turn.spent.nano, "overdraft": turn.overdraft.nano})
-    return replace(turn, held_left=ZERO), _entry(turn, kind, ZERO, turn.held_left, detail)
+    entry = _entry(turn, kind, ZERO, turn.held_left, detail, Counts(work_ms=work_ms))
+    return replace(turn, held_left=ZERO, work_ms=turn.work_ms + work_ms), entry
 
 
 def remember(session: Session, usage: Usage, at_ms: int) -> Session:
@@ -114,7 +119,7 @@ def remember(session: Session, usage: Usage, at_ms: int) -> Session:
     )
 
 
-def _entry(turn: Turn, kind: EntryKind, spent: Usd, freed: Usd, detail: str, call_id: str | None = None) -> Entry:
+def _entry(turn: Turn, kind: EntryKind, spent: Usd, freed: Usd, detail: str, counts: Counts) -> Entry:
     return Entry(
         kind,
         turn.scopes,
@@ -123,8 +128,8 @@ def _entry(turn: Turn, kind: EntryKind, spent: Usd, freed: Usd, detail: str, cal
         who=turn.person,
         spent=spent,
         held=-freed,
-        call_id=call_id,
         detail=detail,
+        counts=counts,
     )
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from gateway.domain.budget import ScopeKind
+from gateway.core import gauges
+from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
 
@@ -50,18 +51,21 @@ class ShowBudget:
 
 @dataclass(frozen=True, slots=True)
 class SetBudget:
-    """`/budget [KIND] AMOUNT`: a limit; of the session, if no kind of scope is named."""
+    """`/budget [KIND] AMOUNT`: a limit, in its unit; of the session, if no kind of scope is named."""
 
     kind: ScopeKind
-    amount: Usd
+    unit: Unit
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class RaiseBudget:
-    """`/raise [KIND] AMOUNT`: a limit becomes so much higher."""
+    """`/raise [KIND] AMOUNT [TIME]`: a limit becomes so much higher, in its unit; `until`: for how long, as it was written."""
 
     kind: ScopeKind
-    amount: Usd
+    unit: Unit
+    amount: int
+    until: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,8 @@ COMMANDS = (
     Command("sessions", "[number]", "what is open; a number goes to that one"),
     Command("stop", "[all]", "stop what runs; all stops everything until /go"),
     Command("go", "", "let turns start again"),
-    Command("budget", "[session|day|...] [amount]", "see the limits, or set one, in dollars"),
-    Command("raise", "[session|day|...] amount", "raise a limit"),
+    Command("budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min"),
+    Command("raise", "[session|day|...] amount [2h|18:00]", "raise a limit, for a while if a time follows"),
     Command("cost", "", "what this session has cost"),
     Command("help", "", "this"),
 )
@@ -172,17 +176,30 @@ def read_amount(text: str) -> Usd | Explain:
     return amount or Explain("To say no, press the button.")
 
 
+KINDS = {kind.value: kind for kind in BOOKED}
+
+
 def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) -> Intent:
-    """Which limit, and the amount: `25`, `day 25`."""
-    kinds = {kind.value: kind for kind in ScopeKind}
-    name, _, rest = argument.partition(" ")
-    kind = kinds.get(name.lower(), ScopeKind.SESSION)
+    """Which limit, how much, and for a raise until when: `25`, `day 25`, `session 200 calls`, `day 5 2h`."""
+    known = f"Like: {command} 10, {command} day 25, {command} session 200 calls; known: {', '.join(KINDS)}."
+    words = argument.split()
+    kind = KINDS.get(words[0].lower()) if words else None
+    if kind is None and words and words[0].isalpha():
+        return Explain(f"No limit is called {words[0][:32]!r}. {known}")
+    words = words if kind is None else words[1:]
+    # An amount is one word or two; what follows it is a time.
+    length = 2 if len(words) > 1 and not words[1][0].isdigit() and words[1] not in ("for", "until") else 1
+    rest = words[length:]
+    until = " ".join(rest[1:] if rest[:1] in (["for"], ["until"]) else rest)
     try:
-        amount = Usd.parse(rest.strip() if name.lower() in kinds else argument)
+        unit, amount = gauges.parse(" ".join(words[:length]))
     except AmountError as error:
-        return Explain(f"{error}. Like: {command} 10, or {command} day 25; known: {', '.join(kinds)}.")
-    if amount:
-        return intent(kind, amount)
+        return Explain(f"{error}. {known}")
+    kind = kind or ScopeKind.SESSION
     if intent is RaiseBudget:
-        return Explain("A raise by $0 changes nothing.")
-    return Explain("A limit of $0 lets nothing run: /stop all does that, until /go.")
+        return RaiseBudget(kind, unit, amount, until) if amount else Explain("A raise by nothing changes nothing.")
+    if rest:
+        return Explain(f"{argument[:40]!r}: a limit stays until another is set; /raise raises one for a while. {known}")
+    if not amount:
+        return Explain("A limit of nothing lets nothing run: /stop all does that, until /go.")
+    return SetBudget(kind, unit, amount)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from gateway.domain.budget import Balance
-from gateway.domain.money import Usd
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Flag
 
@@ -150,19 +149,3 @@ def _marks_left(char: str, marks: int) -> int | None:
     # An accent belongs on a letter: one that is drawn over or around what stands before it could change that.
     accent = kind != "Me" and unicodedata.combining(char) != 1
     return marks - 1 if accent and marks else None
-
-
-def warning(balance: Balance, percent: int) -> str:
-    """What a person hears when a good part of a limit is spent."""
-    return f"{percent} % of the {balance.scope.kind}'s {balance.limit} is spent: {balance.spent}."
-
-
-def budget_words(balances: Sequence[Balance], confirm_above: Usd) -> str:
-    """The answer to /budget."""
-    lines = [
-        f"{balance.scope.kind.capitalize()}: {balance.spent} spent"
-        + (f", {balance.held} held" if balance.held else "")
-        + (f", of {balance.limit}" if balance.limit is not None else ", no limit")
-        for balance in balances
-    ]
-    return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change a limit: /budget 10, /budget day 25"])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from gateway.domain.budget import Scope
+from gateway.domain.budget import Lift
 from gateway.domain.money import Usd
 from gateway.domain.place import Thread
 
@@ -15,7 +15,7 @@ class Choice(StrEnum):
     RUN = "run"
     """Start, or go on, up to the amount on the button."""
     RAISE = "raise"
-    """Raise the limits on the button, then start or go on."""
+    """Raise limits that others share, then start or go on."""
     NO = "no"
     """Do not start; or end the paused turn."""
     ALLOW = "allow"
@@ -32,12 +32,12 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One answer: `allows` is the most that the turn may cost in all once it is picked; `raises`: which limits rise by how much."""
+    """One answer: `allows` is the most that the turn may cost in all once it is picked; `lifts`: which limits rise by how much."""
 
     choice: Choice
     label: str
     allows: Usd | None = None
-    raises: tuple[tuple[Scope, Usd], ...] = ()
+    lifts: tuple[Lift, ...] = ()
     value: str = ""
     """For ANSWER: the words that the agent gets."""
     unpriced: bool = False

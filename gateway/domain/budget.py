@@ -1,6 +1,7 @@
 """Limits and what stands against them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.domain.money import ZERO, Usd
@@ -9,6 +10,8 @@ from gateway.domain.money import ZERO, Usd
 class ScopeKind(StrEnum):
     """What a limit can stand on; every scope that applies to a turn must agree."""
 
+    TURN = "turn"
+    """One turn: nothing is booked on it, its own figures are on the turn."""
     SESSION = "session"
     PROJECT = "project"
     """A repository, or a directory that is in none."""
@@ -17,6 +20,15 @@ class ScopeKind(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+    QUOTA = "quota"
+    """A window of a subscription, as the agent tells it; nothing is booked on it."""
+
+
+BOOKED = (
+    *(ScopeKind.SESSION, ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT),
+    *(ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH),
+)
+"""Kinds that a ledger counts for, and on which people set limits."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,14 +42,74 @@ class Scope:
         return f"{self.kind}:{self.key}"
 
 
+class Unit(StrEnum):
+    """What a limit counts, and in what an amount of it is told."""
+
+    USD = "usd"
+    """Nano-dollars. The only one that is held; the others are counted, and looked at after each call."""
+    TOKENS = "tokens"
+    CALLS = "calls"
+    WORK_MS = "work_ms"
+    """Milliseconds in which an agent worked; its waiting for a person is no work."""
+    PACE = "pace"
+    """Nano-dollars per minute of work."""
+    PERCENT = "percent"
+    """Hundredths of a subscription's window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """A limit is higher by so much, in its unit (a lower one: less than nothing); for as long as it says, or as its holder lasts."""
+
+    scope: Scope
+    unit: Unit
+    by: int
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is counted beside money: tokens, API calls, milliseconds of work."""
+
+    tokens: int = 0
+    calls: int = 0
+    work_ms: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.tokens + other.tokens, self.calls + other.calls, self.work_ms + other.work_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Limits on what is counted, in the same units; None: there is none."""
+
+    tokens: int | None = None
+    calls: int | None = None
+    work_ms: int | None = None
+
+    def over(self, other: "Caps") -> "Caps":
+        """These limits, and the other ones where there is none."""
+        return Caps(
+            other.tokens if self.tokens is None else self.tokens,
+            other.calls if self.calls is None else self.calls,
+            other.work_ms if self.work_ms is None else self.work_ms,
+        )
+
+
+NO_COUNTS = Counts()
+NO_CAPS = Caps()
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A scope's fold over the ledger (`after`): its limit (None: no limit was ever set), what is spent and what is held."""
+    """A scope's fold over the ledger (`after`): its limits (None: none was ever set), what is spent, held and counted."""
 
     scope: Scope
     limit: Usd | None
     spent: Usd = ZERO
     held: Usd = ZERO
+    counts: Counts = NO_COUNTS
+    caps: Caps = NO_CAPS
 
     @property
     def remaining(self) -> Usd | None:
@@ -53,14 +125,49 @@ class Balance:
             self.limit if entry.limit is None else entry.limit,
             self.spent + entry.spent,
             max(ZERO, self.held + entry.held),
+            self.counts + entry.counts,
+            entry.caps.over(self.caps),
         )
+
+    def lifted(self, lifts: Iterable[Lift]) -> "Balance":
+        """The balance with its limits higher by what the lifts say of its scope; where there is no limit, none is made."""
+        mine = [lift for lift in lifts if lift.scope == self.scope]
+
+        def higher(limit: int | None, unit: Unit) -> int | None:
+            return None if limit is None else limit + sum(lift.by for lift in mine if lift.unit is unit)
+
+        if not mine:
+            return self
+        limit = higher(None if self.limit is None else self.limit.nano, Unit.USD)
+        caps = Caps(
+            higher(self.caps.tokens, Unit.TOKENS),
+            higher(self.caps.calls, Unit.CALLS),
+            higher(self.caps.work_ms, Unit.WORK_MS),
+        )
+        return replace(self, limit=None if limit is None else Usd(limit), caps=caps)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A window of a subscription as its agent told it last: how many hundredths are used, and when it begins anew.
+
+    `window` is the agent's own name for it: `five_hour`, `seven_day`.
+    """
+
+    agent: str
+    window: str
+    percent: int
+    told_at_ms: int
+    resets_at_ms: int | None = None
 
 
 class EntryKind(StrEnum):
     """What a ledger entry records. The ledger is append-only: a mistake is mended by another entry."""
 
     LIMIT = "limit"
-    """A limit was set or raised: who and why are on the entry."""
+    """A limit was set, or raised for as long as its scope lasts: who and why are on the entry."""
+    RAISED = "raised"
+    """A limit is higher for a turn (`turn_id`), or until a time (`until_ms`): by how much is in the detail."""
     HOLD = "hold"
     """A turn's hold was taken or grew."""
     CALL = "call"
@@ -85,7 +192,8 @@ class EntryKind(StrEnum):
 class Entry:
     """One line of the ledger before it is written: the store adds its number, time and hash.
 
-    `spent` and `held` are changes, applied to every scope named; `limit` replaces the limit of every scope named.
+    `spent`, `held` and `counts` are changes, applied to every scope named; `limit` and `caps` replace the limits of every
+    scope named.
     """
 
     kind: EntryKind
@@ -101,3 +209,7 @@ class Entry:
     """Unique over the whole ledger where it is set."""
     detail: str = ""
     """Facts of this kind of entry as JSON: for a call its model, loop, tier and tokens by class."""
+    counts: Counts = NO_COUNTS
+    caps: Caps = NO_CAPS
+    until_ms: int | None = None
+    """For RAISED: when it is over."""

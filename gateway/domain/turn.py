@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.domain.budget import Scope
+from gateway.domain.budget import Lift, Scope
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import NO_TOKENS, Flag, Tokens
@@ -85,6 +85,10 @@ class Turn:
     spent: Usd = ZERO
     tokens: Tokens = NO_TOKENS
     calls: int = 0
+    work_ms: int = 0
+    """For how long its agent has worked, as far as that is booked; waiting for a person does not count."""
+    lifts: tuple[Lift, ...] = ()
+    """Limits that a person raised for this turn alone."""
     unpriced_calls: int = 0
     unpriced_allowed: bool = False
     """A person was told that the price is unknown, and said yes."""

@@ -18,6 +18,7 @@ async def respond(world: World, live: Live | None, effect: Respond) -> None:
     words = metering.NO_AGENT
     if live is not None:
         taken = await live.client.respond(effect.request_id, effect.answer)
+        live.work(world.clock.ticks_ms())
         words = effect.taken if taken else UNTAKEN
     world.on_step("agent.answered")
 
@@ -37,6 +38,7 @@ async def respond(world: World, live: Live | None, effect: Respond) -> None:
 async def unpause(world: World, live: Live, answer: GoOn | EndTurn) -> None:
     """The limit was raised, or the turn ends at it: every boundary that the agent stands at is answered."""
     live.limit = live.paused_ms = None
+    live.work(world.clock.ticks_ms())
     if isinstance(answer, EndTurn) and not live.over:
         live.stopping_ms = world.clock.ticks_ms()
     await answer_held(world, live, answer)

@@ -34,6 +34,8 @@ class Aftermath:
     """The answer was said already."""
     lost: bool = False
     """Calls may have been in flight that nobody can tell of."""
+    work_ms: int = 0
+    """For how long the agent has worked since its last call."""
     said: str = ""
     """The agent's last words, where the run was cut off: they are paid for, and the status message loses them."""
 
@@ -92,7 +94,7 @@ def _tell(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, event: Finished, after: Aftermath
 ) -> None:
     """Settle a turn that has ended, and say what came of it."""
-    turn = gating.settle(draft, turn)
+    turn = gating.settle(draft, turn, after.work_ms)
     draft.put.append(turn)
     gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
     balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))

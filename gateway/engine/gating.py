@@ -1,5 +1,6 @@
 """The gate inside a transaction: a verdict becomes a hold, a question or a refusal, all in one decision."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from gateway.domain.approval import (
     Refuse,
     Verdict,
 )
-from gateway.domain.budget import Entry, EntryKind, Scope
+from gateway.domain.budget import BOOKED, Balance, Caps, Entry, EntryKind, Lift, Scope, Unit
 from gateway.domain.effects import Edit, EndTurn, GoOn, Say, StartTurn, Unpause
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
@@ -122,11 +123,12 @@ def _judge(
     turn: Turn,
     consent: gate.Consent | None = None,
 ) -> tuple[Turn, Verdict]:
-    balances = world.balances(view, draft, scopes.of_turn(session, turn.person, world.today()))
+    balances = world.balances(view, draft, scopes.of_turn(session, turn.person, world.today()), turn.lifts)
     rates = world.rates(session.model) if session.model else None
     past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
     forecast = estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
-    verdict = gate.decide(balances, forecast, world.policy(view, session, turn, forecast), consent)
+    gauges = world.gauges(view, session, turn, balances)
+    verdict = gate.decide(balances, forecast, world.policy(view, session, turn, forecast), consent, gauges)
     return replace(turn, estimate=forecast, model=turn.model or session.model), verdict
 
 
@@ -167,6 +169,32 @@ def refuse(world: World, view: View, draft: Draft, session: Session, turn: Turn,
     return end(world, view, draft, session, turn, Step.REFUSE, Outcome(OutcomeKind.CANCELLED, reason))
 
 
+def raised(lift: Lift, *, who: str, why: str, turn: Turn | None = None) -> Entry:
+    """The entry for a limit that is higher for a turn, or until a time."""
+    facts = [[lift.scope.kind, lift.scope.key, lift.unit, lift.by]]
+    return Entry(
+        EntryKind.RAISED,
+        (lift.scope,) if lift.scope.kind in BOOKED else (),
+        turn_id=None if turn is None else turn.id,
+        session_id=None if turn is None else turn.session_id,
+        who=who,
+        why=why,
+        detail=json.dumps({"lifts": facts}, sort_keys=True),
+        until_ms=lift.until_ms,
+    )
+
+
+def higher(balance: Balance, lift: Lift, *, who: str, why: str, turn: Turn | None = None) -> Entry | None:
+    """The entry for a limit that is higher for as long as its scope lasts; None where there is no limit."""
+    entry = Entry(EntryKind.LIMIT, (lift.scope,), who=who, why=why)
+    if turn is not None:
+        entry = replace(entry, turn_id=turn.id, session_id=turn.session_id)
+    if lift.unit is Unit.USD:
+        return None if balance.limit is None else replace(entry, limit=balance.limit + Usd(lift.by))
+    cap: int | None = getattr(balance.caps, lift.unit)
+    return None if cap is None else replace(entry, caps=Caps(**{lift.unit.value: cap + lift.by}))
+
+
 def end(
     world: World,
     view: View,
@@ -205,11 +233,11 @@ def next_in_line(world: World, view: View, draft: Draft, session: Session) -> No
         start(world, view, draft, session, turns[0])
 
 
-def settle(draft: Draft, turn: Turn) -> Turn:
-    """Free what is left of the hold, once. The caller puts the turn."""
+def settle(draft: Draft, turn: Turn, work_ms: int = 0) -> Turn:
+    """Free what is left of the hold, once, and book what the agent worked since the last call. The caller puts the turn."""
     if not turn.scopes:
         return turn
-    settled, entry = meter.settle(turn)
+    settled, entry = meter.settle(turn, work_ms)
     draft.entries.append(entry)
     return settled
 

@@ -109,10 +109,10 @@ def _carry_out(  # noqa: C901 - a table
             _go(world, view, draft, message)
         case ShowBudget():
             budgets.show(world, view, draft, message)
-        case SetBudget(kind, amount):
-            budgets.change(world, view, draft, message, kind, amount)
-        case RaiseBudget(kind, amount):
-            budgets.raise_by(world, view, draft, message, kind, amount)
+        case SetBudget():
+            budgets.change(world, view, draft, message, intent)
+        case RaiseBudget():
+            budgets.raise_by(world, view, draft, message, intent)
         case ShowCost():
             _show_cost(world, view, draft, message)
         case Explain(words):

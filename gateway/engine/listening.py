@@ -55,6 +55,7 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
         case AskedPermission() | AskedQuestion():
             await _asked(world, live, event)
         case Withdrawn(request_id):
+            live.work(world.clock.ticks_ms())
             if live.turn_id is not None:
                 await world.commit(metering.withdrawn(live.turn_id, request_id))
         case Finished():
@@ -116,12 +117,16 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
     if live.turn_id is None:
         log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
         return
-    decision = await world.commit(metering.book_call(world, live.turn_id, event))
+    worked_ms = live.book_work(world.clock.ticks_ms())
+    booked = (await world.commit(metering.book_call(world, live.turn_id, event, worked_ms))).result
     world.on_step("call.booked")
-    if decision.result == metering.OVER:
+    if booked is None:
+        live.unbooked_ms += worked_ms
+    elif booked.reason == metering.OVER:
         live.ends = True
-    elif decision.result is not None:
-        live.limit = decision.result
+    else:
+        live.limit = booked.reason or live.limit
+        live.work_left_ms = booked.work_left_ms
     live.stale = True
 
 
@@ -129,7 +134,8 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
     if live.stopping_ms is not None or live.ends or live.over:
         await answer_boundary(world, live, event.request_id, EndTurn(metering.OVER))
         return
-    if live.limit is None:
+    worked_ms = live.worked_ms(world.clock.ticks_ms())
+    if live.limit is None and (live.work_left_ms is None or worked_ms < live.work_left_ms):
         await answer_boundary(world, live, event.request_id, GoOn())
         return
     live.held.append(event.request_id)
@@ -141,8 +147,9 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
     if turn is None or turn.state in ENDED:
         await unpause(world, live, EndTurn(metering.OVER))
         return
-    decision = await world.commit(metering.pause(world, live.turn_id))
+    decision = await world.commit(metering.pause(world, live.turn_id, worked_ms))
     if decision.result:
+        live.rest(world.clock.ticks_ms())
         live.paused_ms = live.paused_ms or world.clock.ticks_ms()
         world.on_step("turn.paused")
     else:
@@ -151,6 +158,7 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
 
 async def _asked(world: World, live: Live, event: AskedPermission | AskedQuestion) -> None:
     if live.turn_id is not None:
+        live.rest(world.clock.ticks_ms())
         await world.commit(metering.ask_permission(world, live.turn_id, event))
         world.on_step("permission.asked")
 
@@ -186,7 +194,8 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
         return False
     stopped, live.stopping_ms = live.stopping_ms is not None, None
     said = live.said if event.end in (End.INTERRUPTED, End.HALTED) else ""
-    after = ending.Aftermath(stopped=stopped, let_go=live.ends, told=told, said=said)
+    work_ms = live.book_work(world.clock.ticks_ms())
+    after = ending.Aftermath(stopped=stopped, let_go=live.ends, told=told, said=said, work_ms=work_ms)
     await world.commit(ending.finish(world, turn_id, event, metered, after))
     world.on_step("turn.settled")
     return True
@@ -207,6 +216,7 @@ async def _exited(world: World, live: Live, reason: str) -> None:
             offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
             told=behind and bool(event.text.strip()),
             lost=behind,
+            work_ms=live.book_work(world.clock.ticks_ms()) if turn_id == live.turn_id else 0,
             said=live.said if turn_id == live.turn_id and not behind else "",
         )
         await world.commit(ending.finish(world, turn_id, event, metered, after))

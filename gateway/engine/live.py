@@ -41,6 +41,12 @@ class Live:
     held: list[str] = field(default_factory=list)
     """Boundaries that the agent stands at."""
     paused_ms: int | None = None
+    works_since_ms: int | None = None
+    """None while it rests, or waits for a person."""
+    unbooked_ms: int = 0
+    """Work before that, since the last booking."""
+    work_left_ms: int | None = None
+    """How much work since the last booking meets a limit on that; None: there is none."""
     closing: bool = False
     ends: bool = False
     """The run is over for the ledger, or nobody answered: at its next boundary it ends."""
@@ -68,8 +74,29 @@ class Live:
         self.busy = True
         self.limit = self.paused_ms = self.stopping_ms = self.result = self.settled_ms = None
         self.ends = False
+        self.works_since_ms, self.unbooked_ms, self.work_left_ms = ticks_ms, 0, None
         self.actions, self.said, self.stale = [], "", True
         self.touched_ms = ticks_ms
+
+    def worked_ms(self, ticks_ms: int) -> int:
+        """For how long it has worked since the last booking."""
+        return self.unbooked_ms + (0 if self.works_since_ms is None else ticks_ms - self.works_since_ms)
+
+    def rest(self, ticks_ms: int) -> None:
+        """It waits for a person from now on."""
+        self.unbooked_ms, self.works_since_ms = self.worked_ms(ticks_ms), None
+
+    def work(self, ticks_ms: int) -> None:
+        """It goes on with its work."""
+        if self.works_since_ms is None and not self.over:
+            self.works_since_ms = ticks_ms
+
+    def book_work(self, ticks_ms: int) -> int:
+        """For how long it has worked since the last booking, to be booked now."""
+        booked = self.worked_ms(ticks_ms)
+        self.unbooked_ms = 0
+        self.works_since_ms = None if self.works_since_ms is None else ticks_ms
+        return booked
 
     @property
     def over(self) -> bool:

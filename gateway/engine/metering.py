@@ -1,9 +1,9 @@
 """What agents did, as decisions: calls are booked, limits pause, ends settle. One transaction an event."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from gateway.core import gate, meter, summary
+from gateway.core import gate, gauges, meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
 from gateway.domain.budget import Balance
@@ -22,29 +22,41 @@ OVER = "The turn that this worked for is over."
 LET_GO = "The agent does not wait any more; a yes to the question above still lets it go on."
 
 
-def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View], Decision[str | None]]:
-    """Book a call once; the result says why the turn has to pause, if it has to: `OVER` if it has ended."""
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A call is in the ledger: why the turn has to pause, if it has to (`OVER` if it has ended), and for how long it may
+    still work until a limit on that says no.
+    """
+
+    reason: str | None = None
+    work_left_ms: int | None = None
+
+
+def book_call(
+    world: World, turn_id: str, event: CallMetered, work_ms: int = 0
+) -> Callable[[View], Decision[Booked | None]]:
+    """Book a call once, with the time that the agent worked since the last booking; None: it was booked before."""
     priced = world.cost(event.usage)
 
-    def decide(view: View) -> Decision[str | None]:
+    def decide(view: View) -> Decision[Booked | None]:
         draft = Draft()
         turn = view.turn(turn_id)
         if turn is None or view.call_known(event.call_id):
             return draft.done(None)
         call = Call(event.call_id, event.usage, priced, event.loop)
         before = world.balances(view, draft, turn.scopes)
-        turn, entry = meter.book(turn, call, ended=event.ended)
+        turn, entry = meter.book(turn, call, ended=event.ended, work_ms=work_ms)
         draft.entries.append(entry)
         session = view.session(turn.session_id)
         if session is not None:
             _warn(world, view, draft, session, before)
         if session is not None and event.loop == MAIN_LOOP and event.ended:
             draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
-        reason: str | None = OVER
+        booked = Booked(OVER)
         if session is not None and turn.state not in ENDED:
-            turn, reason = _grow(world, view, draft, session, turn)
+            turn, booked = _grow(world, view, draft, session, turn)
         draft.put.append(turn)
-        return draft.done(reason)
+        return draft.done(booked)
 
     return decide
 
@@ -52,26 +64,35 @@ def book_call(world: World, turn_id: str, event: CallMetered) -> Callable[[View]
 def _warn(world: World, view: View, draft: Draft, session: Session, before: Sequence[Balance]) -> None:
     """Say once that a good part of a limit is spent; a raised limit can be said of again."""
     after = world.balances(view, draft, [balance.scope for balance in before])
-    for balance, percent in gate.warnings(before, after):
-        limit = balance.limit.nano if balance.limit else 0
-        draft.say(Say(session.thread, f"warning:{balance.scope}:{limit}:{percent}", summary.warning(balance, percent)))
+    for gauge, percent in gauges.warnings(_shared(before), _shared(after)):
+        ref = f"warning:{gauge.scope}:{gauge.unit}:{gauge.limit}:{percent}"
+        draft.say(Say(session.thread, ref, gauges.warning(gauge, percent)))
 
 
-def _grow(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> tuple[Turn, str | None]:
-    balances = world.balances(view, draft, turn.scopes)
-    match gate.after_call(turn, balances, world.policy(view, session, turn)):
+def _shared(balances: Sequence[Balance]) -> tuple[gauges.Gauge, ...]:
+    return (*gauges.of_money(balances), *gauges.of_balances(balances))
+
+
+def _grow(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> tuple[Turn, Booked]:
+    balances = world.balances(view, draft, turn.scopes, turn.lifts)
+    counted = world.gauges(view, session, turn, balances)
+    left_ms = gauges.work_left_ms(counted)
+    match gate.after_call(turn, balances, world.policy(view, session, turn), counted):
         case gate.Limit(reason):
-            return turn, reason
+            return turn, Booked(reason, left_ms)
         case gate.Grow(by):
             turn = replace(turn, hold=turn.hold + by, held_left=turn.held_left + by)
             draft.entries.append(gating.held(turn, by))
-            return turn, None
+            return turn, Booked(None, left_ms)
         case gate.Enough():
-            return turn, None
+            return turn, Booked(None, left_ms)
 
 
-def pause(world: World, turn_id: str) -> Callable[[View], Decision[bool]]:
-    """At a boundary with a limit in the way: pause and ask. The result is False where nothing is in the way any more."""
+def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], Decision[bool]]:
+    """At a boundary with a limit in the way: pause and ask. The result is False where nothing is in the way any more.
+
+    `unbooked_ms`: for how long the agent has worked since its last call.
+    """
 
     def decide(view: View) -> Decision[bool]:
         draft = Draft()
@@ -81,14 +102,15 @@ def pause(world: World, turn_id: str) -> Callable[[View], Decision[bool]]:
         session = view.session(turn.session_id)
         if session is None or not can(turn, Step.PAUSE):
             return draft.done(result=False)
-        balances = world.balances(view, draft, turn.scopes)
+        balances = world.balances(view, draft, turn.scopes, turn.lifts)
         policy = world.policy(view, session, turn)
-        verdict = gate.after_call(turn, balances, policy)
+        counted = world.gauges(view, session, turn, balances, unbooked_ms)
+        verdict = gate.after_call(turn, balances, policy, counted)
         if not isinstance(verdict, gate.Limit):
             return draft.done(result=False)
         turn = advance(turn, Step.PAUSE)
         draft.put.append(turn)
-        question = gate.at_limit(turn, balances, policy, verdict.reason)
+        question = gate.at_limit(turn, balances, policy, verdict.reason, counted)
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, world.clock.now_ms())))
         return draft.done(result=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -53,8 +53,16 @@ async def recover(world: World, clients: Clients) -> None:
 
 def _note_policy(world: World, view: View) -> Decision[None]:
     """Nobody but the people of the settings, and an entry if their limits are others than at the last start."""
-    limits = {kind: limit.nano for kind, limit in world.rules.limits.items()}
+    limits = {kind.value: limit.nano for kind, limit in world.rules.limits.items()}
     noted: dict[str, object] = {"limits": limits, "confirm_above": world.rules.confirm_above.nano}
+    caps = {
+        f"{kind}.{unit}": cap
+        for kind, found in world.rules.caps.items()
+        for unit, cap in asdict(found).items()
+        if cap is not None
+    }
+    if caps:
+        noted["caps"] = caps
     if world.rules.policy:
         noted["policy"] = [words(rule) for rule in world.rules.policy]
     if world.rules.unpriced_refused:
@@ -63,8 +71,9 @@ def _note_policy(world: World, view: View) -> Decision[None]:
     if before == noted:
         return Decision(None, grants=world.rules.people)
     # What the owner changed counts for every scope of the kind, unless a person has set less there.
-    known = before.get("limits", {}) if before else limits
-    changed = {kind: limit for kind, limit in limits.items() if known.get(kind) != limit}
+    now = limits | caps
+    known = before.get("limits", {}) | before.get("caps", {}) if before else now
+    changed = {name: limit for name, limit in now.items() if known.get(name) != limit}
     detail = json.dumps({"settings": noted, "changed": changed}, sort_keys=True)
     entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=detail)
     return Decision(None, grants=world.rules.people, entries=(entry,))

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from gateway.core import summary
 from gateway.core.access import may
+from gateway.core.approve import typed
 from gateway.core.route import Explain, read_amount
-from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState
+from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState, Choice
 from gateway.domain.effects import Respond, Words
 from gateway.domain.events import Message
 from gateway.domain.place import Deed
@@ -43,8 +44,12 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
     elif isinstance(read := read_amount(text), Explain):
         draft.say(world.notice(message.thread, read.words))
     else:
+        option = typed(approval, turn, read)
+        if option.choice is Choice.RAISE and not may(view.grants(message.person), Deed.RAISE, message.thread):
+            draft.say(world.notice(message.thread, MAY_NOT))
+            return True
         done = replace(approval, state=ApprovalState.ANSWERED, answered_by=message.person)
-        taps.take_amount(world, view, draft, done, session, turn, read, waiting=turn.id in waiting)
+        taps.take_amount(world, view, draft, done, session, turn, option, waiting=turn.id in waiting)
     return True
 
 

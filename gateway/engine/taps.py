@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.core import gate, scopes, summary
-from gateway.core.approve import Answered, TooLate, answer, typed
+from gateway.core.approve import Answered, TooLate, answer
+from gateway.core.gauges import amount
 from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
-from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.budget import Entry, Scope, ScopeKind
 from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
 from gateway.domain.events import Tap
-from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import gating
@@ -41,10 +41,17 @@ def handle_tap(
 
 
 def take_amount(
-    world: World, view: View, draft: Draft, done: Approval, session: Session, turn: Turn, amount: Usd, *, waiting: bool
+    world: World,
+    view: View,
+    draft: Draft,
+    done: Approval,
+    session: Session,
+    turn: Turn,
+    option: Option,
+    *,
+    waiting: bool,
 ) -> None:
     """A person wrote an amount as a reply to a question about money: as if there were a button for it."""
-    option = typed(done, turn, amount)
     done = replace(done, answer=option.label)
     draft.put.append(done)
     _act(world, view, draft, Answered(done, option), session, turn, waiting=waiting)
@@ -114,9 +121,11 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         _close(draft, approval, CHANGED)
         gating.start(world, view, draft, session, turn)
         return
-    _raise(world, view, draft, approval, option)
+    lifted, raised = _raise(world, view, draft, approval, option, turn)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
-    after = gating.start(world, view, draft, session, turn, consent)
+    after = gating.start(world, view, draft, session, lifted, consent)
+    if after.state is TurnState.REFUSED:
+        _take_back(draft, raised)
     said = {TurnState.ASKING: "Asked again: it changed.", TurnState.REFUSED: "Not run."}
     _close(draft, approval, said.get(after.state, f"{option.label}."))
     if after.state is TurnState.REFUSED and turn.origin is Origin.BACKGROUND and after.outcome is not None:
@@ -137,19 +146,19 @@ def _limit(
         return
     if not gating.unchanged(world, session, turn, approval):
         _close(draft, approval, CHANGED)
-        balances = world.balances(view, draft, turn.scopes)
-        question = gate.at_limit(turn, balances, world.policy(view, session, turn), "the price changed")
-        gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
+        _ask_at_limit(world, view, draft, session, turn, turn.scopes, "the price changed")
         return
-    raised = _raise(world, view, draft, approval, option)
+    before = turn
+    turn, raised = _raise(world, view, draft, approval, option, turn)
     if not waiting:
         # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
         turn = gating.let_go(draft, turn)
         draft.put.append(turn)
     counted = turn.scopes if waiting else scopes.of_turn(session, turn.person, world.today())
-    balances = world.balances(view, draft, counted)
-    policy = world.policy(view, session, turn)
-    match gate.resume(turn, balances, policy, gate.Consent(option.allows, unpriced=option.unpriced)):
+    balances = world.balances(view, draft, counted, turn.lifts)
+    policy, gauges = world.policy(view, session, turn), world.gauges(view, session, turn, balances)
+    consent = gate.Consent(option.allows, unpriced=option.unpriced)
+    match gate.resume(turn, balances, policy, consent, gauges):
         case Allow() as allow:
             _close(draft, approval, f"{option.label}.")
             step = Step.RESUME if waiting else Step.ALLOW
@@ -162,12 +171,24 @@ def _limit(
             draft.put.append(turn)
         case Ask(question):
             _close(draft, approval, "Asked again: it changed.")
+            draft.put.append(turn)
             gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         case Refuse(reason):
             _take_back(draft, raised)
+            turn = replace(turn, lifts=before.lifts)
+            draft.put.append(turn)
             _close(draft, approval, reason)
             words = "it was stopped" if policy.frozen else reason.rstrip(".")
-            gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, gate.at_limit(turn, balances, policy, words))
+            _ask_at_limit(world, view, draft, session, turn, counted, words)
+
+
+def _ask_at_limit(
+    world: World, view: View, draft: Draft, session: Session, turn: Turn, counted: tuple[Scope, ...], why: str
+) -> None:
+    balances = world.balances(view, draft, counted, turn.lifts)
+    gauges = world.gauges(view, session, turn, balances)
+    question = gate.at_limit(turn, balances, world.policy(view, session, turn), why, gauges)
+    gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
 
 
 def _reply(option: Option) -> AllowTool | DenyTool | Words:
@@ -203,20 +224,20 @@ def _take_back(draft: Draft, raised: Sequence[Entry]) -> None:
     draft.entries = [entry for entry in draft.entries if entry not in raised]
 
 
-def _raise(world: World, view: View, draft: Draft, approval: Approval, option: Option) -> list[Entry]:
+def _raise(
+    world: World, view: View, draft: Draft, approval: Approval, option: Option, turn: Turn
+) -> tuple[Turn, list[Entry]]:
+    """The turn with the limits that the option lifts, and the entries that say so: a session's limit is higher for as long as
+    the session lasts, any other for this turn alone.
+    """
     before = len(draft.entries)
-    for scope, by in option.raises:
-        limit = world.balance(view, draft, scope).limit
-        if limit is not None:
-            draft.entries.append(
-                Entry(
-                    EntryKind.LIMIT,
-                    (scope,),
-                    turn_id=approval.turn_id,
-                    session_id=approval.session_id,
-                    who=approval.answered_by,
-                    why=f"raised by {by} for {summary.title(approval.text)}",
-                    limit=limit + by,
-                )
-            )
-    return draft.entries[before:]
+    who = approval.answered_by
+    for lift in option.lifts:
+        why = f"raised by {amount(lift.unit, lift.by)} for {summary.title(approval.text)}"
+        if lift.scope.kind is ScopeKind.SESSION:
+            entry = gating.higher(world.unlifted(view, draft, lift.scope), lift, who=who, why=why, turn=turn)
+            draft.entries += [entry] if entry is not None else []
+        else:
+            turn = replace(turn, lifts=(*turn.lifts, lift))
+            draft.entries.append(gating.raised(lift, who=who, why=why, turn=turn))
+    return turn, draft.entries[before:]

@@ -1,7 +1,7 @@
 """What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import reduce
@@ -11,13 +11,15 @@ import anyio
 import structlog
 
 from gateway import clock
+from gateway.core import gauges
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
+from gateway.core.gauges import Gauge
 from gateway.core.policy import DAY_MINUTES, Facts, Rule, judge
 from gateway.core.price import price
 from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
-from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
+from gateway.domain.budget import NO_CAPS, Balance, Caps, Entry, Lift, Quota, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
@@ -43,6 +45,12 @@ class Rules:
     confirm_above: Usd
     step: Usd
     timezone: tzinfo
+    caps: Mapping[ScopeKind, Caps] = field(default_factory=dict[ScopeKind, Caps])
+    """Limits on tokens, calls and work, as `limits` are on money; those of TURN are the loop breakers."""
+    pace_times: int = 0
+    """A turn that costs so many times as much a minute as any before it in its session is asked about; 0: none is."""
+    ask_at_quota: int | None = None
+    """From so many hundredths of a subscription's window on every run is asked about."""
     people: tuple[Grant, ...] = ()
     """Who may do what."""
     model: str | None = None
@@ -107,11 +115,18 @@ def no_agents(effects: Sequence[Effect]) -> None:
 class Draft:
     """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
 
-    put: list[Session | Turn | Approval | Process] = field(default_factory=list)
+    put: list[Session | Turn | Approval | Process | Quota] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None
     handled: tuple[str, str] | None = None
+    _lifts: list[Lift] | None = None
+
+    def lifts(self, view: View, now_ms: int) -> list[Lift]:
+        """By how much limits are higher now, until a time, with what this decision adds: the list may be added to."""
+        if self._lifts is None:
+            self._lifts = list(view.lifts(now_ms))
+        return self._lifts
 
     def say(self, effect: Say | Edit) -> None:
         """Add a message."""
@@ -236,14 +251,40 @@ class World:
     def _utc_date(self) -> date:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
 
-    def balance(self, view: View, draft: Draft, scope: Scope) -> Balance:
-        """What stands against a scope, with what this decision writes; where no entry set a limit, with the owner's own."""
-        balance = draft.balance(view, scope)
-        return balance if balance.limit is not None else replace(balance, limit=self.rules.limits.get(scope.kind))
+    def balance(self, view: View, draft: Draft, scope: Scope, lifts: Iterable[Lift] = ()) -> Balance:
+        """What stands against a scope, with what this decision writes; where no entry set a limit, with the owner's own.
 
-    def balances(self, view: View, draft: Draft, scopes: Sequence[Scope]) -> tuple[Balance, ...]:
+        Raises that are not over yet count, and those of a turn (`lifts`).
+        """
+        timed = draft.lifts(view, self.clock.now_ms())
+        return self.unlifted(view, draft, scope).lifted((*timed, *lifts))
+
+    def unlifted(self, view: View, draft: Draft, scope: Scope) -> Balance:
+        """The same without raises that end at a time."""
+        found = draft.balance(view, scope)
+        limit = self.rules.limits.get(scope.kind) if found.limit is None else found.limit
+        caps = found.caps.over(self.rules.caps.get(scope.kind, NO_CAPS))
+        return replace(found, limit=limit, caps=caps)
+
+    def balances(
+        self, view: View, draft: Draft, scopes: Sequence[Scope], lifts: Iterable[Lift] = ()
+    ) -> tuple[Balance, ...]:
         """The same for each of the scopes."""
-        return tuple(self.balance(view, draft, scope) for scope in scopes)
+        return tuple(self.balance(view, draft, scope, lifts) for scope in scopes)
+
+    def gauges(
+        self, view: View, session: Session, turn: Turn, balances: Iterable[Balance], unbooked_ms: int = 0
+    ) -> tuple[Gauge, ...]:
+        """What is counted beside money, and the limits on it, as they are for this turn; `unbooked_ms`: work not booked yet."""
+        rules, limit = self.rules, None
+        if rules.pace_times and gauges.pace(turn.spent, turn.work_ms + unbooked_ms) >= rules.step.nano:
+            past = [one for one in view.latest_turns(session.id, gauges.PACES_MAX) if one.id != turn.id]
+            limit = gauges.pace_limit(past, rules.pace_times, rules.step)
+        own = gauges.of_turn(turn, rules.caps.get(ScopeKind.TURN, NO_CAPS), limit, unbooked_ms)
+        if rules.ask_at_quota is not None:
+            told = view.quotas(session.agent)
+            own = (*own, *gauges.of_quotas(told, rules.ask_at_quota, self.clock.now_ms()))
+        return (*gauges.of_balances(balances), *gauges.lifted(own, turn.lifts))
 
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""

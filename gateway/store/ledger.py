@@ -11,18 +11,18 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, exists, func, literal, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
-from gateway.domain.budget import Balance, Entry, EntryKind, Scope
+from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Scope
 from gateway.domain.money import Usd
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import rows, stored
-from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, UNPRICED, balances, entries, storable, turns
+from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, TIMED, UNPRICED, balances, entries, storable, turns
 
 GENESIS = "0" * 64
 
@@ -30,10 +30,19 @@ _FIRST = (
     *("seq", "at_ms", "kind", "scopes", "turn_id", "session_id", "who", "why"),
     *("spent", "held", "limit", "call_id", "detail", "previous_hash"),
 )
-HASHED: Mapping[int, tuple[str, ...]] = {1: _FIRST, 2: (*_FIRST, "version")}
+_COUNTS = ("tokens", "calls", "work_ms")
+_CAPS = ("tokens_cap", "calls_cap", "work_ms_cap")
+HASHED: Mapping[int, tuple[str, ...]] = {
+    1: _FIRST,
+    2: (*_FIRST, "version"),
+    3: (*_FIRST, "version", *_COUNTS, *_CAPS, "until_ms"),
+}
 """Which columns an entry's hash covers, by version. Old versions never change; a new column is a new version."""
 VERSION = max(HASHED)
 """Of entries written now."""
+_SUMS = ("spent", "held", *_COUNTS)
+_LIMITS = ("limit", *_CAPS)
+"""What a balance adds up, and what of it an entry replaces: columns of both."""
 WITHOUT_PRICE = """entries.kind IN ('call', 'reconciled')
     AND CASE WHEN json_valid(entries.detail) THEN json_type(entries.detail, '$.unpriced') = 'text' ELSE 0 END"""
 """What the meter wrote of a call or a difference whose price nobody knew."""
@@ -53,16 +62,17 @@ class Flaw:
 class _Fold:
     """A scope's balance in the making."""
 
-    limit: int | None = None
-    spent: int = 0
-    held: int = 0
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMS, 0))
+    limits: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(_LIMITS))
 
     def add(self, row: rows.Row) -> None:
-        self.spent += row["spent"]
-        self.held = max(0, self.held + row["held"])
-        # A limit of the settings was once written down like one that a person set; it is the owner's to change.
-        if row["limit"] is not None and row["who"] != "settings":
-            self.limit = row["limit"]
+        for name in _SUMS:
+            self.sums[name] += row[name]
+        self.sums["held"] = max(0, self.sums["held"])
+        for name in _LIMITS:
+            # A limit of the settings was once written down like one that a person set; it is the owner's to change.
+            if row[name] is not None and row["who"] != "settings":
+                self.limits[name] = row[name]
 
 
 def entry_hash(row: rows.Row) -> str:
@@ -132,7 +142,15 @@ def read_balances(connection: Connection, scopes: Iterable[Scope]) -> dict[Scope
 def balance_of(scope: Scope, row: rows.Row) -> Balance:
     """A scope's balance from its row."""
     limit = None if row["limit"] is None else Usd(row["limit"])
-    return Balance(scope, limit, Usd(row["spent"]), Usd(row["held"]))
+    counts = Counts(row["tokens"], row["calls"], row["work_ms"])
+    caps = Caps(row["tokens_cap"], row["calls_cap"], row["work_ms_cap"])
+    return Balance(scope, limit, Usd(row["spent"]), Usd(row["held"]), counts, caps)
+
+
+def lifts(connection: Connection, now_ms: int) -> tuple[Lift, ...]:
+    """By how much limits are higher now, until a time. Raises StoreError."""
+    query = select(entries).where(text(TIMED), entries.c.until_ms > now_ms).order_by(entries.c.until_ms)
+    return tuple(lift for row in connection.execute(query).mappings() for lift in rows.lifts_of(row))
 
 
 def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
@@ -173,22 +191,34 @@ def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, 
         "detail": entry.detail,
         "previous_hash": previous,
         "version": VERSION,
+        "until_ms": entry.until_ms,
+        **_counts(entry),
     }
     return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
-def _superseded(detail: str) -> dict[str, int]:
-    """By kind of scope: limits that a person set above this are the settings' again, since the owner changed those."""
+def _counts(entry: Entry) -> dict[str, int | None]:
+    """What an entry counts and caps, as columns."""
+    caps = {f"{name}_cap": cap for name, cap in asdict(entry.caps).items()}
+    return asdict(entry.counts) | caps
+
+
+def _superseded(detail: str) -> list[tuple[str, str, int]]:
+    """(kind of scope, limit, its value): limits that a person set above this are the settings' again, since the owner changed those."""
     try:
-        return {str(kind): int(limit) for kind, limit in json.loads(detail or "{}")["changed"].items()}
+        changed = json.loads(detail or "{}")["changed"].items()
+        # `day` is its dollars, `day.calls` a cap.
+        named = [(*str(name).partition("."), int(limit)) for name, limit in changed]
     except (ValueError, TypeError, KeyError, AttributeError):
-        return {}  # noted by a version that changed nothing with it
+        return []  # noted by a version that changed nothing with it
+    return [(kind, f"{cap}_cap" if cap else "limit", limit) for kind, _, cap, limit in named]
 
 
 def _supersede(connection: Connection, entry: Entry) -> None:
-    for kind, limit in _superseded(entry.detail).items():
-        above = (balances.c.kind == kind) & (balances.c.limit > limit)
-        connection.execute(update(balances).where(above).values(limit=None))
+    for kind, name, limit in _superseded(entry.detail):
+        if name in _LIMITS:
+            above = (balances.c.kind == kind) & (balances.c[name] > limit)
+            connection.execute(update(balances).where(above).values({name: None}))
 
 
 def _apply(connection: Connection, scope: Scope, entry: Entry) -> None:
@@ -196,13 +226,14 @@ def _apply(connection: Connection, scope: Scope, entry: Entry) -> None:
     limit = None if entry.limit is None else entry.limit.nano
     held = entry.held.nano
     statement = insert(balances).values(
-        kind=scope.kind, key=scope.key, limit=limit, spent=entry.spent.nano, held=max(0, held)
+        kind=scope.kind, key=scope.key, limit=limit, spent=entry.spent.nano, held=max(0, held), **_counts(entry)
     )
+    new = statement.excluded
     added = statement.on_conflict_do_update(
         index_elements=["kind", "key"],
         set_={
-            "limit": func.coalesce(statement.excluded.limit, balances.c.limit),
-            "spent": balances.c.spent + statement.excluded.spent,
+            **{name: func.coalesce(new[name], balances.c[name]) for name in _LIMITS},
+            **{name: balances.c[name] + new[name] for name in _SUMS},
             "held": func.max(0, balances.c.held + held),
         },
     ).returning(balances.c.spent, balances.c.held)
@@ -247,7 +278,7 @@ class _Check:
             self.flaws.append(Flaw(seq, f"entries are missing: {seq} follows {self.seq}"))
         if row["previous_hash"] != self.previous:
             self.flaws.append(Flaw(seq, "the entry before it is not the one it was chained to"))
-        if row["version"] not in HASHED or entry_hash(row) != row["hash"]:
+        if row["version"] not in HASHED or entry_hash(row) != row["hash"] or _says_too_much(row):
             self.flaws.append(Flaw(seq, "the entry is not what was written"))
         self.seq, self.previous = seq, row["hash"]
         self._fold(row)
@@ -262,15 +293,21 @@ class _Check:
             self._policy(row)
         for scope in scopes:
             fold = self.folds[scope.kind.value, scope.key]
-            if fold.held + row["held"] < 0:
+            if fold.sums["held"] + row["held"] < 0:
                 self.flaws.append(Flaw(row["seq"], f"more is freed than is held on {scope}"))
             fold.add(row)
 
     def _policy(self, row: rows.Row) -> None:
-        superseded = _superseded(row["detail"])
+        superseded = {(kind, name): limit for kind, name, limit in _superseded(row["detail"])}
         for (kind, _), fold in self.folds.items():
-            if kind in superseded and fold.limit is not None and fold.limit > superseded[kind]:
-                fold.limit = None
+            for name, value in fold.limits.items():
+                if value is not None and (kind, name) in superseded and value > superseded[kind, name]:
+                    fold.limits[name] = None
+
+
+def _says_too_much(row: rows.Row) -> bool:
+    """A column that entries of this version did not have, and their hash does not cover, was filled in."""
+    return any(row[name] for name in HASHED[VERSION] if name not in HASHED[row["version"]] and name != "version")
 
 
 def verify(connection: Connection) -> tuple[Flaw, ...]:
@@ -284,7 +321,7 @@ def verify(connection: Connection) -> tuple[Flaw, ...]:
         if len(check.flaws) >= MOST_FLAWS:
             return tuple(check.flaws[:MOST_FLAWS])
     found = {
-        (row["kind"], row["key"]): _Fold(row["limit"], row["spent"], row["held"])
+        (row["kind"], row["key"]): _Fold({name: row[name] for name in _SUMS}, {name: row[name] for name in _LIMITS})
         for row in connection.execute(select(balances)).mappings()
     }
     for kind, key in sorted(found.keys() | check.folds.keys()):

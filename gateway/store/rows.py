@@ -9,7 +9,7 @@ from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
 from gateway.core.turn import CUT_SHORT
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
-from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
@@ -113,6 +113,8 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "spent": nano(turn.spent),
         "tokens": dump(asdict(turn.tokens)),
         "calls": turn.calls,
+        "work_ms": turn.work_ms,
+        "lifts": dump([lift_json(lift) for lift in turn.lifts]),
         "unpriced_calls": turn.unpriced_calls,
         "unpriced_allowed": int(turn.unpriced_allowed),
         "continues": int(turn.continues),
@@ -144,6 +146,8 @@ def turn_of(row: Row) -> Turn:
             spent=Usd(row["spent"]),
             tokens=_tokens_of(json.loads(row["tokens"])),
             calls=row["calls"],
+            work_ms=row["work_ms"],
+            lifts=tuple(_lift_of(lift) for lift in stored.members(json.loads(row["lifts"]), "lifts")),
             unpriced_calls=row["unpriced_calls"],
             unpriced_allowed=bool(row["unpriced_allowed"]),
             continues=bool(row["continues"]),
@@ -249,7 +253,7 @@ def _option_json(option: Option) -> dict[str, Any]:
         "choice": option.choice,
         "label": option.label,
         "allows": _nano(option.allows),
-        "raises": [[scope.kind, scope.key, nano(amount)] for scope, amount in option.raises],
+        "lifts": [lift_json(lift) for lift in option.lifts],
         "value": option.value,
         "unpriced": option.unpriced,
     }
@@ -260,15 +264,36 @@ def _option_of(facts: Any) -> Option:
         choice=Choice(stored.field(facts, "choice", str)),
         label=stored.field(facts, "label", str),
         allows=_usd(stored.optional(facts, "allows", int)),
-        raises=tuple(_raise_of(raised) for raised in stored.field(facts, "raises", list, [])),
+        lifts=(
+            *(_raise_of(raised) for raised in stored.field(facts, "raises", list, [])),
+            *(_lift_of(lift) for lift in stored.field(facts, "lifts", list, [])),
+        ),
         value=stored.field(facts, "value", str, ""),
         unpriced=stored.field(facts, "unpriced", bool, False),  # noqa: FBT003 - the default
     )
 
 
-def _raise_of(facts: Any) -> tuple[Scope, Usd]:
+def _raise_of(facts: Any) -> Lift:
+    """As it was written before there were other units than dollars."""
     kind, key, amount, *_ = stored.members(facts, "raises", 3)
-    return _scope_of([kind, key]), Usd(stored.typed(amount, int, "raises"))
+    return Lift(_scope_of([kind, key]), Unit.USD, stored.typed(amount, int, "raises"))
+
+
+def lift_json(lift: Lift) -> list[Any]:
+    """`["day","2026-01-31","usd",5000000000]`."""
+    return [lift.scope.kind, lift.scope.key, lift.unit, lift.by]
+
+
+def _lift_of(facts: Any) -> Lift:
+    kind, key, unit, by, *_ = stored.members(facts, "lift", 4)
+    return Lift(_scope_of([kind, key]), Unit(unit), stored.typed(by, int, "lift"))
+
+
+def lifts_of(row: Row) -> tuple[Lift, ...]:
+    """By how much a RAISED entry says that limits are higher. Raises StoreError."""
+    with stored.reading(f"ledger entry {row['seq']}"):
+        found = stored.field(json.loads(row["detail"]), "lifts", list)
+        return tuple(replace(_lift_of(lift), until_ms=row["until_ms"]) for lift in found)
 
 
 def grant_row(grant: Grant) -> dict[str, Any]:
@@ -286,6 +311,16 @@ def grant_of(row: Row) -> Grant:
 def process_of(row: Row) -> Process:
     """A process from its row."""
     return Process(row["session_id"], row["pid"], row["started"], row["journal"])
+
+
+def quota_row(quota: Quota) -> dict[str, Any]:
+    """A quota window as its row."""
+    return asdict(quota)
+
+
+def quota_of(row: Row) -> Quota:
+    """A quota window from its row."""
+    return Quota(**row)
 
 
 def usage_of(record: Record) -> Usage:
@@ -317,5 +352,8 @@ def record_of(row: Row) -> Record:
             limit=_usd(row["limit"]),
             call_id=row["call_id"],
             detail=row["detail"],
+            counts=Counts(row["tokens"], row["calls"], row["work_ms"]),
+            caps=Caps(row["tokens_cap"], row["calls_cap"], row["work_ms_cap"]),
+            until_ms=row["until_ms"],
         )
     return Record(row["seq"], row["at_ms"], entry, row["previous_hash"], row["hash"])

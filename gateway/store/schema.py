@@ -20,12 +20,13 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003_projects_and_own_limits"
+HEAD = "0004_counts_and_raises"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
 FREEZE_KINDS = "kind IN ('freeze', 'thaw')"
 POLICY_KIND = "kind = 'policy'"
+TIMED = "until_ms IS NOT NULL"
 DELAYED = "state = 'waiting' AND not_before_ms > 0"
 SENT = "message_id IS NOT NULL"
 OPEN = "state = 'open'"
@@ -172,6 +173,8 @@ turns = _table(
     _number("spent"),
     _words("tokens"),
     _number("calls"),
+    _number("work_ms", default="0"),
+    _words("lifts", default="[]"),
     _number("unpriced_calls"),
     _number("unpriced_allowed"),
     _number("continues"),
@@ -256,12 +259,20 @@ entries = _table(
     _words("previous_hash"),
     _words("hash"),
     _number("version", default="1"),
+    _number("tokens", default="0"),
+    _number("calls", default="0"),
+    _number("work_ms", default="0"),
+    _number("tokens_cap", null=True),
+    _number("calls_cap", null=True),
+    _number("work_ms_cap", null=True),
+    _number("until_ms", null=True),
 )
 Index("entries_call", entries.c.call_id, unique=True, sqlite_where=text("call_id IS NOT NULL"))
 Index("entries_turn", entries.c.turn_id, entries.c.seq)
 Index("entries_session", entries.c.session_id, entries.c.seq)
 Index("entries_frozen", entries.c.seq, sqlite_where=text(FREEZE_KINDS))
 Index("entries_policy", entries.c.seq, sqlite_where=text(POLICY_KIND))
+Index("entries_timed", entries.c.until_ms, sqlite_where=text(TIMED))
 
 balances = _table(
     "balances",
@@ -270,5 +281,20 @@ balances = _table(
     Column("limit", Integer, nullable=True),
     _number("spent"),
     _number("held"),
+    _number("tokens", default="0"),
+    _number("calls", default="0"),
+    _number("work_ms", default="0"),
+    _number("tokens_cap", null=True),
+    _number("calls_cap", null=True),
+    _number("work_ms_cap", null=True),
     CheckConstraint("held >= 0", name="held_is_never_negative"),
+)
+
+quotas = _table(
+    "quotas",
+    _words("agent", key=True),
+    Column("window", Words, primary_key=True),
+    _number("percent"),
+    _number("told_at_ms"),
+    _number("resets_at_ms", null=True),
 )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, literal_column, select, text
 
 from gateway.core.forecast import Past
 from gateway.domain.approval import Approval, ApprovalState
-from gateway.domain.budget import Balance, Scope
+from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
@@ -21,6 +21,7 @@ from gateway.store.schema import (
     approval_tokens,
     approvals,
     grants,
+    quotas,
     sessions,
     threads,
     turns,
@@ -58,6 +59,13 @@ class SqlView:
 
     def balance(self, scope: Scope) -> Balance:
         return ledger.read_balances(self._open, (scope,))[scope]
+
+    def lifts(self, now_ms: int) -> tuple[Lift, ...]:
+        return ledger.lifts(self._open, now_ms)
+
+    def quotas(self, agent: str) -> tuple[Quota, ...]:
+        query = select(quotas).where(quotas.c.agent == agent).order_by(quotas.c.window)
+        return tuple(rows.quota_of(row) for row in self._all(query))
 
     def session(self, session_id: str) -> Session | None:
         row = self._one(select(sessions).where(sessions.c.id == session_id))

@@ -7,17 +7,17 @@ from sqlalchemy import Connection, Table, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.approval import Approval, ApprovalState
-from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.budget import Entry, EntryKind, Quota
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
 from gateway.store import inbox, ledger, posts, rows
-from gateway.store.schema import approval_tokens, approvals, grants, processes, sessions, threads, turns
+from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
-Put = Session | Turn | Approval | Process
+Put = Session | Turn | Approval | Process | Quota
 
 FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SETTLED, EntryKind.VOIDED}
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
@@ -58,6 +58,8 @@ def _put(connection: Connection, record: Put) -> None:
             connection.execute(delete(approval_tokens).where(approval_tokens.c.approval_id == record.id))
             for place, token in enumerate(record.tokens):
                 connection.execute(insert(approval_tokens).values(token=token, approval_id=record.id, place=place))
+        case Quota():
+            _upsert(connection, quotas, rows.quota_row(record), "agent", "window")
         case Process():
             columns = {"session_id": record.session_id, "pid": record.pid}
             _upsert(

@@ -1,14 +1,16 @@
 """`tollbridge budget`: rules explained, limits and their history shown, and nothing changed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway import clock
 from gateway.cli.run import run
 from gateway.config import config_file
-from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.ports import Decision
 from gateway.store import open_store
@@ -231,6 +233,35 @@ async def test_the_history_says_who_changed_what_when_and_why(home: Path, capsys
     ]
     assert told[1]["settings"]["limits"] == {"day": 25_000_000_000}
     assert told[0]["scopes"] == [{"kind": "session", "key": SESSION.key}]
+
+
+@pytest.mark.anyio
+async def test_counts_and_raises_are_shown_and_their_history_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit on calls with what is used of it, a raise that is not over as part of the limit, one of a turn in the history."""
+    later = clock.now_ms() + 3_600_000
+    lift = f'{{"lifts": [["day", "{DAY.key}", "usd", 5000000000]]}}'
+    await wrote(
+        home,
+        (0, Entry(EntryKind.LIMIT, (DAY,), who="4711", why="/budget", caps=Caps(calls=200))),
+        (1, replace(CALLED, counts=Counts(40_000, 7, 1000))),
+        (2, Entry(EntryKind.RAISED, (DAY,), who="4711", why="/raise", detail=lift, until_ms=later)),
+        (3, Entry(EntryKind.RAISED, (), turn_id="t_1", who="4711", why="a tap", detail=LOOPED)),
+    )
+    shown = said(capsys, "show")
+    assert "$30.00*" in shown
+    assert "7 of 200" in shown
+    day = next(one for one in json.loads(said(capsys, "show", "--json"))["scopes"] if one["kind"] == "day")
+    assert (day["counts"], day["caps"]["calls"]) == ({"tokens": 40_000, "calls": 7, "work_ms": 1000}, 200)
+    history = said(capsys, "history")
+    assert all(words in " ".join(history.split()) for words in ("+150 calls for a turn", "+$5.00 until", "200 calls"))
+    told = json.loads(said(capsys, "history", "--json"))["changes"]
+    assert [one["turn"] for one in told] == ["t_1", None, None]
+    assert told[1]["lifts"] == [{"kind": "day", "key": DAY.key, "unit": "usd", "by": 5_000_000_000}]
+
+
+LOOPED = '{"lifts": [["turn", "t_1", "calls", 150]]}'
 
 
 @pytest.mark.anyio

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 
 from gateway.domain.approval import Approval, ApprovalKind, Choice, Option
-from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Balance, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
@@ -106,12 +106,18 @@ def approval(**known: Any) -> Approval:
     return Approval(**(given | known))
 
 
-def raised(balances: Iterable[Balance], by: Iterable[tuple[Scope, Usd]]) -> tuple[Balance, ...]:
+def more(*raises: tuple[Scope, Usd]) -> tuple[Lift, ...]:
+    """Limits in dollars that are to rise by so much."""
+    return tuple(Lift(scope, Unit.USD, by.nano) for scope, by in raises)
+
+
+def raised(balances: Iterable[Balance], by: Iterable[Lift]) -> tuple[Balance, ...]:
     """The balances once the limits are raised, as the ledger would write it."""
     found = tuple(balances)
-    for scope, more in by:
-        limit = next(balance.limit for balance in found if balance.scope == scope)
+    for lift in by:
+        limit = next(balance.limit for balance in found if balance.scope == lift.scope)
         assert limit is not None
-        entry = Entry(EntryKind.LIMIT, (scope,), limit=limit + more)
+        assert lift.unit is Unit.USD
+        entry = Entry(EntryKind.LIMIT, (lift.scope,), limit=limit + Usd(lift.by))
         found = tuple(balance.after(entry) for balance in found)
     return found

@@ -11,18 +11,19 @@ from gateway.core import access
 from gateway.core.access import may
 from gateway.core.approve import Answered, TooLate, answer, buttons, digest, typed
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
+from gateway.domain.budget import Lift, Scope, ScopeKind, Unit
 from gateway.domain.effects import Button
 from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
-from tests.core.make import CHAT, DAY, SESSION, UNHURRIED, approval, turn, usd
+from tests.core.make import CHAT, DAY, SESSION, UNHURRIED, approval, more, turn, usd
 
 OWNER = (Grant("7", Role.OWNER),)
 ELSEWHERE = TooLate("This button is not valid here.")
 ANSWERED = TooLate("This was answered already.")
 EXPIRED = TooLate("This has expired.")
 FORBIDDEN = TooLate("You may not answer this.")
-RAISE = Option(Choice.RAISE, "Raise +$2", allows=usd("2"), raises=((SESSION, usd("2")), (DAY, usd("5"))))
+RAISE = Option(Choice.RAISE, "Raise +$2", allows=usd("2"), lifts=more((SESSION, usd("2")), (DAY, usd("5"))))
 
 
 def tap(button: str = "run", *, person: str = "7", thread: Thread = CHAT, message: str = "m_1") -> Tap:
@@ -183,9 +184,9 @@ def test_a_digest_is_over_the_canonical_question() -> None:
         of(options=(replace(OPTIONS[0], choice=Choice.NO), *OPTIONS[1:])),
         of(options=(replace(OPTIONS[0], allows=usd("2.000000001")), *OPTIONS[1:])),
         of(options=(replace(OPTIONS[0], allows=None), *OPTIONS[1:])),
-        of(options=(OPTIONS[0], replace(RAISE, raises=((SESSION, usd("2")),)), OPTIONS[2])),
-        of(options=(OPTIONS[0], replace(RAISE, raises=((DAY, usd("2")), (SESSION, usd("5")))), OPTIONS[2])),
-        of(options=(OPTIONS[0], replace(RAISE, raises=((SESSION, usd("2")), (DAY, usd("6")))), OPTIONS[2])),
+        of(options=(OPTIONS[0], replace(RAISE, lifts=more((SESSION, usd("2")))), OPTIONS[2])),
+        of(options=(OPTIONS[0], replace(RAISE, lifts=more((DAY, usd("2")), (SESSION, usd("5")))), OPTIONS[2])),
+        of(options=(OPTIONS[0], replace(RAISE, lifts=more((SESSION, usd("2")), (DAY, usd("6")))), OPTIONS[2])),
         of(options=(*OPTIONS[:2], replace(OPTIONS[2], value="no"))),
     ],
 )
@@ -257,7 +258,19 @@ def test_a_typed_amount_is_the_option_that_no_button_had(kind: ApprovalKind, lab
     """Before a run it is all that the turn may cost, at a pause it comes on top of what is spent."""
     asked = replace(approval(), kind=kind)
     option = typed(asked, turn(spent=usd("1.50")), usd("2"))
-    assert (option.choice, option.label, option.allows, option.raises) == (Choice.RUN, label, usd(allows), ())
+    assert (option.choice, option.label, option.allows, option.lifts) == (Choice.RUN, label, usd(allows), ())
     assert not option.unpriced
     unpriced = replace(asked, options=(replace(RAISE, unpriced=True),))
     assert typed(unpriced, turn(), usd("2")).unpriced
+
+
+def test_a_typed_amount_lifts_the_counts_that_are_in_the_way() -> None:
+    """No limit in dollars rises by it; where others share the count it is a raise."""
+    calls, loop = Lift(DAY, Unit.CALLS, 50), Lift(Scope(ScopeKind.TURN, "t_1"), Unit.CALLS, 150)
+    shared = replace(approval(), options=(replace(RAISE, lifts=(*RAISE.lifts, calls, loop)),))
+    assert (typed(shared, turn(), usd("2")).choice, typed(shared, turn(), usd("2")).lifts) == (
+        Choice.RAISE,
+        (calls, loop),
+    )
+    own = replace(approval(), options=(replace(RAISE, lifts=(loop,)),))
+    assert (typed(own, turn(), usd("2")).choice, typed(own, turn(), usd("2")).lifts) == (Choice.RUN, (loop,))

@@ -16,13 +16,12 @@ from gateway.core.gate import (
     after_call,
     at_limit,
     resume,
-    warnings,
 )
 from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
-from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, raised, turn, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, more, raised, turn, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -117,30 +116,6 @@ def test_a_call_of_unknown_price_pauses_the_turn_until_a_person_agreed_to_it() -
     assert after_call(at("0", "0.50", unpriced_calls=9, unpriced_allowed=True), left("5"), POLICY) == Enough()
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "marks"),
-    [
-        ("3.74", "3.749", []),
-        ("3.74", "3.75", [75]),
-        ("3.75", "4.74", []),
-        ("4.74", "4.75", [95]),
-        ("3.74", "5.20", [95]),
-        ("5.20", "6", []),
-    ],
-)
-def test_a_person_hears_once_of_three_quarters_and_of_nearly_all_of_a_limit(
-    before: str, after: str, marks: list[int]
-) -> None:
-    """Of $5: at $3.75 and at $4.75, and only of the higher one where a call passes both."""
-    found = warnings([balance(SESSION, "5", spent=before)], [balance(SESSION, "5", spent=after)])
-    assert [mark for _, mark in found] == marks
-
-
-def test_nothing_is_said_of_what_has_no_limit() -> None:
-    """However much is spent."""
-    assert warnings([balance(DAY, None)], [balance(DAY, None, spent="99")]) == ()
-
-
 # ---------------------------------------------------------------------------------------------------------- at a limit
 def test_with_room_in_the_budgets_the_question_offers_to_go_on() -> None:
     """A turn that met what was agreed may be given a round step more."""
@@ -172,7 +147,7 @@ def test_with_little_left_the_question_offers_to_finish_within_it_or_to_raise() 
         (Choice.RAISE, "Raise +$1", "2.00"),
         (Choice.NO, "Stop here", None),
     ]
-    assert question.options[1].raises == ((SESSION, usd("1")), (DAY, usd("1")))
+    assert question.options[1].lifts == more((SESSION, usd("1")), (DAY, usd("1")))
 
 
 def test_with_nothing_left_the_question_offers_a_raise_or_the_end() -> None:
@@ -180,7 +155,7 @@ def test_with_nothing_left_the_question_offers_a_raise_or_the_end() -> None:
     question = at_limit(at("1.60"), left("-0.60"), POLICY, "the session budget of $5.00 is used up")
     assert question.text.endswith("$1.60 spent so far. $0.00 left of the session's $5.00.")
     assert offers(question) == [(Choice.RAISE, "Raise +$2, up to $1.40 more", "3.00"), (Choice.NO, "Stop here", None)]
-    assert question.options[0].raises == ((SESSION, usd("2")),)
+    assert question.options[0].lifts == more((SESSION, usd("2")))
 
 
 def test_what_a_paused_turn_still_holds_is_its_own_to_finish_with() -> None:
@@ -191,16 +166,16 @@ def test_what_a_paused_turn_still_holds_is_its_own_to_finish_with() -> None:
         (Choice.RAISE, "Raise +$1", "1.10"),
         (Choice.NO, "Stop here", None),
     ]
-    assert question.options[1].raises == ((SESSION, usd("1")),)
+    assert question.options[1].lifts == more((SESSION, usd("1")))
     assert question.text.endswith("$0.40 left of the session's $5.00.")
 
 
 def test_a_raise_at_a_limit_leaves_budgets_alone_that_have_enough_beside_what_is_held() -> None:
     """With $0.40 still held a step of $1 takes $0.60 more: a day that has $0.60 is not raised, one that has less is."""
     held = at("0.10", "0.40")
-    assert at_limit(held, left("0", "0.60"), POLICY, "x").options[1].raises == ((SESSION, usd("1")),)
-    both = at_limit(held, left("0", "0.59"), POLICY, "x").options[1].raises
-    assert both == ((SESSION, usd("1")), (DAY, usd("1")))
+    assert at_limit(held, left("0", "0.60"), POLICY, "x").options[1].lifts == more((SESSION, usd("1")))
+    both = at_limit(held, left("0", "0.59"), POLICY, "x").options[1].lifts
+    assert both == more((SESSION, usd("1")), (DAY, usd("1")))
 
 
 # -------------------------------------------------------------------------------------------------------------- resume
@@ -418,8 +393,8 @@ def test_every_yes_at_a_limit_lets_the_turn_go_on_if_nothing_changed(
     assert question.options[-1].choice is Choice.NO
     for option in question.options[:-1]:
         assert option.allows is not None
-        assert (option.choice is Choice.RAISE) == bool(option.raises)
-        verdict = resume(paused, raised(balances, option.raises), policy, Consent(option.allows, option.unpriced))
+        assert (option.choice is Choice.RAISE) == bool(option.lifts)
+        verdict = resume(paused, raised(balances, option.lifts), policy, Consent(option.allows, option.unpriced))
         assert isinstance(verdict, Refuse if policy.frozen or policy.refuse else Allow)
         assert not isinstance(verdict, Allow) or verdict.ceiling == option.allows
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.gate import Consent, Policy, decide, nice_step, raises, tightest
+from gateway.core.gate import Consent, Policy, decide, lifts, nice_step, tightest
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
-from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, raised, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, more, raised, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -111,7 +111,7 @@ def test_a_run_that_does_not_fit_can_stop_at_what_is_left_or_raise() -> None:
         (Choice.RAISE, "Raise +$1", "2.40"),
         (Choice.NO, "No", None),
     ]
-    assert picked(question, Choice.RAISE).raises == ((SESSION, usd("1")),)
+    assert picked(question, Choice.RAISE).lifts == more((SESSION, usd("1")))
 
 
 def test_a_small_run_that_does_not_fit_is_allowed_what_was_forecast_once_raised() -> None:
@@ -147,15 +147,15 @@ def test_an_overdraft_reads_as_nothing_left_and_is_raised_away_too() -> None:
     """After an overdraft of $3 a run of $2.40 needs $5.40, so the raise is $10, and the text does not show negative money."""
     question = asked(decide(left("-3"), estimate("2.40"), POLICY))
     assert question.text.endswith("$0.00 left of the session's $5.00.")
-    assert picked(question, Choice.RAISE).raises == ((SESSION, usd("10")),)
+    assert picked(question, Choice.RAISE).lifts == more((SESSION, usd("10")))
 
 
 def test_every_scope_that_falls_short_is_raised_and_no_other() -> None:
     """A raise names each budget that cannot give the forecast, and leaves those that can alone."""
     both = asked(decide(left("1", "2"), estimate("2.40"), POLICY))
-    assert picked(both, Choice.RAISE).raises == ((SESSION, usd("2")), (DAY, usd("2")))
+    assert picked(both, Choice.RAISE).lifts == more((SESSION, usd("2")), (DAY, usd("2")))
     one = asked(decide(left("5", "2"), estimate("2.40"), POLICY))
-    assert picked(one, Choice.RAISE).raises == ((DAY, usd("1")),)
+    assert picked(one, Choice.RAISE).lifts == more((DAY, usd("1")))
     assert one.text.endswith("$2.00 left of the day's $100.00.")
 
 
@@ -163,7 +163,7 @@ def test_a_raise_is_at_least_a_step() -> None:
     """A run that falls short by a cent does not raise by a cent only to ask again after the next call."""
     wide = Policy(confirm_above=usd("1"), step=usd("4"))
     question = asked(decide(left("2.39"), estimate("2.40"), wide))
-    assert picked(question, Choice.RAISE).raises == ((SESSION, usd("5")),)
+    assert picked(question, Choice.RAISE).lifts == more((SESSION, usd("5")))
 
 
 # ----------------------------------------------------------------------------------------------------------- the price
@@ -315,8 +315,8 @@ def test_the_tightest_budget_is_the_one_with_least_left() -> None:
 def test_only_budgets_that_cannot_give_the_amount_are_raised() -> None:
     """What is exactly enough is not raised, and neither is what has no limit."""
     three = (balance(SESSION, "2"), balance(DAY, None, spent="9"))
-    assert raises(three, usd("2"), usd("1")) == ()
-    assert raises(three, usd("2.01"), usd("1")) == ((SESSION, usd("1")),)
+    assert lifts(three, usd("2"), usd("1")) == ()
+    assert lifts(three, usd("2.01"), usd("1")) == more((SESSION, usd("1")))
 
 
 AMOUNT = st.integers(min_value=0, max_value=20 * 10**9).map(Usd)
@@ -378,8 +378,8 @@ def test_every_yes_on_a_question_works_if_nothing_changed(
     assert options[-1].choice is Choice.NO
     for option in options[:-1]:
         assert option.allows is not None
-        after = raised(balances, option.raises)
+        after = raised(balances, option.lifts)
         again = decide(after, forecast, policy, Consent(option.allows, unpriced=True))
         assert isinstance(again, Allow)
         assert again.ceiling == option.allows
-        assert (option.choice is Choice.RAISE) == bool(option.raises)
+        assert (option.choice is Choice.RAISE) == bool(option.lifts)

@@ -131,10 +131,10 @@ class MoneyMachine(RuleBasedStateMachine):
         return found[number % len(found)] if found else None
 
     def raise_limits(self, option: Option) -> None:
-        for scope, by in option.raises:
-            limit = self.balance(scope).limit
+        for lift in option.lifts:
+            limit = self.balance(lift.scope).limit
             assert limit is not None
-            self.write(Entry(EntryKind.LIMIT, (scope,), limit=limit + by))
+            self.write(Entry(EntryKind.LIMIT, (lift.scope,), limit=limit + Usd(lift.by)))
 
     def take(self, before: Turn, allow: Allow, step: Step, scopes: tuple[Scope, ...], *, unpriced: bool) -> None:
         """Take the hold of an Allow, after checking that it may be given at this moment."""

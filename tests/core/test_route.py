@@ -22,9 +22,8 @@ from gateway.core.route import (
     read_amount,
     route,
 )
-from gateway.domain.budget import ScopeKind
+from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
-from gateway.domain.money import ZERO
 from tests.core.make import CHAT, UNHURRIED, usd
 
 
@@ -97,13 +96,13 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("go", "", Go()),
         ("budget", "", ShowBudget()),
         ("budget", "  ", ShowBudget()),
-        ("budget", "10", SetBudget(ScopeKind.SESSION, usd("10"))),
-        ("budget", "$2.50", SetBudget(ScopeKind.SESSION, usd("2.50"))),
-        ("budget", "0.000000001", SetBudget(ScopeKind.SESSION, usd("0.000000001"))),
-        ("budget", "session 10", SetBudget(ScopeKind.SESSION, usd("10"))),
-        ("budget", "Day   25", SetBudget(ScopeKind.DAY, usd("25"))),
-        ("raise", "5", RaiseBudget(ScopeKind.SESSION, usd("5"))),
-        ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, usd("0.50"))),
+        ("budget", "10", SetBudget(ScopeKind.SESSION, Unit.USD, usd("10").nano)),
+        ("budget", "$2.50", SetBudget(ScopeKind.SESSION, Unit.USD, usd("2.50").nano)),
+        ("budget", "0.000000001", SetBudget(ScopeKind.SESSION, Unit.USD, usd("0.000000001").nano)),
+        ("budget", "session 10", SetBudget(ScopeKind.SESSION, Unit.USD, usd("10").nano)),
+        ("budget", "Day   25", SetBudget(ScopeKind.DAY, Unit.USD, usd("25").nano)),
+        ("raise", "5", RaiseBudget(ScopeKind.SESSION, Unit.USD, usd("5").nano)),
+        ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, Unit.USD, usd("0.50").nano)),
         ("cost", "", ShowCost()),
         ("help", "", Explain(HELP)),
         ("start", "", Explain(HELP)),
@@ -126,7 +125,7 @@ def test_a_session_that_is_no_number_is_explained(argument: str) -> None:
     assert typed("sessions", argument) == Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
-BAD = ["-1", "nan", "1e9", "1,000", "ten", "1000001", "5 6", "\u0665", "inf", "5 \u20ac", "year 5"]
+BAD = ["-1", "nan", "1e9", "1,000", "ten", "1000001", "\u0665", "inf", "5 \u20ac", "year 5"]
 
 
 @pytest.mark.parametrize("argument", BAD)
@@ -135,8 +134,32 @@ def test_a_bad_amount_is_explained_with_an_example(command: str, argument: str) 
     """No amount that nobody can have meant becomes a limit, and the answer shows a good one and what has limits."""
     found = typed(command, argument)
     assert isinstance(found, Explain)
-    assert f"Like: /{command} 10, or /{command} day 25; known: session, project, person" in found.words
-    assert repr(argument) in found.words
+    assert f"Like: /{command} 10, /{command} day 25, " in found.words
+    assert "known: session, project, person, chat, day, week, month." in found.words
+    assert argument.split(maxsplit=1)[0] in found.words
+
+
+@pytest.mark.parametrize(
+    ("argument", "unit", "amount", "until"),
+    [
+        ("day 5 2h", Unit.USD, 5_000_000_000, "2h"),
+        ("day 5 for 2h", Unit.USD, 5_000_000_000, "2h"),
+        ("day 5 until 18:00", Unit.USD, 5_000_000_000, "18:00"),
+        ("day 200 calls", Unit.CALLS, 200, ""),
+        ("day 1.5M tokens 90m", Unit.TOKENS, 1_500_000, "90m"),
+        ("day 2 h 18:00", Unit.WORK_MS, 7_200_000, "18:00"),
+    ],
+)
+def test_a_raise_is_of_any_unit_and_may_end_at_a_time(argument: str, unit: Unit, amount: int, until: str) -> None:
+    """What follows the amount is a time, with or without a word before it."""
+    assert typed("raise", argument) == RaiseBudget(ScopeKind.DAY, unit, amount, until)
+
+
+def test_a_limit_ends_at_no_time() -> None:
+    """What is set for a while is a raise, and the answer says so."""
+    found = typed("budget", "day 5 2h")
+    assert isinstance(found, Explain)
+    assert "/raise" in found.words
 
 
 @pytest.mark.parametrize("argument", ["", "day", "day "])
@@ -149,7 +172,7 @@ def test_a_raise_without_an_amount_is_explained(argument: str) -> None:
 
 def test_a_raise_by_nothing_is_said_to_be_one() -> None:
     """Nothing is written for it."""
-    assert typed("raise", "day 0") == Explain("A raise by $0 changes nothing.")
+    assert typed("raise", "day 0") == Explain("A raise by nothing changes nothing.")
 
 
 @pytest.mark.parametrize("argument", ["0", "$0", "0.00", "0.000000000"])
@@ -191,7 +214,7 @@ def test_no_message_raises_and_no_limit_is_nothing(text: str, command: tuple[str
     found = route(Message(CHAT, "7", text, command=command))
     assert isinstance(found, Intent)
     assert (command is None) or not isinstance(found, Prompt)
-    assert not isinstance(found, SetBudget) or found.amount > ZERO
+    assert not isinstance(found, SetBudget) or found.amount > 0
 
 
 @pytest.mark.parametrize(("text", "amount"), [("2.50", "2.50"), (" $3 ", "3")])

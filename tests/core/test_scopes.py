@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from gateway.core import scopes
-from gateway.domain.budget import Scope, ScopeKind
+from gateway.domain.budget import BOOKED, Scope, ScopeKind
 from gateway.domain.place import Thread
 from tests.core.make import session
 
@@ -15,7 +15,7 @@ THREAD = Thread("telegram", "4711", "9")
 def test_a_turn_counts_against_every_kind_of_scope_once() -> None:
     """Session, project, person, chat, day, week and month: a limit on any of them is met."""
     found = scopes.of_turn(session(), "7", date(2026, 1, 31))
-    assert sorted(scope.kind for scope in found) == sorted(ScopeKind)
+    assert sorted(scope.kind for scope in found) == sorted(BOOKED)
 
 
 def test_the_project_is_the_repository_or_else_the_directory() -> None:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import summary
-from gateway.core.summary import budget_words, closing_line, count, duration, ending, progress, spent, title, warning
+from gateway.core.summary import closing_line, count, duration, ending, progress, spent, title
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag, Tokens
-from tests.core.make import DAY, SESSION, UNHURRIED, balance, turn, usd
+from tests.core.make import SESSION, UNHURRIED, balance, turn, usd
 
 
 # ----------------------------------------------------------------------------------------------------------- small words
@@ -87,16 +87,6 @@ def test_the_quiet_line_marks_list_prices_and_a_missing_limit() -> None:
     """Figures of subscription users are labelled, and where no limit was set none is shown."""
     line = closing_line(turn(), balance(SESSION, None, spent="3.10"), list_price=True)
     assert line == "$0.00 · 0 tokens · session $3.10 · list prices"
-
-
-def test_the_budget_answer_shows_every_scope_with_limit_spending_and_holds() -> None:
-    """Held money is shown where there is any, and a scope without a limit says so."""
-    words = budget_words((balance(SESSION, "5", spent="3.10", held="0.40"), balance(DAY, None, spent="3.10")), usd("1"))
-    assert words.splitlines() == [
-        "Session: $3.10 spent, $0.40 held, of $5.00",
-        "Day: $3.10 spent, no limit",
-        "You are asked above $1.00 a run. Change a limit: /budget 10, /budget day 25",
-    ]
 
 
 # -------------------------------------------------------------------------------------------------------------- status
@@ -226,8 +216,3 @@ def test_a_huge_text_is_cut_before_it_is_looked_at() -> None:
     shown = summary.verbatim("x" * 10_000_000)
     assert process_time() - began < 0.3
     assert f"[{10_000_000 - summary.VERBATIM_CHARACTERS_MAX} characters more" in shown
-
-
-def test_a_warning_names_the_limit_and_what_is_spent_of_it() -> None:
-    """Which scope, how much of it, and the amount."""
-    assert warning(balance(DAY, "25", spent="18.80"), 75) == "75 % of the day's $25.00 is spent: $18.80."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.agents.scripted import Background, SubAgent, UseTool
-from gateway.domain.budget import EntryKind, Scope, ScopeKind
+from gateway.domain.budget import BOOKED, EntryKind, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 TWO_CALLS = script(call(30), UseTool("Bash", "ls"), call(30))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ScopeKind if kind is not ScopeKind.SESSION])
+@pytest.mark.parametrize("kind", [kind for kind in BOOKED if kind is not ScopeKind.SESSION])
 async def test_the_scope_that_has_no_room_is_the_one_that_is_named(kind: ScopeKind) -> None:
     """A limit of $0.20 on any scope makes the gate ask, in that scope's name."""
     rules = replace(RULES, limits={ScopeKind.SESSION: Usd.parse("5"), kind: Usd.parse("0.20")})
@@ -34,7 +34,7 @@ async def test_what_is_spent_counts_on_every_scope_of_the_turn() -> None:
         gateway.says("go")
         turn = await gateway.ended(TurnState.FINISHED)
         spent = {scope.kind: (await gateway.balance_of(scope)).spent for scope in turn.scopes}
-        assert spent == dict.fromkeys(ScopeKind, Usd.parse("0.60"))
+        assert spent == dict.fromkeys(BOOKED, Usd.parse("0.60"))
 
 
 async def test_sessions_of_one_person_in_one_repository_share_the_projects_budget(tmp_path: Path) -> None:

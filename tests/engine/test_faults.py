@@ -15,7 +15,7 @@ from gateway import lock
 from gateway.agents.scripted import MODEL, UseTool, Wait
 from gateway.chats.memory import MemoryChat
 from gateway.core.price import price
-from gateway.domain.budget import Scope, ScopeKind
+from gateway.domain.budget import BOOKED, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Turn, TurnState
@@ -73,7 +73,7 @@ async def settled_by_the_next(place: Path, chat: MemoryChat, first: Bench) -> No
         assert len(turns) == 1
         assert len(first.agent.prompts) + len(gateway.agent.prompts) <= 1
         assert turns[0].state in {TurnState.FINISHED, TurnState.INTERRUPTED}
-        for kind in ScopeKind:
+        for kind in BOOKED:
             balance = await gateway.balance(kind)
             assert (balance.spent, balance.held) == (charged(first, gateway), ZERO)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.agents.scripted import UseTool
-from gateway.domain.budget import ScopeKind
+from gateway.domain.budget import BOOKED
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import TurnState
 from tests.engine.bench import THREAD, bench, call, script, with_limits
@@ -19,7 +19,7 @@ async def test_a_cheap_prompt_runs_unasked_and_is_settled_to_the_nano_dollar() -
         turn = await gateway.ended(TurnState.FINISHED)
         assert turn.spent == Usd.parse("0.10")
         assert "$0.10" in shown.text
-        for kind in ScopeKind:
+        for kind in BOOKED:
             balance = await gateway.balance(kind)
             assert (balance.spent, balance.held) == (Usd.parse("0.10"), ZERO)
 

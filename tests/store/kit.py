@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.domain.approval import Approval, ApprovalKind, Choice, Option
-from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
@@ -53,6 +53,8 @@ TURN = Turn(
     spent=Usd(6),
     tokens=Tokens(1, 2, 3, 4, 5, 6, 2),
     calls=2,
+    work_ms=61_000,
+    lifts=(Lift(DAY, Unit.CALLS, 50),),
     unpriced_calls=1,
     unpriced_allowed=True,
     flags=frozenset({Flag.LOWER_BOUND, Flag.RECONCILED}),
@@ -68,7 +70,7 @@ APPROVAL = Approval(
     thread=THREAD,
     text="Go on?",
     options=(
-        Option(Choice.RAISE, "Raise +$5", allows=Usd(9), raises=((DAY, Usd(5)),)),
+        Option(Choice.RAISE, "Raise +$5", allows=Usd(9), lifts=(Lift(DAY, Unit.USD, 5),)),
         Option(Choice.ANSWER, "Blue", value="blue"),
     ),
     tokens=("token-b", "token-a"),

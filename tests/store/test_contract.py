@@ -8,7 +8,7 @@ from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
 from gateway.core.turn import ENDED
 from gateway.domain.approval import ApprovalState
-from gateway.domain.budget import Balance, Entry, EntryKind
+from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Quota, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Grant, Role, Thread
@@ -16,7 +16,7 @@ from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag
 from gateway.ports import Decision, Process, StoreError, View
 from gateway.store import SqliteStore
-from gateway.store.rows import LARGEST_NANO
+from gateway.store.rows import LARGEST_NANO, dump
 from tests.store.kit import (
     APPROVAL,
     DAY,
@@ -335,3 +335,54 @@ async def test_an_amount_that_cannot_be_true_is_refused(store: SqliteStore) -> N
     with pytest.raises(StoreError, match="too large"):
         await put(store, entries=(call("c2", LARGEST_NANO, 0),))
     assert await store.read(lambda view: view.balance(DAY).held) == ZERO
+
+
+async def test_counts_and_caps_are_folded_like_money(store: SqliteStore) -> None:
+    """Tokens, calls and work add up, a cap replaces the one before of its unit, and the ledger still verifies."""
+    first = Entry(EntryKind.LIMIT, (DAY,), caps=Caps(tokens=9, calls=9))
+    counted = Entry(EntryKind.CALL, (DAY,), call_id="c1", counts=Counts(10, 1, 500))
+    await put(store, entries=(first, counted, replace(counted, call_id="c2")))
+    await put(store, entries=(Entry(EntryKind.LIMIT, (DAY,), caps=Caps(calls=5, work_ms=7)),))
+    balance = await store.read(lambda view: view.balance(DAY))
+    assert (balance.counts, balance.caps) == (Counts(20, 2, 1000), Caps(9, 5, 7))
+    assert await verify(store) == ()
+
+
+async def test_a_cap_that_the_owner_lowers_counts_also_where_a_person_set_a_higher_one(store: SqliteStore) -> None:
+    """As limits in dollars do; one that is lower stays."""
+    other = replace(DAY, key="2027-01-16")
+    high, low = (Entry(EntryKind.LIMIT, (scope,), caps=Caps(calls=cap)) for scope, cap in ((DAY, 9), (other, 3)))
+    lowered = Entry(EntryKind.POLICY, (), detail=dump({"changed": {"day.calls": 5, "day.pears": 1, "week.calls": 2}}))
+    await put(store, entries=(high, low, lowered))
+    caps = [await store.read(lambda view, one=scope: view.balance(one).caps.calls) for scope in (DAY, other)]
+    assert caps == [None, 3]
+    assert await verify(store) == ()
+
+
+async def test_raises_count_until_their_time_and_then_no_more(store: SqliteStore) -> None:
+    """Those that end first come first; one for a turn is on the turn, and is none of these."""
+
+    def raised(by: int, until_ms: int | None) -> Entry:
+        detail = dump({"lifts": [["day", DAY.key, "usd", by]]})
+        return Entry(EntryKind.RAISED, (DAY,), detail=detail, until_ms=until_ms)
+
+    await put(store, entries=(raised(5, NOW + 20), raised(7, NOW + 10), raised(9, None)))
+    found = [await store.read(lambda view, ms=ms: view.lifts(ms)) for ms in (NOW, NOW + 10, NOW + 20)]
+    first, second = Lift(DAY, Unit.USD, 7, NOW + 10), Lift(DAY, Unit.USD, 5, NOW + 20)
+    assert found == [(first, second), (second,), ()]
+    assert (await store.read(lambda view: view.balance(DAY))).limit is None
+
+
+async def test_a_raise_that_cannot_be_read_is_damage(store: SqliteStore) -> None:
+    """It is never taken for none."""
+    await put(store, entries=(Entry(EntryKind.RAISED, (DAY,), detail="{}", until_ms=NOW + 1),))
+    with pytest.raises(StoreError, match="ledger entry 1 in the database cannot be read"):
+        await store.read(lambda view: view.lifts(NOW))
+
+
+async def test_a_quota_window_is_as_it_was_told_last(store: SqliteStore) -> None:
+    """By agent and window."""
+    five, seven = Quota("claude", "five_hour", 40, NOW, NOW + 9), Quota("claude", "seven_day", 3, NOW)
+    await put(store, put=(five, seven, Quota("codex", "five_hour", 99, NOW)))
+    await put(store, put=(replace(five, percent=41),))
+    assert await store.read(lambda view: view.quotas("claude")) == (replace(five, percent=41), seven)

@@ -17,11 +17,12 @@ from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
 from gateway.ports import Decision, StoreError, View
-from gateway.store import Flaw, SqliteStore, open_store
+from gateway.store import Flaw, SqliteStore, ledger, open_store
 from tests.store.kit import DAY, NOW, SESSION, call, hold, limit, put, raw, turn, verify
 
 pytestmark = pytest.mark.anyio
 
+REST = "detail, previous_hash, hash, version, tokens, calls, work_ms, tokens_cap, calls_cap, work_ms_cap, until_ms"
 SAME = 'at_ms, kind, scopes, turn_id, session_id, who, why, spent, held, "limit"'
 
 
@@ -33,13 +34,29 @@ async def test_a_tampered_entry_is_told_by_its_number(store: SqliteStore) -> Non
     assert await verify(store) == (Flaw(2, "the entry is not what was written"),)
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 2, 4])
 async def test_an_entry_that_claims_another_version_is_told(store: SqliteStore, version: int) -> None:
     """Nobody escapes a rule for hashing by naming an older one, or one that there is not."""
     await put(store, entries=(limit(9),))
     break_open(store)
     raw(store).execute("UPDATE entries SET version = ?", (version,))
     assert await verify(store) == (Flaw(1, "the entry is not what was written"),)
+
+
+@pytest.mark.parametrize("change", ["tokens = 5", "calls_cap = 9", "until_ms = 9"])
+async def test_what_the_hash_of_an_older_entry_does_not_cover_cannot_be_filled_in(
+    store: SqliteStore, change: str
+) -> None:
+    """Columns that came later are empty in entries that were written before."""
+    await put(store, entries=(limit(9),))
+    break_open(store)
+    row = raw(store).execute("SELECT * FROM entries").fetchone()
+    names = [column[1] for column in raw(store).execute("PRAGMA table_info(entries)")]
+    old = dict(zip(names, row, strict=True)) | {"version": 2}
+    raw(store).execute("UPDATE entries SET version = 2, hash = ?", (ledger.entry_hash(old),))
+    assert await verify(store) == ()
+    raw(store).execute(f"UPDATE entries SET {change}")  # noqa: S608 - words of this file
+    assert Flaw(1, "the entry is not what was written") in await verify(store)
 
 
 async def test_an_entry_rewritten_with_a_fitting_hash_breaks_the_next(store: SqliteStore) -> None:
@@ -84,15 +101,15 @@ async def test_unreadable_scopes_are_told(store: SqliteStore) -> None:
         "UPDATE entries SET why = 'x'",
         "DELETE FROM entries",
         "INSERT OR REPLACE INTO entries SELECT * FROM entries",
-        "INSERT INTO entries SELECT 9, {same}, 'other', detail, previous_hash, hash, version FROM entries",
-        "INSERT OR REPLACE INTO entries SELECT 2, {same}, call_id, detail, previous_hash, hash, version FROM entries",
+        "INSERT INTO entries SELECT 9, {same}, 'other', {rest} FROM entries",
+        "INSERT OR REPLACE INTO entries SELECT 2, {same}, call_id, {rest} FROM entries",
     ],
 )
 async def test_the_database_itself_refuses_to_change_an_entry(store: SqliteStore, statement: str) -> None:
     """Update, delete, replace and a number out of order all abort."""
     await put(store, entries=(call("c1", 5, 0),))
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        raw(store).execute(statement.replace("{same}", SAME))
+        raw(store).execute(statement.replace("{same}", SAME).replace("{rest}", REST))
     assert await verify(store) == ()
 
 

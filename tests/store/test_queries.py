@@ -53,6 +53,7 @@ def plans(connection: Connection) -> Iterator[list[str]]:
     [
         (lambda c: SqlView(c).open_turns("s_1"), "turns_undone (session_id=?)"),
         (lambda c: SqlView(c).all_open_turns(), "INDEX turns_undone"),
+        (lambda c: SqlView(c).lifts(NOW), "entries_timed (until_ms>?)"),
         (lambda c: SqlView(c).latest_turns("s_1", 5), "turns_session (session_id=?)"),
         (lambda c: SqlView(c).unheard_approvals("t_1"), "approvals_unheard (turn_id=?)"),
         (lambda c: SqlView(c).open_approvals("t_1"), "approvals_open (turn_id=?)"),

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from sqlalchemy import Connection
 
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
-from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Balance, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Thread
@@ -40,6 +41,19 @@ def old_home(home: Path) -> Path:
     return home
 
 
+def write_as_version_2(connection: Connection, scope: Scope, who: str, limit: int) -> None:
+    """An entry that sets a limit, and the balance that it makes, as a program of revision 0002 wrote them."""
+    entries = connection.exec_driver_sql("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").one_or_none()
+    seq, previous = entries or (0, ledger.GENESIS)
+    entry = ledger._entry_row(Entry(EntryKind.LIMIT, (scope,), who=who, limit=Usd(limit)), seq + 1, NOW, previous)
+    row = {name: entry[name] for name in ledger.HASHED[2]} | {"version": 2}
+    row["hash"] = ledger.entry_hash(row)
+    names, marks = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
+    connection.exec_driver_sql(f"INSERT INTO entries ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
+    balance = 'INSERT OR REPLACE INTO balances (kind, "key", "limit", spent, held) VALUES (?, ?, ?, 0, 0)'
+    connection.exec_driver_sql(balance, (scope.kind.value, scope.key, limit))
+
+
 async def test_a_limit_that_the_settings_once_wrote_is_the_settings_to_change_again(home: Path) -> None:
     """The entry stays and the ledger still holds; the balance keeps only what a person set."""
     engine = sqlite.writer(prepare(home))
@@ -49,8 +63,7 @@ async def test_a_limit_that_the_settings_once_wrote_is_the_settings_to_change_ag
         command.upgrade(config, "0002_versions_and_indexes")
         other = replace(DAY, key="2027-01-16")
         for scope, who in ((DAY, "settings"), (other, "settings"), (other, "7"), (other, "settings")):
-            limit = Usd(9 if who == "7" else 5)
-            ledger.append(connection, [Entry(EntryKind.LIMIT, (scope,), who=who, limit=limit)], NOW)
+            write_as_version_2(connection, scope, who, limit=9 if who == "7" else 5)
     engine.dispose()
     async with open_store(home, lambda: NOW) as store:
         found = [await store.read(lambda view, one=one: view.balance(one).limit) for one in (DAY, other)]
@@ -71,7 +84,7 @@ async def test_a_filled_database_of_the_first_revision_reads_back_whole(old_home
                 view.current_session(SESSION.thread),
             )
         )
-        assert view == (TURN, APPROVAL, (Grant("7", Role.OWNER),), SESSION)
+        assert view == (replace(TURN, work_ms=0, lifts=()), APPROVAL, (Grant("7", Role.OWNER),), SESSION)
         done = await store.read(lambda view: view.turn("t_0"))
         assert done is not None
         assert (done.state, done.outcome, done.estimate) == (
@@ -104,7 +117,7 @@ async def test_the_ledger_of_the_first_revision_still_verifies_and_goes_on(old_h
             Balance(scopes[1], Usd(500), Usd(6), Usd(4)),
         ]
         versions = raw(store).execute("SELECT version FROM entries ORDER BY seq").fetchall()
-        assert versions == [(1,)] * 6 + [(2,)] * 2
+        assert versions == [(1,)] * 6 + [(3,)] * 2
         for statement in (
             "UPDATE entries SET version = 2",
             "DELETE FROM entries WHERE seq = 8",
@@ -151,6 +164,15 @@ async def test_what_a_newer_program_wrote_besides_is_ignored(store: SqliteStore)
     assert await store.read(lambda view: (view.turn("t_1"), view.approval("a_1"))) == (TURN, APPROVAL)
 
 
+async def test_a_raise_that_was_asked_about_before_there_were_units_is_one_in_dollars(store: SqliteStore) -> None:
+    """A question that waits over an upgrade means what it said."""
+    await put(store, put=(SESSION, TURN, APPROVAL))
+    put_json(store, "approvals", "options", [{"choice": "raise", "label": "Raise", "raises": [["day", DAY.key, 5]]}])
+    approval = await store.read(lambda view: view.approval("a_1"))
+    assert approval is not None
+    assert approval.options[0].lifts == (Lift(DAY, Unit.USD, 5),)
+
+
 OPTION = {"choice": "no", "label": "No"}
 ESTIMATE = {"floor": 1, "n": 0, "hold": 4, "words": "w"}
 
@@ -169,6 +191,8 @@ ESTIMATE = {"floor": 1, "n": 0, "hold": 4, "words": "w"}
         ("turns", "scopes", [["day"]]),
         ("turns", "scopes", [["year", "2027"]]),
         ("turns", "scopes", [["day", 7]]),
+        ("turns", "lifts", [["day", "2027-01-15", "usd"]]),
+        ("turns", "lifts", [["day", "2027-01-15", "pears", 5]]),
         ("turns", "flags", "lower_bound"),
         ("turns", "outcome", []),
         ("turns", "outcome", ["answer", 7]),
@@ -176,6 +200,7 @@ ESTIMATE = {"floor": 1, "n": 0, "hold": 4, "words": "w"}
         ("approvals", "options", [OPTION | {"label": None}]),
         ("approvals", "options", [OPTION | {"allows": "9"}]),
         ("approvals", "options", [OPTION | {"raises": [["day", "2027-01-15"]]}]),
+        ("approvals", "options", [OPTION | {"lifts": [["day", "2027-01-15", "usd", "5"]]}]),
         ("approvals", "options", [OPTION | {"unpriced": 1}]),
         ("approvals", "options", [OPTION | {"choice": "whatever"}]),
     ],

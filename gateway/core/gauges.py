@@ -1,0 +1,253 @@
+"""What is counted beside money, against its limits: a scope's tokens, calls and minutes, a turn's own, a subscription's window.
+
+Nothing of it is set aside before a run. It is looked at after every call, and at its limit the turn pauses and asks.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from fractions import Fraction
+
+from gateway.core.summary import count, duration
+from gateway.domain.budget import Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
+from gateway.domain.money import AmountError, Usd
+from gateway.domain.turn import Turn
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE_MS = 60_000
+PACES_MIN = 5
+"""Fewer turns than this are no history that a pace could be held against."""
+PACES_MAX = 20
+UNDATED_MS = 5 * 60 * MINUTE_MS
+"""How long a quota window counts of which nobody said when it begins anew: the shortest there is."""
+WARN_AT = (75, 95)
+"""At how many hundredths of a limit the person hears of it, once each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A count and its limit, in the unit."""
+
+    scope: Scope
+    unit: Unit
+    used: int
+    limit: int
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+def of_balances(balances: Iterable[Balance]) -> tuple[Gauge, ...]:
+    """Every count of these scopes that has a limit."""
+    return tuple(gauge for balance in balances for gauge in _counted(balance.scope, balance.counts, balance.caps))
+
+
+def of_money(balances: Iterable[Balance]) -> tuple[Gauge, ...]:
+    """What is spent of every limit in dollars: for warnings. Whether there is room is for the gate, which sees the holds too."""
+    return tuple(
+        Gauge(balance.scope, Unit.USD, balance.spent.nano, balance.limit.nano) for balance in balances if balance.limit
+    )
+
+
+def of_turn(turn: Turn, caps: Caps, pace_limit: int | None, unbooked_ms: int = 0) -> tuple[Gauge, ...]:
+    """The turn's own counts; `unbooked_ms`: work since the last booking."""
+    scope = Scope(ScopeKind.TURN, turn.id)
+    work_ms = turn.work_ms + unbooked_ms
+    own = _counted(scope, Counts(turn.tokens.total, turn.calls, work_ms), caps)
+    if pace_limit is None:
+        return own
+    return (*own, Gauge(scope, Unit.PACE, pace(turn.spent, work_ms), pace_limit))
+
+
+def of_quotas(quotas: Iterable[Quota], ask_at: int, now_ms: int) -> tuple[Gauge, ...]:
+    """The windows of a subscription that have not begun anew since they were told; `ask_at`: hundredths."""
+    return tuple(
+        Gauge(Scope(ScopeKind.QUOTA, f"{quota.agent}:{quota.window}"), Unit.PERCENT, quota.percent, ask_at)
+        for quota in quotas
+        if now_ms < (quota.told_at_ms + UNDATED_MS if quota.resets_at_ms is None else quota.resets_at_ms)
+    )
+
+
+def _counted(scope: Scope, counts: Counts, caps: Caps) -> tuple[Gauge, ...]:
+    read = (
+        (Unit.TOKENS, counts.tokens, caps.tokens),
+        (Unit.CALLS, counts.calls, caps.calls),
+        (Unit.WORK_MS, counts.work_ms, caps.work_ms),
+    )
+    return tuple(Gauge(scope, unit, used, limit) for unit, used, limit in read if limit is not None)
+
+
+def pace(spent: Usd, work_ms: int) -> int:
+    """Nano-dollars a minute, over at least one minute: how a run begins says nothing of how it goes on."""
+    return spent.nano * MINUTE_MS // max(work_ms, MINUTE_MS)
+
+
+def pace_limit(past: Sequence[Turn], times: int, least: Usd) -> int | None:
+    """So many times the fastest of the session's turns so far, and never less than `least` a minute; None: too few turns."""
+    paces = [pace(turn.spent, turn.work_ms) for turn in past if turn.ended_at_ms is not None and turn.work_ms]
+    if not times or len(paces) < PACES_MIN:
+        return None
+    return max(least.nano, times * max(paces))
+
+
+# ----------------------------------------------------------------------------------------------------------- deciding
+def lifted(gauges: Iterable[Gauge], lifts: Sequence[Lift]) -> tuple[Gauge, ...]:
+    """The gauges with what a person raised for a turn."""
+    return tuple(
+        Gauge(one.scope, one.unit, one.used, one.limit + sum(lift.by for lift in lifts if _fits(lift, one)))
+        for one in gauges
+    )
+
+
+def _fits(lift: Lift, gauge: Gauge) -> bool:
+    return (lift.scope, lift.unit) == (gauge.scope, gauge.unit)
+
+
+def net(lifts: Iterable[Lift]) -> tuple[Lift, ...]:
+    """The lifts that are left where some take others back."""
+    sums: dict[Lift, int] = {}
+    for one in lifts:
+        same = replace(one, by=0)
+        sums[same] = sums.get(same, 0) + one.by
+    return tuple(replace(one, by=by) for one, by in sums.items() if by)
+
+
+def full(gauges: Iterable[Gauge]) -> tuple[Gauge, ...]:
+    """Those that say no."""
+    return tuple(gauge for gauge in gauges if gauge.used >= gauge.limit)
+
+
+def lift(gauge: Gauge) -> Lift:
+    """What makes room again: half as much as the limit was, beyond what is used."""
+    return Lift(gauge.scope, gauge.unit, gauge.used - gauge.limit + max(1, gauge.limit // 2))
+
+
+def work_left_ms(gauges: Iterable[Gauge]) -> int | None:
+    """For how long the turn may work until a limit on that says no; None: there is none."""
+    return min((one.limit - one.used for one in gauges if one.unit is Unit.WORK_MS), default=None)
+
+
+def warnings(before: Iterable[Gauge], after: Iterable[Gauge]) -> tuple[tuple[Gauge, int], ...]:
+    """The gauges that a booking took past a mark of their limit, with the highest mark that each passed."""
+    found: list[tuple[Gauge, int]] = []
+    for old, new in zip(before, after, strict=True):
+        passed = [mark for mark in WARN_AT if _percent(old) < mark <= _percent(new)]
+        if passed:
+            found.append((new, passed[-1]))
+    return tuple(found)
+
+
+def _percent(gauge: Gauge) -> int:
+    return gauge.used * 100 // gauge.limit if gauge.limit > 0 else 0
+
+
+# -------------------------------------------------------------------------------------------------------------- words
+_COUNT = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,3})?)(?P<scale>[kKmM]?) ?(?P<word>[a-z]+)", re.ASCII)
+_WORDS = {
+    **dict.fromkeys(("token", "tokens"), (Unit.TOKENS, 1)),
+    **dict.fromkeys(("call", "calls"), (Unit.CALLS, 1)),
+    **dict.fromkeys(("min", "minute", "minutes"), (Unit.WORK_MS, MINUTE_MS)),
+    **dict.fromkeys(("h", "hour", "hours"), (Unit.WORK_MS, 60 * MINUTE_MS)),
+}
+_SCALES = {"": 1, "k": 1_000, "m": 1_000_000}
+_MOST = {Unit.TOKENS: 10**12, Unit.CALLS: 10**9, Unit.WORK_MS: 366 * 24 * 60 * MINUTE_MS}
+
+
+def parse(text: str) -> tuple[Unit, int]:
+    """Read a limit: `5`, `$2.50`, `200 calls`, `1.5M tokens`, `90 min`, `2 h`. Raises AmountError."""
+    words = " ".join(text.lower().split())
+    match = _COUNT.fullmatch(words)
+    if match is None or match["word"] not in _WORDS:
+        return Unit.USD, Usd.parse(text).nano
+    unit, factor = _WORDS[match["word"]]
+    exact = Fraction(match["number"]) * _SCALES[match["scale"]] * factor
+    if exact.denominator != 1:
+        raise AmountError(f"{words[:40]!r} is not a whole number of {match['word']}")
+    if exact > _MOST[unit]:
+        raise AmountError(f"{words[:40]!r} is more than there can be: at most {amount(unit, _MOST[unit])}")
+    return unit, int(exact)
+
+
+def amount(unit: Unit, value: int) -> str:
+    """So much of a unit, as people read it: `$5.00`, `1.2M tokens`, `1 call`, `1 h 30 min of work`."""
+    match unit:
+        case Unit.USD:
+            return str(Usd(value))
+        case Unit.PACE:
+            return f"{Usd(value)} a minute"
+        case Unit.TOKENS:
+            return "1 token" if value == 1 else f"{count(value)} tokens"
+        case Unit.CALLS:
+            return "1 call" if value == 1 else f"{value} calls"
+        case Unit.WORK_MS:
+            return f"{duration(value // 1000)} of work"
+        case _:
+            return f"{value} %"
+
+
+def reason(gauge: Gauge) -> str:
+    """Why a full gauge says no, to follow "Paused:"."""
+    if gauge.unit is Unit.PACE:
+        return f"it costs {amount(Unit.PACE, gauge.used)}, far more than other turns of this session"
+    if gauge.unit is Unit.PERCENT:
+        return f"{gauge.used} % of the subscription's {window(gauge.scope)} window is used"
+    if gauge.scope.kind is ScopeKind.TURN:
+        return f"{amount(gauge.unit, gauge.used)} in this turn"
+    return f"the {gauge.scope.kind}'s {amount(gauge.unit, gauge.limit)} are used up"
+
+
+def reasons(gauges: Iterable[Gauge]) -> str:
+    """The same for several."""
+    return "; ".join(reason(gauge) for gauge in gauges)
+
+
+def window(scope: Scope) -> str:
+    """A subscription's window as people read it: `five-hour`."""
+    return scope.key.partition(":")[2].replace("_", "-")
+
+
+def raised(lifts: Iterable[Lift]) -> str:
+    """What limits that others share are raised by, for a button: `+100 calls, +30 min of work`; money has its own words."""
+    shared = [one for one in lifts if one.unit is not Unit.USD and is_shared(one)]
+    return ", ".join(f"+{amount(one.unit, one.by)}" for one in shared)
+
+
+def is_shared(one: Lift) -> bool:
+    """Whether the limit stands for more than this turn, so that to lift it is a raise, and not just a yes to this run."""
+    return one.scope.kind not in (ScopeKind.TURN, ScopeKind.QUOTA)
+
+
+def warning(gauge: Gauge, percent: int) -> str:
+    """What a person hears when a good part of a limit is spent."""
+    verb = "is spent" if gauge.unit is Unit.USD else "are used"
+    limit, used = amount(gauge.unit, gauge.limit), amount(gauge.unit, gauge.used)
+    return f"{percent} % of the {gauge.scope.kind}'s {limit} {verb}: {used}."
+
+
+def budget_words(balances: Iterable[Balance], lifts: Sequence[Lift], confirm_above: Usd, zone: tzinfo) -> str:
+    """The answer to /budget: a line for every scope, with what is raised until a time."""
+    lines = [
+        " · ".join([_money(one), *counted(one), *(_until(lift, zone) for lift in lifts if lift.scope == one.scope)])
+        for one in balances
+    ]
+    return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change a limit: /budget 10, /budget day 25"])
+
+
+def _money(balance: Balance) -> str:
+    held = f", {balance.held} held" if balance.held else ""
+    of = ", no limit" if balance.limit is None else f", of {balance.limit}"
+    return f"{balance.scope.kind.capitalize()}: {balance.spent} spent{held}{of}"
+
+
+def counted(balance: Balance) -> tuple[str, ...]:
+    """Every count of a scope that has a limit: `120 of 200 calls`."""
+    return tuple(f"{_used(one)} of {amount(one.unit, one.limit)}" for one in of_balances((balance,)))
+
+
+def _used(gauge: Gauge) -> str:
+    return duration(gauge.used // 1000) if gauge.unit is Unit.WORK_MS else count(gauge.used)
+
+
+def _until(lift: Lift, zone: tzinfo) -> str:
+    at = (EPOCH + timedelta(milliseconds=lift.until_ms or 0)).astimezone(zone)
+    sign = "-" if lift.by < 0 else "+"
+    return f"{sign}{amount(lift.unit, abs(lift.by))} until {at:%a %H:%M}"
