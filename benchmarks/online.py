@@ -19,6 +19,8 @@ class Said:
     """A turn and what was said before it. `simple`: the simple predictors in nano-dollars, before any ratio."""
 
     turn: Turn
+    past: list[Past]
+    """What was known then, newest first: all that may be learned from for this turn."""
     forecast: Forecast
     simple: dict[str, float]
     followed: bool
@@ -57,7 +59,7 @@ def run(turns: Sequence[Turn], prior_of: Callable[[Turn], Prior | None], tick: C
             person.until(turn.started_s)
             past = [known for _, known in person.known[: -HISTORY_MAX - 1 : -1]]
             told = forecast(past, turn.session, turn.first, turn.floor, prior)
-            yield Said(turn, told, _simple(person, turn), turn.session in person.sessions)
+            yield Said(turn, past, told, _simple(person, turn), turn.session in person.sessions)
             settled = Past(turn.session, turn.first, turn.cost or ZERO, told.p90)
             insort(person.running, (turn.ended_s, turn.first_row, turn, settled), key=lambda one: one[:2])
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.online import Said, ratios, run  # noqa: E402 - the tree is no package
 from benchmarks.trace import Trace, TraceError, Turn, read  # noqa: E402
-from gateway.core.forecast import HISTORY_MAX, INPUTS, Inputs, Past, Prior, inputs  # noqa: E402
+from gateway.core.forecast import INPUTS, Inputs, Prior, inputs  # noqa: E402
 from gateway.domain.money import ZERO, Usd  # noqa: E402
 from gateway.priors import EVERYTHING, FILE, SCHEMA  # noqa: E402
 
@@ -121,10 +121,7 @@ def _person(one: Said) -> tuple[str, str]:
 def _samples(said: Sequence[Said], weights: dict[tuple[str, str], float], typical: Usd) -> Iterable[Sample]:
     prior = Prior(typical, NEUTRAL.median, NEUTRAL.upper, NEUTRAL.median_errors, NEUTRAL.upper_errors)
     for one in said:
-        known = [other for other in said if _person(other) == _person(one) and other.turn.ended_s <= one.turn.started_s]
-        known.sort(key=lambda other: (other.turn.ended_s, other.turn.first_row), reverse=True)
-        past = [Past(other.turn.session, other.turn.first, other.turn.cost or ZERO) for other in known[:HISTORY_MAX]]
-        found = inputs(past, one.turn.session, one.turn.first, prior)
+        found = inputs(one.past, one.turn.session, one.turn.first, prior)
         yield Sample(found, (one.turn.cost or ZERO).nano / 1e9, weights[_person(one)])
 
 

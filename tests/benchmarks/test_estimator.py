@@ -3,6 +3,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 from benchmarks.estimator import binomial_interval, main, measure
 from benchmarks.online import Said, run
 from benchmarks.synthetic import SHAPES, histories
-from benchmarks.trace import COLUMNS, COUNTS, TraceError, Turn, read
+from benchmarks.trace import COLUMNS, COUNTS, Trace, TraceError, Turn, read
+from gateway.domain.money import Usd
 from gateway.priors import load
+from tools.make_prior import make
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TRACE = ROOT.parent / "shared" / "traces" / "calls.csv.gz"
@@ -134,6 +137,21 @@ def test_a_turn_that_still_runs_teaches_nothing_yet(tmp_path: Path) -> None:
         row["at_s"] = made[0]["at_s"] + 1
     first, second = foretold(write(tmp_path / "a.csv", made))
     assert first.forecast.n == second.forecast.n == 0
+
+
+def test_a_prior_is_not_fitted_from_what_a_turn_itself_cost() -> None:
+    """Turns of one call end as they begin, and still teach only those after them: costs by chance are foretold by none before."""
+    draw = Random(2)  # noqa: S311 - made-up people
+    turns = [
+        Turn(source, source, f"{source}{i // 8}", i, float(i), i, float(i), Usd(round(1e9 * draw.lognormvariate(0, 1))))
+        for source in ("x", "y")
+        for i in range(150)
+    ]
+    assert [len(one.past) for one in run(turns[:3], lambda _: None, lambda: None)] == [0, 1, 2]
+    made = json.loads(make(Trace(turns, len(turns), Counter(), 0, 0, 0)))
+    for one in made["fitted"].values():
+        _, last_turn, *_ = one["median"]
+        assert abs(last_turn) < 0.15
 
 
 def test_the_order_of_rows_and_persons_does_not_matter(tmp_path: Path) -> None:
