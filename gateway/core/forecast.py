@@ -23,17 +23,19 @@ INPUTS = 5
 """How many coefficients a prior has per level: constant, last turn, expected and warm first call, new session."""
 _UPPER = 0.9
 _LEAST, _MOST = log(1e3), log(1e15)  # logarithms of nano-dollars: a millionth of a dollar, a million dollars
-_HALF_LIFE_PERSON, _HALF_LIFE_SESSION, _HALF_LIFE_ERRORS = 100, 10, 60  # in turns
+_HALF_LIFE_PERSON, _HALF_LIFE_SESSION, _HALF_LIFE_ERRORS = 100, 10, 150  # in turns
 # What turns the prior weighs against a person, and the person against one session.
-_PULL_PERSON, _PULL_SESSION = 3.0, 12.0
-# What turns the prior's errors weigh against one's own, at first; half of it beside as many own ones.
-_PRIOR_ERRORS = 100.0
+_PULL_PERSON, _PULL_SESSION = 10.0, 24.0
+# What turns the prior's errors weigh against one's own, at first; half of it beside as many own ones. A sample's median is
+# about half as uncertain as its nine in ten (variances 1.57 and 2.92 over n for normal errors), so it needs half the support.
+_PRIOR_ERRORS_MEDIAN, _PRIOR_ERRORS_UPPER = 50.0, 100.0
 _OTHER_KIND = 0.1  # what a first turn tells of a later one, and the other way round
 # How hard the p90 is corrected, after how many turns with half of that force, and how far: to a half, or up by a third, since
-# raising it in a heavy tail costs much and covers little.
-_GAIN, _SLOW = 15.0, 20
+# raising it in a heavy tail costs much and covers little. More force keeps the coverage of short histories closer to nine in
+# ten and costs pinball loss in all of them (docs/estimates.md).
+_GAIN, _SLOW = 40.0, 70
 _MOST_DOWN, _MOST_UP = -0.7, 0.3
-_TELL = 0.1
+_TELL = 0.15
 _HALF = 0.5
 _DIGITS = 9  # of an error: equal costs stay equal whatever their logarithms were rounded to
 
@@ -188,13 +190,15 @@ def forecast(
     now = history.inputs(session_id, first)
     weights = _weights(errors, new=now.new)
     own = sum(weights)
-    others = _PRIOR_ERRORS**2 / (_PRIOR_ERRORS + own) if prior else 0.0
+    support, others = (
+        (at_first**2 / (at_first + own) if prior else 0.0) for at_first in (_PRIOR_ERRORS_MEDIAN, _PRIOR_ERRORS_UPPER)
+    )
     middle = now.predict(median) + _mixed(
         [error.median for error in errors],
         weights,
         prior.median_errors if prior else (),
-        others,
-        _HALF * (own + others),
+        support,
+        _HALF * (own + support),
     )
     # The turn itself weighs one: it may lie above all that is known. This is the n + 1 of split-conformal ranks.
     rank = _UPPER * (own + others + 1)

@@ -130,6 +130,15 @@ def test_the_prior_gives_way_to_a_persons_own_history() -> None:
     assert figures(ask(turns(*["0.004"] * 200)))[1] < figures(ask([]))[1]
 
 
+def test_the_median_leaves_the_prior_sooner_than_the_p90() -> None:
+    """Errors that agree with nobody's, 60 times: they hold the middle of all that is known, and not yet nine tenths of it."""
+    lasting = Prior(usd("1"), (0.0,) * 5, (0.0,) * 5, (1.0, 2.0), (1.0, 2.0))
+    told = ask(turns(*["1.00"] * 60, said="1.00"), prior=lasting)
+    p50, p90 = figures(told)
+    assert p50 == usd("1")
+    assert p90.nano / told.factor > 2e9
+
+
 def test_no_more_than_the_bounded_history_is_looked_at() -> None:
     """What lies beyond HISTORY_MAX turns changes nothing."""
     recent = turns(*["0.30"] * HISTORY_MAX)
