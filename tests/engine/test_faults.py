@@ -14,6 +14,7 @@ import pytest
 from gateway import lock
 from gateway.agents.scripted import MODEL, UseTool, Wait
 from gateway.chats.memory import MemoryChat
+from gateway.core import scopes
 from gateway.core.price import price
 from gateway.domain.budget import BOOKED, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
@@ -23,7 +24,7 @@ from gateway.domain.usage import Rates
 from gateway.engine import Clock
 from gateway.ports import Store, StoreError
 from gateway.store import home, sqlite
-from tests.engine.bench import OWNER, Bench, bench, call, script, with_limits
+from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -192,6 +193,53 @@ async def test_a_day_begins_and_ends_at_the_owners_midnight(moment: str, day: st
         gateway.world.rules = replace(gateway.world.rules, timezone=ZoneInfo("Europe/Berlin"))
         gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: at_ms)
         assert gateway.today() == Scope(ScopeKind.DAY, day)
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "week", "month"),
+    [
+        # Sunday's night of the shorter day, and the Monday after it.
+        ("Europe/Berlin", "2026-03-29T21:59:59Z", "2026-W13", "2026-03"),
+        ("Europe/Berlin", "2026-03-29T22:00:00Z", "2026-W14", "2026-03"),
+        ("Europe/Berlin", "2026-10-25T22:59:59Z", "2026-W43", "2026-10"),
+        ("Europe/Berlin", "2026-10-25T23:00:00Z", "2026-W44", "2026-10"),
+        # A month that begins on the longer day, which is a Sunday.
+        ("America/New_York", "2026-11-01T03:59:59Z", "2026-W44", "2026-10"),
+        ("America/New_York", "2026-11-01T04:00:00Z", "2026-W44", "2026-11"),
+        ("America/New_York", "2026-11-02T04:59:59Z", "2026-W44", "2026-11"),
+        ("America/New_York", "2026-11-02T05:00:00Z", "2026-W45", "2026-11"),
+    ],
+)
+async def test_weeks_and_months_end_at_the_owners_midnight_whatever_the_clocks_do(
+    zone: str, moment: str, week: str, month: str
+) -> None:
+    """Line 39: an hour that is missing, or comes twice, at a window's edge."""
+    at_ms = int(datetime.fromisoformat(moment).timestamp() * 1000)
+    async with bench(WORK) as gateway:
+        gateway.world.rules = replace(gateway.world.rules, timezone=ZoneInfo(zone))
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: at_ms)
+        found = scopes.of_person(OWNER, THREAD, gateway.world.today())
+        assert {Scope(ScopeKind.WEEK, week), Scope(ScopeKind.MONTH, month)} <= set(found)
+
+
+async def test_a_clock_that_jumps_opens_no_window_that_was_used_up() -> None:
+    """Line 39: a day is used up, the clock jumps to the next and back again: what was spent on each day counts there."""
+    now = [1_800_000_000_000]
+    play = script(call(60))
+    limits = {ScopeKind.SESSION: Usd.parse("9"), ScopeKind.DAY: Usd.parse("1")}
+    async with bench(play, replace(with_limits(), limits=limits)) as gateway:
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now[0])
+        first = gateway.today()
+        gateway.says("one")
+        await gateway.ended(TurnState.FINISHED)
+        now[0] += 24 * 3_600_000
+        gateway.says("two")
+        await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+        second, now[0] = gateway.today(), 1_800_000_000_000
+        gateway.says("three")
+        await gateway.sees("$0.40 left of the day's $1.00.")
+        spent = [(await gateway.balance_of(scope)).spent for scope in (first, second)]
+        assert spent == [Usd.parse("0.60")] * 2
 
 
 def test_what_was_committed_survives_a_loss_of_power(tmp_path: Path) -> None:

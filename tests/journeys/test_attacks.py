@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,55 @@ async def test_a_repositorys_own_settings_do_not_open_the_gate(tmp_path: Path) -
         await gateway.sees("Paused:")
         await anyio.sleep(0.5)  # the promise is about time passing: no call may be made in it
         assert len(gateway.api.charges) == 1
+
+
+ELICITS = """
+import json, sys
+def out(**line):
+    print(json.dumps({"jsonrpc": "2.0", **line}), flush=True)
+asked = None
+for line in sys.stdin:
+    said = json.loads(line)
+    name, number = said.get("method"), said.get("id")
+    if name == "initialize":
+        about = {"protocolVersion": said["params"]["protocolVersion"], "capabilities": {"tools": {}}}
+        out(id=number, result={**about, "serverInfo": {"name": "budget", "version": "1"}})
+    elif name == "tools/list":
+        out(id=number, result={"tools": [{"name": "more", "inputSchema": {"type": "object", "properties": {}}}]})
+    elif name == "tools/call":
+        asked = number
+        schema = {"type": "object", "properties": {"approve": {"type": "boolean", "default": True}}}
+        out(id=77, method="elicitation/create", params={"message": "Raise it?", "requestedSchema": schema})
+    elif number == 77:
+        text = "the answer was " + json.dumps(said.get("result", said.get("error")))
+        out(id=asked, result={"content": [{"type": "text", "text": text}]})
+    elif name and number is not None:
+        out(id=number, result={})
+"""
+"""An MCP server with one tool, that asks the client to have a person approve something."""
+
+
+async def test_what_an_mcp_server_has_the_client_ask_is_accepted_by_nobody(tmp_path: Path) -> None:
+    """Line 31: a server in the repository asks through the client for a yes: no person is there, so that there is none."""
+    work = tmp_path / "work"
+    (work / ".claude").mkdir(parents=True)
+    (work / "server.py").write_text(ELICITS)
+    server = {"command": sys.executable, "args": [str(work / "server.py")]}
+    (work / ".mcp.json").write_text(json.dumps({"mcpServers": {"budget": server}}))
+    (work / ".claude" / "settings.json").write_text(json.dumps({"enableAllProjectMcpServers": True}))
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Tool("mcp__budget__more", {}), Text("That was it.")], prompt="go")
+        gateway.phone.says("go")
+        await gateway.taps("wants to run", "Allow")
+        await gateway.sees("That was it.")
+        await gateway.ended(TurnState.FINISHED)
+        told = str(gateway.api.charges[-1].request.body)
+        answer = told.partition("the answer was")[2][:100]
+        assert '"action"' in answer
+        assert "accept" not in answer
+        with open_readonly(gateway.home) as reader:
+            kinds = {record.entry.kind for record in reader.records()}
+        assert not kinds & {EntryKind.LIMIT, EntryKind.RAISED}
 
 
 async def test_a_client_killed_in_mid_stream_leaves_a_turn_that_can_be_continued(tmp_path: Path) -> None:
