@@ -12,10 +12,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from gateway.core import gate, meter
+from gateway.core import gate, gauges, meter
+from gateway.core.gauges import Gauge
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
-from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Balance, Caps, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
@@ -86,7 +87,8 @@ def added(balance: Balance, entry: Entry) -> Balance:
     held = balance.held + entry.held
     assert held >= ZERO, f"{entry} frees more than is held"
     limit = balance.limit if entry.limit is None else entry.limit
-    return Balance(balance.scope, limit, balance.spent + entry.spent, held)
+    counts = balance.counts + entry.counts
+    return Balance(balance.scope, limit, balance.spent + entry.spent, held, counts, entry.caps.over(balance.caps))
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -104,6 +106,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.paid: dict[str, Usd] = {}
         self.paid_on: dict[Scope, Usd] = {}
         self.policy = gate.Policy(ZERO, Usd(1))
+        self.calls_of_a_turn: int | None = None
         self.day = 1
         self.calls = 0
 
@@ -114,8 +117,13 @@ class MoneyMachine(RuleBasedStateMachine):
     def balance(self, scope: Scope) -> Balance:
         return self.ledger.get(scope, Balance(scope, None))
 
-    def balances(self, scopes: tuple[Scope, ...]) -> tuple[Balance, ...]:
-        return tuple(self.balance(scope) for scope in scopes)
+    def balances(self, scopes: tuple[Scope, ...], lifts: tuple[Lift, ...] = ()) -> tuple[Balance, ...]:
+        return tuple(self.balance(scope).lifted(lifts) for scope in scopes)
+
+    def gauges(self, one: Turn, scopes: tuple[Scope, ...]) -> tuple[Gauge, ...]:
+        """Calls of the session, the day and the turn, as far as they are limited, with what this turn was given."""
+        own = gauges.of_turn(one, Caps(calls=self.calls_of_a_turn), pace_limit=None)
+        return (*gauges.of_balances(self.balances(scopes, one.lifts)), *gauges.lifted(own, one.lifts))
 
     def write(self, entry: Entry) -> None:
         """Fold one more entry into the balance of every scope that it names."""
@@ -130,11 +138,22 @@ class MoneyMachine(RuleBasedStateMachine):
         found = [one for one in self.turns.values() if wanted(one)]
         return found[number % len(found)] if found else None
 
-    def raise_limits(self, option: Option) -> None:
+    def raise_limits(self, asking: Turn, option: Option) -> Turn:
+        """A session's limit for good, any other for this turn alone."""
         for lift in option.lifts:
-            limit = self.balance(lift.scope).limit
-            assert limit is not None
-            self.write(Entry(EntryKind.LIMIT, (lift.scope,), limit=limit + Usd(lift.by)))
+            assert lift.by > 0
+            if lift.scope.kind is not ScopeKind.SESSION:
+                asking = replace(asking, lifts=(*asking.lifts, lift))
+            elif lift.unit is Unit.USD:
+                limit = self.balance(lift.scope).limit
+                assert limit is not None
+                self.write(Entry(EntryKind.LIMIT, (lift.scope,), limit=limit + Usd(lift.by)))
+            else:
+                calls = self.balance(lift.scope).caps.calls
+                assert calls is not None
+                self.write(Entry(EntryKind.LIMIT, (lift.scope,), caps=Caps(calls=calls + lift.by)))
+        self.turns[asking.id] = asking
+        return asking
 
     def take(self, before: Turn, allow: Allow, step: Step, scopes: tuple[Scope, ...], *, unpriced: bool) -> None:
         """Take the hold of an Allow, after checking that it may be given at this moment."""
@@ -149,8 +168,9 @@ class MoneyMachine(RuleBasedStateMachine):
             unpriced_allowed=before.unpriced_allowed or unpriced,
         )
         self.write(Entry(EntryKind.HOLD, scopes, turn_id=after.id, held=allow.hold))
-        for balance in self.balances(scopes):
+        for balance in self.balances(scopes, after.lifts):
             assert not allow.hold or balance.remaining is None or balance.remaining >= ZERO
+        assert gauges.full(self.gauges(after, scopes)) == ()
         assert after.held_left > ZERO
         assert before.spent < allow.ceiling
         self.agreed[after.id] = allow.ceiling
@@ -160,7 +180,8 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def put_before_the_gate(self, queued: Turn, forecast: Estimate, consent: gate.Consent | None) -> None:
         scopes = self.scopes(queued.session_id)
-        verdict: Verdict = gate.decide(self.balances(scopes), forecast, self.policy, consent)
+        balances, counted = self.balances(scopes, queued.lifts), self.gauges(queued, scopes)
+        verdict: Verdict = gate.decide(balances, forecast, self.policy, consent, counted)
         match verdict:
             case Allow():
                 seen = self.bounded(self.policy.confirm_above if consent is None else consent.allows)
@@ -181,7 +202,8 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def pause(self, running: Turn, reason: str) -> None:
         self.turns[running.id] = advance(running, Step.PAUSE)
-        question = gate.at_limit(running, self.balances(running.scopes), self.policy, reason)
+        balances, counted = self.balances(running.scopes, running.lifts), self.gauges(running, running.scopes)
+        question = gate.at_limit(running, balances, self.policy, reason, counted)
         self.questions[running.id] = question
         self.told_unpriced[running.id] = running.unpriced_calls > 0
 
@@ -210,7 +232,8 @@ class MoneyMachine(RuleBasedStateMachine):
             return
         waits = paused.id in self.waiting
         scopes = paused.scopes if waits else self.scopes(paused.session_id)
-        match gate.resume(paused, self.balances(scopes), self.policy, gate.Consent(option.allows)):
+        balances, counted = self.balances(scopes, paused.lifts), self.gauges(paused, scopes)
+        match gate.resume(paused, balances, self.policy, gate.Consent(option.allows), counted):
             case Allow() as allow:
                 assert allow.ceiling == option.allows
                 step = Step.RESUME if waits else Step.ALLOW
@@ -232,7 +255,8 @@ class MoneyMachine(RuleBasedStateMachine):
         self.turns[after.id] = after
         if after.state in ENDED:
             return
-        match gate.after_call(after, self.balances(after.scopes), self.policy):
+        balances, counted = self.balances(after.scopes, after.lifts), self.gauges(after, after.scopes)
+        match gate.after_call(after, balances, self.policy, counted):
             case gate.Limit(reason):
                 if after.state is TurnState.RUNNING:
                     self.pause(after, reason)
@@ -242,10 +266,12 @@ class MoneyMachine(RuleBasedStateMachine):
                 after = replace(after, hold=after.hold + by, held_left=after.held_left + by)
                 self.write(Entry(EntryKind.HOLD, after.scopes, turn_id=after.id, held=by))
                 self.turns[after.id] = after
-                assert all(one.remaining is None or one.remaining >= ZERO for one in self.balances(after.scopes))
+                found = self.balances(after.scopes, after.lifts)
+                assert all(one.remaining is None or one.remaining >= ZERO for one in found)
             case gate.Enough():
                 pass
         assert not self.policy.frozen
+        assert gauges.full(counted) == ()
         assert after.held_left > ZERO
         assert after.spent < self.agreed[after.id]
         assert not after.unpriced_calls or (after.unpriced_allowed and not self.policy.unpriced_refused)
@@ -257,6 +283,7 @@ class MoneyMachine(RuleBasedStateMachine):
         step=amounts(6, 1),
         bound=st.none() | amounts(20, 1),
         unpriced_refused=st.booleans(),
+        caps=st.tuples(*[st.none() | st.integers(1, 6)] * 3),
     )
     def begin(
         self,
@@ -265,7 +292,11 @@ class MoneyMachine(RuleBasedStateMachine):
         step: Usd,
         bound: Usd | None,
         unpriced_refused: bool,
+        caps: tuple[int | None, ...],
     ) -> None:
+        self.calls_of_a_turn = caps[2]
+        for scope, calls in zip((SESSIONS[0], self.scopes("")[1]), caps, strict=False):
+            self.write(Entry(EntryKind.LIMIT, (scope,), caps=Caps(calls=calls)))
         self.policy = gate.Policy(confirm_above, step, refuse_above=bound, unpriced_refused=unpriced_refused)
         for scope, limit in zip((*SESSIONS, self.scopes("")[1]), limits, strict=True):
             if limit is not None:
@@ -289,7 +320,7 @@ class MoneyMachine(RuleBasedStateMachine):
             return
         *yes, no = self.questions[asking.id].options
         option = no if button > 9 or not yes else yes[button % len(yes)]
-        self.raise_limits(option)
+        asking = self.raise_limits(asking, option)
         if asking.state is TurnState.ASKING:
             self.answer_before_the_run(asking, option, forecast)
         else:
