@@ -8,11 +8,13 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import anyio
 import structlog
+from anyio.abc import SocketListener
 from rich.console import Console
 
 from gateway import lock, priors
@@ -23,8 +25,9 @@ from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import TelegramChat
 from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
 from gateway.domain.place import Grant, Role
-from gateway.engine import Engine, Rules, World
+from gateway.engine import Engine, Rules, World, requests
 from gateway.engine.world import no_step
+from gateway.local import changes, door
 from gateway.ports import Agent, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
@@ -106,6 +109,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             chat = await stack.enter_async_context(telegram_chat(telegram))
             people = grants(settings)
         running = await stack.enter_async_context(engine(settings, chat, people, on_step=on_step))
+        listener = await stack.enter_async_context(door.opened(settings.home))
         if missing := missing_agent(settings):
             log.warning(missing)
         if isinstance(chat, ConsoleChat):
@@ -113,7 +117,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             bot = {}
         else:
             bot = await introduced(chat)
-        await run_until_signal(running, chat=chat_name, **bot, agent=settings.agents.default)
+        await run_until_signal(running, listener, chat=chat_name, **bot, agent=settings.agents.default)
 
 
 def greeting(settings: Settings) -> str:
@@ -151,7 +155,14 @@ def telegram_chat(telegram: TelegramSettings) -> TelegramChat:
     return TelegramChat(telegram.token.get_secret_value(), telegram.base_url)
 
 
-async def run_until_signal(running: Engine, **about: str) -> None:
+async def answer_at(listener: SocketListener, running: Engine) -> None:
+    """Answer at the door on this machine. Not before it is known who may do what."""
+    await running.ready.wait()
+    ask, look = partial(requests.request, running.world), partial(requests.standing, running.world)
+    await door.serve(listener, changes.routes(ask, look))
+
+
+async def run_until_signal(running: Engine, listener: SocketListener | None = None, **about: str) -> None:
     """Run an engine until its chat ends, or this process is asked to end. `about`: what the log says of it."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
@@ -163,6 +174,8 @@ async def run_until_signal(running: Engine, **about: str) -> None:
                     return
 
             tasks.start_soon(stop_on_signal)
+            if listener is not None:
+                tasks.start_soon(answer_at, listener, running)
             log.info("the gateway runs", **about)
             await running.run()
             tasks.cancel_scope.cancel()

@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import platformdirs
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -36,19 +35,14 @@ from gateway.domain.budget import BOOKED, NO_CAPS, Caps, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
 from gateway.domain.place import Role
 from gateway.domain.turn import Origin
-from gateway.ports import TollbridgeError
+from gateway.home import HOME_VARIABLE, SettingsError, home_directory
 
 PREFIX: Final = "TOLLBRIDGE_"
-HOME_VARIABLE: Final = "TOLLBRIDGE_HOME"
 RESERVED: Final = frozenset({HOME_VARIABLE})
 """Variables with the prefix that are no settings."""
 TELEGRAM_BASE_URL: Final = "https://api.telegram.org/bot"
 LARGEST_FILE_BYTES: Final = 256 * 1024
 MOST_USERS: Final = 1000
-
-
-class SettingsError(TollbridgeError):
-    """A setting that cannot be used; the message names it, says what is wrong and what to write."""
 
 
 # ---------------------------------------------------------------------------------------------------- kinds of values
@@ -463,17 +457,6 @@ class Settings(_Section):
 
 
 # ---------------------------------------------------------------------------------------------------------- reading
-def home_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """TOLLBRIDGE_HOME, else the platform's place for a user's data. It need not exist. Raises SettingsError."""
-    text = environ.get(HOME_VARIABLE, "").strip()
-    if not text:
-        return Path(platformdirs.user_data_dir("tollbridge", appauthor=False))
-    try:
-        return Path(os.path.normpath(Path(text).expanduser().absolute()))
-    except (OSError, RuntimeError):
-        raise SettingsError(f"{HOME_VARIABLE} cannot be understood: write the whole path of a directory") from None
-
-
 def config_file(home: Path) -> Path:
     """Where the settings of a home are."""
     return home / "config.toml"

@@ -278,6 +278,10 @@ class View(Protocol):
         """The session that plain text in this thread goes to."""
         ...
 
+    def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
+        """Sessions whose id begins so, newest first."""
+        ...
+
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
         """The latest sessions of a thread, newest first."""
         ...
@@ -311,6 +315,10 @@ class View(Protocol):
         ...
 
     def grants(self, person: str) -> tuple[Grant, ...]: ...
+
+    def all_grants(self) -> tuple[Grant, ...]:
+        """What everybody may do."""
+        ...
 
     def ref_of(self, thread: Thread, message_id: str) -> str | None:
         """The reverse: which message of ours the chat knows under this name; None if it is none, or long gone."""

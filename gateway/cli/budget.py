@@ -1,4 +1,4 @@
-"""`tollbridge budget`: what the rules say of a run, what stands against every limit, and who changed what. Nothing is changed here."""
+"""`tollbridge budget`: what the rules say of a run, what stands against every limit, and who changed what; `changing` changes it."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 
+from gateway.cli import changing
 from gateway.cli.called import as_called
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ _BREAKABLE: Final = ("scope", "what", "why", "counted")
 _LEAST: Final = 12
 _DISPENSABLE: Final = ("counted", "held>", "last", "when", "who")
 
-group = typer.Typer(help="See the limits, who changed them, and what the rules say.", no_args_is_help=True)
+group = typer.Typer(help="See the limits, change them, and what the rules say.", no_args_is_help=True)
+group.command("set", context_settings=changing.NEGATIVE)(changing.set_limit)
+group.command("raise", context_settings=changing.NEGATIVE)(changing.raise_limit)
 
 _AS_JSON = typer.Option(
     False, "--json", help="Print JSON for programs: schema 1, amounts as decimal strings, all of it."
@@ -134,7 +137,7 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
         typer.echo(json.dumps({"schema": SCHEMA, "scopes": [_scope_values(one) for one in standings]}, indent=2))
         return
     if not standings:
-        typer.echo("Nothing was spent yet, and no limit was set in the chat.")
+        typer.echo("Nothing was spent yet, and no limit was set.")
         return
     names = ("scope", "last", "spent>", "held>", "limit>", "left>", "counted")
     rows = [_scope_row(one, settings.zone) for one in standings]
@@ -142,7 +145,7 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
         names, rows = names[:-1], [row[:-1] for row in rows]
     _print_table(names, rows if everything else rows[:SHOWN])
     _say_omitted(len(rows), everything)
-    typer.echo("* set or raised in the chat; other limits are those of the settings.")
+    typer.echo("* set or raised in the chat or at the command line; other limits are those of the settings.")
 
 
 def _standings(settings: "Settings") -> list[Standing]:

@@ -90,6 +90,8 @@ class ApprovalKind(StrEnum):
     """A question that the agent asks."""
     CONTINUE = "continue"
     """A turn that a crash interrupted."""
+    CHANGE = "change"
+    """A higher limit that was asked for outside the chat: no turn and no session; the option's value says what a yes does."""
 
 
 APPROVAL_REF: Final = "approval:"

@@ -21,6 +21,7 @@ MONEY = (ApprovalKind.RUN, ApprovalKind.LIMIT)
 
 ENDED = {ApprovalState.ANSWERED: "This was answered already.", ApprovalState.WITHDRAWN: "This is not asked any more."}
 EXPIRED = "This has expired."
+BUTTONS = "Press one of the buttons under it: words are no answer to this question."
 MAY_NOT = "You may not answer the question above."
 
 
@@ -30,6 +31,9 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
     approval = (
         view.approval(ref.removeprefix(APPROVAL_REF)) if ref is not None and ref.startswith(APPROVAL_REF) else None
     )
+    if approval is not None and approval.thread == message.thread and approval.kind is ApprovalKind.CHANGE:
+        draft.say(world.notice(message.thread, BUTTONS))
+        return True
     if approval is None or approval.thread != message.thread or approval.kind not in (*MONEY, ApprovalKind.QUESTION):
         return False
     turn, session = view.turn(approval.turn_id), view.session(approval.session_id)

@@ -13,7 +13,7 @@ from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Res
 from gateway.domain.events import Tap
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import gating
+from gateway.engine import changes, gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
@@ -30,6 +30,8 @@ def handle_tap(
         verdict = answer(found, tap, message_id, view.grants(tap.person), world.clock.now_ms())
         if isinstance(verdict, TooLate):
             return draft.done(verdict)
+        if verdict.approval.kind is ApprovalKind.CHANGE:
+            return draft.done(changes.answered(world, view, draft, tap, verdict))
         turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
         if turn is None or session is None:
             return draft.done(TooLate("This turn is gone."))

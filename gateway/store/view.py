@@ -76,6 +76,11 @@ class SqlView:
         row = self._one(select(sessions).join(threads, threads.c.session_id == sessions.c.id).where(*here))
         return None if row is None else rows.session_of(row)
 
+    def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
+        query = select(sessions).where(sessions.c.id.startswith(beginning, autoescape=True))
+        query = query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
+        return tuple(rows.session_of(row) for row in self._all(query))
+
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
         here = [sessions.c[name] == value for name, value in rows.thread_columns(thread).items()]
         query = select(sessions).where(*here).order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
@@ -123,6 +128,10 @@ class SqlView:
 
     def grants(self, person: str) -> tuple[Grant, ...]:
         query = select(grants).where(grants.c.person == person).order_by(grants.c.chat)
+        return tuple(rows.grant_of(row) for row in self._all(query))
+
+    def all_grants(self) -> tuple[Grant, ...]:
+        query = select(grants).order_by(grants.c.person, grants.c.chat)
         return tuple(rows.grant_of(row) for row in self._all(query))
 
     def message_id(self, ref: str) -> str | None:

@@ -1,0 +1,115 @@
+"""A change of a limit that a person has to agree to: what a yes would do, its sentences, and how it is kept in a button."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Self
+
+from gateway.core.summary import escape, revealed
+from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.money import LARGEST_AMOUNT_NANO, Usd
+
+WHY_CHARACTERS_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A higher limit of `scope`: raised by `amount`, or set to it, from `before` as it was when this was asked.
+
+    `request` is the same for everybody who is asked. `until_ms` is when a raise is over (None: never), `until` the same in words.
+    """
+
+    request: str
+    scope: Scope
+    raises: bool
+    amount: Usd
+    before: Usd
+    user: str
+    host: str
+    why: str = ""
+    until_ms: int | None = None
+    until: str = ""
+
+    @property
+    def limit(self) -> Usd:
+        """The limit that a yes sets."""
+        return self.before + self.amount if self.raises else self.amount
+
+    @property
+    def by(self) -> Usd:
+        """How much higher that is: what a person's largest raise has to allow."""
+        return self.limit - self.before
+
+    def value(self) -> str:
+        """As the button keeps it; the digest of the question is over it. `read` is the reverse."""
+        facts = asdict(self) | {"scope": [self.scope.kind, self.scope.key]}
+        return json.dumps(facts | {"amount": self.amount.nano, "before": self.before.nano}, sort_keys=True)
+
+    @classmethod
+    def read(cls, value: str) -> Self:
+        """The change that a button keeps."""
+        facts = json.loads(value)
+        kind, key = facts["scope"]
+        amounts = {"amount": Usd(facts["amount"]), "before": Usd(facts["before"])}
+        return cls(**(facts | amounts | {"scope": Scope(ScopeKind(kind), key)}))
+
+    def same(self, other: "Change") -> bool:
+        """Whether a yes to the other would do the same, for the same reason."""
+        return replace(self, request=other.request) == other
+
+    def renewed(self, limit: Usd) -> Self | str:
+        """The same wish where the limit is another one by now; or why nothing is left of it."""
+        now = replace(self, before=limit)
+        if now.by.nano <= 0:
+            return f"{heading(self.scope)} is {limit} by now: nothing was changed."
+        return over_the_top(now) or now
+
+
+def over_the_top(change: Change) -> str:
+    """Why the limit would be too high; empty if it is not."""
+    most = Usd(LARGEST_AMOUNT_NANO)
+    return f"That would be more than {most}, the most there is: nothing was changed." if change.limit > most else ""
+
+
+def reason(why: str) -> str:
+    """What somebody gave as their reason, on one line of limited length and with nothing hidden in it."""
+    return revealed(" ".join(why.split()), WHY_CHARACTERS_MAX)[0]
+
+
+def named(scope: Scope) -> str:
+    """A limit as a sentence names it: `the day's limit`, `the limit of session s_12`."""
+    if scope.kind in (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH):
+        return f"the {scope.kind}'s limit"
+    return f"the limit of {scope.kind} {reason(scope.key)}"
+
+
+def heading(scope: Scope) -> str:
+    """The same at the beginning of a sentence."""
+    name = named(scope)
+    return name[0].upper() + name[1:]
+
+
+def deed(change: Change) -> str:
+    """What a yes does: `raise the day's limit by $5.00 to $30.00 until 18:00`."""
+    return f"raise {named(change.scope)} by {change.by} to {change.limit} {change.until}".rstrip()
+
+
+def question(change: Change, balance: Balance) -> str:
+    """What people are asked, in Markdown."""
+    why = f" ({change.why})" if change.why else ""
+    asks = f"The command line on {change.host} ({change.user}) asks: {deed(change)}{why}."
+    return f"{escape(asks)}\n{escape(f'{balance.spent} of {change.before} is spent.')}"
+
+
+def ledger_words(change: Change) -> str:
+    """Why the limit was changed, for the ledger."""
+    why = f": {change.why}" if change.why else ""
+    how = f"raised by {change.by} {change.until}".rstrip()
+    return f"{how}, asked by the command line ({change.user} on {change.host}){why}"
+
+
+def lowered(balance: Balance, before: Usd | None, user: str, host: str, why: str) -> str:
+    """What people are told of a limit that the command line has set without asking, in Markdown. `balance`: with that limit."""
+    was = f", it was {before}" if before is not None else ""
+    reasons = f" ({why})" if why else ""
+    told = f"The command line on {host} ({user}) set {named(balance.scope)} to {balance.limit}{was}{reasons}."
+    return f"{escape(told)}\n{escape(f'{balance.spent} of it is spent.')}"

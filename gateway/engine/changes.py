@@ -1,0 +1,174 @@
+"""Limits changed from outside the chat: questions that no turn waits for, and what a yes to one does."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gateway.core import approve, scopes
+from gateway.core.access import may
+from gateway.core.approve import Answered, TooLate
+from gateway.core.change import Change, deed, heading, ledger_words, question
+from gateway.core.summary import escape
+from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
+from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.change import ChangeState, Standing
+from gateway.domain.effects import Edit, Say
+from gateway.domain.events import Tap
+from gateway.domain.money import Usd
+from gateway.domain.place import Deed, Thread
+from gateway.engine.world import Draft, World
+from gateway.ports import View
+
+NOTHING = "nothing was changed"
+MAY_NOT = "You may not answer this."
+ASKED_AGAIN = "The limit is another one by now: asked again."
+IN_TIME = (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)
+
+
+def entry(scope: Scope, limit: Usd, who: str, why: str) -> Entry:
+    """The limit of a scope, set: the one place here that writes it."""
+    return Entry(EntryKind.LIMIT, (scope,), who=who, why=why, limit=limit)
+
+
+# ---------------------------------------------------------------------------------------------------------- questions
+def ask(world: World, view: View, draft: Draft, change: Change, threads: Iterable[Thread]) -> Approval:
+    """Put the question to everybody in these threads; the first of the approvals, which are answered as one."""
+    asked: list[Approval] = []
+    for thread in threads:
+        expires_at_ms = world.clock.now_ms() + world.rules.approval_ms
+        approval = _posed(
+            world,
+            view,
+            draft,
+            change,
+            Approval(
+                id=world.clock.new_id("ask"),
+                kind=ApprovalKind.CHANGE,
+                turn_id="",
+                session_id="",
+                thread=thread,
+                text="",
+                options=(),
+                tokens=(),
+                digest="",
+                expires_at_ms=expires_at_ms,
+            ),
+        )
+        draft.put.append(approval)
+        draft.say(Say(thread, approval.ref, approval.text, approve.buttons(approval), ring=True))
+        asked.append(approval)
+    return asked[0]
+
+
+def _posed(world: World, view: View, draft: Draft, change: Change, approval: Approval) -> Approval:
+    """The approval with the question as it is now, and new tokens."""
+    options = (Option(Choice.RAISE, f"Raise to {change.limit}", value=change.value()), Option(Choice.NO, "No"))
+    return replace(
+        approval,
+        text=question(change, world.balance(view, draft, change.scope)),
+        options=options,
+        tokens=tuple(world.clock.new_token() for _ in options),
+        digest=_digest(world, view, draft, change, options),
+    )
+
+
+def _digest(world: World, view: View, draft: Draft, change: Change, options: tuple[Option, ...]) -> str:
+    """Over the question and the limit as it stands."""
+    limit = world.balance(view, draft, change.scope).limit
+    detail = f"{change.scope}\n{limit and limit.nano}"
+    return approve.digest(ApprovalKind.CHANGE, "", detail, options)
+
+
+def change_of(approval: Approval) -> Change:
+    """What a yes to the question would do."""
+    return Change.read(approval.options[0].value)
+
+
+def open_questions(view: View) -> tuple[Approval, ...]:
+    """The questions of this kind that wait for an answer: they belong to no turn."""
+    return tuple(one for one in view.open_approvals("") if one.kind is ApprovalKind.CHANGE)
+
+
+# ------------------------------------------------------------------------------------------------------------ answers
+def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered) -> str | TooLate:
+    """What a tap on a question does: one answer for everybody who was asked; or the question once more, as things stand now."""
+    done, option, change = verdict.approval, verdict.option, change_of(verdict.approval)
+    if option.choice is Choice.NO:
+        _close(view, draft, done, done, f"No ({tap.person}).")
+        return option.label
+    if not may(view.grants(tap.person), Deed.RAISE, tap.thread, change.by):
+        return TooLate(MAY_NOT)
+    if over := _over(world, change):
+        return _void(view, draft, done, over)
+    limit = world.balance(view, draft, change.scope).limit
+    if _digest(world, view, draft, change, done.options) != done.digest:
+        renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
+        return _again(world, view, draft, done, renewed)
+    draft.entries.append(entry(change.scope, change.limit, tap.person, ledger_words(change)))
+    _close(view, draft, done, done, f"Raised to {change.limit} ({tap.person}).")
+    return option.label
+
+
+def _over(world: World, change: Change) -> str:
+    """Why a yes comes too late; empty if it does not."""
+    # Neither the person nor the chat counts for the periods.
+    if change.scope.kind in IN_TIME and change.scope not in scopes.of_person("", Thread("", ""), world.today()):
+        return f"That {change.scope.kind} is over: {NOTHING}."
+    if change.until_ms is not None and world.clock.now_ms() >= change.until_ms:
+        return f"That time is over: {NOTHING}."
+    return ""
+
+
+def _again(world: World, view: View, draft: Draft, done: Approval, renewed: Change | str) -> TooLate:
+    """The same question in the same messages with the figures of now; the buttons before count no more."""
+    if isinstance(renewed, str):
+        return _void(view, draft, done, renewed)
+    for approval in _together(view, done):
+        posed = _posed(world, view, draft, renewed, approval)
+        draft.put.append(posed)
+        text = f"{posed.text}\n\n{ASKED_AGAIN}"
+        draft.say(Edit(posed.thread, posed.ref, text, approve.buttons(posed)))
+    return TooLate(ASKED_AGAIN)
+
+
+def _void(view: View, draft: Draft, done: Approval, words: str) -> TooLate:
+    _close(view, draft, done, replace(done, state=ApprovalState.WITHDRAWN, answer=words), words)
+    return TooLate(words)
+
+
+def _close(view: View, draft: Draft, done: Approval, result: Approval, words: str) -> None:
+    """Everybody who was asked is told the answer, and nobody can give another."""
+    for approval in _together(view, done):
+        draft.put.append(
+            replace(approval, state=result.state, answered_by=result.answered_by, answer=result.answer),
+        )
+        draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{escape(words)}"))
+
+
+def _together(view: View, approval: Approval) -> tuple[Approval, ...]:
+    """The open questions that were put as one, this one among them."""
+    request = change_of(approval).request
+    return tuple(one for one in open_questions(view) if change_of(one).request == request)
+
+
+# ------------------------------------------------------------------------------------------------------------ standing
+def standing(view: View, approval_id: str) -> Standing | None:
+    """How it stands with the question, for who asked for the change; None: there is no such question."""
+    approval = view.approval(approval_id)
+    if approval is None or approval.kind is not ApprovalKind.CHANGE:
+        return None
+    change = change_of(approval)
+    name = heading(change.scope)
+    match approval.state:
+        case ApprovalState.OPEN:
+            shown = any(view.message_id(one.ref) is not None for one in _together(view, approval))
+            words = f"Asked in the chat: {deed(change)}."
+            return Standing(ChangeState.ASKED, words, approval.id, approval.expires_at_ms, shown)
+        case ApprovalState.ANSWERED if approval.answer == approval.options[0].label:
+            until = f" {change.until}" if change.until else ""
+            return Standing(ChangeState.DONE, f"{name} is {change.limit}{until}: {approval.answered_by} said yes.")
+        case ApprovalState.ANSWERED:
+            return Standing(ChangeState.NO, f"{approval.answered_by} said no: {NOTHING}.")
+        case ApprovalState.EXPIRED:
+            return Standing(ChangeState.EXPIRED, f"nobody answered in time: {NOTHING}.")
+        case ApprovalState.WITHDRAWN:
+            return Standing(ChangeState.VOID, approval.answer or f"it is not asked any more: {NOTHING}.")

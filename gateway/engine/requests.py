@@ -1,0 +1,206 @@
+"""What the command line wants of the limits: done at once, put to the people in the chat, or refused (rule 5 of the design).
+
+Narrowing takes effect at once. Whatever widens takes a tap of somebody who may raise by so much; before anybody may, it takes a
+terminal. What runs inside an agent changes nothing.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import anyio
+
+from gateway.core import change as wording
+from gateway.core import scopes
+from gateway.core.access import may
+from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason
+from gateway.core.until import UntilError, until, until_words
+from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.change import Asker, ChangeState, Standing, Wanted
+from gateway.domain.money import Usd
+from gateway.domain.place import Deed, Grant, Role, Thread
+from gateway.engine import changes
+from gateway.engine.inbound import repository
+from gateway.engine.world import Draft, World
+from gateway.ports import Decision, View
+
+QUESTIONS_MAX = 5
+"""So many changes may wait for an answer: whoever is asked should be able to look at each."""
+PEOPLE_MAX = 20
+"""So many people are asked, or told, at once; owners first."""
+LOOK_EVERY_S = 0.25
+
+INSIDE_AGENT = (
+    "this command runs inside an agent, and agents change no limits: write it in a terminal of your own, or in the chat"
+)
+
+
+class _RefusedError(Exception):
+    """The sentence with which a change is refused."""
+
+
+async def request(world: World, wanted: Wanted, asker: Asker) -> Standing:
+    """Carry out or refuse what a command line wants, or ask; only a process that descends from no agent is listened to."""
+    agents = {process.pid for process in await world.store.processes()}
+    # Whatever descends from the gateway was started by an agent: the gateway itself starts nothing else.
+    if not asker.lineage or not agents.isdisjoint(asker.lineage) or os.getpid() in asker.lineage:
+        return Standing(ChangeState.REFUSED, INSIDE_AGENT)
+
+    def decide(view: View) -> Decision[Standing]:
+        draft = Draft()
+        try:
+            return draft.done(_decide(world, view, draft, wanted, asker))
+        except _RefusedError as refused:
+            return Decision(Standing(ChangeState.REFUSED, str(refused)))
+
+    return (await world.commit(decide)).result
+
+
+async def standing(world: World, approval_id: str, wait_ms: int) -> Standing | None:
+    """How it stands with a question; waits so long at most while nobody has answered. None: there is no such question."""
+    until_ticks = world.clock.ticks_ms() + wait_ms
+    while True:
+        found = await world.store.read(lambda view: changes.standing(view, approval_id))
+        if found is None or found.state is not ChangeState.ASKED or world.clock.ticks_ms() >= until_ticks:
+            return found
+        await anyio.sleep(LOOK_EVERY_S)
+
+
+def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker) -> Standing:
+    scope = _scope(world, view, wanted)
+    balance = world.balance(view, draft, scope)
+    limit = balance.limit
+    if wanted.raises and limit is None:
+        raise _RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
+    if limit is None or (not wanted.raises and wanted.amount <= limit):
+        return _narrow(world, view, draft, wanted, asker, balance)
+    wish = _change(world, wanted, asker, scope, limit)
+    if refusal := over_the_top(wish):
+        raise _RefusedError(refusal)
+    grants = view.all_grants()
+    if not any(_may_raise(grant) for grant in grants):
+        return _unasked(draft, wish, asker)
+    return _ask(world, view, draft, wish, grants)
+
+
+def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker, balance: Balance) -> Standing:
+    """A lower limit, or the first one: it counts at once, and is said in the chat."""
+    name, before, why = heading(balance.scope), balance.limit, reason(wanted.why)
+    if before == wanted.amount:
+        return Standing(ChangeState.DONE, f"{name} is {before} already.")
+    draft.entries.append(changes.entry(balance.scope, wanted.amount, _who(asker.user), why or "budget set"))
+    now = world.balance(view, draft, balance.scope)
+    for thread in _threads(world, view.all_grants(), Deed.APPROVE, None):
+        draft.say(world.notice(thread, lowered(now, before, asker.user, asker.host, why)))
+    was = f", it was {before}" if before is not None else ""
+    return Standing(ChangeState.DONE, f"{name} is {wanted.amount}{was}. {now.spent} of it is spent.")
+
+
+def _unasked(draft: Draft, wish: Change, asker: Asker) -> Standing:
+    """Nobody who could say yes is known yet: the person at this machine's terminal decides."""
+    if not asker.terminal:
+        raise _RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
+    draft.entries.append(changes.entry(wish.scope, wish.limit, _who(asker.user), wording.ledger_words(wish)))
+    return Standing(ChangeState.DONE, f"{heading(wish.scope)} is {wish.limit} {wish.until}".rstrip() + ".")
+
+
+def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Grant, ...]) -> Standing:
+    waiting = changes.open_questions(view)
+    for approval in waiting:
+        if changes.change_of(approval).same(wish):
+            return changes.standing(view, approval.id) or _gone()
+    if len({changes.change_of(approval).request for approval in waiting}) >= QUESTIONS_MAX:
+        raise _RefusedError(f"{QUESTIONS_MAX} changes wait for an answer in the chat already: answer them there first")
+    threads = _threads(world, grants, Deed.RAISE, wish.by)
+    if not threads:
+        raise _RefusedError(f"nobody may raise a limit by {wish.by}: see largest_raise_usd in the settings")
+    asked = changes.ask(world, view, draft, wish, threads)
+    people = ", ".join(thread.chat for thread in threads)
+    words = f"Asked in the chat of {people}: {deed(wish)}."
+    return Standing(ChangeState.ASKED, words, asked.id, asked.expires_at_ms)
+
+
+def _gone() -> Standing:
+    raise AssertionError("an open question has a standing")
+
+
+def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: Usd) -> Change:
+    now_ms, zone = world.clock.now_ms(), world.rules.timezone
+    try:
+        until_ms = until(wanted.until, now_ms, zone) if wanted.until else None
+    except UntilError as error:
+        raise _RefusedError(str(error)) from None
+    return Change(
+        request=world.clock.new_id("change"),
+        scope=scope,
+        raises=wanted.raises,
+        amount=wanted.amount,
+        before=before,
+        user=reason(asker.user),
+        host=reason(asker.host),
+        why=reason(wanted.why),
+        until_ms=until_ms,
+        until="" if until_ms is None else until_words(until_ms, now_ms, zone),
+    )
+
+
+def _who(user: str) -> str:
+    return f"command line: {user}"
+
+
+# ------------------------------------------------------------------------------------------------------ who, and which
+def _may_raise(grant: Grant) -> bool:
+    return may((grant,), Deed.RAISE, Thread("", grant.chat or grant.person))
+
+
+def _threads(world: World, grants: Iterable[Grant], deed: Deed, amount: Usd | None) -> tuple[Thread, ...]:
+    """The private chats of those who may do this there, owners first. A private chat has its person's number."""
+    ranked = sorted(grants, key=lambda grant: grant.role is not Role.OWNER)
+    people = ((grant, Thread(world.chat.service, grant.person)) for grant in ranked)
+    return tuple(dict.fromkeys(thread for grant, thread in people if may((grant,), deed, thread, amount)))[:PEOPLE_MAX]
+
+
+def _scope(world: World, view: View, wanted: Wanted) -> Scope:
+    match wanted.kind:
+        case ScopeKind.SESSION:
+            return Scope(ScopeKind.SESSION, _session(view, wanted.session))
+        case ScopeKind.PROJECT:
+            return Scope(ScopeKind.PROJECT, _project(world, wanted.directory))
+    person = _person(view, wanted)
+    thread = Thread(world.chat.service, wanted.chat or person)
+    return next(scope for scope in scopes.of_person(person, thread, world.today()) if scope.kind is wanted.kind)
+
+
+def _session(view: View, beginning: str) -> str:
+    if not beginning:
+        raise _RefusedError("which session: add --session ID (`tollbridge sessions` lists them)")
+    found = view.sessions_named(beginning, 2)
+    if len(found) != 1:
+        how_many = "more than one session begins" if found else "there is no session that begins"
+        raise _RefusedError(f"{how_many} with {beginning[:40]!r}: `tollbridge sessions` lists them")
+    return found[0].id
+
+
+def _project(world: World, directory: str) -> str:
+    if not Path(directory).is_absolute():
+        raise _RefusedError("which project: run this in its directory")
+    known, here = Path(world.rules.directory), Path(directory)
+    # The settings' own directory may go through a link: its sessions count under the name that it has there.
+    if os.path.realpath(known) == os.path.realpath(here):
+        here = known
+    return repository(here) or str(here)
+
+
+def _person(view: View, wanted: Wanted) -> str:
+    """The person that is meant, or the one owner. Who is meant does not matter for a day, a week, a month, or a chat that is named."""
+    grants = view.all_grants()
+    if wanted.kind is ScopeKind.PERSON and wanted.person:
+        if wanted.person not in {grant.person for grant in grants}:
+            raise _RefusedError(f"{wanted.person[:40]!r} is nobody who may write to this gateway")
+        return wanted.person
+    if wanted.kind not in (ScopeKind.PERSON, ScopeKind.CHAT) or wanted.chat:
+        return ""
+    owners = {grant.person for grant in grants if grant.role is Role.OWNER}
+    if len(owners) != 1:
+        raise _RefusedError(f"which {wanted.kind}: there is more than one owner, or none; add --{wanted.kind} NUMBER")
+    return owners.pop()

@@ -1,0 +1,29 @@
+"""Where the gateway keeps what is its own. Apart from the settings, so that a command that only knocks at the gateway's door
+need not load them.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from gateway.ports import TollbridgeError
+
+HOME_VARIABLE: Final = "TOLLBRIDGE_HOME"
+
+
+class SettingsError(TollbridgeError):
+    """A setting that cannot be used; the message names it, says what is wrong and what to write."""
+
+
+def home_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """TOLLBRIDGE_HOME, else the platform's place for a user's data. It need not exist. Raises SettingsError."""
+    text = environ.get(HOME_VARIABLE, "").strip()
+    if not text:
+        return Path(platformdirs.user_data_dir("tollbridge", appauthor=False))
+    try:
+        return Path(os.path.normpath(Path(text).expanduser().absolute()))
+    except (OSError, RuntimeError):
+        raise SettingsError(f"{HOME_VARIABLE} cannot be understood: write the whole path of a directory") from None
