@@ -71,8 +71,9 @@ def over_the_top(change: Change) -> str:
 
 
 def reason(why: str) -> str:
-    """What somebody gave as their reason, on one line of limited length and with nothing hidden in it."""
-    return revealed(" ".join(why.split()), WHY_CHARACTERS_MAX)[0]
+    """What somebody gave as their reason, on one line of limited length and with nothing hidden in it; an ellipsis where it is cut."""
+    shown, rest = revealed(" ".join(why.split()), WHY_CHARACTERS_MAX)
+    return f"{shown}…" if rest else shown
 
 
 def named(scope: Scope) -> str:

@@ -185,12 +185,15 @@ def _admit(asked: h11.Request) -> None:
 def _routed(asked: h11.Request, body: bytes, peer: Peer, routes: Routes) -> tuple[Handler, Request]:
     method, target = asked.method.decode("ascii"), asked.target.decode("ascii")
     path, _, query = target.partition("?")
+    others: list[str] = []
     for route, handler in routes.items():
         known_method, _, known = route.partition(" ")
         if path == known or (known.endswith("/") and path.startswith(known)):
             if method == known_method:
                 return handler, Request(path.removeprefix(known), query, body, peer)
-            raise _BadRequestError(HTTPStatus.METHOD_NOT_ALLOWED, f"{path[:100]} is asked for with {known_method}")
+            others.append(known_method)
+    if others:
+        raise _BadRequestError(HTTPStatus.METHOD_NOT_ALLOWED, f"{path[:100]} is asked for with {' or '.join(others)}")
     raise _BadRequestError(HTTPStatus.NOT_FOUND, f"there is nothing under {path[:100]}: is it of another version?")
 
 

@@ -1,0 +1,95 @@
+"""A higher limit that a person has to agree to: what a yes does, and how it is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.core.change import Change, deed, heading, ledger_words, lowered, named, over_the_top, question, reason
+from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.money import Usd
+
+DAY = Scope(ScopeKind.DAY, "2026-11-22")
+RAISE = Change("change_1", DAY, raises=True, amount=Usd.parse("5"), before=Usd.parse("25"), user="ada", host="desk")
+SET = replace(RAISE, raises=False, amount=Usd.parse("40"))
+FULL = replace(RAISE, why="a _big_ job", until_ms=1_795_370_400_000, until="until 18:00")
+
+
+def test_a_raise_counts_from_the_limit_and_a_setting_does_not() -> None:
+    """Both know the limit that a yes sets, and how much more it is."""
+    assert (RAISE.limit, RAISE.by) == (Usd.parse("30"), Usd.parse("5"))
+    assert (SET.limit, SET.by) == (Usd.parse("40"), Usd.parse("15"))
+
+
+@pytest.mark.parametrize("change", [RAISE, SET, FULL, replace(RAISE, scope=Scope(ScopeKind.PROJECT, '/a "b"\n'))])
+def test_a_button_keeps_the_whole_change(change: Change) -> None:
+    """What is read again is what was written."""
+    assert Change.read(change.value()) == change
+
+
+def test_the_same_wish_is_known_again_and_another_one_is_not() -> None:
+    """Whoever asks twice asks one question; any other figure, scope, reason or end makes another."""
+    assert RAISE.same(replace(RAISE, request="change_2"))
+    for other in (SET, FULL, replace(RAISE, before=Usd.parse("26")), replace(RAISE, why="because")):
+        assert not RAISE.same(other)
+
+
+def test_a_wish_is_renewed_with_the_limit_of_now() -> None:
+    """A raise goes by the same amount from there; a setting goes where it was to go, unless that is no more."""
+    renewed = RAISE.renewed(Usd.parse("28"))
+    assert renewed == replace(RAISE, before=Usd.parse("28"))
+    assert SET.renewed(Usd.parse("39.99")) == replace(SET, before=Usd.parse("39.99"))
+    assert SET.renewed(Usd.parse("40")) == "The day's limit is $40.00 by now: nothing was changed."
+    assert SET.renewed(Usd.parse("50")) == "The day's limit is $50.00 by now: nothing was changed."
+    words = RAISE.renewed(Usd.parse("999999"))
+    assert words == "That would be more than $1000000.00, the most there is: nothing was changed."
+
+
+def test_there_is_a_highest_limit() -> None:
+    """A million dollars, and not a nano-dollar more."""
+    assert over_the_top(replace(SET, amount=Usd.parse("1000000"))) == ""
+    assert over_the_top(replace(RAISE, before=Usd.parse("999995"), amount=Usd.parse("5.000000001")))
+
+
+def test_every_scope_has_a_name_in_a_sentence() -> None:
+    """Periods are the owner's; everything else is named."""
+    assert [named(Scope(kind, "x")) for kind in (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)] == [
+        "the day's limit",
+        "the week's limit",
+        "the month's limit",
+    ]
+    assert named(Scope(ScopeKind.SESSION, "s_1")) == "the limit of session s_1"
+    assert heading(Scope(ScopeKind.PROJECT, "/srv/a\u202eb")) == "The limit of project /srv/a\\u{202e}b"
+
+
+def test_the_question_says_who_asks_for_what_and_why_with_nothing_hidden() -> None:
+    """Markdown in a reason is shown as it is."""
+    asked = question(FULL, Balance(DAY, Usd.parse("25"), Usd.parse("3.10")))
+    assert asked.replace("\\", "") == (
+        "The command line on desk (ada) asks: raise the day's limit by $5.00 to $30.00 until 18:00 (a _big_ job).\n"
+        "$3.10 of $25.00 is spent."
+    )
+    assert r"\_big\_" in asked
+    assert deed(RAISE) == "raise the day's limit by $5.00 to $30.00"
+    assert "asks: raise the day's limit by $5.00 to $30.00.\n" in question(RAISE, Balance(DAY, None)).replace("\\", "")
+
+
+def test_the_ledger_hears_the_reason_the_end_and_who_asked() -> None:
+    """Who said yes stands beside it."""
+    assert ledger_words(FULL) == "raised by $5.00 until 18:00, asked by the command line (ada on desk): a _big_ job"
+    assert ledger_words(RAISE) == "raised by $5.00, asked by the command line (ada on desk)"
+
+
+def test_a_lower_limit_is_told_with_what_it_was() -> None:
+    """Who set it, from what, and why."""
+    now = Balance(DAY, Usd.parse("10"), Usd.parse("3"))
+    told = lowered(now, Usd.parse("25"), "ada", "desk", "enough").replace("\\", "")
+    assert told == (
+        "The command line on desk (ada) set the day's limit to $10.00, it was $25.00 (enough).\n$3.00 of it is spent."
+    )
+    assert "to $10.00.\n" in lowered(now, None, "ada", "desk", "").replace("\\", "")
+
+
+def test_a_reason_is_one_line_of_limited_length() -> None:
+    """Blanks shrink, what does not show is spelled out, and the end is cut."""
+    assert reason(" two\n lines\u200b ") == "two lines\\u{200b}"
+    assert reason("x" * 1000) == "x" * 200 + "…"
