@@ -6,7 +6,7 @@ from typing import Self
 
 from gateway.core.summary import escape, revealed
 from gateway.domain.budget import Balance, Scope, ScopeKind
-from gateway.domain.money import LARGEST_AMOUNT_NANO, Usd
+from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 
 WHY_CHARACTERS_MAX = 200
 
@@ -62,6 +62,15 @@ class Change:
         if now.by.nano <= 0:
             return f"{heading(self.scope)} is {limit} by now: nothing was changed."
         return over_the_top(now) or now
+
+
+def read_amount(text: str, *, raises: bool) -> Usd:
+    """The amount of a limit, or of a raise. Raises AmountError."""
+    amount = Usd.parse(text)
+    if not amount:
+        nothing = "a raise by $0 changes nothing"
+        raise AmountError(nothing if raises else "a limit of $0 lets nothing run: /stop all in the chat does that")
+    return amount
 
 
 def over_the_top(change: Change) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
+import structlog
 
 from gateway.core import change as wording
 from gateway.core import scopes
@@ -23,6 +24,8 @@ from gateway.engine import changes
 from gateway.engine.inbound import repository
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+
+log = structlog.get_logger()
 
 QUESTIONS_MAX = 5
 """So many changes may wait for an answer: whoever is asked should be able to look at each."""
@@ -53,7 +56,9 @@ async def request(world: World, wanted: Wanted, asker: Asker) -> Standing:
         except _RefusedError as refused:
             return Decision(Standing(ChangeState.REFUSED, str(refused)))
 
-    return (await world.commit(decide)).result
+    result = (await world.commit(decide)).result
+    log.info("command line", user=asker.user, wants=wanted.kind, result=result.state)
+    return result
 
 
 async def standing(world: World, approval_id: str, wait_ms: int) -> Standing | None:
@@ -182,13 +187,16 @@ def _session(view: View, beginning: str) -> str:
 
 
 def _project(world: World, directory: str) -> str:
-    if not Path(directory).is_absolute():
-        raise _RefusedError("which project: run this in its directory")
     known, here = Path(world.rules.directory), Path(directory)
-    # The settings' own directory may go through a link: its sessions count under the name that it has there.
-    if os.path.realpath(known) == os.path.realpath(here):
-        here = known
-    return repository(here) or str(here)
+    try:
+        # The settings' own directory may go through a link: its sessions count under the name that it has there.
+        if os.path.realpath(known) == os.path.realpath(here):
+            here = known
+        if here.is_absolute():
+            return repository(here) or str(here)
+    except (OSError, ValueError):  # not to be looked into, a name too long, a NUL
+        pass
+    raise _RefusedError("which project: run this in its directory")
 
 
 def _person(view: View, wanted: Wanted) -> str:

@@ -10,9 +10,10 @@ from urllib.parse import parse_qs
 from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.core.change import read_amount
 from gateway.domain.budget import ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
-from gateway.domain.money import AmountError, Usd
+from gateway.domain.money import AmountError
 from gateway.local.door import Reply, Request, Routes
 from gateway.local.peers import family_of
 
@@ -71,7 +72,7 @@ def read(body: bytes) -> Wanted | str:
     """What is wanted, or what is wrong with it, in a sentence."""
     try:
         sent = _Body.model_validate(json.loads(body))
-        kind, amount = ScopeKind(sent.kind), Usd.parse(sent.amount)
+        kind, amount = ScopeKind(sent.kind), read_amount(sent.amount, raises=sent.raises)
     except ValidationError as error:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'the request'}: {first['msg']}"
@@ -79,8 +80,6 @@ def read(body: bytes) -> Wanted | str:
         return str(error)
     except (ValueError, RecursionError):
         return f"that is no change of a limit: there are {', '.join(ScopeKind)}"
-    if not amount:
-        return "a raise by $0 changes nothing" if sent.raises else "a limit of $0 lets nothing run: /stop all does that"
     if sent.until and not sent.raises:
         return "only a raise can have an end: a limit that is set stays until another one is"
     return Wanted(kind, amount, **sent.model_dump(exclude={"kind", "amount"}))

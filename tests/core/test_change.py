@@ -4,9 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.change import Change, deed, heading, ledger_words, lowered, named, over_the_top, question, reason
+from gateway.core.change import (
+    Change,
+    deed,
+    heading,
+    ledger_words,
+    lowered,
+    named,
+    over_the_top,
+    question,
+    read_amount,
+    reason,
+)
 from gateway.domain.budget import Balance, Scope, ScopeKind
-from gateway.domain.money import Usd
+from gateway.domain.money import AmountError, Usd
 
 DAY = Scope(ScopeKind.DAY, "2026-11-22")
 RAISE = Change("change_1", DAY, raises=True, amount=Usd.parse("5"), before=Usd.parse("25"), user="ada", host="desk")
@@ -42,6 +53,18 @@ def test_a_wish_is_renewed_with_the_limit_of_now() -> None:
     assert SET.renewed(Usd.parse("50")) == "The day's limit is $50.00 by now: nothing was changed."
     words = RAISE.renewed(Usd.parse("999999"))
     assert words == "That would be more than $1000000.00, the most there is: nothing was changed."
+
+
+def test_an_amount_is_more_than_nothing() -> None:
+    """Zero is explained in the words of what was wanted; what is no amount at all as everywhere."""
+    assert read_amount("$2.50", raises=False) == Usd.parse("2.50")
+    for text, raises, words in (
+        ("0", True, "changes nothing"),
+        ("0.0", False, "lets nothing run"),
+        ("-1", True, "'-1'"),
+    ):
+        with pytest.raises(AmountError, match=words):
+            read_amount(text, raises=raises)
 
 
 def test_there_is_a_highest_limit() -> None:

@@ -384,8 +384,9 @@ async def test_a_project_is_the_repository_of_the_directory(tmp_path: Path) -> N
         async with bench(SCRIPT, rules) as gateway:
             await asks(gateway, set_to("2", ScopeKind.PROJECT, directory=str(directory)))
             assert (await gateway.balance_of(Scope(ScopeKind.PROJECT, str(key)))).limit == Usd.parse("2")
-            refused = await asks(gateway, set_to("2", ScopeKind.PROJECT))
-            assert refused.words == "which project: run this in its directory"
+            for unfit in ("", "src", "/a\0b", f"/{'a' * 300}/b"):
+                refused = await asks(gateway, set_to("2", ScopeKind.PROJECT, directory=unfit))
+                assert refused.words == "which project: run this in its directory"
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ async def test_done_and_refused_have_their_status(tmp_path: Path) -> None:
         ({"kind": "fun"}, "there are session, project, person, chat, day, week, month"),
         ({"raises": False, "until": "2h"}, "only a raise can have an end"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"why": "\ud800"}, "why: "),
         ({"why": "x" * 501}, "why: String should have at most 500 characters"),
     ],
 )
