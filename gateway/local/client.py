@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -12,6 +13,7 @@ from gateway.local.place import DoorError, reached
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 PATIENCE_S: Final = 30.0
+_SILENT: Final = "the gateway does not answer: look at its log, and try again"
 
 
 class NobodyThereError(DoorError):
@@ -41,42 +43,33 @@ def ask(
     """Ask the gateway that works with this home. Raises NobodyThereError, NoAnswerError, DoorError."""
     body = None if fields is None else json.dumps(fields).encode()
     headers = {} if body is None else {"Content-Type": "application/json"}
-    connection = HTTPConnection("localhost", timeout=patience_s)
-    connection.sock = _connected(home, patience_s)
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        raw = response.read(ANSWER_BYTES_MAX)
-        answer = json.loads(raw)
-    except TimeoutError:
-        raise NoAnswerError("the gateway does not answer: look at its log, and try again") from None
-    except (OSError, HTTPException):
-        raise NoAnswerError("the gateway ended before it answered: start it with `tollbridge up`") from None
-    except ValueError:
-        raise NoAnswerError(
-            "the gateway's answer cannot be read: is it of another version than this command?"
-        ) from None
-    finally:
-        connection.close()
-    return Answer(response.status, answer if isinstance(answer, dict) else {})
+    # Closed in any case, also by Ctrl-C in mid-sentence.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door, closing(HTTPConnection("localhost")) as connection:
+        door.settimeout(patience_s)
+        _connect(door, home)
+        connection.sock = door
+        try:
+            connection.request(method, path, body, headers)
+            with connection.getresponse() as response:
+                answer = json.loads(response.read(ANSWER_BYTES_MAX))
+                return Answer(response.status, answer if isinstance(answer, dict) else {})
+        except TimeoutError:
+            raise NoAnswerError(_SILENT) from None
+        except (OSError, HTTPException):
+            raise NoAnswerError("the gateway ended before it answered: start it with `tollbridge up`") from None
+        except ValueError:
+            raise NoAnswerError(
+                "the gateway's answer cannot be read: is it of another version than this command?"
+            ) from None
 
 
-def _connected(home: Path, patience_s: float) -> socket.socket:
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    door.settimeout(patience_s)
+def _connect(door: socket.socket, home: Path) -> None:
     try:
         with reached(home) as name:
             door.connect(name)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        door.close()
         raise NobodyThereError(f"no gateway works with {home}: start it with `tollbridge up`") from None
-    except TimeoutError:
-        door.close()
-        raise NoAnswerError("the gateway does not answer: look at its log, and try again") from None
+    except (TimeoutError, BlockingIOError):  # the latter where too many wait at the door already
+        raise NoAnswerError(_SILENT) from None
     except OSError as error:
-        door.close()
         raise DoorError(f"the gateway's door in {home} cannot be reached: {error.strerror}") from None
-    except DoorError:
-        door.close()
-        raise
-    return door

@@ -185,7 +185,7 @@ async def test_ctrl_c_ends_the_waiting_and_not_the_question(home: Path) -> None:
         await reads(command.stdout, "Ctrl-C stops waiting; the question stays.")
         command.send_signal(signal.SIGINT)
         code, _, said = await finished(command)
-        assert code != 0
+        assert code == 130
         assert "Traceback" not in said
         await here.taps(ASKS, "Raise to $30.00")
         await here.phone.waits_for("Raised to $30.00", BOT_LIMIT_S)
