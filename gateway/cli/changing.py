@@ -73,13 +73,13 @@ def raise_limit(  # noqa: PLR0913, PLR0917 - typer makes an option of each
 def change(kind: str, amount: str, wish: Mapping[str, Any], no_wait: bool) -> None:
     """Ask the gateway, say what it says, and wait for the answer in the chat. Raises TollbridgeError for everything but a yes."""
     from gateway.core.change import read_amount
-    from gateway.domain.budget import ScopeKind
+    from gateway.domain.budget import BOOKED
     from gateway.domain.money import AmountError
     from gateway.home import home_directory
     from gateway.local import client
 
-    if kind.lower() not in tuple(ScopeKind):
-        raise TollbridgeError(f"there is no limit on {kind[:40]!r}: there are {', '.join(ScopeKind)}")
+    if kind.lower() not in tuple(BOOKED):
+        raise TollbridgeError(f"there is no limit on {kind[:40]!r}: there are {', '.join(BOOKED)}")
     try:
         read_amount(amount, raises=wish["raises"])
     except AmountError as error:

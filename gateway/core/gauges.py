@@ -6,15 +6,15 @@ Nothing of it is set aside before a run. It is looked at after every call, and a
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import tzinfo
 from fractions import Fraction
 
 from gateway.core.summary import count, duration
+from gateway.core.until import until_words
 from gateway.domain.budget import Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
 from gateway.domain.turn import Turn
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
 PACES_MIN = 5
 """Fewer turns than this are no history that a pace could be held against."""
@@ -223,10 +223,14 @@ def warning(gauge: Gauge, percent: int) -> str:
     return f"{percent} % of the {gauge.scope.kind}'s {limit} {verb}: {used}."
 
 
-def budget_words(balances: Iterable[Balance], lifts: Sequence[Lift], confirm_above: Usd, zone: tzinfo) -> str:
+def budget_words(
+    balances: Iterable[Balance], lifts: Sequence[Lift], confirm_above: Usd, now_ms: int, zone: tzinfo
+) -> str:
     """The answer to /budget: a line for every scope, with what is raised until a time."""
     lines = [
-        " · ".join([_money(one), *counted(one), *(_until(lift, zone) for lift in lifts if lift.scope == one.scope)])
+        " · ".join(
+            [_money(one), *counted(one), *(_until(lift, now_ms, zone) for lift in lifts if lift.scope == one.scope)]
+        )
         for one in balances
     ]
     return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change a limit: /budget 10, /budget day 25"])
@@ -247,7 +251,6 @@ def _used(gauge: Gauge) -> str:
     return duration(gauge.used // 1000) if gauge.unit is Unit.WORK_MS else count(gauge.used)
 
 
-def _until(lift: Lift, zone: tzinfo) -> str:
-    at = (EPOCH + timedelta(milliseconds=lift.until_ms or 0)).astimezone(zone)
-    sign = "-" if lift.by < 0 else "+"
-    return f"{sign}{amount(lift.unit, abs(lift.by))} until {at:%a %H:%M}"
+def _until(lift: Lift, now_ms: int, zone: tzinfo) -> str:
+    over = f" {until_words(lift.until_ms, now_ms, zone)}" if lift.until_ms is not None else ""
+    return f"{'-' if lift.by < 0 else '+'}{amount(lift.unit, abs(lift.by))}{over}"

@@ -1,22 +1,18 @@
 """Limits seen and changed from the chat: every change is an entry with who and why."""
 
-from dataclasses import replace
-
 from gateway.core import gauges, scopes
 from gateway.core.access import may
 from gateway.core.route import RaiseBudget, SetBudget
-from gateway.domain.budget import NO_CAPS, Balance, Caps, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
+from gateway.core.until import UntilError, until
+from gateway.domain.budget import NO_CAPS, Balance, Lift, Scope, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import LARGEST_AMOUNT_NANO, Usd
 from gateway.domain.place import Deed, Session
-from gateway.engine import gating
+from gateway.engine import limits
 from gateway.engine.world import Draft, World
 from gateway.ports import View
 
 NO_SESSION = "No session yet: write what you want done, and it has a budget of its own."
-DAY_MS = 24 * 3_600_000
-LASTING = (ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT)
-"""Scopes that never end: a raise of their limit does, after a day if no time was written."""
 
 
 def show(world: World, view: View, draft: Draft, message: Message) -> None:
@@ -33,23 +29,12 @@ def change(world: World, view: View, draft: Draft, message: Message, wanted: Set
     if scope is None:
         draft.say(world.notice(message.thread, NO_SESSION))
         return
-    before = limit_of(world.balance(view, draft, scope), wanted.unit)
+    before = limits.limit_of(world.balance(view, draft, scope), wanted.unit)
     more = 0 if before is None else wanted.amount - before
     if more > 0 and not _may(view, message, wanted.unit, more):
         draft.say(world.notice(message.thread, _not_by(wanted.unit, more)))
         return
-    lifts = draft.lifts(view, world.clock.now_ms())
-    for lift in gauges.net(lifts):
-        if (lift.scope, lift.unit) == (scope, wanted.unit):
-            back = replace(lift, by=-lift.by)
-            draft.entries.append(gating.raised(back, who=message.person, why="another limit was set"))
-            lifts.append(back)
-    entry = Entry(EntryKind.LIMIT, (scope,), who=message.person, why="/budget")
-    if wanted.unit is Unit.USD:
-        entry = replace(entry, limit=Usd(wanted.amount))
-    else:
-        entry = replace(entry, caps=Caps(**{wanted.unit.value: wanted.amount}))
-    draft.entries.append(entry)
+    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=message.person, why="/budget")
     draft.say(world.notice(message.thread, _words(world, view, draft, world.balance(view, draft, scope))))
 
 
@@ -59,26 +44,24 @@ def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: R
     if scope is None:
         draft.say(world.notice(message.thread, NO_SESSION))
         return
-    words = _no_raise(world, view, draft, message, wanted, scope)
     now_ms = world.clock.now_ms()
-    until_ms = now_ms + DAY_MS if wanted.kind in LASTING else None
+    try:
+        until_ms = until(wanted.until, now_ms, world.rules.timezone) if wanted.until else None
+        words = _no_raise(world, view, draft, message, wanted, scope)
+    except UntilError as error:
+        until_ms, words = None, f"{error}."
     if words:
         draft.say(world.notice(message.thread, words))
         return
+    until_ms = until_ms or limits.lasts_until_ms(scope.kind, now_ms)
     lift = Lift(scope, wanted.unit, wanted.amount, until_ms)
-    if until_ms is None:
-        balance = world.unlifted(view, draft, scope)
-        entry = gating.higher(balance, lift, who=message.person, why="/raise")
-        draft.entries += [entry] if entry is not None else []
-    else:
-        draft.entries.append(gating.raised(lift, who=message.person, why="/raise"))
-        draft.lifts(view, now_ms).append(lift)
+    limits.raise_limit(world, view, draft, lift, who=message.person, why="/raise")
     draft.say(world.notice(message.thread, _words(world, view, draft, world.balance(view, draft, scope))))
 
 
 def _no_raise(world: World, view: View, draft: Draft, message: Message, wanted: RaiseBudget, scope: Scope) -> str:
     """Why the limit cannot be raised so; empty if it can."""
-    limit = limit_of(world.balance(view, draft, scope), wanted.unit)
+    limit = limits.limit_of(world.balance(view, draft, scope), wanted.unit)
     if limit is None:
         return f"There is no limit on this {scope.kind}: there is nothing to raise."
     if wanted.unit is Unit.USD and limit + wanted.amount > LARGEST_AMOUNT_NANO:
@@ -96,16 +79,10 @@ def _not_by(unit: Unit, more: int) -> str:
     return f"You may not raise this limit by {gauges.amount(unit, more)}: ask an owner."
 
 
-def limit_of(balance: Balance, unit: Unit) -> int | None:
-    """A limit of a balance, in the unit; None: there is none."""
-    if unit is Unit.USD:
-        return None if balance.limit is None else balance.limit.nano
-    return getattr(balance.caps, unit)
-
-
 def _words(world: World, view: View, draft: Draft, *balances: Balance) -> str:
     lifts = gauges.net(draft.lifts(view, world.clock.now_ms()))
-    return gauges.budget_words(balances, lifts, world.rules.confirm_above, world.rules.timezone)
+    now_ms, zone = world.clock.now_ms(), world.rules.timezone
+    return gauges.budget_words(balances, lifts, world.rules.confirm_above, now_ms, zone)
 
 
 def _scopes(world: World, message: Message, session: Session | None) -> tuple[Scope, ...]:

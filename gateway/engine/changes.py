@@ -9,12 +9,12 @@ from gateway.core.approve import Answered, TooLate
 from gateway.core.change import Change, deed, heading, ledger_words, question
 from gateway.core.summary import escape
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
-from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.budget import Lift, ScopeKind, Unit
 from gateway.domain.change import ChangeState, Standing
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Tap
-from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Thread
+from gateway.engine import limits
 from gateway.engine.world import Draft, World
 from gateway.ports import View
 
@@ -24,9 +24,16 @@ ASKED_AGAIN = "The limit is another one by now: asked again."
 IN_TIME = (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)
 
 
-def entry(scope: Scope, limit: Usd, who: str, why: str) -> Entry:
-    """The limit of a scope, set: the one place here that writes it."""
-    return Entry(EntryKind.LIMIT, (scope,), who=who, why=why, limit=limit)
+def carry_out(world: World, view: View, draft: Draft, change: Change, who: str) -> None:
+    """Write the change that was agreed to: a raise until its time, or a limit."""
+    if change.raises:
+        until_ms = change.until_ms or limits.lasts_until_ms(change.scope.kind, world.clock.now_ms())
+        lift = Lift(change.scope, Unit.USD, change.amount.nano, until_ms)
+        limits.raise_limit(world, view, draft, lift, who=who, why=ledger_words(change))
+    else:
+        limits.set_limit(
+            world, view, draft, change.scope, Unit.USD, change.amount.nano, who=who, why=ledger_words(change)
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------- questions
@@ -103,7 +110,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
     if _digest(world, view, draft, change, done.options) != done.digest:
         renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
         return _again(world, view, draft, done, renewed)
-    draft.entries.append(entry(change.scope, change.limit, tap.person, ledger_words(change)))
+    carry_out(world, view, draft, change, tap.person)
     _close(view, draft, done, done, f"Raised to {change.limit} ({tap.person}).")
     return option.label
 

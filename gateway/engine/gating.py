@@ -1,6 +1,5 @@
 """The gate inside a transaction: a verdict becomes a hold, a question or a refusal, all in one decision."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ from gateway.domain.approval import (
     Refuse,
     Verdict,
 )
-from gateway.domain.budget import BOOKED, Balance, Caps, Entry, EntryKind, Lift, Scope, Unit
+from gateway.domain.budget import Entry, EntryKind, Scope
 from gateway.domain.effects import Edit, EndTurn, GoOn, Say, StartTurn, Unpause
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
@@ -167,32 +166,6 @@ def refuse(world: World, view: View, draft: Draft, session: Session, turn: Turn,
     """End a turn that never started, and say so."""
     draft.say(Say(session.thread, f"turn:{turn.id}:end", f"Not run: {reason}"))
     return end(world, view, draft, session, turn, Step.REFUSE, Outcome(OutcomeKind.CANCELLED, reason))
-
-
-def raised(lift: Lift, *, who: str, why: str, turn: Turn | None = None) -> Entry:
-    """The entry for a limit that is higher for a turn, or until a time."""
-    facts = [[lift.scope.kind, lift.scope.key, lift.unit, lift.by]]
-    return Entry(
-        EntryKind.RAISED,
-        (lift.scope,) if lift.scope.kind in BOOKED else (),
-        turn_id=None if turn is None else turn.id,
-        session_id=None if turn is None else turn.session_id,
-        who=who,
-        why=why,
-        detail=json.dumps({"lifts": facts}, sort_keys=True),
-        until_ms=lift.until_ms,
-    )
-
-
-def higher(balance: Balance, lift: Lift, *, who: str, why: str, turn: Turn | None = None) -> Entry | None:
-    """The entry for a limit that is higher for as long as its scope lasts; None where there is no limit."""
-    entry = Entry(EntryKind.LIMIT, (lift.scope,), who=who, why=why)
-    if turn is not None:
-        entry = replace(entry, turn_id=turn.id, session_id=turn.session_id)
-    if lift.unit is Unit.USD:
-        return None if balance.limit is None else replace(entry, limit=balance.limit + Usd(lift.by))
-    cap: int | None = getattr(balance.caps, lift.unit)
-    return None if cap is None else replace(entry, caps=Caps(**{lift.unit.value: cap + lift.by}))
 
 
 def end(

@@ -11,16 +11,15 @@ from pathlib import Path
 import anyio
 import structlog
 
-from gateway.core import change as wording
 from gateway.core import scopes
 from gateway.core.access import may
 from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason
 from gateway.core.until import UntilError, until, until_words
-from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.budget import Balance, Scope, ScopeKind, Unit
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
-from gateway.engine import changes
+from gateway.engine import changes, limits
 from gateway.engine.inbound import repository
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
@@ -84,7 +83,7 @@ def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
         raise _RefusedError(refusal)
     grants = view.all_grants()
     if not any(_may_raise(grant) for grant in grants):
-        return _unasked(draft, wish, asker)
+        return _unasked(world, view, draft, wish, asker)
     return _ask(world, view, draft, wish, grants)
 
 
@@ -93,7 +92,8 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     name, before, why = heading(balance.scope), balance.limit, reason(wanted.why)
     if before == wanted.amount:
         return Standing(ChangeState.DONE, f"{name} is {before} already.")
-    draft.entries.append(changes.entry(balance.scope, wanted.amount, _who(asker.user), why or "budget set"))
+    who, scope = _who(asker.user), balance.scope
+    limits.set_limit(world, view, draft, scope, Unit.USD, wanted.amount.nano, who=who, why=why or "budget set")
     now = world.balance(view, draft, balance.scope)
     for thread in _threads(world, view.all_grants(), Deed.APPROVE, None):
         draft.say(world.notice(thread, lowered(now, before, asker.user, asker.host, why)))
@@ -101,11 +101,11 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     return Standing(ChangeState.DONE, f"{name} is {wanted.amount}{was}. {now.spent} of it is spent.")
 
 
-def _unasked(draft: Draft, wish: Change, asker: Asker) -> Standing:
+def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker) -> Standing:
     """Nobody who could say yes is known yet: the person at this machine's terminal decides."""
     if not asker.terminal:
         raise _RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
-    draft.entries.append(changes.entry(wish.scope, wish.limit, _who(asker.user), wording.ledger_words(wish)))
+    changes.carry_out(world, view, draft, wish, _who(asker.user))
     return Standing(ChangeState.DONE, f"{heading(wish.scope)} is {wish.limit} {wish.until}".rstrip() + ".")
 
 
@@ -133,6 +133,8 @@ def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: Us
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
     try:
         until_ms = until(wanted.until, now_ms, zone) if wanted.until else None
+        if wanted.raises:
+            until_ms = until_ms or limits.lasts_until_ms(scope.kind, now_ms)
     except UntilError as error:
         raise _RefusedError(str(error)) from None
     return Change(

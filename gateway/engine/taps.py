@@ -5,15 +5,14 @@ from dataclasses import replace
 
 from gateway.core import gate, scopes, summary
 from gateway.core.approve import Answered, TooLate, answer
-from gateway.core.gauges import amount
 from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
-from gateway.domain.budget import Entry, Scope, ScopeKind
+from gateway.domain.budget import Entry, Scope
 from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
 from gateway.domain.events import Tap
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import changes, gating
+from gateway.engine import changes, gating, limits
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
@@ -123,7 +122,7 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         _close(draft, approval, CHANGED)
         gating.start(world, view, draft, session, turn)
         return
-    lifted, raised = _raise(world, view, draft, approval, option, turn)
+    lifted, raised = _raise(world, view, draft, answered, turn)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
     after = gating.start(world, view, draft, session, lifted, consent)
     if after.state is TurnState.REFUSED:
@@ -151,7 +150,7 @@ def _limit(
         _ask_at_limit(world, view, draft, session, turn, turn.scopes, "the price changed")
         return
     before = turn
-    turn, raised = _raise(world, view, draft, approval, option, turn)
+    turn, raised = _raise(world, view, draft, answered, turn)
     if not waiting:
         # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
         turn = gating.let_go(draft, turn)
@@ -226,20 +225,6 @@ def _take_back(draft: Draft, raised: Sequence[Entry]) -> None:
     draft.entries = [entry for entry in draft.entries if entry not in raised]
 
 
-def _raise(
-    world: World, view: View, draft: Draft, approval: Approval, option: Option, turn: Turn
-) -> tuple[Turn, list[Entry]]:
-    """The turn with the limits that the option lifts, and the entries that say so: a session's limit is higher for as long as
-    the session lasts, any other for this turn alone.
-    """
-    before = len(draft.entries)
-    who = approval.answered_by
-    for lift in option.lifts:
-        why = f"raised by {amount(lift.unit, lift.by)} for {summary.title(approval.text)}"
-        if lift.scope.kind is ScopeKind.SESSION:
-            entry = gating.higher(world.unlifted(view, draft, lift.scope), lift, who=who, why=why, turn=turn)
-            draft.entries += [entry] if entry is not None else []
-        else:
-            turn = replace(turn, lifts=(*turn.lifts, lift))
-            draft.entries.append(gating.raised(lift, who=who, why=why, turn=turn))
-    return turn, draft.entries[before:]
+def _raise(world: World, view: View, draft: Draft, answered: Answered, turn: Turn) -> tuple[Turn, list[Entry]]:
+    who, why = answered.approval.answered_by, f"for {summary.title(answered.approval.text)}"
+    return limits.raise_for_turn(world, view, draft, turn, answered.option.lifts, who=who, why=why)

@@ -11,7 +11,7 @@ from anyio import to_thread
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.core.change import read_amount
-from gateway.domain.budget import ScopeKind
+from gateway.domain.budget import BOOKED, ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.money import AmountError
 from gateway.local.door import Reply, Request, Routes
@@ -72,17 +72,22 @@ def read(body: bytes) -> Wanted | str:
     """What is wanted, or what is wrong with it, in a sentence."""
     try:
         sent = _Body.model_validate(json.loads(body))
-        kind, amount = ScopeKind(sent.kind), read_amount(sent.amount, raises=sent.raises)
+        kind, amount = _kind(sent.kind), read_amount(sent.amount, raises=sent.raises)
     except ValidationError as error:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'the request'}: {first['msg']}"
     except AmountError as error:
         return str(error)
     except (ValueError, RecursionError):
-        return f"that is no change of a limit: there are {', '.join(ScopeKind)}"
+        return f"that is no change of a limit: there are {', '.join(BOOKED)}"
     if sent.until and not sent.raises:
         return "only a raise can have an end: a limit that is set stays until another one is"
     return Wanted(kind, amount, **sent.model_dump(exclude={"kind", "amount"}))
+
+
+def _kind(name: str) -> ScopeKind:
+    """A kind of scope that people set limits on. Raises ValueError."""
+    return BOOKED[BOOKED.index(ScopeKind(name))]
 
 
 def _fields(standing: Standing) -> dict[str, Any]:

@@ -364,10 +364,10 @@ def test_the_budget_answer_shows_every_scope_with_limits_spending_holds_and_rais
         balance(SESSION, "5", spent="3.10", held="0.40"), counts=Counts(0, 120, 34_000), caps=Caps(None, 200, 3_600_000)
     )
     day = balance(DAY, None, spent="3.10")
-    lifts = [Lift(SESSION, Unit.USD, 5_000_000_000, until_ms=64_800_000), Lift(SESSION, Unit.CALLS, -5, until_ms=0)]
-    words = gauges.budget_words((session, day), lifts, usd("1"), UTC)
+    lifts = [Lift(SESSION, Unit.USD, 5_000_000_000, until_ms=64_800_000), Lift(SESSION, Unit.CALLS, -5)]
+    words = gauges.budget_words((session, day), lifts, usd("1"), 0, UTC)
     assert words.splitlines() == [
-        "Session: $3.10 spent, $0.40 held, of $5.00 · 120 of 200 calls · 34 s of 1 h 0 min of work · +$5.00 until Thu 18:00 · -5 calls until Thu 00:00",
+        "Session: $3.10 spent, $0.40 held, of $5.00 · 120 of 200 calls · 34 s of 1 h 0 min of work · +$5.00 until 18:00 · -5 calls",
         "Day: $3.10 spent, no limit",
         "You are asked above $1.00 a run. Change a limit: /budget 10, /budget day 25",
     ]

@@ -76,12 +76,15 @@ async def day_limit(gateway: Bench) -> Usd | None:
     return (await gateway.balance_of(gateway.today())).limit
 
 
+CHANGES = (EntryKind.LIMIT, EntryKind.RAISED)
+
+
 async def entries_of(home: Path) -> list[tuple[str, str, Usd | None]]:
-    """(who, why, limit) of every limit in the ledger."""
+    """(who, why, limit) of every limit in the ledger, and of raises that end."""
 
     def look() -> list[tuple[str, str, Usd | None]]:
         with open_readonly(home) as reader:
-            found = [record.entry for record in reader.records() if record.entry.kind is EntryKind.LIMIT]
+            found = [record.entry for record in reader.records() if record.entry.kind in CHANGES]
         return [(entry.who, entry.why, entry.limit) for entry in found]
 
     return await anyio.to_thread.run_sync(look)
@@ -319,9 +322,13 @@ async def test_before_anybody_could_say_yes_a_terminal_is_needed(tmp_path: Path)
         refused = await asks(gateway, raised(), CRON)
         assert refused.state is ChangeState.REFUSED
         assert "a terminal is needed" in refused.words
+        now = [1_795_348_800_000]
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now[0])
         done = await asks(gateway, raised(until="2h"))
         assert done.words.startswith("The day's limit is $30.00 until ")
         assert await day_limit(gateway) == Usd.parse("30")
+        now[0] += 2 * 3_600_000
+        assert await day_limit(gateway) == Usd.parse("25")
         [(who, why, _)] = await entries_of(tmp_path)
         assert who == "command line: ada"
         assert why.startswith("raised by $5.00 until ")

@@ -258,13 +258,32 @@ async def test_a_raise_of_a_scope_that_never_ends_is_over_after_a_day() -> None:
     async with bench(ONE_CALL, rules) as gateway:
         gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now[0])
         gateway.says("/raise person 3")
-        await gateway.sees("Person: $0.00 spent, of $5.00 · +$3.00 until Sat 08:00")
+        await gateway.sees("Person: $0.00 spent, of $5.00 · +$3.00 until Sat 16 Jan 08:00")
         now[0] += 24 * 3_600_000 - 1
         assert (await gateway.balance_of(person)).limit == Usd.parse("5")
         now[0] += 1
         assert (await gateway.balance_of(person)).limit == Usd.parse("2")
         gateway.says("/raise person 3")
-        await gateway.sees("until Sun 08:00")
+        await gateway.sees("until Sun 17 Jan 08:00")
         gateway.says("/budget person 4")
         await gateway.sees("Person: $0.00 spent, of $4.00\n")
         assert (await gateway.balance_of(person)).limit == Usd.parse("4")
+
+
+async def test_a_raise_may_be_for_a_while() -> None:
+    """Of a day for two hours, and until a time: then the limit is what it was; what is no time changes nothing."""
+    now = [1_800_000_000_000]  # 08:00 on a Friday
+    async with bench(ONE_CALL) as gateway:
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now[0])
+        day = gateway.today()
+        gateway.says("/raise day 5 2h")
+        await gateway.sees("Day: $0.00 spent, of $30.00 · +$5.00 until 10:00")
+        gateway.says("/raise day 1 until 09:00")
+        await gateway.sees("of $31.00 · +$5.00 until 10:00 · +$1.00 until 09:00")
+        gateway.says("/raise day 1 for soon")
+        await gateway.sees("'soon' is not a time")
+        found: list[Usd | None] = []
+        for hours in (1, 1):
+            now[0] += hours * 3_600_000
+            found.append((await gateway.balance_of(day)).limit)
+        assert found == [Usd.parse("30"), Usd.parse("25")]
