@@ -20,6 +20,8 @@ WAIT_S: Final = 5
 BACK_S: Final = 300.0
 """How long a gateway that has gone away may take to come back while an answer is waited for."""
 RETRY_S: Final = 1.0
+UNABLE: Final = 500
+"""An HTTP status from here on says that the gateway could not answer, and may be able to later."""
 ARRIVES_S: Final = 20.0
 """A question that is not in the chat by then is told of."""
 NEGATIVE: Final = {"ignore_unknown_options": True}
@@ -112,6 +114,9 @@ def wait(home: Path, change_id: str) -> str:
         except (client.NobodyThereError, client.NoAnswerError) as error:
             gone_since = _away(gone_since, error)
             continue
+        if told.status >= UNABLE:
+            gone_since = _away(gone_since, TollbridgeError(told.error))
+            continue
         gone_since = None
         _must(told)
         if told.fields["state"] == "asked":
@@ -139,7 +144,7 @@ def _away(since: float | None, error: TollbridgeError) -> float:
     now = monotonic()
     if since is None:
         _progress(None)
-        _say("The gateway has stopped. The question stays in the chat; waiting for the gateway to come back.")
+        _say("The gateway does not answer. The question stays in the chat; waiting for the gateway to come back.")
     elif now - since > BACK_S:
         raise TollbridgeError(f"{error}; `tollbridge budget history` tells later what became of the question")
     sleep(RETRY_S)

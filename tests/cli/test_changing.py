@@ -17,6 +17,8 @@ import pytest
 
 from gateway.cli import changing
 from gateway.cli.run import run
+from gateway.local import client
+from gateway.local.client import Answer
 from gateway.local.place import SOCKET
 from gateway.store import open_readonly
 from tests.cli.kit import COMMAND, ROOT, environment
@@ -208,7 +210,7 @@ async def test_the_command_waits_through_a_gateway_that_is_killed(home: Path) ->
         await here.has_asked()
         here.gateway.kill()
         await finished(here.gateway)
-        await reads(command.stdout, "The gateway has stopped. The question stays in the chat")
+        await reads(command.stdout, "The gateway does not answer. The question stays in the chat")
         assert (home / SOCKET).is_socket()
         here.gateway = await at_work(home, here.settings)
         await here.taps(ASKS, "Raise to $30.00")
@@ -327,6 +329,38 @@ def test_nothing_heavy_is_loaded_to_knock(home: Path) -> None:
     )
     assert done.stdout.strip() == ""
     assert "no gateway works with" in done.stderr
+
+
+def test_a_question_that_does_not_arrive_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody who waits should know that nobody has been asked yet; and what is asked anew is told as well."""
+
+    def told(words: str, *, shown: bool) -> Answer:
+        return Answer(200, {"state": "asked", "words": words, "shown": shown})
+
+    known = changing._news(told("Asked.", shown=False), "", 0)
+    known = changing._news(told("Asked.", shown=False), known, changing.ARRIVES_S)
+    assert capsys.readouterr().out == ""
+    for _ in range(2):
+        known = changing._news(told("Asked.", shown=False), known, changing.ARRIVES_S + 1)
+    assert capsys.readouterr().out == "Asked. It has not arrived there yet: can the chat's service be reached?\n"
+    known = changing._news(told("Asked again.", shown=True), known, 60)
+    assert (known, capsys.readouterr().out) == ("Asked again.", "Asked again.\n")
+
+
+def test_a_gateway_that_is_not_able_to_answer_is_asked_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A database that is locked for a moment does not end the waiting."""
+    answers = iter(
+        (
+            Answer(503, {"error": "the database is locked"}),
+            Answer(200, {"state": "done", "words": "It is.", "shown": True}),
+        )
+    )
+    monkeypatch.setattr(client, "ask", lambda *_: next(answers))
+    monkeypatch.setattr(changing, "RETRY_S", 0.01)
+    assert changing.wait(home, "ask_1") == "It is."
+    assert "The gateway does not answer." in capsys.readouterr().out
 
 
 def test_a_gateway_that_does_not_come_back_ends_the_waiting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
