@@ -4,10 +4,11 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -17,18 +18,20 @@ import structlog
 from anyio.abc import SocketListener
 from rich.console import Console
 
-from gateway import lock, priors
+from gateway import clock, lock, priors
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.scripted import ScriptedAgent
+from gateway.bank import open_bank
 from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import TelegramChat
 from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
+from gateway.core.lease import LeaseTerms
 from gateway.domain.place import Grant, Role
-from gateway.engine import Engine, Rules, World, requests
+from gateway.engine import Engine, Rules, Team, World, requests
 from gateway.engine.world import no_step
 from gateway.local import changes, door
-from gateway.ports import Agent, Chat, TollbridgeError
+from gateway.ports import Agent, Bank, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
 from gateway.store import open_readonly, open_store
@@ -37,6 +40,7 @@ log = structlog.get_logger()
 
 MINUTE_MS = 60_000
 LOG_BYTES_MAX = 10_000_000
+NAME_FILE = "gateway-name"
 
 
 def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
@@ -93,7 +97,40 @@ async def engine(
             "claude": await stack.enter_async_context(claude),
             "scripted": await stack.enter_async_context(scripted),
         }
-        yield Engine(World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step))
+        world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
+        world.team = team_of(settings)
+        if world.team is not None:
+            world.bank = await stack.enter_async_context(bank_of(settings))
+        yield Engine(world)
+
+
+def team_of(settings: Settings) -> Team | None:
+    """The team whose limits this gateway shares, by its settings."""
+    bank = settings.bank
+    if bank.url is None or bank.team is None:
+        return None
+    terms = LeaseTerms(bank.chunk_usd, bank.least_usd, lasts_ms=int(bank.lease_minutes * MINUTE_MS))
+    name = bank.gateway or gateway_name(settings.home)
+    return Team(bank.team, name, terms, bank.periods, bank.project)
+
+
+def bank_of(settings: Settings) -> AbstractAsyncContextManager[Bank]:
+    """The team's bank. A file is made if it is not there; a shared database is only brought up to date by who is told to."""
+    where = settings.bank.where
+    if isinstance(where, Path):
+        where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return open_bank(where, upgrade=isinstance(where, Path), patient=True)
+
+
+def gateway_name(home: Path) -> str:
+    """A name that no other gateway has, made once: two of one name would be taken for copies of each other."""
+    file = home / NAME_FILE
+    if not file.exists():
+        host = "".join(char if char.isalnum() else "-" for char in socket.gethostname())[:60]
+        fresh = file.with_suffix(".new")
+        fresh.write_text(f"{host}-{clock.new_id('')[-6:]}", encoding="utf-8")
+        fresh.replace(file)
+    return file.read_text(encoding="utf-8").strip()
 
 
 async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], None] = no_step) -> None:

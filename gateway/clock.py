@@ -15,6 +15,12 @@ def ticks_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
+def boot_ms() -> int:
+    """Like `ticks_ms`, and where the system can tell (Linux), the time counts that the machine slept."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(boot) // 1_000_000
+
+
 def new_id(kind: str) -> str:
     """A short name that was never used before: `turn_1f0c9a2b7d3e5f60`."""
     return f"{kind}_{secrets.token_hex(8)}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import platformdirs
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -41,6 +42,8 @@ PREFIX: Final = "TOLLBRIDGE_"
 RESERVED: Final = frozenset({HOME_VARIABLE})
 """Variables with the prefix that are no settings."""
 TELEGRAM_BASE_URL: Final = "https://api.telegram.org/bot"
+LOCAL: Final = "local"
+"""As `bank.url`: the one bank of this user of the machine."""
 LARGEST_FILE_BYTES: Final = 256 * 1024
 MOST_USERS: Final = 1000
 
@@ -169,6 +172,42 @@ def _hours(value: object) -> object:
         return value if isinstance(value, Hours) else Hours.parse(str(value))
     except HoursError as error:
         raise ValueError(str(error)) from None
+
+
+def _bank_url(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    url = value.strip()
+    server = url.startswith(("postgresql+psycopg://", "postgresql://", "postgres://"))
+    if not server and url != LOCAL and not Path(_bank_path(url)).expanduser().is_absolute():
+        # Never repeated here: it may hold a password.
+        raise ValueError(
+            "write postgresql+psycopg://USER@HOST/DATABASE for a team's PostgreSQL; for gateways of one machine the whole path"
+            f" of a file that all of them may write, or {LOCAL} for one of this user's own"
+        )
+    return SecretStr(url)
+
+
+def _bank_path(url: str) -> str:
+    path = url.removeprefix("sqlite://")
+    return f"/{path.lstrip('/')}" if path.startswith("/") else path
+
+
+def _plain_name(name: str) -> str:
+    if not name or not all(
+        part.isalnum() for part in name.replace("-", " ").replace("_", " ").replace(".", " ").split()
+    ):
+        raise ValueError(f"{name[:40]!r} is no name: write letters, digits, hyphens, dots and underscores, like core")
+    return name
+
+
+def _periods(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('write a list, like ["month"] or ["day", "month"]') from None
+    return value
 
 
 def _zone(value: object) -> object:
@@ -406,6 +445,44 @@ class PolicySettings(_Section):
         return Rule(when, then, amount, self.name)
 
 
+class BankSettings(_Section):
+    """The team's bank: limits that several gateways share. Without `url` there is none. The address never shows in errors."""
+
+    url: Annotated[SecretStr, BeforeValidator(_bank_url)] | None = None
+    team: Annotated[str, AfterValidator(_plain_name)] | None = Field(default=None, max_length=60)
+    gateway: Annotated[str, AfterValidator(_plain_name)] | None = Field(default=None, max_length=100)
+    """This gateway's name in the team; default: one that is made once and kept in the home."""
+    periods: Annotated[tuple[Literal["day", "week", "month", "ever"], ...], BeforeValidator(_periods)] = Field(
+        default=("month",), min_length=1, max_length=4
+    )
+    """Which limits are shared; each has to be set: `tollbridge bank limit month 500`."""
+    chunk_usd: Limit = Usd.parse("5")
+    least_usd: Limit = Usd.parse("0.50")
+    lease_minutes: Annotated[float, Field(ge=2, le=24 * 60, allow_inf_nan=False)] = 10
+    project: Literal["last", "hash", "full"] = "last"
+    """What the team's report calls a project: its directory's name, a hash of the path, or the path."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "BankSettings":
+        if self.url is not None and self.team is None:
+            raise ValueError('a bank is a team\'s: name it, like team = "core", with the same name in all its gateways')
+        if self.least_usd > self.chunk_usd:
+            raise ValueError(f"least_usd {self.least_usd} is more than chunk_usd {self.chunk_usd}: make it less")
+        if len(set(self.periods)) < len(self.periods):
+            raise ValueError("each of periods is written once")
+        return self
+
+    @property
+    def where(self) -> str | Path | None:
+        """The address of a PostgreSQL, or the bank's file; None: there is no bank."""
+        if self.url is None:
+            return None
+        url = self.url.get_secret_value()
+        if url == LOCAL:
+            return Path(platformdirs.user_data_dir("tollbridge-bank", appauthor=False)) / "bank.db"
+        return url if url.startswith("postgres") else Path(os.path.normpath(Path(_bank_path(url)).expanduser()))
+
+
 class Settings(_Section):
     """Everything that can be set, and the home that it was read for."""
 
@@ -413,6 +490,7 @@ class Settings(_Section):
     telegram: TelegramSettings = TelegramSettings()
     agents: AgentSettings = Field(default_factory=AgentSettings)
     budgets: BudgetSettings = BudgetSettings()
+    bank: BankSettings = BankSettings()
     policy: Annotated[tuple[PolicySettings, ...], BeforeValidator(_policy)] = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     people: Annotated[tuple[PersonSettings, ...], BeforeValidator(_tables)] = Field(default=(), max_length=MOST_USERS)
@@ -553,7 +631,7 @@ def require_ready(settings: Settings, chat: str) -> None:
     if chat == "telegram" and settings.telegram.token is None:
         raise SettingsError("there is no bot token yet: run `tollbridge setup`, or set TOLLBRIDGE_TELEGRAM__TOKEN")
     approvers = [one for one in settings.people if one.role in (Role.OWNER, Role.APPROVER)]
-    if chat == "telegram" and not settings.telegram.allowed_users and not approvers:
+    if chat == "telegram" and not settings.telegram.allowed_users and not approvers and settings.bank.url is None:
         if settings.people:
             raise SettingsError(
                 "nobody could answer a question about money: set telegram.allowed_users, or make somebody in people an"
@@ -563,11 +641,30 @@ def require_ready(settings: Settings, chat: str) -> None:
             "nobody is allowed to write to the bot yet: run `tollbridge setup`, or set telegram.allowed_users to a list"
             " of numeric ids"
         )
+    if settings.bank.url is not None:
+        _require_team(settings, chat)
     for name, path in (("directory", settings.agents.directory), *(("roots", root) for root in settings.agents.roots)):
         if not path.is_dir():
             raise SettingsError(f"agents.{name}: there is no directory {path}: create it, or set another one")
         if (reason := misplaced(path, settings.home)) is not None:
             raise SettingsError(f"agents.{name}: {reason}")
+
+
+def _require_team(settings: Settings, chat: str) -> None:
+    """Refuse a team whose limit nobody could raise, and a bank that agents could write to. Raises SettingsError."""
+    raising = [
+        one
+        for one in settings.people
+        if one.role in (Role.OWNER, Role.APPROVER) and (one.largest_raise_usd is None or one.largest_raise_usd)
+    ]
+    if chat == "telegram" and not settings.telegram.allowed_users and not raising:
+        raise SettingsError(
+            f"bank: the team {settings.bank.team} has no approvers here: nobody could answer when its money runs out; set"
+            " telegram.allowed_users, or make somebody in people an approver who may raise"
+        )
+    where = settings.bank.where
+    if isinstance(where, Path) and any(where.is_relative_to(root) for root in settings.agents.roots):
+        raise SettingsError("bank.url: agents work in that directory and could change the bank: put its file elsewhere")
 
 
 def misplaced(path: Path, home: Path) -> str | None:

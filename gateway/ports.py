@@ -14,7 +14,18 @@ from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Lift, Quota, Scope
 from gateway.domain.effects import Answer, Button, Effect
 from gateway.domain.events import AgentEvent, Incoming, Tap
-from gateway.domain.lease import Figure, FigureSum, Lease, Lending, Refused, Renewal, TeamBalance, TeamScope, TeamStatus
+from gateway.domain.lease import (
+    Figure,
+    FigureSum,
+    Lease,
+    Lending,
+    Loan,
+    Refused,
+    Renewal,
+    TeamBalance,
+    TeamScope,
+    TeamStatus,
+)
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
@@ -344,6 +355,22 @@ class View(Protocol):
         """Entries that have no price, and that none was found for since, by turn and number, beyond `after` (turn id, number)."""
         ...
 
+    def loan(self, loan_id: str) -> Loan | None:
+        """A lease that this gateway asked its bank for, or has."""
+        ...
+
+    def loans(self) -> tuple[Loan, ...]:
+        """The leases that are not closed, oldest first."""
+        ...
+
+    def untold(self, limit: int) -> tuple[tuple[Loan, Usd], ...]:
+        """Leases that are no longer open, of which more was spent than the bank was told, and how much in all; oldest first."""
+        ...
+
+    def figures(self, limit: int) -> tuple[Figure, ...]:
+        """Figures that the bank may not have yet, in the order of their numbers."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
@@ -354,13 +381,19 @@ class Decision(Generic[T]):
     """
 
     result: T
-    put: tuple[Session | Turn | Approval | Process | Quota, ...] = ()
+    put: tuple[Session | Turn | Approval | Process | Quota | Loan, ...] = ()
     grants: tuple[Grant, ...] | None = None
     current: Session | None = None
     entries: tuple[Entry, ...] = ()
     posts: tuple[NewPost, ...] = ()
     handled: tuple[str, str] | None = None
     effects: tuple[Effect, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    """Kept for the bank, numbered on as they are written (their own `seq` is not looked at)."""
+    reported: int = 0
+    """The bank has the figures up to this number: they are forgotten here."""
+    renumbered: int = 0
+    """The figures that wait are numbered on from here: the bank does not know the ones before them (any more)."""
 
 
 class Store(Protocol):

@@ -25,15 +25,23 @@ MOST_WAITING = 1000
 
 
 @asynccontextmanager
-async def open_bank(where: str | Path | None, *, upgrade: bool = True) -> AsyncGenerator["SqlBank"]:
+async def open_bank(
+    where: str | Path | None, *, upgrade: bool = True, patient: bool = False
+) -> AsyncGenerator["SqlBank"]:
     """A team's bank at a PostgreSQL address, or the bank in a file (in memory for None). Closed at the end.
 
     A database without a bank gets one, and an older bank is brought up to date, by one gateway at a time; without `upgrade`
-    both are refused. A newer one is always refused. Raises BankError, BankAwayError where the database gives no answer.
+    both are refused. A newer one is always refused. Raises BankError, BankAwayError where the database gives no answer: if
+    `patient`, only the requests do until it does, and the bank is looked at then.
     """
     bank = SqlBank(where)
     try:
-        await bank.prepare(upgrade=upgrade)
+        try:
+            await bank.prepare(upgrade=upgrade)
+        except BankAwayError:
+            if not patient:
+                raise
+            bank.unseen = True
         yield bank
     finally:
         with CancelScope(shield=True):
@@ -59,6 +67,8 @@ class SqlBank:
         self._engine: Engine = postgres.engine(where) if isinstance(where, str) else local.engine(where)
         self._threads = anyio.CapacityLimiter(1 if self._is_local else postgres.CONNECTIONS)
         self._closed = False
+        self.unseen = False
+        """Nobody has looked yet whether it is a bank of this program's version."""
 
     async def prepare(self, *, upgrade: bool) -> str:
         """Bring the schema up to date, or only check it; the revision that was found, empty where there was no bank."""
@@ -187,6 +197,9 @@ class SqlBank:
         engine = self._engine.execution_options(isolation_level="REPEATABLE READ") if snapshot else self._engine
         try:
             with engine.begin() as connection:
+                if self.unseen:
+                    migrate.check(connection)
+                    self.unseen = False
                 return work(connection)
         except PoolTimeoutError as error:
             raise BankAwayError("The bank's connections are all busy: try again later") from error

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, distinct, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.bank import words
@@ -76,9 +76,10 @@ def last(connection: Connection, team: str, gateway: str) -> int:
 def sums(connection: Connection, team: str, since_ms: int) -> tuple[FigureSum, ...]:
     """See the port; the `MOST_SUMS` dearest, in the order of their names."""
     group = [figures.c[name] for name in _GROUP]
+    turns = func.count(distinct(figures.c.gateway + ":" + figures.c.turn_id))  # what came late is a figure of its own
     counted = ("calls", "unpriced_calls", "cost", *TOKEN_CLASSES)
     query = (
-        select(*group, func.count().label("turns"), *(func.sum(figures.c[name]).label(name) for name in counted))
+        select(*group, turns.label("turns"), *(func.sum(figures.c[name]).label(name) for name in counted))
         .where(figures.c.team == team, figures.c.at_ms >= since_ms)
         .group_by(*group)
         .order_by(func.sum(figures.c.cost).desc(), *group)

@@ -166,6 +166,8 @@ def _standings(settings: "Settings") -> list[Standing]:
     found: list[Standing] = []
     for balance in balances:
         kind = balance.scope.kind
+        if kind is ScopeKind.TEAM:
+            continue  # a lease: `tollbridge bank status` tells of the team's limit
         usual = settings.budgets.limits.get(kind)
         caps = balance.caps.over(settings.budgets.caps.get(kind, NO_CAPS))
         full = replace(balance, limit=usual if balance.limit is None else balance.limit, caps=caps).lifted(lifts)

@@ -16,7 +16,7 @@ from gateway.cli import bot_api, machine
 from gateway.ports import TollbridgeError
 
 if TYPE_CHECKING:
-    from gateway.config import AgentSettings, Settings, TelegramSettings
+    from gateway.config import AgentSettings, BankSettings, Settings, TelegramSettings
 
 OLDEST_PYTHON: Final = (3, 11)
 RELEASED: Final = date(2026, 11, 1)
@@ -196,6 +196,38 @@ def claude(settings: "AgentSettings", environ: Mapping[str, str]) -> Iterator[Ch
         yield _ok("sign-in", signed_in)
 
 
+def bank(settings: "BankSettings") -> Iterator[Check]:
+    """Whether the team's bank can be reached, is of this version, and has the limits that the settings share."""
+    where = settings.where
+    if where is None:
+        return
+    import anyio
+
+    from gateway.bank import open_bank
+    from gateway.domain.lease import TeamScope
+
+    async def limits() -> dict[str, bool]:
+        async with open_bank(where, upgrade=False) as opened:
+            scopes = {kind: TeamScope(settings.team or "", "" if kind == "ever" else kind) for kind in settings.periods}
+            return {kind: (await opened.status(scope)).balance.limit is not None for kind, scope in scopes.items()}
+
+    if isinstance(where, Path) and not where.exists():
+        yield _ok("bank", f"{where} is made when the gateway starts")
+        return
+    try:
+        found = anyio.run(limits, backend="asyncio")
+    except TollbridgeError as error:
+        yield _fail(
+            "bank", str(error), "correct bank.url, or look at its database; work goes on for as long as leases last"
+        )
+        return
+    yield _ok("bank", f"the bank of the team {settings.team} answers")
+    for kind in (kind for kind, limited in found.items() if not limited):
+        yield _warn(
+            "bank", f"no limit for {kind} was set: nothing is lent", f"`tollbridge bank limit {kind} 500` sets one"
+        )
+
+
 def prices(model: str | None, today: date) -> Check:
     """Whether the configured model has a list price; without one every run has to be asked for."""
     if model is None or model.lower() in _ALIASES:
@@ -283,4 +315,5 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     yield from telegram(settings.telegram, now_ms, running=pid is not None)
     yield from places(settings.agents, path)
     yield from claude(settings.agents, environ)
+    yield from bank(settings.bank)
     yield prices(settings.agents.claude.model, datetime.fromtimestamp(now_ms / 1000, UTC).date())

@@ -1,8 +1,18 @@
 """`tollbridge report`: what was spent, on what, and how good the estimates were."""
 
 import json
+from enum import StrEnum
 
 import typer
+
+
+class Fold(StrEnum):
+    """What a team's turns are added up by."""
+
+    PROJECT = "project"
+    PERSON = "person"
+    MODEL = "model"
+    AGENT = "agent"
 
 
 def report(
@@ -11,8 +21,16 @@ def report(
     ),
     session: str = typer.Option("", "--session", help="Only the session with this id, or whose id begins so."),
     of_estimates: bool = typer.Option(False, "--estimates", help="How good the estimates were, instead of the costs."),
+    of_team: bool = typer.Option(False, "--team", help="What the whole team spent, by its bank."),
+    since: str = typer.Option(
+        "", "--since", help="With --team: from which day on, like 2026-11-01 or 7d (default: this month)."
+    ),
+    by: Fold = typer.Option(Fold.PROJECT, "--by", help="With --team: what the turns are added up by."),
 ) -> None:
     """Show what every turn cost, and what stood against it."""
+    if of_team:
+        _team(since, by, as_json=as_json)
+        return
     from gateway.cli import ledger
     from gateway.ports import TollbridgeError
     from gateway.reports import cost, estimates
@@ -34,3 +52,17 @@ def report(
         console.print(estimates.tables(judged, console.width))
     else:
         console.print(report_tables(account.sessions, account.turns, console.width))
+
+
+def _team(since: str, by: Fold, *, as_json: bool) -> None:
+    from gateway.cli.bank import figures
+    from gateway.reports import team
+
+    name, since_ms, sums = figures(since)
+    if as_json:
+        typer.echo(json.dumps(team.report(name, since_ms, sums), indent=2))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    console.print(team.table(sums, by.value, console.width))

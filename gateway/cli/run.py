@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-from gateway.cli import budget
+from gateway.cli import bank, budget
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
@@ -36,6 +36,7 @@ def application() -> typer.Typer:
     for command in (up, setup, doctor, sessions, report, reprice, demo):
         app.command()(command)
     app.add_typer(budget.group, name="budget")
+    app.add_typer(bank.group, name="bank")
     return app
 
 

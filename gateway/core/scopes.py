@@ -6,13 +6,17 @@ from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.place import Session, Thread
 
 
+def period(kind: ScopeKind, today: date) -> str:
+    """The day, week or month that today is in, as scopes name it."""
+    year, week, _ = today.isocalendar()
+    names = {ScopeKind.DAY: today.isoformat(), ScopeKind.WEEK: f"{year}-W{week:02d}", ScopeKind.MONTH: f"{today:%Y-%m}"}
+    return names[kind]
+
+
 def of_person(person: str, thread: Thread, today: date) -> tuple[Scope, ...]:
     """What counts whatever the session is. `today`: the date where the owner is."""
-    year, week, _ = today.isocalendar()
     return (
-        Scope(ScopeKind.DAY, today.isoformat()),
-        Scope(ScopeKind.WEEK, f"{year}-W{week:02d}"),
-        Scope(ScopeKind.MONTH, f"{today:%Y-%m}"),
+        *(Scope(kind, period(kind, today)) for kind in (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)),
         Scope(ScopeKind.PERSON, person),
         Scope(ScopeKind.CHAT, f"{thread.service}:{thread.chat}"),
     )

@@ -20,6 +20,8 @@ class Step(StrEnum):
     """The prompt is handed to the agent."""
     RESEND = "resend"
     """After a crash: the agent never had the prompt, it is handed over again."""
+    REQUEUE = "requeue"
+    """What it was to be paid from is gone before the prompt was handed over: the gate decides anew."""
     PAUSE = "pause"
     """A limit was met; a person is asked."""
     RESUME = "resume"
@@ -38,6 +40,7 @@ TRANSITIONS: Final[dict[tuple[TurnState, Step], TurnState]] = {
     (TurnState.ASKING, Step.ALLOW): TurnState.HELD,
     (TurnState.ASKING, Step.REFUSE): TurnState.REFUSED,
     (TurnState.HELD, Step.RELEASE): TurnState.RUNNING,
+    (TurnState.HELD, Step.REQUEUE): TurnState.QUEUED,
     (TurnState.HELD, Step.FAIL): TurnState.FAILED,
     (TurnState.HELD, Step.STOP): TurnState.STOPPED,
     (TurnState.RUNNING, Step.RESEND): TurnState.HELD,

@@ -22,13 +22,15 @@ class ScopeKind(StrEnum):
     MONTH = "month"
     QUOTA = "quota"
     """A window of a subscription, as the agent tells it; nothing is booked on it."""
+    TEAM = "team"
+    """A lease from the team's bank; its key is `TEAM:PERIOD:LEASE`, so that its balance is what became of that lease."""
 
 
 BOOKED = (
     *(ScopeKind.SESSION, ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT),
     *(ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH),
 )
-"""Kinds that a ledger counts for, and on which people set limits."""
+"""Kinds that every turn counts on, and on which people set limits; a team's limit is its bank's."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway.domain.approval import Approval, Option
+from gateway.domain.money import Usd
 from gateway.domain.place import Thread
 
 
@@ -106,4 +108,17 @@ class Interrupt:
     session_id: str
 
 
-Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt
+@dataclass(frozen=True, slots=True)
+class Borrow:
+    """Ask the team's bank for so much more than is lent, and then decide about the turn anew, once.
+
+    `yes`: the answer to a question about money that waits for it; its raise of the team's limit is carried out first.
+    """
+
+    session_id: str
+    turn_id: str
+    need: Usd
+    yes: tuple[Approval, Option] | None = None
+
+
+Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import NO_TOKENS, Tokens
 
@@ -109,6 +110,44 @@ class Renewal:
     lasts_ms: int
 
 
+class LoanState(StrEnum):
+    """How a gateway stands to a lease: open -> retired -> closed. Late calls are booked in every state."""
+
+    OPEN = "open"
+    """Holds are taken from it while its time is not over."""
+    RETIRED = "retired"
+    """No hold is taken from it any more; once none is left on it, it is repaid."""
+    CLOSED = "closed"
+    """It was repaid, or never lent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A lease as its holder keeps it: as the bank told it last (None: asked for, not answered), and the request on its way.
+
+    A request is kept before it is sent, and sent again unchanged until it is answered. `told` is what the bank knows to be spent.
+    """
+
+    id: str
+    scope: TeamScope
+    lease: Lease | None = None
+    pending: Lending | Renewal | None = None
+    told: Usd = ZERO
+    state: LoanState = LoanState.OPEN
+
+
+def lease_scope(scope: TeamScope, lease_id: str) -> Scope:
+    """What turns count against that hold money of this lease."""
+    return Scope(ScopeKind.TEAM, f"{scope.team}:{scope.period}:{lease_id}")
+
+
+def lease_of(scope: Scope) -> tuple[TeamScope, str]:
+    """The shared scope and the lease's id; the reverse of `lease_scope`."""
+    shared, _, lease_id = scope.key.rpartition(":")
+    team, _, period = shared.rpartition(":")
+    return TeamScope(team, period), lease_id
+
+
 class Reason(StrEnum):
     """Why a bank refused."""
 
@@ -162,6 +201,8 @@ class TeamStatus:
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A settled turn as the team sees it: what it cost and what came of it, and nothing that was said.
+
+    What is booked of a turn after that is another figure of the same turn, with the difference.
 
     `seq` numbers a gateway's figures from 1 without gaps. `session_id` means something only to that gateway, and `project` is
     what the gateway's owner chose to tell of it.

@@ -8,15 +8,17 @@ from gateway.domain.events import Ignored, Message, Tap, Unsupported
 from gateway.domain.turn import TurnState
 from gateway.engine.clients import Clients
 from gateway.engine.inbound import handle_message, handle_unsupported
+from gateway.engine.leases import Leases
 from gateway.engine.outbound import deliver_forever, repeat_unsure
 from gateway.engine.overdue import expire
 from gateway.engine.recovery import recover
 from gateway.engine.repricing import reprice
 from gateway.engine.taps import handle_tap
+from gateway.engine.team import Team
 from gateway.engine.world import Clock, Rules, World
 from gateway.ports import LONGEST_WAIT_MS, Decision, UnreadableError, Update
 
-__all__ = ["Clock", "Engine", "Rules", "World"]
+__all__ = ["Clock", "Engine", "Rules", "Team", "World"]
 
 log = structlog.get_logger()
 
@@ -41,7 +43,8 @@ class Engine:
     async def run(self) -> None:
         """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""
         async with anyio.create_task_group() as tasks:
-            clients = Clients(self.world, tasks)
+            leases = self._leases()
+            clients = Clients(self.world, tasks, leases)
             self.world.perform = clients.perform
             try:
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
@@ -52,6 +55,8 @@ class Engine:
                 tasks.start_soon(self._tick_forever, clients)
                 tasks.start_soon(self._type_forever, clients)
                 tasks.start_soon(self._repeat_forever)
+                if leases is not None:
+                    tasks.start_soon(leases.run)
                 self.ready.set()
                 await self.world.chat.receive(self._accept)
                 await self._finish_what_runs()
@@ -59,6 +64,16 @@ class Engine:
             finally:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(15):
                     await clients.close()
+                if leases is not None:
+                    await leases.close()
+
+    def _leases(self) -> Leases | None:
+        team, bank = self.world.team, self.world.bank
+        if team is None or bank is None:
+            return None
+        leases = Leases(self.world, team, bank)
+        team.relieve = leases.relieve
+        return leases
 
     async def _finish_what_runs(self) -> None:
         """The input ended (a pipe, Ctrl-D): what was asked for and needs no answer still runs, and is still told."""

@@ -18,7 +18,8 @@ NO_SESSION = "No session yet: write what you want done, and it has a budget of i
 def show(world: World, view: View, draft: Draft, message: Message) -> None:
     """Tell every limit that applies in this thread, and what stands against it."""
     session = view.current_session(message.thread)
-    balances = world.balances(view, draft, _scopes(world, message, session))
+    shared = world.team.scopes(view, world.today()) if world.team else ()
+    balances = world.shown(view, draft, (*_scopes(world, message, session), *shared))
     limited = [balance for balance in balances if balance.limit is not None or balance.caps != NO_CAPS]
     draft.say(world.notice(message.thread, _words(world, view, draft, *limited)))
 

@@ -10,11 +10,12 @@ import structlog
 
 from gateway.core import summary
 from gateway.core.turn import Step, advance
-from gateway.domain.effects import Edit, Effect, EndTurn, Interrupt, Respond, Say, StartTurn, Unpause
+from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Respond, Say, StartTurn, Unpause
 from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine import answering, gating, listening, metering
+from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
 from gateway.engine.taps import CONTINUE_PROMPT
@@ -34,8 +35,9 @@ HAND_OVERS_MAX = 2
 class Clients:
     """All clients of this gateway. `perform` carries out the effects that the store does not."""
 
-    def __init__(self, world: World, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, world: World, tasks: anyio.abc.TaskGroup, leases: Leases | None = None) -> None:
         self._world = world
+        self._leases = leases
         self._tasks = tasks
         self._live: dict[str, Live] = {}
         self._opening: set[str] = set()
@@ -76,6 +78,9 @@ class Clients:
                 async with self._told.of(session_id):
                     if live := self._live.get(session_id):
                         await answering.interrupt(self._world, live)
+            case Borrow():
+                if self._leases is not None:
+                    await self._leases.borrow(effect, self.waiting)
             case Say() | Edit():
                 raise AssertionError("messages are written with their decision")
             case _:
@@ -172,6 +177,9 @@ class Clients:
             turn = view.turn(effect.turn_id)
             session = view.session(effect.session_id)
             if turn is None or session is None or turn.state is not TurnState.HELD:
+                return draft.done(None)
+            if not world.lent(view, turn.scopes):
+                gating.requeue(world, view, draft, session, turn)
                 return draft.done(None)
             now = world.clock.now_ms()
             turn = advance(turn, Step.RELEASE, started_at_ms=turn.started_at_ms or now)

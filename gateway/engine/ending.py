@@ -61,7 +61,7 @@ def finish(
         if turn.state in ENDED or event.prompt_uuid not in (None, turn.prompt_uuid):
             # It ended before, or goes on already under another prompt: this is only what it had spent until then.
             draft.put.append(turn)
-        elif turn.state is TurnState.ASKING:
+        elif turn.state in (TurnState.ASKING, TurnState.QUEUED):
             # A run that nobody asked for, and its agent is gone while it waited for a yes.
             gating.withdraw(draft, view.open_approvals(turn.id), metering.NO_AGENT, state=ApprovalState.WITHDRAWN)
             gating.refuse(world, view, draft, session, turn, event.text or metering.NO_AGENT)

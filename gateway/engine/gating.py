@@ -1,9 +1,9 @@
 """The gate inside a transaction: a verdict becomes a hold, a question or a refusal, all in one decision."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from gateway.core import approve, gate, meter, scopes, summary
+from gateway.core import approve, gate, meter, summary
 from gateway.core.estimate import estimate
 from gateway.core.forecast import HISTORY_MAX
 from gateway.core.turn import Step, advance
@@ -19,8 +19,8 @@ from gateway.domain.approval import (
     Refuse,
     Verdict,
 )
-from gateway.domain.budget import Entry, EntryKind, Scope
-from gateway.domain.effects import Edit, EndTurn, GoOn, Say, StartTurn, Unpause
+from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Say, StartTurn, Unpause
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -91,8 +91,12 @@ def start(
     """
     turn, verdict = _judge(world, view, draft, session, turn, consent)
     match verdict:
+        case Short(need):
+            draft.effects.append(Borrow(session.id, turn.id, need))
+            if turn.state is TurnState.ASKING:
+                return turn
         case Allow():
-            turn = _allow(world, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
+            turn = _allow(world, view, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
         case Ask(question):
             turn = advance(turn, Step.ASK)
             named = f"**{summary.escape(summary.title(turn.prompt))}**\n{question.text}"
@@ -111,7 +115,7 @@ def reconsider(world: World, view: View, draft: Draft, session: Session) -> None
             if isinstance(verdict, Allow):
                 words = "There is room for it now: it runs."
                 withdraw(draft, view.open_approvals(turn.id), words, state=ApprovalState.WITHDRAWN)
-                draft.put.append(_allow(world, draft, session, turn, verdict, unpriced=False))
+                draft.put.append(_allow(world, view, draft, session, turn, verdict, unpriced=False))
 
 
 def _judge(
@@ -121,20 +125,61 @@ def _judge(
     session: Session,
     turn: Turn,
     consent: gate.Consent | None = None,
-) -> tuple[Turn, Verdict]:
-    balances = world.balances(view, draft, scopes.of_turn(session, turn.person, world.today()), turn.lifts)
+) -> tuple[Turn, "Verdict | Short"]:
+    counted = world.counted(view, session, turn.person)
     rates = world.rates(session.model) if session.model else None
     past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
     forecast = estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
-    gauges = world.gauges(view, session, turn, balances)
-    verdict = gate.decide(balances, forecast, world.policy(view, session, turn, forecast), consent, gauges)
+    policy = world.policy(view, session, turn, forecast)
+
+    def decide(balances: Sequence[Balance]) -> Verdict:
+        return gate.decide(balances, forecast, policy, consent, world.gauges(view, session, turn, balances))
+
+    verdict = of_lease(world, view, draft, counted, turn, decide)
     return replace(turn, estimate=forecast, model=turn.model or session.model), verdict
 
 
-def _allow(world: World, draft: Draft, session: Session, turn: Turn, verdict: Allow, *, unpriced: bool) -> Turn:
-    counted = scopes.of_turn(session, turn.person, world.today())
+@dataclass(frozen=True, slots=True)
+class Short:
+    """Only the lease stands in the way, and the team's bank was not asked yet: it is to lend so much."""
+
+    need: Usd
+
+
+def of_lease(
+    world: World,
+    view: View,
+    draft: Draft,
+    counted: tuple[Scope, ...],
+    turn: Turn,
+    decide: Callable[[Sequence[Balance]], Verdict],
+) -> "Verdict | Short":
+    """The gate's verdict where a lease is one of the limits: a person is asked only about what the bank cannot lend."""
+    verdict = decide(world.balances(view, draft, counted, turn.lifts))
+    if isinstance(verdict, Allow) or world.team is None:
+        return verdict
+    if draft.asked != turn.id:
+        without = [scope for scope in counted if scope.kind is not ScopeKind.TEAM]
+        others = decide(world.balances(view, draft, without, turn.lifts))
+        return Short(others.hold) if isinstance(others, Allow) else others
+    told = decide(world.shown(view, draft, counted, turn.lifts))
+    if not isinstance(told, Allow):
+        return told
+    words = f"It waits: {world.team.why(counted)}."
+    return Ask(Question(words, (Option(Choice.RUN, f"Try again, up to {told.ceiling}", allows=told.ceiling), gate.NO)))
+
+
+def requeue(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> None:
+    """The lease that a turn was to be paid from is gone before it was handed over: it goes before the gate again."""
+    start(world, view, draft, session, advance(let_go(draft, turn), Step.REQUEUE))
+
+
+def _allow(
+    world: World, view: View, draft: Draft, session: Session, turn: Turn, verdict: Allow, *, unpriced: bool
+) -> Turn:
+    counted = world.counted(view, session, turn.person)
     turn = hold(draft, turn, counted, verdict, Step.ALLOW, unpriced=unpriced)
-    if turn.origin is Origin.BACKGROUND:
+    if turn.origin is Origin.BACKGROUND and not turn.continues:
         turn = advance(turn, Step.RELEASE, started_at_ms=world.clock.now_ms())
         draft.effects.append(Unpause(session.id, GoOn()))
     else:

@@ -48,6 +48,8 @@ def raise_for_turn(
     before = len(draft.entries)
     for lift in lifts:
         words = f"raised by {gauges.amount(lift.unit, lift.by)} {why}"
+        if lift.scope.kind is ScopeKind.TEAM:
+            continue  # Its bank has raised it before.
         if lift.scope.kind is ScopeKind.SESSION:
             raise_limit(world, view, draft, lift, who=who, why=words)
         else:

@@ -101,6 +101,8 @@ async def _unprompted(world: World, live: Live) -> bool:
         return ended
     live.begin(decision.result.id, world.clock.ticks_ms())
     match decision.result.state:
+        case TurnState.QUEUED:
+            live.limit = "the team's bank is asked"
         case TurnState.ASKING:
             live.limit = "a run that nobody asked for waits for a yes"
         case TurnState.REFUSED:
@@ -135,6 +137,10 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
         await answer_boundary(world, live, event.request_id, EndTurn(metering.OVER))
         return
     worked_ms = live.worked_ms(world.clock.ticks_ms())
+    if live.limit is None and world.team is not None and live.turn_id is not None:
+        turn_id = live.turn_id
+        over = await world.store.read(lambda view: metering.lease_over(world, view, turn_id))
+        live.limit = "the time of the team's lease is over" if over else None
     if live.limit is None and (live.work_left_ms is None or worked_ms < live.work_left_ms):
         await answer_boundary(world, live, event.request_id, GoOn())
         return
@@ -142,11 +148,13 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
     if live.turn_id is None:
         return
     turn = await world.store.read(lambda view: view.turn(live.turn_id or ""))
-    if turn is not None and turn.state is TurnState.ASKING:
+    if turn is not None and turn.state in (TurnState.ASKING, TurnState.QUEUED):
         return
     if turn is None or turn.state in ENDED:
         await unpause(world, live, EndTurn(metering.OVER))
         return
+    if world.team is not None:
+        await world.team.relieve(live.turn_id)
     decision = await world.commit(metering.pause(world, live.turn_id, worked_ms))
     if decision.result:
         live.rest(world.clock.ticks_ms())

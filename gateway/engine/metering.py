@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from gateway.core import gate, gauges, meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
-from gateway.domain.budget import Balance
+from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished
 from gateway.domain.place import Session
@@ -49,7 +49,7 @@ def book_call(
         draft.entries.append(entry)
         session = view.session(turn.session_id)
         if session is not None:
-            _warn(world, view, draft, session, before)
+            _warn(world, view, draft, session, [one for one in before if one.scope.kind is not ScopeKind.TEAM])
         if session is not None and event.loop == MAIN_LOOP and event.ended:
             draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
         booked = Booked(OVER)
@@ -73,9 +73,11 @@ def _shared(balances: Sequence[Balance]) -> tuple[gauges.Gauge, ...]:
     return (*gauges.of_money(balances), *gauges.of_balances(balances))
 
 
-def _grow(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> tuple[Turn, Booked]:
+def _grow(
+    world: World, view: View, draft: Draft, session: Session, turn: Turn, unbooked_ms: int = 0
+) -> tuple[Turn, Booked]:
     balances = world.balances(view, draft, turn.scopes, turn.lifts)
-    counted = world.gauges(view, session, turn, balances)
+    counted = world.gauges(view, session, turn, balances, unbooked_ms)
     left_ms = gauges.work_left_ms(counted)
     match gate.after_call(turn, balances, world.policy(view, session, turn), counted):
         case gate.Limit(reason):
@@ -102,20 +104,42 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
         session = view.session(turn.session_id)
         if session is None or not can(turn, Step.PAUSE):
             return draft.done(result=False)
-        balances = world.balances(view, draft, turn.scopes, turn.lifts)
-        policy = world.policy(view, session, turn)
-        counted = world.gauges(view, session, turn, balances, unbooked_ms)
-        verdict = gate.after_call(turn, balances, policy, counted)
-        if not isinstance(verdict, gate.Limit):
+        turn, booked = _grow(world, view, draft, session, turn, unbooked_ms)
+        if booked.reason is None:
+            draft.put.append(turn)
             return draft.done(result=False)
+        shown, policy = world.shown(view, draft, turn.scopes, turn.lifts), world.policy(view, session, turn)
+        counted, reason = world.gauges(view, session, turn, shown, unbooked_ms), booked.reason
+        if world.team is not None and not isinstance(gate.after_call(turn, shown, policy, counted), gate.Limit):
+            reason = world.team.why(turn.scopes)
         turn = advance(turn, Step.PAUSE)
         draft.put.append(turn)
-        question = gate.at_limit(turn, balances, policy, verdict.reason, counted)
+        question = gate.at_limit(turn, shown, policy, reason, counted)
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, world.clock.now_ms())))
         return draft.done(result=True)
 
     return decide
+
+
+def short_of_lease(world: World, view: View, turn_id: str) -> bool:
+    """Whether nothing but a lease of the team's stands in the way of a turn that is at work."""
+    turn = view.turn(turn_id)
+    session = view.session(turn.session_id) if turn else None
+    if turn is None or session is None or turn.state is not TurnState.RUNNING:
+        return False
+    policy = world.policy(view, session, turn)
+
+    def halts(scopes: Sequence[Scope]) -> bool:
+        return isinstance(gate.after_call(turn, world.balances(view, Draft(), scopes), policy), gate.Limit)
+
+    return halts(turn.scopes) and not halts([scope for scope in turn.scopes if scope.kind is not ScopeKind.TEAM])
+
+
+def lease_over(world: World, view: View, turn_id: str) -> bool:
+    """Whether the time of a lease is over that a turn at work counts against, or it was lost."""
+    turn = view.turn(turn_id)
+    return turn is not None and turn.state is TurnState.RUNNING and not world.lent(view, turn.scopes)
 
 
 def status_ref(turn: Turn) -> str:

@@ -36,7 +36,7 @@ async def recover(world: World, clients: Clients) -> None:
         session = await world.store.read(lambda view, key=turn.session_id: view.session(key))
         if session is not None and turn.state in (TurnState.RUNNING, TurnState.PAUSED):
             await _recover_turn(world, session, turn, processes.pop(session.id, None))
-        elif turn.state is TurnState.ASKING and turn.origin is Origin.BACKGROUND:
+        elif turn.state in (TurnState.ASKING, TurnState.QUEUED) and turn.origin is Origin.BACKGROUND:
             # The agent that stood before this run is gone, and with it what the run was about. What is left of it ends first.
             await _end_left_over(world, processes.pop(turn.session_id, None))
             gone = Finished(End.INTERRUPTED, GATEWAY_STOPPED, None, ())

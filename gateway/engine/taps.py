@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from gateway.core import gate, scopes, summary
+from gateway.core import gate, summary
 from gateway.core.approve import Answered, TooLate, answer
 from gateway.core.turn import Step
-from gateway.domain.approval import Allow, Approval, ApprovalKind, Ask, Choice, Option, Refuse
-from gateway.domain.budget import Entry, Scope
-from gateway.domain.effects import AllowTool, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
+from gateway.domain.approval import Allow, Approval, ApprovalKind, ApprovalState, Ask, Choice, Option, Refuse, Verdict
+from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
+from gateway.domain.effects import AllowTool, Borrow, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
 from gateway.domain.events import Tap
+from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import changes, gating, limits
@@ -63,10 +64,17 @@ def _act(
 ) -> None:
     approval, option = answered.approval, answered.option
     match approval.kind:
+        case ApprovalKind.RUN | ApprovalKind.LIMIT if need := _raise_of_team(
+            world, view, draft, answered, session, turn
+        ):
+            draft.effects.append(Borrow(session.id, turn.id, need))
+            _wait_for_bank(draft, answered, turn)
         case ApprovalKind.RUN:
             _run(world, view, draft, answered, session, turn)
+            _wait_for_bank(draft, answered, turn)
         case ApprovalKind.LIMIT:
             _limit(world, view, draft, answered, session, turn, waiting=waiting)
+            _wait_for_bank(draft, answered, turn)
         case ApprovalKind.PERMISSION | ApprovalKind.QUESTION:
             draft.effects.append(
                 Respond(
@@ -90,6 +98,52 @@ def _act(
                 draft.put.append(again)
             else:
                 gating.start(world, view, draft, session, again)
+
+
+def _raise_of_team(
+    world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn
+) -> Usd | None:
+    """What the turn needs of a team's limit that this yes raises, where the bank was not asked yet; None: nothing of that."""
+    approval, option = answered.approval, answered.option
+    raised = any(lift.scope.kind is ScopeKind.TEAM for lift in option.lifts)
+    waits = turn.state is (TurnState.ASKING if approval.kind is ApprovalKind.RUN else TurnState.PAUSED)
+    if option.allows is None or not raised or not waits or draft.asked == turn.id or world.team is None:
+        return None
+    if world.policy(view, session, turn).frozen or not gating.unchanged(world, session, turn, approval):
+        return None
+    return option.allows if approval.kind is ApprovalKind.RUN else min(world.rules.step, option.allows)
+
+
+def _wait_for_bank(draft: Draft, answered: Answered, turn: Turn) -> None:
+    """Where the team's bank has to be asked first, the question stays open until it was: nothing else is written."""
+    for effect in draft.effects:
+        if isinstance(effect, Borrow) and effect.turn_id == turn.id and draft.asked != turn.id:
+            draft.put, draft.entries = [], []
+            draft.effects = [replace(effect, yes=(answered.approval, answered.option))]
+            return
+
+
+def decide_again(world: World, effect: Borrow, waiting: frozenset[str]) -> Callable[[View], Decision[None]]:
+    """The team's bank was asked: what waited for that is decided, with what is lent by now."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft(asked=effect.turn_id)
+        turn, session = view.turn(effect.turn_id), view.session(effect.session_id)
+        if turn is None or session is None:
+            return draft.done(None)
+        if effect.yes is not None:
+            approval, option = effect.yes
+            now = view.approval(approval.id)
+            if now is not None and now.state is ApprovalState.OPEN:  # nobody else has answered meanwhile
+                draft.put.append(approval)
+                _act(world, view, draft, Answered(approval, option), session, turn, waiting=turn.id in waiting)
+        elif turn.state is TurnState.QUEUED:
+            after = gating.start(world, view, draft, session, turn)
+            if after.state is TurnState.REFUSED and turn.origin is Origin.BACKGROUND and after.outcome is not None:
+                draft.effects.append(Unpause(session.id, EndTurn(after.outcome.text)))
+        return draft.done(None)
+
+    return decide
 
 
 def _word_to_go_on(turn: Turn, option: Option) -> str:
@@ -149,17 +203,39 @@ def _limit(
         _close(draft, approval, CHANGED)
         _ask_at_limit(world, view, draft, session, turn, turn.scopes, "the price changed")
         return
-    before = turn
+    _go_on(world, view, draft, answered, session, turn, option.allows, waiting=waiting)
+
+
+def _go_on(
+    world: World,
+    view: View,
+    draft: Draft,
+    answered: Answered,
+    session: Session,
+    turn: Turn,
+    allows: Usd,
+    *,
+    waiting: bool,
+) -> None:
+    """A yes to a paused turn goes through the gate again, on a fresh balance."""
+    approval, option, before = answered.approval, answered.option, turn
     turn, raised = _raise(world, view, draft, answered, turn)
-    if not waiting:
-        # Whatever is left of the run that ends: this is a new one, and it may be another day by now.
+    moves = not waiting or not world.lent(view, turn.scopes)
+    if moves:
+        # Whatever is left of the run that ends: this is a new one, and it may be another day, or another lease, by now.
         turn = gating.let_go(draft, turn)
         draft.put.append(turn)
-    counted = turn.scopes if waiting else scopes.of_turn(session, turn.person, world.today())
-    balances = world.balances(view, draft, counted, turn.lifts)
-    policy, gauges = world.policy(view, session, turn), world.gauges(view, session, turn, balances)
-    consent = gate.Consent(option.allows, unpriced=option.unpriced)
-    match gate.resume(turn, balances, policy, consent, gauges):
+    counted = world.counted(view, session, turn.person) if moves else turn.scopes
+    policy = world.policy(view, session, turn)
+    consent = gate.Consent(allows, unpriced=option.unpriced)
+    paused = turn
+
+    def decide(balances: Sequence[Balance]) -> Verdict:
+        return gate.resume(paused, balances, policy, consent, world.gauges(view, session, paused, balances))
+
+    match gating.of_lease(world, view, draft, counted, turn, decide):
+        case gating.Short(need):
+            draft.effects.append(Borrow(session.id, turn.id, need))
         case Allow() as allow:
             _close(draft, approval, f"{option.label}.")
             step = Step.RESUME if waiting else Step.ALLOW
@@ -186,9 +262,9 @@ def _limit(
 def _ask_at_limit(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, counted: tuple[Scope, ...], why: str
 ) -> None:
-    balances = world.balances(view, draft, counted, turn.lifts)
-    gauges = world.gauges(view, session, turn, balances)
-    question = gate.at_limit(turn, balances, world.policy(view, session, turn), why, gauges)
+    shown = world.shown(view, draft, counted, turn.lifts)
+    gauges = world.gauges(view, session, turn, shown)
+    question = gate.at_limit(turn, shown, world.policy(view, session, turn), why, gauges)
     gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
 
 

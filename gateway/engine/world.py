@@ -11,7 +11,7 @@ import anyio
 import structlog
 
 from gateway import clock
-from gateway.core import gauges
+from gateway.core import gauges, scopes
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
 from gateway.core.gauges import Gauge
@@ -26,7 +26,8 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
-from gateway.ports import Agent, Chat, Decision, NewPost, Prices, Process, Store, View
+from gateway.engine.team import Team
+from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, View
 
 T = TypeVar("T")
 
@@ -71,6 +72,8 @@ class Clock:
 
     now_ms: Callable[[], int] = clock.now_ms
     ticks_ms: Callable[[], int] = clock.ticks_ms
+    boot_ms: Callable[[], int] = clock.boot_ms
+    """For leases, whose time goes on while the machine sleeps."""
     new_id: Callable[[str], str] = clock.new_id
     new_uuid: Callable[[], str] = clock.new_uuid
     new_token: Callable[[], str] = clock.new_token
@@ -100,6 +103,13 @@ STEPS = (
 )
 """Every durable step that a gateway passes; crash tests kill it at each of them."""
 
+BANK_STEPS = (
+    "lease.asking",  # what the team's bank is asked for is noted, and was not sent
+    "lease.answered",  # the bank has lent or renewed; the store does not know it yet
+    "figures.reported",  # the bank has figures that the store still keeps for it
+)
+"""The same, of one that shares limits with others."""
+
 
 def no_step(_name: str) -> None:
     """The gateway passes a named durable step; only crash tests listen."""
@@ -120,6 +130,8 @@ class Draft:
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None
     handled: tuple[str, str] | None = None
+    asked: str = ""
+    """The turn for which the team's bank was asked: it is not asked again."""
     _lifts: list[Lift] | None = None
 
     def lifts(self, view: View, now_ms: int) -> list[Lift]:
@@ -167,6 +179,9 @@ class World:
     """What other people's turns teach about a person's first ones."""
     clock: Clock = field(default_factory=Clock)
     on_step: Callable[[str], None] = no_step
+    team: Team | None = None
+    """Limits that are shared with other gateways; the engine asks `bank` for parts of them."""
+    bank: Bank | None = None
     perform: Callable[[Sequence[Effect]], None] = no_agents
     """Does to agents what a decision wants done: the running engine's own."""
     posted: anyio.Event = field(default_factory=anyio.Event)
@@ -177,20 +192,18 @@ class World:
 
         def with_posts(view: View) -> Decision[T]:
             decision = decide(view)
-            return Decision(
-                decision.result,
-                put=decision.put,
-                current=decision.current,
-                grants=decision.grants,
-                entries=decision.entries,
+            return replace(
+                decision,
                 posts=tuple(self._post(effect) for effect in decision.effects if isinstance(effect, Say | Edit)),
-                handled=decision.handled,
                 effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit)),
+                figures=self.team.figures(view, decision.put, self.clock.now_ms()) if self.team else (),
             )
 
         decision = await self.store.transact(with_posts, self.clock.now_ms())
         if decision.posts:
             self.posted.set()
+        if self.team is not None and (decision.entries or decision.figures):
+            self.team.woken.set()
         self.on_step("committed")
         for turn in decision.put:
             if isinstance(turn, Turn) and turn.state in ENDED:
@@ -262,6 +275,8 @@ class World:
     def unlifted(self, view: View, draft: Draft, scope: Scope) -> Balance:
         """The same without raises that end at a time."""
         found = draft.balance(view, scope)
+        if scope.kind is ScopeKind.TEAM:
+            return found if self.team is None else self.team.balance(view, found, self.clock.boot_ms())
         limit = self.rules.limits.get(scope.kind) if found.limit is None else found.limit
         caps = found.caps.over(self.rules.caps.get(scope.kind, NO_CAPS))
         return replace(found, limit=limit, caps=caps)
@@ -285,6 +300,25 @@ class World:
             told = view.quotas(session.agent)
             own = (*own, *gauges.of_quotas(told, rules.ask_at_quota, self.clock.now_ms()))
         return (*gauges.of_balances(balances), *gauges.lifted(own, turn.lifts))
+
+    def counted(self, view: View, session: Session, person: str) -> tuple[Scope, ...]:
+        """What a turn of this person in this session counts against, if it is allowed now."""
+        shared = self.team.scopes(view, self.today()) if self.team else ()
+        return (*scopes.of_turn(session, person, self.today()), *shared)
+
+    def lent(self, view: View, counted: Sequence[Scope]) -> bool:
+        """Whether the team's leases among the scopes can be spent from now."""
+        return self.team is None or self.team.lent(view, counted, self.clock.boot_ms())
+
+    def shown(
+        self, view: View, draft: Draft, counted: Sequence[Scope], lifts: Iterable[Lift] = ()
+    ) -> tuple[Balance, ...]:
+        """The balances as people are told of them: of the team's limit, as far as it is known, and not of a lease."""
+        balances = self.balances(view, draft, counted, lifts)
+        if self.team is None:
+            return balances
+        shown = (self.team.shown(one) if one.scope.kind is ScopeKind.TEAM else one for one in balances)
+        return tuple(one for one in shown if one is not None)
 
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004_counts_and_raises"
+HEAD = "0005_leases"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -298,3 +298,20 @@ quotas = _table(
     _number("told_at_ms"),
     _number("resets_at_ms", null=True),
 )
+
+leases = _table(
+    "leases",
+    Column("seq", Integer, primary_key=True),
+    _words("id"),
+    _words("team"),
+    _words("period"),
+    _words("lease", null=True),
+    _words("pending", null=True),
+    _number("told"),
+    _words("state"),
+    _number("at_ms"),
+    UniqueConstraint("id", name="leases_id"),
+)
+Index("leases_state", leases.c.state, leases.c.seq)
+
+figures = _table("figures", Column("seq", Integer, primary_key=True), _words("figure"), sqlite_autoincrement=True)

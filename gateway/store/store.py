@@ -12,7 +12,7 @@ from gateway import clock
 from gateway.domain.place import Thread
 from gateway.ports import Decision, Post, Process, Receipt, Update, View
 from gateway.store import home as homes
-from gateway.store import inbox, migrate, posts, rows, sqlite, writes
+from gateway.store import inbox, loans, migrate, posts, rows, sqlite, writes
 from gateway.store.commits import Commits, Reads
 from gateway.store.schema import processes
 from gateway.store.view import SqlView
@@ -55,6 +55,7 @@ def _prune(connection: Connection, now_ms: int) -> None:
     inbox.prune(connection, now_ms)
     posts.prune(connection, now_ms)
     writes.prune(connection, now_ms)
+    loans.prune(connection, now_ms)
 
 
 class SqliteStore:

@@ -8,11 +8,13 @@ from sqlalchemy import Connection, Select, literal_column, select, text
 from gateway.core.forecast import Past
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Balance, Lift, Quota, Scope
+from gateway.domain.lease import Figure, Loan
+from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import ledger, posts, rows
+from gateway.store import ledger, loans, posts, rows
 from gateway.store.schema import (
     OPEN,
     PRICED,
@@ -158,6 +160,18 @@ class SqlView:
 
     def unpriced(self, after: tuple[str, int], limit: int) -> tuple[tuple[Record, Usage], ...]:
         return ledger.unpriced(self._open, after, limit)
+
+    def loan(self, loan_id: str) -> Loan | None:
+        return loans.find(self._open, loan_id)
+
+    def loans(self) -> tuple[Loan, ...]:
+        return loans.unclosed(self._open)
+
+    def untold(self, limit: int) -> tuple[tuple[Loan, Usd], ...]:
+        return loans.untold(self._open, limit)
+
+    def figures(self, limit: int) -> tuple[Figure, ...]:
+        return loans.waiting(self._open, limit)
 
     def _approval(self, row: rows.Row) -> Approval:
         found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])

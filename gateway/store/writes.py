@@ -8,16 +8,17 @@ from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Quota
+from gateway.domain.lease import Loan
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
-from gateway.store import inbox, ledger, posts, rows
+from gateway.store import inbox, ledger, loans, posts, rows
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
-Put = Session | Turn | Approval | Process | Quota
+Put = Session | Turn | Approval | Process | Quota | Loan
 
 FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SETTLED, EntryKind.VOIDED}
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
@@ -26,7 +27,7 @@ FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SET
 def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
     """Write everything that the decision wants. Raises StoreError; then nothing of it may be committed."""
     for record in sorted(decision.put, key=lambda record: not isinstance(record, Session)):
-        _put(connection, record)
+        _put(connection, record, now_ms)
     if decision.current is not None:
         _make_current(connection, decision.current)
     if decision.grants is not None:
@@ -34,6 +35,9 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
         for grant in decision.grants:
             connection.execute(insert(grants).values(rows.grant_row(grant)))
     ledger.append(connection, decision.entries, now_ms)
+    loans.renumber(connection, decision.renumbered)
+    loans.append(connection, decision.figures)
+    loans.forget(connection, decision.reported)
     posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
     if decision.handled is not None:
         inbox.handle(connection, *decision.handled, now_ms)
@@ -43,7 +47,7 @@ def _facts(entries: Sequence[Entry]) -> bool:
     return any(entry.kind in FACTS for entry in entries)
 
 
-def _put(connection: Connection, record: Put) -> None:
+def _put(connection: Connection, record: Put, now_ms: int) -> None:
     match record:
         case Session():
             is_new = not connection.scalar(select(exists().where(sessions.c.id == record.id)))
@@ -65,6 +69,8 @@ def _put(connection: Connection, record: Put) -> None:
             _upsert(
                 connection, processes, columns | {"started": record.started, "journal": record.journal}, "session_id"
             )
+        case Loan():
+            loans.keep(connection, record, now_ms)
 
 
 def prune(connection: Connection, now_ms: int) -> None:

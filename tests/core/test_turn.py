@@ -70,6 +70,7 @@ NAMED = {
     Step.REFUSE: TurnState.REFUSED,
     Step.RELEASE: TurnState.RUNNING,
     Step.RESEND: TurnState.HELD,
+    Step.REQUEUE: TurnState.QUEUED,
     Step.PAUSE: TurnState.PAUSED,
     Step.RESUME: TurnState.RUNNING,
     Step.FINISH: TurnState.FINISHED,

@@ -113,13 +113,16 @@ async def bench(
     home: Path | None = None,
     agents: Mapping[str, Agent] | None = None,
     chat: MemoryChat | None = None,
+    prepare: Callable[[World], None] | None = None,
 ) -> AsyncGenerator[Bench]:
-    """A running gateway; it stops at the end of the block."""
+    """A running gateway; it stops at the end of the block. `prepare` changes its world before it starts."""
     agent = ScriptedAgent(play, directory=home / "scripted" if home else None)
     chat = chat or MemoryChat()
     async with open_store(None if home is None else lock.make_home(home)) as store:
         steps = Steps()
         world = World(store, chat, agents or {"scripted": agent}, ListPrices(), rules, on_step=steps)
+        if prepare is not None:
+            prepare(world)
         engine = Engine(world)
         async with agent, anyio.create_task_group() as tasks:
             tasks.start_soon(engine.run)

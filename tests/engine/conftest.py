@@ -1,0 +1,5 @@
+"""What the engine's tests share: a PostgreSQL for the team's bank."""
+
+from tests.bank.conftest import postgres
+
+__all__ = ["postgres"]

@@ -1,0 +1,135 @@
+"""A team for the tests: its bank in memory that can be away, a clock for leases that tests move, and one gateway of it."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.agents.scripted import Play, Script
+from gateway.bank import SqlBank, open_bank
+from gateway.chats.memory import MemoryChat
+from gateway.core.lease import LeaseTerms
+from gateway.domain.lease import Loan, TeamBalance, TeamScope
+from gateway.domain.money import Usd
+from gateway.engine import Clock, Rules, Team, World
+from gateway.ports import BankAwayError
+from tests.engine.bench import Bench, bench, with_limits
+
+CORE = "core"
+TERMS = LeaseTerms(chunk=Usd.parse("2"), least=Usd.parse("0.10"))
+RICH = with_limits(session="100", confirm="50", step="0.50")
+"""Nothing of the gateway's own is in the way."""
+
+
+@dataclass
+class Network:
+    """What is between a gateway and its bank: it can be cut, and it counts and remembers what was asked."""
+
+    bank: SqlBank
+    cut: bool = False
+    asked: list[str] = field(default_factory=list[str])
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.bank, name)
+        if name == "hints":
+            return method
+
+        async def through(*arguments: Any, **named: Any) -> Any:
+            self.asked.append(name)
+            if self.cut:
+                raise BankAwayError("The bank cannot be reached")
+            return await method(*arguments, **named)
+
+        return through
+
+    def count(self, *names: str) -> int:
+        """How often these were asked for."""
+        return sum(self.asked.count(name) for name in names)
+
+
+@dataclass
+class Ticks:
+    """The clock of leases."""
+
+    ms: int = 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@dataclass
+class Member:
+    """A gateway of the team."""
+
+    gateway: Bench
+    team: Team
+    network: Network
+    ticks: Ticks
+
+    @property
+    def month(self) -> TeamScope:
+        """The shared scope."""
+        [shared] = self.team.shared(self.gateway.world.today())
+        return shared
+
+    async def loans(self) -> tuple[Loan, ...]:
+        """The leases that are not closed."""
+        return await self.gateway.world.store.read(lambda view: view.loans())
+
+    async def stands(self) -> TeamBalance:
+        """How the team's limit stands."""
+        return (await self.network.bank.status(self.month)).balance
+
+    async def until(self, holds: Callable[[TeamBalance], bool]) -> TeamBalance:
+        """Wait until the team's limit stands as it should."""
+        return await self.gateway.steps.until(self.stands, holds)
+
+    def wakes(self) -> None:
+        """As if something had happened that leases have to do with."""
+        self.team.woken.set()
+
+
+@asynccontextmanager
+async def limited(limit: str | None) -> AsyncGenerator[SqlBank]:
+    """A bank in memory, with a limit for each month."""
+    async with open_bank(None) as bank:
+        if limit is not None:
+            await bank.set_limit(TeamScope(CORE, "month"), Usd.parse(limit), "7", "test")
+        yield bank
+
+
+@asynccontextmanager
+async def member(
+    bank: SqlBank | Network,
+    play: Script | Play,
+    *,
+    rules: Rules = RICH,
+    name: str = "desk-1",
+    home: Path | None = None,
+    ticks: Ticks | None = None,
+    chat: MemoryChat | None = None,
+    dies_at: str = "",
+) -> AsyncGenerator[Member]:
+    """A gateway of the team at work. `dies_at`: as if it was killed when it passes that step for the first time."""
+    ticks, network = ticks or Ticks(), bank if isinstance(bank, Network) else Network(bank)
+    team = Team(CORE, name, TERMS)
+
+    def prepare(world: World) -> None:
+        world.team, world.bank = team, network  # type: ignore[assignment]
+        world.clock = Clock(boot_ms=ticks)
+        steps = world.on_step
+
+        def step(passed: str) -> None:
+            steps(passed)
+            if passed == dies_at:
+                raise KilledError(passed)
+
+        world.on_step = step
+
+    async with bench(play, rules, home, chat=chat, prepare=prepare) as gateway:
+        yield Member(gateway, team, network, ticks)
+
+
+class KilledError(Exception):
+    """The gateway was killed at a step."""
