@@ -39,6 +39,8 @@ class Engine:
         self.ready = anyio.Event()
         """Set once recovery is over and updates are handled."""
         self._arrived = anyio.Event()
+        self._handling = True
+        """Updates may wait in the inbox."""
 
     async def run(self) -> None:
         """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""
@@ -82,6 +84,8 @@ class Engine:
                 await anyio.sleep(TICK_S)
 
     async def _works(self) -> bool:
+        if self._handling or self._arrived.is_set():
+            return True
         turns = await self.world.store.read(lambda view: view.all_open_turns())
         return any(turn.state in (TurnState.QUEUED, TurnState.HELD, TurnState.RUNNING) for turn in turns)
 
@@ -96,11 +100,12 @@ class Engine:
 
     async def _handle_forever(self, clients: Clients) -> None:
         while True:
-            self._arrived = anyio.Event()
+            self._handling, self._arrived = True, anyio.Event()
             updates = await self.world.store.inbox(1)
             for update in updates:
                 await self._handle(clients, update)
             if not updates:
+                self._handling = False
                 await self._arrived.wait()
 
     async def _handle(self, clients: Clients, update: Update) -> None:
