@@ -37,7 +37,9 @@ _NO_WAIT = typer.Option(False, "--no-wait", help="Do not wait for the answer in 
 
 def set_limit(
     kind: str = _KIND,
-    amount: str = typer.Argument(help="The limit in dollars, like 25 or 2.50."),
+    amount: str = typer.Argument(
+        help="The limit in dollars, like 25 or 2.50; or like '200 calls', '2M tokens', '90 min'."
+    ),
     why: str = _WHY,
     session: str = _SESSION,
     person: str = _PERSON,
@@ -53,9 +55,15 @@ def set_limit(
 
 def raise_limit(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     kind: str = _KIND,
-    amount: str = typer.Argument(help="By how many dollars, like 5 or 2.50."),
+    amount: str = typer.Argument(
+        help="By how many dollars, like 5 or 2.50; or like '200 calls', '2M tokens', '90 min'."
+    ),
     why: str = _WHY,
-    lasts: str = typer.Option("", "--for", help="How long the raise lasts, like 2h, 90m or 1d (default: for good)."),
+    lasts: str = typer.Option(
+        "",
+        "--for",
+        help="How long the raise lasts, like 2h, 90m or 1d (default: as long as what it stands on; of a project, person or chat a day).",
+    ),
     until: str = typer.Option("", help="When the raise is over, like 18:00."),
     session: str = _SESSION,
     person: str = _PERSON,

@@ -4,9 +4,10 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
+from gateway.core.gauges import MOST, amount, is_used, parse, used_of
 from gateway.core.summary import escape, revealed
-from gateway.domain.budget import Balance, Scope, ScopeKind
-from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
+from gateway.domain.budget import Balance, Scope, ScopeKind, Unit
+from gateway.domain.money import AmountError, Usd
 
 WHY_CHARACTERS_MAX = 200
 
@@ -21,62 +22,74 @@ class Change:
     request: str
     scope: Scope
     raises: bool
-    amount: Usd
-    before: Usd
+    amount: int
+    before: int
     user: str
     host: str
     why: str = ""
     until_ms: int | None = None
     until: str = ""
+    unit: Unit = Unit.USD
+    """Of the amounts."""
 
     @property
-    def limit(self) -> Usd:
+    def limit(self) -> int:
         """The limit that a yes sets."""
         return self.before + self.amount if self.raises else self.amount
 
     @property
-    def by(self) -> Usd:
-        """How much higher that is: what a person's largest raise has to allow."""
+    def by(self) -> int:
+        """How much higher that is."""
         return self.limit - self.before
+
+    @property
+    def dollars(self) -> Usd | None:
+        """How much higher that is in dollars, for a person's largest raise; None in other units, which that does not bound."""
+        return Usd(self.by) if self.unit is Unit.USD else None
+
+    def said(self, value: int) -> str:
+        """An amount of its unit, in words."""
+        return amount(self.unit, value)
 
     def value(self) -> str:
         """As the button keeps it; the digest of the question is over it. `read` is the reverse."""
-        facts = asdict(self) | {"scope": [self.scope.kind, self.scope.key]}
-        return json.dumps(facts | {"amount": self.amount.nano, "before": self.before.nano}, sort_keys=True)
+        return json.dumps(asdict(self) | {"scope": [self.scope.kind, self.scope.key]}, sort_keys=True)
 
     @classmethod
     def read(cls, value: str) -> Self:
         """The change that a button keeps."""
         facts = json.loads(value)
         kind, key = facts["scope"]
-        amounts = {"amount": Usd(facts["amount"]), "before": Usd(facts["before"])}
-        return cls(**(facts | amounts | {"scope": Scope(ScopeKind(kind), key)}))
+        unit = Unit(facts.get("unit", Unit.USD))
+        return cls(**(facts | {"scope": Scope(ScopeKind(kind), key), "unit": unit}))
 
     def same(self, other: "Change") -> bool:
         """Whether a yes to the other would do the same, for the same reason."""
         return replace(self, request=other.request) == other
 
-    def renewed(self, limit: Usd) -> Self | str:
+    def renewed(self, limit: int) -> Self | str:
         """The same wish where the limit is another one by now; or why nothing is left of it."""
         now = replace(self, before=limit)
-        if now.by.nano <= 0:
-            return f"{heading(self.scope)} is {limit} by now: nothing was changed."
+        if now.by <= 0:
+            return f"{heading(self.scope)} is {self.said(limit)} by now: nothing was changed."
         return over_the_top(now) or now
 
 
-def read_amount(text: str, *, raises: bool) -> Usd:
-    """The amount of a limit, or of a raise. Raises AmountError."""
-    amount = Usd.parse(text)
-    if not amount:
-        nothing = "a raise by $0 changes nothing"
-        raise AmountError(nothing if raises else "a limit of $0 lets nothing run: /stop all in the chat does that")
-    return amount
+def read_amount(text: str, *, raises: bool) -> tuple[Unit, int]:
+    """The limit, or what it is to be raised by, in its unit. Raises AmountError."""
+    unit, value = parse(text)
+    if not value:
+        nothing = "a raise by nothing changes nothing"
+        raise AmountError(nothing if raises else "a limit of nothing lets nothing run: /stop all in the chat does that")
+    return unit, value
 
 
 def over_the_top(change: Change) -> str:
     """Why the limit would be too high; empty if it is not."""
-    most = Usd(LARGEST_AMOUNT_NANO)
-    return f"That would be more than {most}, the most there is: nothing was changed." if change.limit > most else ""
+    most = MOST[change.unit]
+    if change.limit <= most:
+        return ""
+    return f"That would be more than {change.said(most)}, the most there is: nothing was changed."
 
 
 def reason(why: str) -> str:
@@ -100,26 +113,28 @@ def heading(scope: Scope) -> str:
 
 def deed(change: Change) -> str:
     """What a yes does: `raise the day's limit by $5.00 to $30.00 until 18:00`."""
-    return f"raise {named(change.scope)} by {change.by} to {change.limit} {change.until}".rstrip()
+    return f"raise {named(change.scope)} by {change.said(change.by)} to {change.said(change.limit)} {change.until}".rstrip()
 
 
 def question(change: Change, balance: Balance) -> str:
     """What people are asked, in Markdown."""
     why = f" ({change.why})" if change.why else ""
     asks = f"The command line on {change.host} ({change.user}) asks: {deed(change)}{why}."
-    return f"{escape(asks)}\n{escape(f'{balance.spent} of {change.before} is spent.')}"
+    used = change.said(used_of(balance, change.unit))
+    return f"{escape(asks)}\n{escape(f'{used} of {change.said(change.before)} {is_used(change.unit)}.')}"
 
 
 def ledger_words(change: Change) -> str:
     """Why the limit was changed, for the ledger."""
     why = f": {change.why}" if change.why else ""
-    how = f"raised by {change.by} {change.until}".rstrip()
+    how = f"raised by {change.said(change.by)} {change.until}".rstrip()
     return f"{how}, asked by the command line ({change.user} on {change.host}){why}"
 
 
-def lowered(balance: Balance, before: Usd | None, user: str, host: str, why: str) -> str:
-    """What people are told of a limit that the command line has set without asking, in Markdown. `balance`: with that limit."""
-    was = f", it was {before}" if before is not None else ""
+def lowered(balance: Balance, unit: Unit, limit: int, before: int | None, asker: tuple[str, str], why: str) -> str:
+    """What people are told of a limit that the command line has set without asking, in Markdown; `asker`: the user and machine."""
+    user, host = asker
+    was = f", it was {amount(unit, before)}" if before is not None else ""
     reasons = f" ({why})" if why else ""
-    told = f"The command line on {host} ({user}) set {named(balance.scope)} to {balance.limit}{was}{reasons}."
-    return f"{escape(told)}\n{escape(f'{balance.spent} of it is spent.')}"
+    told = f"The command line on {host} ({user}) set {named(balance.scope)} to {amount(unit, limit)}{was}{reasons}."
+    return f"{escape(told)}\n{escape(f'{amount(unit, used_of(balance, unit))} of it {is_used(unit)}.')}"

@@ -12,7 +12,7 @@ from fractions import Fraction
 from gateway.core.summary import count, duration
 from gateway.core.until import until_words
 from gateway.domain.budget import Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
-from gateway.domain.money import AmountError, Usd
+from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 from gateway.domain.turn import Turn
 
 MINUTE_MS = 60_000
@@ -149,7 +149,13 @@ _WORDS = {
     **dict.fromkeys(("h", "hour", "hours"), (Unit.WORK_MS, 60 * MINUTE_MS)),
 }
 _SCALES = {"": 1, "k": 1_000, "m": 1_000_000}
-_MOST = {Unit.TOKENS: 10**12, Unit.CALLS: 10**9, Unit.WORK_MS: 366 * 24 * 60 * MINUTE_MS}
+MOST = {
+    Unit.USD: LARGEST_AMOUNT_NANO,
+    Unit.TOKENS: 10**12,
+    Unit.CALLS: 10**9,
+    Unit.WORK_MS: 366 * 24 * 60 * MINUTE_MS,
+}
+"""The highest limits that there are, by unit."""
 
 
 def parse(text: str) -> tuple[Unit, int]:
@@ -162,8 +168,8 @@ def parse(text: str) -> tuple[Unit, int]:
     exact = Fraction(match["number"]) * _SCALES[match["scale"]] * factor
     if exact.denominator != 1:
         raise AmountError(f"{words[:40]!r} is not a whole number of {match['word']}")
-    if exact > _MOST[unit]:
-        raise AmountError(f"{words[:40]!r} is more than there can be: at most {amount(unit, _MOST[unit])}")
+    if exact > MOST[unit]:
+        raise AmountError(f"{words[:40]!r} is more than there can be: at most {amount(unit, MOST[unit])}")
     return unit, int(exact)
 
 
@@ -216,11 +222,20 @@ def is_shared(one: Lift) -> bool:
     return one.scope.kind not in (ScopeKind.TURN, ScopeKind.QUOTA)
 
 
+def used_of(balance: Balance, unit: Unit) -> int:
+    """How much of a unit a scope has used."""
+    return balance.spent.nano if unit is Unit.USD else getattr(balance.counts, unit)
+
+
+def is_used(unit: Unit) -> str:
+    """The verb for it: money is spent."""
+    return "is spent" if unit is Unit.USD else "are used"
+
+
 def warning(gauge: Gauge, percent: int) -> str:
     """What a person hears when a good part of a limit is spent."""
-    verb = "is spent" if gauge.unit is Unit.USD else "are used"
     limit, used = amount(gauge.unit, gauge.limit), amount(gauge.unit, gauge.used)
-    return f"{percent} % of the {gauge.scope.kind}'s {limit} {verb}: {used}."
+    return f"{percent} % of the {gauge.scope.kind}'s {limit} {is_used(gauge.unit)}: {used}."
 
 
 def budget_words(

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.domain.budget import ScopeKind
-from gateway.domain.money import Usd
+from gateway.domain.budget import ScopeKind, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +15,7 @@ class Wanted:
     """
 
     kind: ScopeKind
-    amount: Usd
+    amount: int
     raises: bool
     why: str = ""
     until: str = ""
@@ -24,6 +23,8 @@ class Wanted:
     directory: str = ""
     person: str = ""
     chat: str = ""
+    unit: Unit = Unit.USD
+    """Of the amount."""
 
 
 @dataclass(frozen=True, slots=True)

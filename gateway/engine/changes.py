@@ -9,7 +9,7 @@ from gateway.core.approve import Answered, TooLate
 from gateway.core.change import Change, deed, heading, ledger_words, question
 from gateway.core.summary import escape
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
-from gateway.domain.budget import Lift, ScopeKind, Unit
+from gateway.domain.budget import Lift, ScopeKind
 from gateway.domain.change import ChangeState, Standing
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Tap
@@ -28,11 +28,11 @@ def carry_out(world: World, view: View, draft: Draft, change: Change, who: str) 
     """Write the change that was agreed to: a raise until its time, or a limit."""
     if change.raises:
         until_ms = change.until_ms or limits.lasts_until_ms(change.scope.kind, world.clock.now_ms())
-        lift = Lift(change.scope, Unit.USD, change.amount.nano, until_ms)
+        lift = Lift(change.scope, change.unit, change.amount, until_ms)
         limits.raise_limit(world, view, draft, lift, who=who, why=ledger_words(change))
     else:
         limits.set_limit(
-            world, view, draft, change.scope, Unit.USD, change.amount.nano, who=who, why=ledger_words(change)
+            world, view, draft, change.scope, change.unit, change.amount, who=who, why=ledger_words(change)
         )
 
 
@@ -68,7 +68,10 @@ def ask(world: World, view: View, draft: Draft, change: Change, threads: Iterabl
 
 def _posed(world: World, view: View, draft: Draft, change: Change, approval: Approval) -> Approval:
     """The approval with the question as it is now, and new tokens."""
-    options = (Option(Choice.RAISE, f"Raise to {change.limit}", value=change.value()), Option(Choice.NO, "No"))
+    options = (
+        Option(Choice.RAISE, f"Raise to {change.said(change.limit)}", value=change.value()),
+        Option(Choice.NO, "No"),
+    )
     return replace(
         approval,
         text=question(change, world.balance(view, draft, change.scope)),
@@ -80,8 +83,8 @@ def _posed(world: World, view: View, draft: Draft, change: Change, approval: App
 
 def _digest(world: World, view: View, draft: Draft, change: Change, options: tuple[Option, ...]) -> str:
     """Over the question and the limit as it stands."""
-    limit = world.balance(view, draft, change.scope).limit
-    detail = f"{change.scope}\n{limit and limit.nano}"
+    limit = limits.limit_of(world.balance(view, draft, change.scope), change.unit)
+    detail = f"{change.scope}\n{limit}"
     return approve.digest(ApprovalKind.CHANGE, "", detail, options)
 
 
@@ -102,16 +105,16 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
     if option.choice is Choice.NO:
         _close(view, draft, done, done, f"No ({tap.person}).")
         return option.label
-    if not may(view.grants(tap.person), Deed.RAISE, tap.thread, change.by):
+    if not may(view.grants(tap.person), Deed.RAISE, tap.thread, change.dollars):
         return TooLate(MAY_NOT)
     if over := _over(world, change):
         return _void(view, draft, done, over)
-    limit = world.balance(view, draft, change.scope).limit
+    limit = limits.limit_of(world.balance(view, draft, change.scope), change.unit)
     if _digest(world, view, draft, change, done.options) != done.digest:
         renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
         return _again(world, view, draft, done, renewed)
     carry_out(world, view, draft, change, tap.person)
-    _close(view, draft, done, done, f"Raised to {change.limit} ({tap.person}).")
+    _close(view, draft, done, done, f"Raised to {change.said(change.limit)} ({tap.person}).")
     return option.label
 
 
@@ -172,7 +175,9 @@ def standing(view: View, approval_id: str) -> Standing | None:
             return Standing(ChangeState.ASKED, words, approval.id, approval.expires_at_ms, shown)
         case ApprovalState.ANSWERED if approval.answer == approval.options[0].label:
             until = f" {change.until}" if change.until else ""
-            return Standing(ChangeState.DONE, f"{name} is {change.limit}{until}: {approval.answered_by} said yes.")
+            return Standing(
+                ChangeState.DONE, f"{name} is {change.said(change.limit)}{until}: {approval.answered_by} said yes."
+            )
         case ApprovalState.ANSWERED:
             return Standing(ChangeState.NO, f"{approval.answered_by} said no: {NOTHING}.")
         case ApprovalState.EXPIRED:

@@ -14,8 +14,9 @@ import structlog
 from gateway.core import scopes
 from gateway.core.access import may
 from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason
+from gateway.core.gauges import amount, is_used, used_of
 from gateway.core.until import UntilError, until, until_words
-from gateway.domain.budget import Balance, Scope, ScopeKind, Unit
+from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
@@ -73,7 +74,7 @@ async def standing(world: World, approval_id: str, wait_ms: int) -> Standing | N
 def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker) -> Standing:
     scope = _scope(world, view, wanted)
     balance = world.balance(view, draft, scope)
-    limit = balance.limit
+    limit = limits.limit_of(balance, wanted.unit)
     if wanted.raises and limit is None:
         raise _RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
     if limit is None or (not wanted.raises and wanted.amount <= limit):
@@ -89,16 +90,18 @@ def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
 
 def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker, balance: Balance) -> Standing:
     """A lower limit, or the first one: it counts at once, and is said in the chat."""
-    name, before, why = heading(balance.scope), balance.limit, reason(wanted.why)
+    name, why = heading(balance.scope), reason(wanted.why)
+    before = limits.limit_of(balance, wanted.unit)
     if before == wanted.amount:
-        return Standing(ChangeState.DONE, f"{name} is {before} already.")
+        return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)} already.")
     who, scope = _who(asker.user), balance.scope
-    limits.set_limit(world, view, draft, scope, Unit.USD, wanted.amount.nano, who=who, why=why or "budget set")
+    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or "budget set")
     now = world.balance(view, draft, balance.scope)
     for thread in _threads(world, view.all_grants(), Deed.APPROVE, None):
-        draft.say(world.notice(thread, lowered(now, before, asker.user, asker.host, why)))
-    was = f", it was {before}" if before is not None else ""
-    return Standing(ChangeState.DONE, f"{name} is {wanted.amount}{was}. {now.spent} of it is spent.")
+        draft.say(world.notice(thread, lowered(now, wanted.unit, wanted.amount, before, (asker.user, asker.host), why)))
+    was = f", it was {amount(wanted.unit, before)}" if before is not None else ""
+    used = f"{amount(wanted.unit, used_of(now, wanted.unit))} of it {is_used(wanted.unit)}"
+    return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)}{was}. {used}.")
 
 
 def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker) -> Standing:
@@ -106,7 +109,7 @@ def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker)
     if not asker.terminal:
         raise _RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
     changes.carry_out(world, view, draft, wish, _who(asker.user))
-    return Standing(ChangeState.DONE, f"{heading(wish.scope)} is {wish.limit} {wish.until}".rstrip() + ".")
+    return Standing(ChangeState.DONE, f"{heading(wish.scope)} is {wish.said(wish.limit)} {wish.until}".rstrip() + ".")
 
 
 def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Grant, ...]) -> Standing:
@@ -116,9 +119,9 @@ def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Gra
             return changes.standing(view, approval.id) or _gone()
     if len({changes.change_of(approval).request for approval in waiting}) >= QUESTIONS_MAX:
         raise _RefusedError(f"{QUESTIONS_MAX} changes wait for an answer in the chat already: answer them there first")
-    threads = _threads(world, grants, Deed.RAISE, wish.by)
+    threads = _threads(world, grants, Deed.RAISE, wish.dollars)
     if not threads:
-        raise _RefusedError(f"nobody may raise a limit by {wish.by}: see largest_raise_usd in the settings")
+        raise _RefusedError(f"nobody may raise a limit by {wish.said(wish.by)}: see largest_raise_usd in the settings")
     asked = changes.ask(world, view, draft, wish, threads)
     people = ", ".join(thread.chat for thread in threads)
     words = f"Asked in the chat of {people}: {deed(wish)}."
@@ -129,7 +132,7 @@ def _gone() -> Standing:
     raise AssertionError("an open question has a standing")
 
 
-def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: Usd) -> Change:
+def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: int) -> Change:
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
     try:
         until_ms = until(wanted.until, now_ms, zone) if wanted.until else None
@@ -148,6 +151,7 @@ def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: Us
         why=reason(wanted.why),
         until_ms=until_ms,
         until="" if until_ms is None else until_words(until_ms, now_ms, zone),
+        unit=wanted.unit,
     )
 
 
@@ -160,11 +164,11 @@ def _may_raise(grant: Grant) -> bool:
     return may((grant,), Deed.RAISE, Thread("", grant.chat or grant.person))
 
 
-def _threads(world: World, grants: Iterable[Grant], deed: Deed, amount: Usd | None) -> tuple[Thread, ...]:
+def _threads(world: World, grants: Iterable[Grant], deed: Deed, by: Usd | None) -> tuple[Thread, ...]:
     """The private chats of those who may do this there, owners first. A private chat has its person's number."""
     ranked = sorted(grants, key=lambda grant: grant.role is not Role.OWNER)
     people = ((grant, Thread(world.chat.service, grant.person)) for grant in ranked)
-    return tuple(dict.fromkeys(thread for grant, thread in people if may((grant,), deed, thread, amount)))[:PEOPLE_MAX]
+    return tuple(dict.fromkeys(thread for grant, thread in people if may((grant,), deed, thread, by)))[:PEOPLE_MAX]
 
 
 def _scope(world: World, view: View, wanted: Wanted) -> Scope:

@@ -72,7 +72,7 @@ def read(body: bytes) -> Wanted | str:
     """What is wanted, or what is wrong with it, in a sentence."""
     try:
         sent = _Body.model_validate(json.loads(body))
-        kind, amount = _kind(sent.kind), read_amount(sent.amount, raises=sent.raises)
+        kind, (unit, amount) = _kind(sent.kind), read_amount(sent.amount, raises=sent.raises)
     except ValidationError as error:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'the request'}: {first['msg']}"
@@ -82,7 +82,7 @@ def read(body: bytes) -> Wanted | str:
         return f"that is no change of a limit: there are {', '.join(BOOKED)}"
     if sent.until and not sent.raises:
         return "only a raise can have an end: a limit that is set stays until another one is"
-    return Wanted(kind, amount, **sent.model_dump(exclude={"kind", "amount"}))
+    return Wanted(kind, amount, unit=unit, **sent.model_dump(exclude={"kind", "amount"}))
 
 
 def _kind(name: str) -> ScopeKind:

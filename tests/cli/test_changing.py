@@ -80,10 +80,10 @@ class Desk:
                 await anyio.sleep(0.05)
 
     async def changes(self) -> list[tuple[str, str | None, str]]:
-        """(who, limit, why) of every limit that was set, newest first."""
+        """(who, limit, why) of every limit that was set or raised for a while, newest first."""
         code, out, _ = await finished(self.types("history", "--json"))
         assert code == 0
-        found = [one for one in json.loads(out)["changes"] if one["kind"] == "limit"]
+        found = [one for one in json.loads(out)["changes"] if one["kind"] in ("limit", "raised")]
         return [(one["who"], one["limit_usd"], one["why"]) for one in found]
 
 
@@ -147,7 +147,8 @@ async def test_a_raise_waits_for_a_yes_on_the_phone(home: Path) -> None:
         assert out.endswith(": 4711 said yes.\n")
         await here.phone.waits_for("Raised to $30.00 (4711).", BOT_LIMIT_S)
         [(who, limit, why)] = await here.changes()
-        assert (who, limit) == ("4711", "30.00")
+        assert (who, limit) == ("4711", None)
+        assert why.startswith("raised by $5.00 until ")
         assert "asked by the command line (" in why
         assert why.endswith(": a big job")
 
@@ -298,8 +299,8 @@ def test_without_a_gateway_nothing_is_changed(refused: Callable[..., str], home:
         (("set", "day", "1e9"), "'1e9' is not an amount in dollars"),
         (("set", "day", "5 €"), "'5 €' is not an amount in dollars"),
         (("set", "day", "1000001"), "more than $1000000, the largest amount there is"),
-        (("raise", "day", "0"), "a raise by $0 changes nothing"),
-        (("set", "day", "$0.00"), "a limit of $0 lets nothing run"),
+        (("raise", "day", "0"), "a raise by nothing changes nothing"),
+        (("set", "day", "$0.00"), "a limit of nothing lets nothing run"),
         (("set", "fun", "5"), "there is no limit on 'fun': there are session, project, person, chat, day, week, month"),
         (("raise", "day", "5", "--for", "2h", "--until", "18:00"), "--for and --until say the same: write one of them"),
     ],

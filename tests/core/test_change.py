@@ -16,19 +16,21 @@ from gateway.core.change import (
     read_amount,
     reason,
 )
-from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.budget import Balance, Counts, Scope, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
 
 DAY = Scope(ScopeKind.DAY, "2026-11-22")
-RAISE = Change("change_1", DAY, raises=True, amount=Usd.parse("5"), before=Usd.parse("25"), user="ada", host="desk")
-SET = replace(RAISE, raises=False, amount=Usd.parse("40"))
+RAISE = Change(
+    "change_1", DAY, raises=True, amount=Usd.parse("5").nano, before=Usd.parse("25").nano, user="ada", host="desk"
+)
+SET = replace(RAISE, raises=False, amount=Usd.parse("40").nano)
 FULL = replace(RAISE, why="a _big_ job", until_ms=1_795_370_400_000, until="until 18:00")
 
 
 def test_a_raise_counts_from_the_limit_and_a_setting_does_not() -> None:
     """Both know the limit that a yes sets, and how much more it is."""
-    assert (RAISE.limit, RAISE.by) == (Usd.parse("30"), Usd.parse("5"))
-    assert (SET.limit, SET.by) == (Usd.parse("40"), Usd.parse("15"))
+    assert (RAISE.limit, RAISE.by) == (Usd.parse("30").nano, Usd.parse("5").nano)
+    assert (SET.limit, SET.by) == (Usd.parse("40").nano, Usd.parse("15").nano)
 
 
 @pytest.mark.parametrize("change", [RAISE, SET, FULL, replace(RAISE, scope=Scope(ScopeKind.PROJECT, '/a "b"\n'))])
@@ -40,24 +42,25 @@ def test_a_button_keeps_the_whole_change(change: Change) -> None:
 def test_the_same_wish_is_known_again_and_another_one_is_not() -> None:
     """Whoever asks twice asks one question; any other figure, scope, reason or end makes another."""
     assert RAISE.same(replace(RAISE, request="change_2"))
-    for other in (SET, FULL, replace(RAISE, before=Usd.parse("26")), replace(RAISE, why="because")):
+    for other in (SET, FULL, replace(RAISE, before=Usd.parse("26").nano), replace(RAISE, why="because")):
         assert not RAISE.same(other)
 
 
 def test_a_wish_is_renewed_with_the_limit_of_now() -> None:
     """A raise goes by the same amount from there; a setting goes where it was to go, unless that is no more."""
-    renewed = RAISE.renewed(Usd.parse("28"))
-    assert renewed == replace(RAISE, before=Usd.parse("28"))
-    assert SET.renewed(Usd.parse("39.99")) == replace(SET, before=Usd.parse("39.99"))
-    assert SET.renewed(Usd.parse("40")) == "The day's limit is $40.00 by now: nothing was changed."
-    assert SET.renewed(Usd.parse("50")) == "The day's limit is $50.00 by now: nothing was changed."
-    words = RAISE.renewed(Usd.parse("999999"))
+    renewed = RAISE.renewed(Usd.parse("28").nano)
+    assert renewed == replace(RAISE, before=Usd.parse("28").nano)
+    assert SET.renewed(Usd.parse("39.99").nano) == replace(SET, before=Usd.parse("39.99").nano)
+    assert SET.renewed(Usd.parse("40").nano) == "The day's limit is $40.00 by now: nothing was changed."
+    assert SET.renewed(Usd.parse("50").nano) == "The day's limit is $50.00 by now: nothing was changed."
+    words = RAISE.renewed(Usd.parse("999999").nano)
     assert words == "That would be more than $1000000.00, the most there is: nothing was changed."
 
 
 def test_an_amount_is_more_than_nothing() -> None:
     """Zero is explained in the words of what was wanted; what is no amount at all as everywhere."""
-    assert read_amount("$2.50", raises=False) == Usd.parse("2.50")
+    assert read_amount("$2.50", raises=False) == (Unit.USD, Usd.parse("2.50").nano)
+    assert read_amount("200 calls", raises=True) == (Unit.CALLS, 200)
     for text, raises, words in (
         ("0", True, "changes nothing"),
         ("0.0", False, "lets nothing run"),
@@ -69,8 +72,8 @@ def test_an_amount_is_more_than_nothing() -> None:
 
 def test_there_is_a_highest_limit() -> None:
     """A million dollars, and not a nano-dollar more."""
-    assert over_the_top(replace(SET, amount=Usd.parse("1000000"))) == ""
-    assert over_the_top(replace(RAISE, before=Usd.parse("999995"), amount=Usd.parse("5.000000001")))
+    assert over_the_top(replace(SET, amount=Usd.parse("1000000").nano)) == ""
+    assert over_the_top(replace(RAISE, before=Usd.parse("999995").nano, amount=Usd.parse("5.000000001").nano))
 
 
 def test_every_scope_has_a_name_in_a_sentence() -> None:
@@ -105,11 +108,28 @@ def test_the_ledger_hears_the_reason_the_end_and_who_asked() -> None:
 def test_a_lower_limit_is_told_with_what_it_was() -> None:
     """Who set it, from what, and why."""
     now = Balance(DAY, Usd.parse("10"), Usd.parse("3"))
-    told = lowered(now, Usd.parse("25"), "ada", "desk", "enough").replace("\\", "")
+    told = lowered(now, Unit.USD, Usd.parse("10").nano, Usd.parse("25").nano, ("ada", "desk"), "enough").replace(
+        "\\", ""
+    )
     assert told == (
         "The command line on desk (ada) set the day's limit to $10.00, it was $25.00 (enough).\n$3.00 of it is spent."
     )
-    assert "to $10.00.\n" in lowered(now, None, "ada", "desk", "").replace("\\", "")
+    first = lowered(now, Unit.USD, Usd.parse("10").nano, None, ("ada", "desk"), "").replace("\\", "")
+    assert "to $10.00.\n" in first
+    calls = replace(now, counts=Counts(calls=12))
+    told = lowered(calls, Unit.CALLS, 200, 300, ("ada", "desk"), "").replace("\\", "")
+    assert "set the day's limit to 200 calls, it was 300 calls.\n12 calls of it are used." in told
+
+
+def test_a_change_in_another_unit_says_so_and_is_kept() -> None:
+    """Calls, in every sentence; a person's largest raise is in dollars and does not bound them."""
+    change = replace(RAISE, unit=Unit.CALLS, amount=100, before=200)
+    assert Change.read(change.value()) == change
+    assert change.dollars is None
+    asked = question(change, Balance(DAY, None, counts=Counts(calls=150))).replace("\\", "")
+    assert "raise the day's limit by 100 calls to 300 calls" in asked
+    assert asked.endswith("150 calls of 200 calls are used.")
+    assert over_the_top(replace(change, amount=10**9))
 
 
 def test_a_reason_is_one_line_of_limited_length() -> None:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 
 from gateway.core.summary import escape
 from gateway.domain.approval import ApprovalKind, ApprovalState
-from gateway.domain.budget import EntryKind, Scope, ScopeKind
+from gateway.domain.budget import EntryKind, Scope, ScopeKind, Unit
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Thread
@@ -43,14 +44,14 @@ def private(person: str) -> Thread:
     return Thread("memory", person)
 
 
-def raised(amount: str = "5", **more: str) -> Wanted:
+def raised(amount: str = "5", **more: Any) -> Wanted:
     """A raise of the day's limit."""
-    return Wanted(ScopeKind.DAY, Usd.parse(amount), raises=True, **more)
+    return Wanted(ScopeKind.DAY, Usd.parse(amount).nano, raises=True, **more)
 
 
-def set_to(amount: str, kind: ScopeKind = ScopeKind.DAY, **more: str) -> Wanted:
+def set_to(amount: str, kind: ScopeKind = ScopeKind.DAY, **more: Any) -> Wanted:
     """A limit that is set."""
-    return Wanted(kind, Usd.parse(amount), raises=False, **more)
+    return Wanted(kind, Usd.parse(amount).nano, raises=False, **more)
 
 
 async def asks(gateway: Bench, wanted: Wanted, asker: Asker = DESK) -> Standing:
@@ -427,7 +428,7 @@ async def test_with_several_owners_a_person_has_to_be_named() -> None:
 async def test_what_cannot_be_raised_is_refused_with_a_sentence() -> None:
     """No limit, too high a one, and an end that is none."""
     async with bench(SCRIPT, TEAM) as gateway:
-        month = Wanted(ScopeKind.MONTH, Usd.parse("1"), raises=True)
+        month = Wanted(ScopeKind.MONTH, Usd.parse("1").nano, raises=True)
         assert (await asks(gateway, month)).words == "there is no limit on this month: there is nothing to raise"
         assert "the most there is" in (await asks(gateway, raised("1000000"))).words
         assert "write it like 2h" in (await asks(gateway, raised(until="soon"))).words
@@ -456,3 +457,14 @@ async def test_a_question_about_something_else_is_no_change(tmp_path: Path) -> N
         assert (open_one.kind, open_one.state) == (ApprovalKind.RUN, ApprovalState.OPEN)
         assert await requests.standing(gateway.world, open_one.id, 0) is None
         assert await requests.standing(gateway.world, "ask_0", 0) is None
+
+
+async def test_calls_are_limited_from_the_command_line_like_dollars(tmp_path: Path) -> None:
+    """The first limit counts at once, a raise waits for a yes, and each is an entry in its unit."""
+    async with bench(SCRIPT, TEAM, home=tmp_path) as gateway:
+        calls = Wanted(ScopeKind.DAY, 200, raises=False, unit=Unit.CALLS)
+        assert (await asks(gateway, calls)).words == "The day's limit is 200 calls. 0 calls of it are used."
+        asked = await asks(gateway, replace(calls, amount=50, raises=True))
+        await taps(gateway, "Raise to 250 calls")
+        assert (await ends(gateway, asked)).state is ChangeState.DONE
+        assert (await gateway.balance_of(gateway.today())).caps.calls == 250
