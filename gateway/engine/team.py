@@ -78,10 +78,10 @@ class Team:
     def shown(self, balance: Balance) -> Balance | None:
         """A lease's balance as people are told of it: what is left of the team's limit, and not of the lease.
 
-        None where the bank did not say, or there is no limit.
+        None where the bank did not say or is away, or there is no limit.
         """
         said = self.said.get(lease_of(balance.scope)[0])
-        if said is None or said.limit is None:
+        if said is None or said.limit is None or self.away:
             return None
         free = max(ZERO, balance.remaining or ZERO)
         return Balance(balance.scope, said.limit, said.spent, max(ZERO, said.lent - free))

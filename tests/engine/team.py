@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway import clock
 from gateway.agents.scripted import Play, Script
 from gateway.bank import SqlBank, open_bank
 from gateway.chats.memory import MemoryChat
@@ -59,6 +60,16 @@ class Ticks:
 
 
 @dataclass
+class Day:
+    """The time of day."""
+
+    ms: int = 1_795_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@dataclass
 class Member:
     """A gateway of the team."""
 
@@ -70,8 +81,7 @@ class Member:
     @property
     def month(self) -> TeamScope:
         """The shared scope."""
-        [shared] = self.team.shared(self.gateway.world.today())
-        return shared
+        return self.team.shared(self.gateway.world.today())[0]
 
     async def loans(self) -> tuple[Loan, ...]:
         """The leases that are not closed."""
@@ -100,7 +110,7 @@ async def limited(limit: str | None) -> AsyncGenerator[SqlBank]:
 
 
 @asynccontextmanager
-async def member(
+async def member(  # noqa: PLR0913 - a gateway has many sides
     bank: SqlBank | Network,
     play: Script | Play,
     *,
@@ -110,14 +120,16 @@ async def member(
     ticks: Ticks | None = None,
     chat: MemoryChat | None = None,
     dies_at: str = "",
+    now_ms: Callable[[], int] = clock.now_ms,
+    periods: tuple[str, ...] = ("month",),
 ) -> AsyncGenerator[Member]:
     """A gateway of the team at work. `dies_at`: as if it was killed when it passes that step for the first time."""
     ticks, network = ticks or Ticks(), bank if isinstance(bank, Network) else Network(bank)
-    team = Team(CORE, name, TERMS)
+    team = Team(CORE, name, TERMS, periods)
 
     def prepare(world: World) -> None:
         world.team, world.bank = team, network  # type: ignore[assignment]
-        world.clock = Clock(boot_ms=ticks)
+        world.clock = Clock(now_ms=now_ms, boot_ms=ticks)
         steps = world.on_step
 
         def step(passed: str) -> None:

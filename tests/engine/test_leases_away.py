@@ -6,17 +6,19 @@ import anyio
 import pytest
 
 from gateway.agents.scripted import Background, SubAgent, UseTool, Wait
+from gateway.bank import migrate_bank, open_bank
 from gateway.chats.memory import MemoryChat
 from gateway.domain.events import CallMetered
-from gateway.domain.lease import Refused, Renewal
+from gateway.domain.lease import Refused, Renewal, TeamScope
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.engine import metering
-from gateway.ports import Decision
+from gateway.ports import BankAwayError, BankError, Decision
 from tests.engine.bench import MODEL, OWNER, call, script
-from tests.engine.team import CORE, TERMS, KilledError, Network, Ticks, limited, member
+from tests.engine.team import CORE, TERMS, Day, KilledError, Network, Ticks, limited, member
+from tests.fakes.postgres import Postgres, serve
 from tests.store.test_loans import FIGURE
 
 pytestmark = pytest.mark.anyio
@@ -270,3 +272,74 @@ async def test_the_budget_shows_how_the_team_stands() -> None:
         await desk.gateway.ended(TurnState.FINISHED)
         desk.gateway.says("/budget")
         await desk.gateway.sees("Team:")
+
+
+async def test_a_run_that_nobody_asked_for_makes_no_call_before_the_team_has_room() -> None:
+    """Its agent stands before the first call until a yes finds money; the question is in the team's words."""
+    play = script(call(40), Background((SubAgent("look", (Wait(0.01),)),), (call(20),)))
+    async with limited("0.70") as bank:
+        async with member(bank, play) as desk:
+            desk.gateway.says("go")
+            asked = await desk.gateway.sees("left of the team's $0.70.")
+            assert [turn.calls for turn in await desk.gateway.turns()] == [1, 0]
+            desk.gateway.chat.taps(asked, "Raise +$", OWNER)
+            await desk.gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+        assert (await bank.status(desk.month)).balance.spent == usd("0.60")
+
+
+async def test_in_a_new_month_turns_are_paid_from_its_own_limit_and_the_old_lease_is_given_back() -> None:
+    """The standing limit begins anew; nothing of the old month stays lent."""
+    day = Day()
+    async with limited("10") as bank, member(bank, ONE_CALL, now_ms=day) as desk:
+        desk.gateway.says("go")
+        await desk.gateway.ended(TurnState.FINISHED)
+        before = desk.month
+        day.ms += 40 * 86_400_000
+        desk.gateway.says("again")
+        await desk.gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+        assert desk.month != before
+        desk.wakes()
+        await desk.gateway.steps.until(desk.loans, lambda loans: [loan.scope for loan in loans] == [desk.month])
+        old, new = (await bank.status(before)).balance, await desk.stands()
+        assert (old.spent, old.lent) == (usd("0.30"), ZERO)
+        assert (new.limit, new.lent) == (usd("10"), usd("2"))
+
+
+async def test_with_two_shared_periods_both_have_to_lend() -> None:
+    """A day's limit that is used up is named, though the month has room."""
+    async with limited("10") as bank:
+        async with member(bank, ONE_CALL, periods=("month", "day")) as desk:
+            month, today = desk.team.shared(desk.gateway.world.today())
+            await bank.set_limit(today, usd("0.40"), "7", "test")
+            desk.gateway.says("go")
+            await desk.gateway.taps("$0.40 left of the team's $0.40.", "Run, stop at $0.40")
+            await desk.gateway.ended(TurnState.FINISHED)
+        for scope in (month, today):
+            balance = (await bank.status(scope)).balance
+            assert (balance.spent, balance.lent) == (usd("0.30"), ZERO)
+
+
+async def test_news_of_a_raise_reaches_gateways_by_themselves(postgres: Postgres) -> None:
+    """On PostgreSQL the bank says that a limit has grown, and /budget knows it at once."""
+    postgres.run("CREATE SCHEMA news")
+    where = postgres.url(schema="news")
+    async with open_bank(where) as owner, open_bank(where, upgrade=False) as bank, member(bank, ONE_CALL) as desk:
+        await owner.set_limit(desk.month, usd("10"), "7", "test")
+        with anyio.fail_after(20):
+            while desk.month not in desk.team.said or desk.team.said[desk.month].limit != usd("10"):
+                await anyio.sleep(0.05)
+                await owner.set_limit(desk.month, usd("10"), "7", "test")
+
+
+async def test_a_bank_that_is_away_when_the_gateway_starts_is_looked_at_once_it_is_there(postgres: Postgres) -> None:
+    """No answer is no reason not to start; a database without a bank is then refused with what to do."""
+    with serve(binaries=postgres.bin) as server:
+        server.control("stop")
+        async with open_bank(server.url(), upgrade=False, patient=True) as bank:
+            with pytest.raises(BankAwayError):
+                await bank.status(TeamScope(CORE))
+            server.control("start")
+            with pytest.raises(BankError, match="run tollbridge bank migrate"):
+                await bank.status(TeamScope(CORE))
+            await migrate_bank(server.url())
+            assert (await bank.status(TeamScope(CORE))).balance.limit is None
