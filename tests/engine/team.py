@@ -120,10 +120,11 @@ async def member(  # noqa: PLR0913 - a gateway has many sides
     ticks: Ticks | None = None,
     chat: MemoryChat | None = None,
     dies_at: str = "",
+    dies_nth: int = 1,
     now_ms: Callable[[], int] = clock.now_ms,
     periods: tuple[str, ...] = ("month",),
 ) -> AsyncGenerator[Member]:
-    """A gateway of the team at work. `dies_at`: as if it was killed when it passes that step for the first time."""
+    """A gateway of the team at work. `dies_at`: as if it was killed when it passes that step for the nth time."""
     ticks, network = ticks or Ticks(), bank if isinstance(bank, Network) else Network(bank)
     team = Team(CORE, name, TERMS, periods)
 
@@ -132,9 +133,12 @@ async def member(  # noqa: PLR0913 - a gateway has many sides
         world.clock = Clock(now_ms=now_ms, boot_ms=ticks)
         steps = world.on_step
 
+        seen: list[str] = []
+
         def step(passed: str) -> None:
             steps(passed)
-            if passed == dies_at:
+            seen.append(passed)
+            if passed == dies_at and seen.count(passed) == dies_nth:
                 raise KilledError(passed)
 
         world.on_step = step
