@@ -16,7 +16,7 @@ def ticks_ms() -> int:
 
 
 def boot_ms() -> int:
-    """Like `ticks_ms`, and where the system can tell (Linux), the time counts that the machine slept."""
+    """Like `ticks_ms`, and the time counts that the machine slept: Linux has a clock for that, elsewhere it is the usual one."""
     boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(boot) // 1_000_000
 

@@ -122,16 +122,17 @@ class Leases:
 
     async def _for_turn(self, effect: Borrow) -> str:
         """Raise what a yes raises, and borrow; what is wrong, in a sentence."""
+        now = self._team.shared(self._world.today())
         try:
             if effect.yes is not None:
                 approval, option = effect.yes
                 who, why = f"{approval.answered_by} at {self._team.gateway}", "raised in the chat for a turn"
                 for lift in option.lifts:
-                    if lift.scope.kind is ScopeKind.TEAM:
-                        shared, by = lease_of(lift.scope)[0], Usd(lift.by)
-                        raised = self._bank.raise_limit(shared, by, who, why, request_id=approval.id)
+                    # A question of last month raises nothing: it is asked anew, of this one.
+                    if lift.scope.kind is ScopeKind.TEAM and (shared := lease_of(lift.scope)[0]) in now:
+                        raised = self._bank.raise_limit(shared, Usd(lift.by), who, why, request_id=approval.id)
                         await self._lender.reach(raised)
-            for shared in self._team.shared(self._world.today()):
+            for shared in now:
                 await self._need(shared, effect.need)
         except BankAwayError:
             return AWAY

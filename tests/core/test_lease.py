@@ -20,7 +20,7 @@ from gateway.core.lease import (
     renew_tick,
     usable,
 )
-from gateway.domain.lease import Lease, LeaseState, TeamBalance, TeamScope
+from gateway.domain.lease import Lease, LeaseState, TeamBalance, TeamScope, lease_of, lease_scope
 from gateway.domain.money import ZERO, Usd
 
 TERMS = LeaseTerms(chunk=Usd(100), least=Usd(10), lasts_ms=1000, margin_ms=100)
@@ -144,3 +144,9 @@ def test_only_an_open_lease_has_a_remainder() -> None:
     assert replace(LEASE, spent=Usd(160)).remainder == ZERO
     assert replace(LEASE, state=LeaseState.EXPIRED).remainder == Usd(100)
     assert replace(LEASE, state=LeaseState.REPAID).remainder == ZERO
+
+
+@pytest.mark.parametrize("scope", [TeamScope("core", "2026-11"), TeamScope("core"), TeamScope("core", "2026-11-22")])
+def test_a_lease_names_its_scope_both_ways(scope: TeamScope) -> None:
+    """From the key that a turn counts against, the shared scope and the lease are known again."""
+    assert lease_of(lease_scope(scope, "lease_1")) == (scope, "lease_1")

@@ -10,7 +10,7 @@ from gateway.chats.memory import MemoryChat
 from gateway.domain.money import ZERO, Usd
 from gateway.engine.world import BANK_STEPS
 from tests.engine.bench import call, script
-from tests.engine.team import CORE, KilledError, limited, member
+from tests.engine.team import CORE, KilledError, Member, limited, member
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +32,7 @@ async def test_whatever_step_a_gateway_is_killed_at_the_team_pays_each_call_once
     home, chat, charges = tmp_path / "home", MemoryChat(), 0
     late = nth + 2 if step == "committed" else nth  # the first ones are those of the start
     async with limited("10") as bank:
+        first: Member | None = None
         try:
             async with member(bank, TWO_CALLS, home=home, chat=chat, dies_at=step, dies_nth=late) as first:
                 first.gateway.says("go")
@@ -39,6 +40,7 @@ async def test_whatever_step_a_gateway_is_killed_at_the_team_pays_each_call_once
                 await first.gateway.steps.until(lambda: bank.reported(CORE, "desk-1"), lambda last: last == 1)
         except* (KilledError, TimeoutError):
             pass
+        assert first is not None
         charges += len(first.gateway.agent.charges)
         async with member(bank, TWO_CALLS, home=home, chat=chat) as second:
             [turn] = await second.gateway.until(lambda turns: bool(turns) and turns[-1].ended_at_ms is not None)

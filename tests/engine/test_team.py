@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from gateway import clock
 from gateway.core.lease import LeaseTerms
 from gateway.domain.budget import Balance, Entry, EntryKind
 from gateway.domain.lease import (
@@ -123,3 +124,9 @@ async def test_a_settled_turn_becomes_a_figure_and_nothing_that_was_said_is_in_i
 async def told_of(store: SqliteStore, of: Team, turn: object) -> tuple:
     """The figures of a decision that puts this turn."""
     return await store.read(lambda view: of.figures(view, (turn,), NOW))
+
+
+def test_the_clock_of_leases_goes_on_like_the_other() -> None:
+    """It never goes back."""
+    first = clock.boot_ms()
+    assert 0 < first <= clock.boot_ms()

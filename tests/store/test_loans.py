@@ -14,7 +14,6 @@ from gateway.domain.lease import (
     LoanState,
     Renewal,
     TeamScope,
-    lease_of,
     lease_scope,
 )
 from gateway.domain.money import Usd
@@ -109,9 +108,3 @@ async def test_leases_closed_long_ago_are_forgotten_and_others_are_not(store: Sq
     await store._commits.run(lambda connection: prune(connection, later))
     assert await store.read(lambda view: view.loan("lease_1")) is None
     assert await store.read(lambda view: view.loan("lease_2")) is not None
-
-
-@pytest.mark.parametrize("scope", [SCOPE, TeamScope("core"), TeamScope("core", "2026-11-22")])
-def test_a_lease_names_its_scope_both_ways(scope: TeamScope) -> None:
-    """From the key that a turn counts against, the shared scope and the lease are known again."""
-    assert lease_of(lease_scope(scope, "lease_1")) == (scope, "lease_1")
