@@ -23,7 +23,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tests.fakes.messages_charges import Charge, Seen, prompts_in
 from tests.fakes.messages_http import handler_for
@@ -33,6 +33,7 @@ from tests.fakes.messages_script import (
     Counts,
     DropStream,
     Error,
+    Headers,
     Hold,
     Reply,
     Step,
@@ -50,6 +51,7 @@ __all__ = [
     "Counts",
     "DropStream",
     "Error",
+    "Headers",
     "Hold",
     "MessagesApi",
     "Request",
@@ -64,6 +66,16 @@ __all__ = [
 KEPT_CALLS = 20_000
 KEPT_BODIES = 500
 ECHO_LENGTH = 2_000
+
+Account = Literal["key", "token", "login"]
+LOGIN = {
+    "accessToken": "sk-ant-oat01-test",
+    "refreshToken": "sk-ant-ort01-test",
+    "expiresAt": 4_000_000_000_000,
+    "scopes": ["user:inference", "user:profile"],
+    "subscriptionType": "max",
+}
+"""What `/login` leaves behind."""
 
 Answering = Callable[[Request], Reply | None]
 """A script as a function of the request; None leaves the call to the next script."""
@@ -163,27 +175,37 @@ class MessagesApi:
         if error is None and self._server.failures:
             raise RuntimeError(f"a script failed while it answered a call ({self})") from self._server.failures[0]
 
-    def claude_env(self, home: Path, *, retries: int = 0) -> dict[str, str]:
+    def claude_env(self, home: Path, *, retries: int = 0, account: Account = "key") -> dict[str, str]:
         """The whole environment of a client that talks to this stand-in and to nothing else.
 
         `home` (made if absent) holds its home, configuration and temporary files. `retries` limits how often the
-        client tries a failed call again.
+        client tries a failed call again. `account`: an API key, or a subscription, by its token or by a login, which also
+        lets the client ask elsewhere what is used (here it reaches nobody).
         """
         for name in ("config", "tmp"):
             (home / name).mkdir(parents=True, exist_ok=True)
         passed_on = {key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TZ") if key in os.environ}
-        return passed_on | {
-            "HOME": str(home),
-            "CLAUDE_CONFIG_DIR": str(home / "config"),
-            "CLAUDE_CODE_TMPDIR": str(home / "tmp"),
-            "TMPDIR": str(home / "tmp"),
-            "ANTHROPIC_BASE_URL": self.url,
-            "ANTHROPIC_API_KEY": "sk-ant-test",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "CLAUDE_CODE_MAX_RETRIES": str(retries),
-            "DISABLE_TELEMETRY": "1",
-            "DISABLE_AUTOUPDATER": "1",
-        }
+        signed_in = {"ANTHROPIC_API_KEY": "sk-ant-test"}
+        if account == "token":
+            signed_in = {"CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-test"}
+        elif account == "login":
+            (home / "config" / ".credentials.json").write_text(json.dumps({"claudeAiOauth": LOGIN}))
+            signed_in = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1"}
+        return (
+            passed_on
+            | signed_in
+            | {
+                "HOME": str(home),
+                "CLAUDE_CONFIG_DIR": str(home / "config"),
+                "CLAUDE_CODE_TMPDIR": str(home / "tmp"),
+                "TMPDIR": str(home / "tmp"),
+                "ANTHROPIC_BASE_URL": self.url,
+                "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+                "CLAUDE_CODE_MAX_RETRIES": str(retries),
+                "DISABLE_TELEMETRY": "1",
+                "DISABLE_AUTOUPDATER": "1",
+            }
+        )
 
     # -- scripting ----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from tests.fakes.messages_script import (
     Counts,
     DropStream,
     Error,
+    Headers,
     Hold,
     Step,
     Stop,
@@ -156,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         message["stop_reason"] = stop_reason(steps)
         charge.counts = charge.would_be
         charge.started = charge.delta_sent = True
-        self._json(200, message)
+        self._json(200, message, headers=headers_of(steps))
         charge.completed = True
 
     def _stream(self, charge: Charge, steps: tuple[Step, ...], placeholder: int) -> None:
@@ -165,6 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("cache-control", "no-cache")
         self.send_header("transfer-encoding", "chunked")
         self.send_header("request-id", "req_" + uuid.uuid4().hex[:24])
+        for key, text in headers_of(steps).items():
+            self.send_header(key, text)
         self.end_headers()
         full = charge.would_be
         charge.counts = Counts(full.input, full.cache_read, full.cache_write_5m, full.cache_write_1h, placeholder)
@@ -255,6 +258,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 SIGNATURE = "c3RhbmQtaW4="
+
+
+def headers_of(steps: tuple[Step, ...]) -> dict[str, str]:
+    """The scripted headers of an answer."""
+    return {key: text for step in steps if isinstance(step, Headers) for key, text in step.values.items()}
 
 
 def error_body(kind: str, message: str) -> dict[str, Any]:

@@ -112,6 +112,31 @@ class Stop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Headers of this call's answer: how much of a subscription is used, say."""
+
+    values: Mapping[str, str]
+
+
+def windows(
+    five_hour: float, seven_day: float = 0.1, status: str = "allowed", *, five_hour_resets_at: int, **more: str
+) -> Headers:
+    """What a subscription's answer tells: fractions of its windows, and when they begin anew, in seconds since 1970."""
+    about = {
+        "status": status,
+        "reset": str(five_hour_resets_at),
+        "representative-claim": "five_hour",
+        "5h-utilization": str(five_hour),
+        "5h-reset": str(five_hour_resets_at),
+        "5h-status": status,
+        "7d-utilization": str(seven_day),
+        "7d-reset": str(five_hour_resets_at + 200_000),
+        "7d-status": "allowed",
+    }
+    return Headers({f"anthropic-ratelimit-unified-{name}": value for name, value in (about | more).items()})
+
+
 @dataclass(eq=False, slots=True)
 class Hold:
     """The stream stops here until the test releases it (or the client hangs up, or HOLD_LIMIT_S is over).
@@ -134,7 +159,7 @@ class Hold:
 
 
 Block = Text | Thinking | Tool
-Step = Block | Error | DropStream | StreamError | Charged | Stop | Hold
+Step = Block | Error | DropStream | StreamError | Charged | Stop | Headers | Hold
 Reply = Step | Sequence[Step]
 """The answer to one API call: one step, or the steps of one message in order."""
 

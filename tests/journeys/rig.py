@@ -25,7 +25,7 @@ from tests.engine.steps import Steps
 from tests.fakes.bot_api import BotApi
 from tests.fakes.bot_api_phone import Phone, Seen
 from tests.fakes.claude_binary import find_claude
-from tests.fakes.messages_api import MessagesApi
+from tests.fakes.messages_api import Account, MessagesApi
 from tests.fakes.messages_script import Counts
 
 OWNER = 4711
@@ -134,7 +134,12 @@ def rules(
 
 @asynccontextmanager
 async def rig(
-    tmp_path: Path, api: MessagesApi | None = None, telegram: BotApi | None = None, phone: Phone | None = None, **limits
+    tmp_path: Path,
+    api: MessagesApi | None = None,
+    telegram: BotApi | None = None,
+    phone: Phone | None = None,
+    account: Account = "key",
+    **limits,
 ) -> AsyncGenerator[Rig]:
     """A running gateway between the stand-ins; pass stand-ins that live longer to start a second gateway on them."""
     directory = tmp_path / "work"
@@ -146,7 +151,7 @@ async def rig(
         telegram.__enter__()
     assert api is not None
     try:
-        environ = api.claude_env(tmp_path / "claude")
+        environ = api.claude_env(tmp_path / "claude", account=account)
         home = lock.make_home(tmp_path / "home")
         chat = QuickChat(telegram.token, telegram.base_url, poll_s=1)
         agent = ClaudeAgent(home, str(find_claude()), environ)
