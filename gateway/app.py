@@ -53,7 +53,7 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         limits=budgets.limits,
         caps=budgets.caps,
         pace_times=budgets.pace_times,
-        ask_at_quota=budgets.ask_at_quota_percent,
+        ask_at_quota=budgets.ask_at_quota,
         confirm_above=budgets.confirm_above_usd,
         step=budgets.default_hold_usd,
         timezone=settings.zone,

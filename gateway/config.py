@@ -346,6 +346,7 @@ def _caps_in(unit: Unit, word: str, usual: Mapping[ScopeKind, int]) -> BeforeVal
 
 Limits = dict[ScopeKind, int]
 CALLS_OF_A_TURN: Final = {ScopeKind.TURN: 300}
+ALL_PERCENT: Final = 100
 MINUTES_OF_A_TURN: Final = {ScopeKind.TURN: 120 * gauges.MINUTE_MS}
 
 
@@ -371,8 +372,13 @@ class BudgetSettings(_Section):
     """Limits in minutes in which agents work, kept in milliseconds; that of a turn breaks loops."""
     pace_times: int = Field(default=5, ge=0, le=1000)
     """A turn that costs so many times as much a minute as any before it in its session pauses and asks; 0: none does."""
-    ask_at_quota_percent: int = Field(default=80, ge=1, le=101)
+    ask_at_quota_percent: int = Field(default=80, ge=1, le=ALL_PERCENT + 1)
     """Runs are asked about from so many hundredths of a subscription's window on; 101: never."""
+
+    @property
+    def ask_at_quota(self) -> int | None:
+        """From where on runs are asked about; None: never, however much beyond all of it is used."""
+        return self.ask_at_quota_percent if self.ask_at_quota_percent <= ALL_PERCENT else None
 
     @property
     def limits(self) -> dict[ScopeKind, Usd]:

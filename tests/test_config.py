@@ -398,6 +398,15 @@ def test_limits_on_counts_are_tables_by_kind_of_scope(tmp_path: Path) -> None:
     assert named.caps[ScopeKind.DAY] == Caps(calls=9)
 
 
+@pytest.mark.parametrize(("percent", "mark"), [("", 80), (1, 1), (100, 100), (101, None)])
+def test_runs_are_asked_about_from_a_part_of_a_subscription_on_or_never(
+    tmp_path: Path, percent: int | str, mark: int | None
+) -> None:
+    """101 is no mark that a window could pass: more than all of it can be used."""
+    text = f"[budgets]\nask_at_quota_percent = {percent}\n" if percent else ""
+    assert settings_from(text, {}, tmp_path).budgets.ask_at_quota == mark
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -412,6 +421,7 @@ def test_limits_on_counts_are_tables_by_kind_of_scope(tmp_path: Path) -> None:
         ('minutes = "five"', 'write a table like {"day": 500}, in minutes'),
         ("pace_times = -1", "pace_times"),
         ("ask_at_quota_percent = 0", "ask_at_quota_percent"),
+        ("ask_at_quota_percent = 102", "ask_at_quota_percent"),
     ],
 )
 def test_a_limit_on_counts_that_cannot_be_meant_is_rejected(tmp_path: Path, line: str, says: str) -> None:

@@ -6,7 +6,7 @@ Nothing of it is set aside before a run. It is looked at after every call, and a
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from fractions import Fraction
 
 from gateway.core.summary import count, duration
@@ -33,6 +33,8 @@ class Gauge:
     unit: Unit
     used: int
     limit: int
+    until: str = ""
+    """Of a subscription's window: when it begins anew, in words; empty where nobody said so."""
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
@@ -58,10 +60,16 @@ def of_turn(turn: Turn, caps: Caps, pace_limit: int | None, unbooked_ms: int = 0
     return (*own, Gauge(scope, Unit.PACE, pace(turn.spent, work_ms), pace_limit))
 
 
-def of_quotas(quotas: Iterable[Quota], ask_at: int, now_ms: int) -> tuple[Gauge, ...]:
+def of_quotas(quotas: Iterable[Quota], ask_at: int, now_ms: int, zone: tzinfo = UTC) -> tuple[Gauge, ...]:
     """The windows of a subscription that have not begun anew since they were told; `ask_at`: hundredths."""
     return tuple(
-        Gauge(Scope(ScopeKind.QUOTA, f"{quota.agent}:{quota.window}"), Unit.PERCENT, quota.percent, ask_at)
+        Gauge(
+            Scope(ScopeKind.QUOTA, f"{quota.agent}:{quota.window}"),
+            Unit.PERCENT,
+            quota.percent,
+            ask_at,
+            "" if quota.resets_at_ms is None else until_words(quota.resets_at_ms, now_ms, zone).removeprefix("until "),
+        )
         for quota in quotas
         if now_ms < (quota.told_at_ms + UNDATED_MS if quota.resets_at_ms is None else quota.resets_at_ms)
     )
@@ -92,10 +100,7 @@ def pace_limit(past: Sequence[Turn], times: int, least: Usd) -> int | None:
 # ----------------------------------------------------------------------------------------------------------- deciding
 def lifted(gauges: Iterable[Gauge], lifts: Sequence[Lift]) -> tuple[Gauge, ...]:
     """The gauges with what a person raised for a turn."""
-    return tuple(
-        Gauge(one.scope, one.unit, one.used, one.limit + sum(lift.by for lift in lifts if _fits(lift, one)))
-        for one in gauges
-    )
+    return tuple(replace(one, limit=one.limit + sum(lift.by for lift in lifts if _fits(lift, one))) for one in gauges)
 
 
 def _fits(lift: Lift, gauge: Gauge) -> bool:
@@ -195,7 +200,8 @@ def reason(gauge: Gauge) -> str:
     if gauge.unit is Unit.PACE:
         return f"it costs {amount(Unit.PACE, gauge.used)}, far more than other turns of this session"
     if gauge.unit is Unit.PERCENT:
-        return f"{gauge.used} % of the subscription's {window(gauge.scope)} window is used"
+        until = f", until {gauge.until}" if gauge.until else ""
+        return f"{gauge.used} % of the subscription's {window(gauge.scope)} window is used{until}"
     if gauge.scope.kind is ScopeKind.TURN:
         return f"{amount(gauge.unit, gauge.used)} in this turn"
     return f"the {gauge.scope.kind}'s {amount(gauge.unit, gauge.limit)} are used up"
@@ -239,16 +245,27 @@ def warning(gauge: Gauge, percent: int) -> str:
 
 
 def budget_words(
-    balances: Iterable[Balance], lifts: Sequence[Lift], confirm_above: Usd, now_ms: int, zone: tzinfo
+    balances: Iterable[Balance],
+    lifts: Sequence[Lift],
+    confirm_above: Usd,
+    now_ms: int,
+    zone: tzinfo,
+    windows: Sequence[Gauge] = (),
 ) -> str:
-    """The answer to /budget: a line for every scope, with what is raised until a time."""
+    """The answer to /budget: a line for every scope, with what is raised until a time, and one for a subscription's windows."""
     lines = [
         " · ".join(
             [_money(one), *counted(one), *(_until(lift, now_ms, zone) for lift in lifts if lift.scope == one.scope)]
         )
         for one in balances
     ]
+    lines += [f"Subscription: {' · '.join(map(_window_words, windows))}"] if windows else []
     return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change a limit: /budget 10, /budget day 25"])
+
+
+def _window_words(gauge: Gauge) -> str:
+    until = f", until {gauge.until}" if gauge.until else ""
+    return f"{window(gauge.scope)} window {gauge.used} %{until}"
 
 
 def _money(balance: Balance) -> str:

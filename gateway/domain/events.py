@@ -128,6 +128,18 @@ class Paused:
     loop: str = MAIN_LOOP
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaTold:
+    """The agent was told how many hundredths of a subscription's window are used; more than 100 where there is more to buy.
+
+    `window` is its own name for it: `five_hour`, `seven_day`. `resets_at_ms`: when the window begins anew; None: not told.
+    """
+
+    window: str
+    percent: int
+    resets_at_ms: int | None = None
+
+
 class End(StrEnum):
     """How a run of the agent ended."""
 
@@ -179,5 +191,6 @@ AgentEvent = (
     | Paused
     | Finished
     | BackgroundChanged
+    | QuotaTold
     | Exited
 )

@@ -1,5 +1,7 @@
 """Limits seen and changed from the chat: every change is an entry with who and why."""
 
+from collections.abc import Sequence
+
 from gateway.core import gauges, scopes
 from gateway.core.access import may
 from gateway.core.route import RaiseBudget, SetBudget
@@ -13,6 +15,7 @@ from gateway.engine.world import Draft, World
 from gateway.ports import View
 
 NO_SESSION = "No session yet: write what you want done, and it has a budget of its own."
+FULL = 100
 
 
 def show(world: World, view: View, draft: Draft, message: Message) -> None:
@@ -21,7 +24,9 @@ def show(world: World, view: View, draft: Draft, message: Message) -> None:
     shared = world.team.scopes(view, world.today()) if world.team else ()
     balances = world.shown(view, draft, (*_scopes(world, message, session), *shared))
     limited = [balance for balance in balances if balance.limit is not None or balance.caps != NO_CAPS]
-    draft.say(world.notice(message.thread, _words(world, view, draft, *limited)))
+    agent = world.rules.agent if session is None else session.agent
+    words = _words(world, view, draft, *limited, windows=world.windows(view, agent, FULL))
+    draft.say(world.notice(message.thread, words))
 
 
 def change(world: World, view: View, draft: Draft, message: Message, wanted: SetBudget) -> None:
@@ -80,10 +85,10 @@ def _not_by(unit: Unit, more: int) -> str:
     return f"You may not raise this limit by {gauges.amount(unit, more)}: ask an owner."
 
 
-def _words(world: World, view: View, draft: Draft, *balances: Balance) -> str:
+def _words(world: World, view: View, draft: Draft, *balances: Balance, windows: Sequence[gauges.Gauge] = ()) -> str:
     lifts = gauges.net(draft.lifts(view, world.clock.now_ms()))
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
-    return gauges.budget_words(balances, lifts, world.rules.confirm_above, now_ms, zone)
+    return gauges.budget_words(balances, lifts, world.rules.confirm_above, now_ms, zone, windows)
 
 
 def _scopes(world: World, message: Message, session: Session | None) -> tuple[Scope, ...]:

@@ -98,7 +98,7 @@ def _tell(
     draft.put.append(turn)
     gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
     balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
-    line = summary.closing_line(turn, balance, list_price=world.agents[session.agent].traits.list_price)
+    line = summary.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
     ending = summary.ending(turn, world.clock.now_ms())
     draft.say(Edit(session.thread, metering.status_ref(turn), ending))
     if after.offer and turn.state is TurnState.INTERRUPTED:

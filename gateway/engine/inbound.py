@@ -272,7 +272,7 @@ def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None
     turns = view.latest_turns(session.id, 10)
     balance = world.balance(view, draft, scope)
     lines = [f"{summary.spent(turn)} · {turn.state} · {summary.escape(summary.title(turn.prompt))}" for turn in turns]
-    note = "\nList prices." if world.agents[session.agent].traits.list_price else ""
+    note = "\nList prices." if world.list_price(view, session.agent) else ""
     of = f" of {balance.limit}" if balance.limit is not None else ""
     head = f"Session: {balance.spent}{of}."
     draft.say(world.notice(message.thread, "\n".join([head, *lines]) + note))

@@ -19,6 +19,7 @@ from gateway.domain.events import (
     Exited,
     Finished,
     Paused,
+    QuotaTold,
     Said,
     Started,
     Withdrawn,
@@ -62,6 +63,8 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             return await _finished(world, live, event)
         case BackgroundChanged(agents, others):
             return await _background(world, live, agents, others)
+        case QuotaTold():
+            await _quota(world, live, event)
         case Exited(reason):
             await _exited(world, live, reason)
             return True
@@ -76,6 +79,8 @@ async def _begun(world: World, live: Live, uuid: str) -> None:
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if turn is None or turn.state is not TurnState.RUNNING:
         live.ends = True  # It ended meanwhile: without a hold there is no call.
+    elif live.look:
+        await _look(world, live, turn_id)
 
 
 async def _named(world: World, live: Live, agent_session: str) -> None:
@@ -127,9 +132,29 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
     elif booked.reason == metering.OVER:
         live.ends = True
     else:
-        live.limit = booked.reason or live.limit
-        live.work_left_ms = booked.work_left_ms
+        _limited(live, booked)
     live.stale = True
+
+
+def _limited(live: Live, booked: metering.Booked) -> None:
+    live.limit = booked.reason or live.limit
+    live.work_left_ms = booked.work_left_ms
+
+
+async def _quota(world: World, live: Live, event: QuotaTold) -> None:
+    """It comes after the booking of the call that it belongs to: a window that is past its mark is looked at at once."""
+    asks = (await world.commit(metering.note_quota(world, live.session_id, event))).result
+    if asks and live.turn_id is not None and not live.over:
+        await _look(world, live, live.turn_id)
+    else:
+        live.look = live.look or asks
+
+
+async def _look(world: World, live: Live, turn_id: str) -> None:
+    live.look = False
+    booked = (await world.commit(metering.look(world, turn_id))).result
+    if booked is not None:
+        _limited(live, booked)
 
 
 async def _at_boundary(world: World, live: Live, event: Paused) -> None:

@@ -45,6 +45,8 @@ class Live:
     """None while it rests, or waits for a person."""
     unbooked_ms: int = 0
     """Work before that, since the last booking."""
+    look: bool = False
+    """A window of a subscription that is past its mark was told while no turn was at work: the next one is looked at."""
     work_left_ms: int | None = None
     """How much work since the last booking meets a limit on that; None: there is none."""
     closing: bool = False

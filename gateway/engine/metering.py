@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from gateway.core import gate, gauges, meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
-from gateway.domain.budget import Balance, Scope, ScopeKind
+from gateway.domain.budget import Balance, Quota, Scope, ScopeKind
 from gateway.domain.effects import Edit, Say
-from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished
+from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished, QuotaTold
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call
@@ -88,6 +88,53 @@ def _grow(
             return turn, Booked(None, left_ms)
         case gate.Enough():
             return turn, Booked(None, left_ms)
+
+
+WINDOWS_MAX = 20
+"""No agent has more windows than this; what it tells beyond them is not kept."""
+
+
+def note_quota(world: World, session_id: str, event: QuotaTold) -> Callable[[View], Decision[bool]]:
+    """Keep what the session's agent told of a window, where that is news; True: from this on runs are asked about."""
+
+    def decide(view: View) -> Decision[bool]:
+        draft = Draft()
+        session = view.session(session_id)
+        if session is None:
+            return draft.done(result=False)
+        told = Quota(session.agent, event.window, event.percent, world.clock.now_ms(), event.resets_at_ms)
+        known = {quota.window: quota for quota in view.quotas(session.agent)}
+        if _is_news(told, known.get(told.window)) and (told.window in known or len(known) < WINDOWS_MAX):
+            draft.put.append(told)
+        ask_at = world.rules.ask_at_quota
+        return draft.done(result=ask_at is not None and told.percent >= ask_at)
+
+    return decide
+
+
+def _is_news(told: Quota, known: Quota | None) -> bool:
+    """A window that told no reset is forgotten after a while, so that it is kept anew at times."""
+    if known is None or (told.percent, told.resets_at_ms) != (known.percent, known.resets_at_ms):
+        return True
+    return told.resets_at_ms is None and told.told_at_ms - known.told_at_ms >= gauges.MINUTE_MS
+
+
+def look(world: World, turn_id: str) -> Callable[[View], Decision[Booked | None]]:
+    """Whether the turn has to pause by now, though no call was booked; None: it is over."""
+
+    def decide(view: View) -> Decision[Booked | None]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is None or session is None or turn.state in ENDED:
+            return draft.done(None)
+        balances = world.balances(view, draft, turn.scopes, turn.lifts)
+        counted = world.gauges(view, session, turn, balances)
+        verdict = gate.after_call(turn, balances, world.policy(view, session, turn), counted)
+        reason = verdict.reason if isinstance(verdict, gate.Limit) else None
+        return draft.done(Booked(reason, gauges.work_left_ms(counted)))
+
+    return decide
 
 
 def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], Decision[bool]]:

@@ -51,7 +51,7 @@ class Rules:
     pace_times: int = 0
     """A turn that costs so many times as much a minute as any before it in its session is asked about; 0: none is."""
     ask_at_quota: int | None = None
-    """From so many hundredths of a subscription's window on every run is asked about."""
+    """From so many hundredths of a subscription's window on every run is asked about; None: none is for that."""
     people: tuple[Grant, ...] = ()
     """Who may do what."""
     model: str | None = None
@@ -297,8 +297,7 @@ class World:
             limit = gauges.pace_limit(past, rules.pace_times, rules.step)
         own = gauges.of_turn(turn, rules.caps.get(ScopeKind.TURN, NO_CAPS), limit, unbooked_ms)
         if rules.ask_at_quota is not None:
-            told = view.quotas(session.agent)
-            own = (*own, *gauges.of_quotas(told, rules.ask_at_quota, self.clock.now_ms()))
+            own = (*own, *self.windows(view, session.agent, rules.ask_at_quota))
         return (*gauges.of_balances(balances), *gauges.lifted(own, turn.lifts))
 
     def counted(self, view: View, session: Session, person: str) -> tuple[Scope, ...]:
@@ -319,6 +318,14 @@ class World:
             return balances
         shown = (self.team.shown(one) if one.scope.kind is ScopeKind.TEAM else one for one in balances)
         return tuple(one for one in shown if one is not None)
+
+    def windows(self, view: View, agent: str, ask_at: int) -> tuple[Gauge, ...]:
+        """What the agent told of its subscription's windows, against a mark in hundredths."""
+        return gauges.of_quotas(view.quotas(agent), ask_at, self.clock.now_ms(), self.rules.timezone)
+
+    def list_price(self, view: View, agent: str) -> bool:
+        """Whether an amount is a list price and may be none that anybody pays: the agent can run, or does, on a subscription."""
+        return self.agents[agent].traits.list_price or bool(view.quotas(agent))
 
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""

@@ -12,7 +12,7 @@ from gateway.agents import warden
 from gateway.agents.claude import calls, describe, reading, tally, transcript, wire
 from gateway.agents.claude.counts import CALL_MAX, MODELS_MAX, SUM_MAX, MessageUsage, sums
 from gateway.agents.claude.translate import LIVE_MAX, Translator
-from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said
+from gateway.domain.events import AgentEvent, CallMetered, End, Finished, QuotaTold, Said
 from gateway.domain.usage import Tokens, Usage
 
 COUNTS = (
@@ -28,7 +28,10 @@ VALUES = st.recursive(
     max_leaves=10,
 )
 KINDS = st.sampled_from(
-    ["assistant", "stream_event", "result", "system", "command_lifecycle", "control_request", "control_response", "?"]
+    [
+        *("assistant", "stream_event", "result", "system", "command_lifecycle", "control_request", "control_response"),
+        *("rate_limit_event", "?"),
+    ]
 )
 FIELDS = st.sampled_from(
     [
@@ -55,6 +58,12 @@ FIELDS = st.sampled_from(
             "session_id",
             "command_uuid",
             "state",
+            "rate_limit_info",
+            "unifiedWindows",
+            "five_hour",
+            "rateLimitType",
+            "utilization",
+            "resetsAt",
             *COUNTS,
         ),
     ]
@@ -108,6 +117,7 @@ def test_lines_of_any_form_are_taken_without_harm(lines: list[tuple[str, dict[st
         assert all(fit(text) for text in (usage.model, usage.service_tier, usage.speed, usage.geo))
     assert all(fit(event.call_id) and fit(event.loop) for event in events if isinstance(event, CallMetered))
     assert all(fit(event.text) for event in events if isinstance(event, Said | Finished))
+    assert all(0 <= event.percent <= 1000 and fit(event.window) for event in events if isinstance(event, QuotaTold))
 
 
 @pytest.mark.parametrize("count", IMPOSSIBLE, ids=lambda count: f"{type(count).__name__} {str(count)[:8]!r}")

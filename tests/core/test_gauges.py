@@ -1,7 +1,7 @@
 """What is counted beside money: read, compared with its limits, lifted by a person, and said in words."""
 
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_a_quota_window_counts_until_it_begins_anew() -> None:
     """At its reset it is unknown; one that told no reset counts for five hours."""
     dated = Quota("claude", "five_hour", 83, told_at_ms=0, resets_at_ms=1000)
     undated = Quota("claude", "seven_day", 40, told_at_ms=0)
-    first = Gauge(QUOTA, Unit.PERCENT, 83, 80)
+    first = Gauge(QUOTA, Unit.PERCENT, 83, 80, until="00:00")
     second = Gauge(Scope(ScopeKind.QUOTA, "claude:seven_day"), Unit.PERCENT, 40, 80)
     assert gauges.of_quotas([dated, undated], 80, now_ms=999) == (first, second)
     assert gauges.of_quotas([dated, undated], 80, now_ms=1000) == (second,)
@@ -182,6 +182,16 @@ def test_with_room_on_every_count_a_run_goes_unasked() -> None:
     """A count below its limit changes nothing."""
     roomy = [replace(CALLS, used=199), replace(LOOP, used=0)]
     assert decide(left("5"), estimate("0.40"), POLICY, None, roomy) == decide(left("5"), estimate("0.40"), POLICY)
+
+
+def test_when_a_quota_window_begins_anew_is_told_where_the_owner_is() -> None:
+    """The time alone if it is today there, else with the day."""
+    hour_ms = 60 * MINUTE_MS
+    told = Quota("claude", "five_hour", 83, told_at_ms=0, resets_at_ms=3 * hour_ms)
+    east = timezone(timedelta(hours=21))
+    assert [gauge.until for gauge in gauges.of_quotas([told], 80, 0, UTC)] == ["03:00"]
+    assert [gauge.until for gauge in gauges.of_quotas([told], 80, 0, east)] == ["Fri 2 Jan 00:00"]
+    assert [gauge.until for gauge in gauges.of_quotas([replace(told, resets_at_ms=None)], 80, 0)] == [""]
 
 
 def test_a_yes_to_an_amount_is_none_to_a_count() -> None:
@@ -311,6 +321,10 @@ def test_an_amount_is_said_in_its_unit(unit: Unit, value: int, words: str) -> No
             "it costs $6.00 a minute, far more than other turns of this session",
         ),
         (Gauge(QUOTA, Unit.PERCENT, 83, 80), "83 % of the subscription's five-hour window is used"),
+        (
+            Gauge(QUOTA, Unit.PERCENT, 83, 80, until="18:00"),
+            "83 % of the subscription's five-hour window is used, until 18:00",
+        ),
     ],
 )
 def test_a_full_gauge_says_why(gauge: Gauge, words: str) -> None:
@@ -370,4 +384,15 @@ def test_the_budget_answer_shows_every_scope_with_limits_spending_holds_and_rais
         "Session: $3.10 spent, $0.40 held, of $5.00 · 120 of 200 calls · 34 s of 1 h 0 min of work · +$5.00 until 18:00 · -5 calls",
         "Day: $3.10 spent, no limit",
         "You are asked above $1.00 a run. Change a limit: /budget 10, /budget day 25",
+    ]
+
+
+def test_the_budget_answer_shows_a_subscriptions_windows_and_when_they_begin_anew() -> None:
+    """One line for all of them, after the scopes; a reset that nobody told is left out."""
+    five = Gauge(QUOTA, Unit.PERCENT, 83, 100, until="18:00")
+    seven = Gauge(Scope(ScopeKind.QUOTA, "claude:seven_day"), Unit.PERCENT, 20, 100)
+    words = gauges.budget_words((balance(DAY, "25", spent="3"),), (), usd("1"), 0, UTC, (five, seven))
+    assert words.splitlines()[:2] == [
+        "Day: $3.00 spent, of $25.00",
+        "Subscription: five-hour window 83 %, until 18:00 · seven-day window 20 %",
     ]

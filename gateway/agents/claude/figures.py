@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from gateway.agents.claude import reading
+from gateway.agents.claude import quotas, reading
 from gateway.agents.claude.control import Boundary, Hook
 from gateway.agents.claude.dialogue import Dialogue
 from gateway.agents.claude.following import READ_LIMIT_S, Following
@@ -75,8 +75,13 @@ class Figures:
             self.telling.tell(self.translator.settle(record))
 
     async def probe(self) -> None:
-        """Ask the client for its own sum, which shows calls that no line does: compaction, searches, page summaries."""
+        """Ask the client for its own sum, which shows calls that no line does: compaction, searches, page summaries.
+
+        Where it knows of a subscription's windows it tells them, too.
+        """
         response = await self.dialogue.ask({"subtype": "get_usage"})
+        if response is not None:
+            self.telling.tell(self.translator.told(quotas.of_usage(response.response)))
         cumulative = reading.usages_of(response) if response is not None else None
         if cumulative is not None:
             self.telling.tell(self.translator.unlisted(cumulative))

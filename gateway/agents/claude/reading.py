@@ -24,6 +24,7 @@ _PLAIN: dict[str, type[wire.Line]] = {
     "system": wire.System,
     "control_cancel_request": wire.Cancelled,
     "conversation_reset": wire.Reset,
+    "rate_limit_event": wire.RateLimited,
     wire.MARKER: wire.Marker,
 }
 _REQUESTS: dict[str, type[wire.HookCallback | wire.CanUseTool]] = {

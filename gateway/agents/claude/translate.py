@@ -11,12 +11,22 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.agents.claude import describe, tally, troubles, wire
+from gateway.agents.claude import describe, quotas, tally, troubles, wire
 from gateway.agents.claude.calls import Calls, Open, Recent
 from gateway.agents.claude.control import Hook
 from gateway.agents.claude.counts import Usages
 from gateway.agents.claude.transcript import Record
-from gateway.domain.events import Acted, AgentEvent, BackgroundChanged, CallMetered, End, Finished, Said, Started
+from gateway.domain.events import (
+    Acted,
+    AgentEvent,
+    BackgroundChanged,
+    CallMetered,
+    End,
+    Finished,
+    QuotaTold,
+    Said,
+    Started,
+)
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 
 SIDE_LOOP: Final = "side"
@@ -63,6 +73,7 @@ class Translator:
         self._finished = Recent()
         self._results = Recent()
         self._flagged = False
+        self._quotas: dict[str, QuotaTold] = {}
 
     # -- what the client's side asks --------------------------------------------------------------------------------
 
@@ -117,6 +128,8 @@ class Translator:
             case wire.Reset():
                 self.agent_session = line.new_conversation_id
                 self.calls.tally.restarted()
+            case wire.RateLimited():
+                return [*self.told(quotas.of_event(line.rate_limit_info))]
             case wire.Marker():
                 self.handed(line.uuid)
             case wire.OddCallback() if self.run is not None:
@@ -254,6 +267,14 @@ class Translator:
             CallMetered(f"side-{name}-{usage.model}", usage, SIDE_LOOP)
             for usage in self.calls.tally.unlisted(cumulative)
         ]
+
+    def told(self, windows: tuple[QuotaTold, ...]) -> list[QuotaTold]:
+        """What is news of a subscription's windows; one without a reset always is."""
+        known = self._quotas
+        news = [one for one in windows if one.resets_at_ms is None or known.get(one.window) != one]
+        news = [one for one in news if one.window in known or len(known) < quotas.WINDOWS_MAX]
+        self._quotas = known | {one.window: one for one in news}
+        return news
 
     # -- the client's own reports -----------------------------------------------------------------------------------
 

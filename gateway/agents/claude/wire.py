@@ -5,7 +5,8 @@ Each line is JSON with a `type`; `reading.parse` turns it into one of the models
 
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
+from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from gateway.agents.claude.counts import AnyUsage, Id, MessageUsage, Name, Usages, Wire, or_else
 
@@ -135,6 +136,52 @@ class Result(Wire):
     unreadable: str = ""
 
 
+def _or_none(value: object, read: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+OrNone = WrapValidator(_or_none)
+"""What cannot be read is as good as not told."""
+Figure = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Seconds = Annotated[float | None, Field(gt=0, le=2**35, strict=True), OrNone]
+"""Since 1970."""
+
+
+class Window(Wire):
+    """How much of a subscription's window is used, as a fraction (1: all of it), and when it begins anew."""
+
+    utilization: Figure
+    resets_at: Seconds = Field(None, validation_alias="resetsAt")
+
+
+class RateLimit(Wire):
+    """`rate_limit_info`. `kind`: the window that the API speaks of; not every kind is among `windows`."""
+
+    status: Annotated[str | None, OrNone] = None
+    kind: Annotated[str | None, OrNone] = Field(None, validation_alias="rateLimitType")
+    utilization: Annotated[Figure | None, OrNone] = None
+    resets_at: Seconds = Field(None, validation_alias="resetsAt")
+    windows: Annotated[dict[str, Annotated[Window | None, OrNone]] | None, OrNone] = Field(
+        None, validation_alias="unifiedWindows"
+    )
+
+
+class RateLimited(Wire):
+    """How much of a subscription is used has changed."""
+
+    rate_limit_info: RateLimit
+
+
+class UsageLimit(Wire):
+    """A window in the answer to get_usage: hundredths, and an ISO 8601 time or null."""
+
+    utilization: Figure
+    resets_at: str | None
+
+
 class HookInput(Wire):
     """What a hook is told. `agent_id`: of a sub-agent."""
 
@@ -232,6 +279,7 @@ Line = (
     | Response
     | Cancelled
     | Reset
+    | RateLimited
     | Marker
     | Unknown
     | Unreadable

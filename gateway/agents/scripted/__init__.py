@@ -29,6 +29,7 @@ from gateway.agents.scripted.script import (
     SpawnSubAgents,
     Step,
     SubAgent,
+    TellQuota,
     UseTool,
     Wait,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "SpawnSubAgents",
     "Step",
     "SubAgent",
+    "TellQuota",
     "UseTool",
     "Wait",
     "demo",

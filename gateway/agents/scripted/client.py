@@ -8,6 +8,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskStatus
 
+from gateway import clock
 from gateway.agents.scripted.desk import Bell, Desk
 from gateway.agents.scripted.script import (
     AskPerson,
@@ -20,6 +21,7 @@ from gateway.agents.scripted.script import (
     SpawnSubAgents,
     Step,
     SubAgent,
+    TellQuota,
     UseTool,
     Wait,
 )
@@ -36,6 +38,7 @@ from gateway.domain.events import (
     End,
     Finished,
     Paused,
+    QuotaTold,
     Said,
     Started,
 )
@@ -170,6 +173,9 @@ class ScriptedClient:
                     await self._send_behind(step, loop)
                 case Wait(lasts):
                     await self._pass(lasts)
+                case TellQuota(window, percent, resets_in_s):
+                    at_ms = None if resets_in_s is None else clock.now_ms() + round(resets_in_s * 1000)
+                    self._emit(QuotaTold(window, percent, at_ms))
                 case Fail(text):
                     raise OverError(End.ERROR, text)
                 case Crash(reason):

@@ -77,6 +77,15 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class TellQuota:
+    """The agent tells how much of a subscription's window is used; `resets_in_s` None: not when it begins anew."""
+
+    window: str
+    percent: int
+    resets_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """The run ends with an error of the agent or its API."""
 
@@ -90,7 +99,7 @@ class Crash:
     reason: str = "the agent crashed"
 
 
-Step = CallApi | Say | UseTool | AskPerson | SpawnSubAgents | Background | Wait | Fail | Crash
+Step = CallApi | Say | UseTool | AskPerson | SpawnSubAgents | Background | Wait | TellQuota | Fail | Crash
 
 
 @dataclass(frozen=True, slots=True)
