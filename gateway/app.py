@@ -59,6 +59,7 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         timezone=settings.zone,
         people=people,
         model=agents.claude.model if agents.default == "claude" else None,
+        cheaper_model=agents.claude.cheaper_model if agents.default == "claude" else None,
         processes_max=agents.max_processes,
         idle_ms=int(agents.idle_minutes * MINUTE_MS),
         pause_ms=int(settings.pause_minutes * MINUTE_MS),

@@ -283,10 +283,14 @@ class PersonSettings(_Section):
 
 
 class ClaudeSettings(_Section):
-    """How to start Claude Code: a program on the PATH or its whole path, and a model if not the client's own choice."""
+    """How to start Claude Code: a program on the PATH or its whole path, and a model if not the client's own choice.
+
+    `cheaper_model` is offered beside that one before an expensive run.
+    """
 
     command: Annotated[str, BeforeValidator(_command)] = Field(default="claude", min_length=1, max_length=4096)
     model: str | None = Field(default=None, min_length=1, max_length=200)
+    cheaper_model: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class AgentSettings(_Section):

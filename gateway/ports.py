@@ -135,6 +135,8 @@ class AgentTraits:
     """What may still be spent after a limit is met, in words."""
     list_price: bool = False
     """Its user may be on a subscription: dollars are list prices."""
+    switches_model: bool = False
+    """It can go on with a conversation on another model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,13 @@ class Client(Protocol):
 
     async def interrupt(self) -> None:
         """Stop the present run; Finished(INTERRUPTED) follows."""
+        ...
+
+    async def use_model(self, model: str) -> bool:
+        """Make this model the one of the next prompt and all after it, without a call; False: it stays with the one it has.
+
+        Raises AgentUnavailableError if it has ended.
+        """
         ...
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ def test_without_a_file_or_environment_the_defaults_hold(tmp_path: Path):
     assert settings.agents.roots == (Path.cwd(),)
     assert (settings.agents.max_processes, settings.agents.idle_minutes) == (4, 10)
     assert (settings.agents.claude.command, settings.agents.claude.model) == ("claude", None)
+    assert settings.agents.claude.cheaper_model is None
     budgets = settings.budgets
     assert [str(one) for one in (budgets.session_usd, budgets.day_usd, budgets.confirm_above_usd)] == [
         "$5.00",

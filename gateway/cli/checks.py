@@ -241,6 +241,21 @@ def prices(model: str | None, today: date) -> Check:
     return _ok("prices", f"the list price of {model} is known")
 
 
+def cheaper(model: str | None, today: date) -> Iterator[Check]:
+    """Whether the cheaper model, if there is one, has a list price; without one it is never offered."""
+    if model is None:
+        return
+    from gateway.domain.usage import Unpriced
+    from gateway.pricing import ListPrices
+
+    rates = ListPrices().rates(model, today, "standard", "standard")
+    if isinstance(rates, Unpriced):
+        hint = "it is never offered: write the model's whole name in agents.claude.cheaper_model"
+        yield _warn("cheaper model", rates.reason, hint)
+    else:
+        yield _ok("cheaper model", f"the list price of {model} is known")
+
+
 def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
     """Whether the ledger holds, and what lies in the queues. Never raises: what is wrong with the file is a finding."""
     from gateway.cli import ledger
@@ -316,4 +331,6 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     yield from places(settings.agents, path)
     yield from claude(settings.agents, environ)
     yield from bank(settings.bank)
-    yield prices(settings.agents.claude.model, datetime.fromtimestamp(now_ms / 1000, UTC).date())
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    yield prices(settings.agents.claude.model, today)
+    yield from cheaper(settings.agents.claude.cheaper_model, today)

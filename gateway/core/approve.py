@@ -44,6 +44,8 @@ def digest(kind: ApprovalKind, turn_id: str, detail: str, options: Sequence[Opti
                 "lifts": [[str(lift.scope), lift.unit, lift.by] for lift in option.lifts],
                 "value": option.value,
                 "unpriced": option.unpriced,
+                # Only where there is one: questions from before there were any stay as they were.
+                **({"model": option.model} if option.model else {}),
             }
             for option in options
         ],

@@ -1,6 +1,8 @@
 """What a run will probably cost: a floor from the context and its cache, quantiles from the person's own history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 from gateway.core.first_call import SHORT_CACHE_S, FirstCall, expected_first_call
 from gateway.core.forecast import ENOUGH, Past, Prior, forecast, words
@@ -19,6 +21,45 @@ def is_warm(session: Session, model: str | None, now_ms: int) -> bool:
     if session.last_call_at_ms is None or session.context_tokens == 0 or (model is not None and model != session.model):
         return False
     return 0 <= now_ms - session.last_call_at_ms < session.cache_ttl_s * 1000
+
+
+def on_model(session: Session, model: str) -> Session:
+    """The session once another model goes on with its conversation: that one's prompt cache does not hold it."""
+    return replace(session, model=model, last_call_at_ms=None)
+
+
+_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+
+
+def _ratio(of: Rates, to: Rates) -> Fraction:
+    """How many times as much the same tokens cost at other rates, at the most: the kind of token that is dearest in comparison."""
+    pairs = [(getattr(of, kind), getattr(to, kind)) for kind in _KINDS]
+    return max((Fraction(there, here) for here, there in pairs if here), default=Fraction(1))
+
+
+def _times(amount: Usd, by: Fraction) -> Usd:
+    """So many times the amount, rounded up."""
+    return Usd(-(-amount.nano * by.numerator // by.denominator))
+
+
+def at_rates(past: Sequence[Past], rates: Rates, known: Mapping[str, Rates]) -> tuple[Past, ...]:
+    """Past turns as if they had run at these rates. `known`: those of the models that they ran on; without, a turn stays as it is.
+
+    Of a past turn only the amounts are known and not which kinds of tokens they paid for, so they are scaled by the largest ratio
+    of any kind: a turn is taken for too dear rather than for too cheap. That another model may need more tokens nobody can tell.
+    """
+    by = {model: _ratio(of, rates) for model, of in known.items()}
+    return tuple(_scaled(one, by[one.model]) if one.model in by else one for one in past)
+
+
+def _scaled(past: Past, by: Fraction) -> Past:
+    first = past.first
+    return replace(
+        past,
+        first=first and FirstCall(_times(first.warm, by), _times(first.expected, by)),
+        cost=_times(past.cost, by),
+        p90=past.p90 and _times(past.p90, by),
+    )
 
 
 def floor(session: Session, prompt: str, rates: Rates, *, warm: bool) -> Usd:

@@ -66,7 +66,7 @@ class Past:
     """A settled turn: its first call as foreseen (None: nothing was known of its context), its cost, the p90 said then.
 
     `at_least`: the cost is a lower bound (the turn was stopped at a limit, or the meter lost sight of it): such a turn can raise
-    a forecast but not lower it.
+    a forecast but not lower it. `model`: what it ran on, at whose prices all amounts are.
     """
 
     session_id: str
@@ -74,6 +74,7 @@ class Past:
     cost: Usd
     p90: Usd | None = None
     at_least: bool = False
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

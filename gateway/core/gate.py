@@ -43,6 +43,14 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Cheaper:
+    """A model that the agent can go on with instead, and what would be held for the same run on it."""
+
+    model: str
+    want: Usd
+
+
+@dataclass(frozen=True, slots=True)
 class Enough:
     """The hold covers what was spent."""
 
@@ -87,16 +95,23 @@ def lifts(balances: Iterable[Balance], short_of: Usd, by: Usd) -> tuple[Lift, ..
     )
 
 
+def cheaper(model: str, estimate: Estimate, policy: Policy) -> Cheaper | None:
+    """What can be offered of the model; None where its price is not known, or the rules would refuse the run on it as well."""
+    refused = _refusal(policy, estimate.hold, unpriced=estimate.unpriced is not None)
+    return Cheaper(model, estimate.hold) if estimate.unpriced is None and refused is None else None
+
+
 def decide(
     balances: Sequence[Balance],
     estimate: Estimate,
     policy: Policy,
     consent: Consent | None = None,
     gauges: Iterable[Gauge] = (),
+    other: Cheaper | None = None,
 ) -> Verdict:
     """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits.
 
-    No gauge may be full; what a person raised for the turn is in the balances and gauges already.
+    No gauge may be full; what a person raised for the turn is in the balances and gauges already. `other` is only offered.
     """
     if policy.frozen:
         return Refuse("Everything is stopped: /go lets paid turns start again.")
@@ -112,7 +127,7 @@ def decide(
     stuck = full(gauges)
     if fits and priced and not stuck:
         return Allow(hold=need, ceiling=seen)
-    return Ask(_before_the_run(balances, estimate, policy, stuck))
+    return Ask(_before_the_run(balances, estimate, policy, stuck, other))
 
 
 def _refusal(policy: Policy, want: Usd, *, unpriced: bool) -> Refuse | None:
@@ -131,7 +146,7 @@ def _bounded(policy: Policy, amount: Usd) -> Usd:
 
 
 def _before_the_run(
-    balances: Sequence[Balance], estimate: Estimate, policy: Policy, stuck: Sequence[Gauge]
+    balances: Sequence[Balance], estimate: Estimate, policy: Policy, stuck: Sequence[Gauge], other: Cheaper | None
 ) -> Question:
     want = estimate.hold or policy.step
     most = _bounded(policy, max(want, policy.confirm_above))
@@ -147,6 +162,10 @@ def _before_the_run(
         if left > estimate.floor and left > ZERO:
             label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
             options = (Option(Choice.RUN, label, allows=left), *options)
+    if other is not None and _is_less(other.want, want) and (tight is None or other.want <= tight[0]):
+        # Not up to `confirm_above`: who takes it wants to pay no more than it says, and is asked if that is not enough.
+        label = f"Use {other.model}, up to {other.want}"
+        options = (*options[:-1], Option(Choice.RUN, label, allows=other.want, model=other.model), NO)
     why = policy.why if want > policy.confirm_above else ""
     text = _join(why, estimate.words, _sentence(reasons(stuck)), _left_words(tight))
     return _question(text, options, stuck, unpriced=estimate.unpriced is not None)
@@ -226,7 +245,7 @@ def _question(text: str, options: tuple[Option, ...], stuck: Sequence[Gauge], *,
             choice=Choice.RAISE if shared else option.choice,
             label=f"{option.label}, {words}" if words else option.label,
             lifts=(*option.lifts, *more),
-            unpriced=unpriced,
+            unpriced=unpriced and option.model is None,
         )
 
     return Question(text, tuple(option if option.choice is Choice.NO else yes(option) for option in options))
@@ -255,6 +274,11 @@ def resume(
     if turn.held_left > ZERO and allows > turn.spent:
         return Allow(hold=ZERO, ceiling=allows)
     return Ask(at_limit(turn, balances, policy, "the budget was used up meanwhile"))
+
+
+def _is_less(amount: Usd, other: Usd) -> bool:
+    """Less, and a person sees it."""
+    return amount < other and str(amount) != str(other)
 
 
 def _left_words(tight: tuple[Usd, Balance] | None) -> str:

@@ -42,6 +42,8 @@ class Option:
     """For ANSWER: the words that the agent gets."""
     unpriced: bool = False
     """The question says that the price is not known: who picks this has agreed to that too."""
+    model: str | None = None
+    """The session goes on with this model."""
 
 
 @dataclass(frozen=True, slots=True)

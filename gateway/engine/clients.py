@@ -102,7 +102,11 @@ class Clients:
     async def _client_for(self, effect: StartTurn) -> Live | None:
         live = self._live.get(effect.session_id)
         if live is not None:
-            return live
+            try:
+                return live if await self._on_its_model(live, effect) else None
+            except AgentUnavailableError as error:
+                log.warning("a client ended before it took a prompt", session=live.session_id, why=str(error))
+                await self._forget(live)
         turn = await self._world.store.read(lambda view: view.turn(effect.turn_id))
         if turn is None or turn.state is not TurnState.HELD:
             self._use_room()
@@ -133,7 +137,8 @@ class Clients:
         return await self._adopt(session, client)
 
     async def _adopt(self, session: Session, client: Client) -> Live:
-        live = Live(session.id, client, self._world.clock.ticks_ms(), agent_session=client.agent_session)
+        ticks_ms = self._world.clock.ticks_ms()
+        live = Live(session.id, client, ticks_ms, agent_session=client.agent_session, model=session.model)
         self._live[session.id] = live
 
         def decide(view: View) -> Decision[None]:
@@ -146,6 +151,36 @@ class Clients:
         self._world.on_step("client.recorded")
         self._tasks.start_soon(self._listen, live)
         return live
+
+    async def _on_its_model(self, live: Live, effect: StartTurn) -> bool:
+        """Have the client work with the session's model, if a person chose another one since; False: it does not, and the turn
+        has failed. Raises AgentUnavailableError if it has ended.
+        """
+        session = await self._world.store.read(lambda view: view.session(live.session_id))
+        if session is None or session.model is None or session.model == live.model:
+            return True
+        if await live.client.use_model(session.model):
+            live.model = session.model
+            return True
+        await self._stays_on_its_model(live, effect, session.model)
+        return False
+
+    async def _stays_on_its_model(self, live: Live, effect: StartTurn, wanted: str) -> None:
+        """The turn was agreed to on another model: it does not run on this one, and the session goes on as before."""
+
+        def decide(view: View) -> Decision[None]:
+            draft = Draft()
+            session = view.session(live.session_id)
+            if session is not None:
+                session = replace(session, model=live.model)
+                draft.put.append(session)
+                label = self._world.agents[session.agent].traits.label
+                words = f"{label} does not change to {wanted}, and nothing was sent to it: the session stays as it was."
+                self._fail(view, draft, session, effect, words, f"It does not change to {wanted}.")
+            return draft.done(None)
+
+        await self._world.commit(decide)
+        self._use_room()
 
     async def _say_full(self, effect: StartTurn) -> None:
         at_work = len(self._live.keys() | self._opening)
@@ -222,17 +257,19 @@ class Clients:
     async def _failed_to_start(self, effect: StartTurn, why: str) -> None:
         def decide(view: View) -> Decision[None]:
             draft = Draft()
-            turn = view.turn(effect.turn_id)
             session = view.session(effect.session_id)
-            if turn is not None and session is not None and turn.state is TurnState.HELD:
-                words = f"The agent could not be started. {why}"
-                draft.say(Say(session.thread, f"turn:{turn.id}:end", words, ring=True))
-                outcome = Outcome(OutcomeKind.ERROR, why)
-                gating.end(self._world, view, draft, session, turn, Step.FAIL, outcome)
+            if session is not None:
+                self._fail(view, draft, session, effect, f"The agent could not be started. {why}", why)
             return draft.done(None)
 
         await self._world.commit(decide)
         self._use_room()
+
+    def _fail(self, view: View, draft: Draft, session: Session, effect: StartTurn, words: str, why: str) -> None:
+        turn = view.turn(effect.turn_id)
+        if turn is not None and turn.state is TurnState.HELD:
+            draft.say(Say(session.thread, f"turn:{turn.id}:end", words, ring=True))
+            gating.end(self._world, view, draft, session, turn, Step.FAIL, Outcome(OutcomeKind.ERROR, why))
 
     async def next_in_line(self, session_id: str) -> None:
         """If nothing of the session is at work, put its oldest queued turn before the gate."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core import approve, gate, meter, summary
-from gateway.core.estimate import estimate
+from gateway.core.estimate import at_rates, estimate, on_model
 from gateway.core.forecast import HISTORY_MAX
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import (
@@ -21,9 +21,11 @@ from gateway.domain.approval import (
 )
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Say, StartTurn, Unpause
+from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.usage import Rates
 from gateway.engine.world import Draft, World
 from gateway.ports import View
 
@@ -49,7 +51,7 @@ def ask(
         text=question.text,
         options=question.options,
         tokens=tuple(world.clock.new_token() for _ in question.options),
-        digest=approve.digest(kind, turn.id, detail or terms(world, session, turn), question.options),
+        digest=approve.digest(kind, turn.id, detail or terms(world, session, turn, question.options), question.options),
         expires_at_ms=world.clock.now_ms() + world.rules.approval_ms,
         request_id=request_id,
     )
@@ -58,15 +60,18 @@ def ask(
     return approval
 
 
-def terms(world: World, session: Session, turn: Turn) -> str:
-    """What a yes about money is given to: the whole prompt, and the list prices of the session's model as they are now."""
+def terms(world: World, session: Session, turn: Turn, options: Iterable[Option]) -> str:
+    """What a yes about money is given to: the whole prompt, and the list prices, as they are now, of the session's model and
+    of those that are offered.
+    """
     rates = world.rates(session.model) if session.model else None
-    return f"{turn.prompt}\n{session.model}\n{rates!r}"
+    offered = (f"\n{option.model}\n{world.rates(option.model)!r}" for option in options if option.model)
+    return f"{turn.prompt}\n{session.model}\n{rates!r}{''.join(offered)}"
 
 
 def unchanged(world: World, session: Session, turn: Turn, approval: Approval) -> bool:
     """Whether the prompt and the prices are still what they were when the question was put."""
-    terms_now = terms(world, session, turn)
+    terms_now = terms(world, session, turn, approval.options)
     return approve.digest(approval.kind, turn.id, terms_now, approval.options) == approval.digest
 
 
@@ -126,17 +131,39 @@ def _judge(
     turn: Turn,
     consent: gate.Consent | None = None,
 ) -> tuple[Turn, "Verdict | Short"]:
+    turn = replace(turn, model=session.model or turn.model)
     counted = world.counted(view, session, turn.person)
-    rates = world.rates(session.model) if session.model else None
-    past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
-    forecast = estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
-    policy = world.policy(view, session, turn, forecast)
+    forecast = _forecast(world, view, session, turn)
+    policy, cheaper = world.policy(view, session, turn, forecast), _cheaper(world, view, session, turn)
 
     def decide(balances: Sequence[Balance]) -> Verdict:
-        return gate.decide(balances, forecast, policy, consent, world.gauges(view, session, turn, balances))
+        gauges = world.gauges(view, session, turn, balances)
+        return gate.decide(balances, forecast, policy, consent, gauges, cheaper)
 
     verdict = of_lease(world, view, draft, counted, turn, decide)
-    return replace(turn, estimate=forecast, model=turn.model or session.model), verdict
+    return replace(turn, estimate=forecast), verdict
+
+
+def _forecast(world: World, view: View, session: Session, turn: Turn) -> Estimate:
+    rates = world.rates(session.model) if session.model else None
+    past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
+    if isinstance(rates, Rates):
+        models = {one.model for one in past if one.model is not None} - {session.model}
+        found = {model: world.rates(model) for model in models}
+        past = at_rates(past, rates, {model: of for model, of in found.items() if isinstance(of, Rates)})
+    return estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
+
+
+def _cheaper(world: World, view: View, session: Session, turn: Turn) -> gate.Cheaper | None:
+    """What the same run would cost on the owner's cheaper model, where the agent can go on with that one."""
+    model, agent = world.rules.cheaper_model, world.agents.get(session.agent)
+    if model is None or model == session.model or turn.origin is Origin.BACKGROUND:
+        return None
+    if agent is None or not agent.traits.switches_model:
+        return None
+    other = on_model(session, model)
+    forecast = _forecast(world, view, other, turn)
+    return gate.cheaper(model, forecast, world.policy(view, other, replace(turn, model=model), forecast))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from gateway.domain.events import (
     Withdrawn,
 )
 from gateway.domain.turn import Origin, TurnState
-from gateway.domain.usage import Usage
+from gateway.domain.usage import MAIN_LOOP, Usage
 from gateway.engine import ending, gating, metering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
@@ -124,6 +124,8 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
     if live.turn_id is None:
         log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
         return
+    if event.loop == MAIN_LOOP and event.ended:
+        live.model = event.usage.model
     worked_ms = live.book_work(world.clock.ticks_ms())
     booked = (await world.commit(metering.book_call(world, live.turn_id, event, worked_ms))).result
     world.on_step("call.booked")

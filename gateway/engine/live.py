@@ -25,6 +25,8 @@ class Live:
     touched_ms: int
     agent_session: str
     """The agent's own name for the conversation."""
+    model: str | None = None
+    """What it works with, as far as is known: as it was started, told, or seen in its main loop's last call."""
     turn_id: str | None = None
     """The turn that its calls are booked on; stays after the turn ended, for what comes late."""
     prompt_uuid: str | None = None

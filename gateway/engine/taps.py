@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gateway.core import gate, summary
 from gateway.core.approve import Answered, TooLate, answer
+from gateway.core.estimate import on_model
 from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, ApprovalState, Ask, Choice, Option, Refuse, Verdict
 from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
@@ -176,13 +177,18 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         _close(draft, approval, CHANGED)
         gating.start(world, view, draft, session, turn)
         return
+    goes_on = ""
+    if option.model is not None:
+        session = on_model(session, option.model)
+        draft.put.append(session)
+        goes_on = f" This session goes on with {option.model}."
     lifted, raised = _raise(world, view, draft, answered, turn)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
     after = gating.start(world, view, draft, session, lifted, consent)
     if after.state is TurnState.REFUSED:
         _take_back(draft, raised)
     said = {TurnState.ASKING: "Asked again: it changed.", TurnState.REFUSED: "Not run."}
-    _close(draft, approval, said.get(after.state, f"{option.label}."))
+    _close(draft, approval, said.get(after.state, f"{option.label}.") + goes_on)
     if after.state is TurnState.REFUSED and turn.origin is Origin.BACKGROUND and after.outcome is not None:
         # Its agent stands at the boundary before its first call.
         draft.effects.append(Unpause(session.id, EndTurn(after.outcome.text)))

@@ -55,6 +55,8 @@ class Rules:
     people: tuple[Grant, ...] = ()
     """Who may do what."""
     model: str | None = None
+    cheaper_model: str | None = None
+    """Offered before an expensive run, where the agent can go on with another model."""
     processes_max: int = 4
     idle_ms: int = 600_000
     pause_ms: int = 1_800_000

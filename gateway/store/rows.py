@@ -176,7 +176,8 @@ def past_of(row: Row) -> Past:
             first = FirstCall(said.warm, said.expected)
         flags = stored.members(json.loads(row["flags"]), "flags")
         at_least = TurnState(row["state"]) in CUT_SHORT or Flag.LOWER_BOUND in flags
-        return Past(row["session_id"], first, Usd(row["spent"]), said.p90 if said else None, at_least)
+        cost, p90 = Usd(row["spent"]), said.p90 if said else None
+        return Past(row["session_id"], first, cost, p90, at_least, row["model"])
 
 
 def _estimate_json(estimate: Estimate) -> dict[str, Any]:
@@ -256,6 +257,7 @@ def _option_json(option: Option) -> dict[str, Any]:
         "lifts": [lift_json(lift) for lift in option.lifts],
         "value": option.value,
         "unpriced": option.unpriced,
+        "model": option.model,
     }
 
 
@@ -270,6 +272,7 @@ def _option_of(facts: Any) -> Option:
         ),
         value=stored.field(facts, "value", str, ""),
         unpriced=stored.field(facts, "unpriced", bool, False),  # noqa: FBT003 - the default
+        model=stored.optional(facts, "model", str),
     )
 
 

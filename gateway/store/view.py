@@ -144,7 +144,10 @@ class SqlView:
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
         query = (
-            select(turns.c.id, turns.c.session_id, turns.c.state, turns.c.spent, turns.c.estimate, turns.c.flags)
+            select(
+                *(turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
+                *(turns.c.spent, turns.c.estimate, turns.c.flags),
+            )
             .where(turns.c.person == person, turns.c.agent == agent, turns.c.ended_at_ms.is_not(None))
             .where(text(PRICED))
             .order_by(turns.c.ended_at_ms.desc(), _ROWID.desc())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
+import pytest
 
 from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
 from gateway.domain.events import (
@@ -26,7 +27,7 @@ from gateway.domain.events import (
     Withdrawn,
 )
 from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Tokens
-from gateway.ports import Agent, Client, Launch
+from gateway.ports import Agent, AgentUnavailableError, Client, Launch
 
 PATIENCE_S = 30.0
 
@@ -379,6 +380,42 @@ async def a_conversation_is_resumed(rig: Rig) -> None:
             assert said_totals([finished]) == metered(seen_again.calls) == total(rig.charged()[1:])
 
 
+async def another_model_goes_on_with_the_conversation(rig: Rig) -> None:
+    """Told between prompts, the same client makes its next calls on the other model, and to tell it makes none itself."""
+    if not rig.agent.traits.switches_model:
+        return
+    await rig.answer("first")
+    await rig.tools(2)
+    await rig.answer("third")
+    async with at_work(rig.agent, rig.launch) as (client, seen):
+        await client.prompt(U1, "one")
+        first = await seen.finished()
+        assert await client.use_model(OTHER_MODEL)
+        await rig.quiet()
+        assert len(rig.charged()) == 1
+        await client.prompt(U2, "two")
+        second = await seen.finished(2)
+        usual, *others = (call.usage.model for call in seen.calls)
+        assert usual != OTHER_MODEL
+        assert others == [OTHER_MODEL] * 2
+        assert {usage.model for usage in second.totals or ()} == {OTHER_MODEL}
+        assert said_totals([first, second]) == metered(seen.calls) == total(rig.charged())
+        assert await client.use_model(usual)
+        await client.prompt(U3, "three")
+        await seen.finished(3)
+        assert seen.calls[-1].usage.model == usual
+
+
+async def a_client_that_has_ended_is_told_nothing(rig: Rig) -> None:
+    """Who would have it use another model hears that it is gone."""
+    if not rig.agent.traits.switches_model:
+        return
+    async with at_work(rig.agent, rig.launch) as (client, _):
+        await client.close()
+        with pytest.raises(AgentUnavailableError):
+            await client.use_model(OTHER_MODEL)
+
+
 async def recovery_tells_what_became_of_a_prompt(rig: Rig) -> None:
     """A prompt that ran is known, with its calls; one that never arrived is not."""
     await rig.tools(2)
@@ -415,6 +452,8 @@ def resumed(launch: Launch, client: Client) -> Launch:
 
 U1 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0001"
 U2 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0002"
+U3 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0003"
+OTHER_MODEL = "claude-haiku-4-5"
 
 Check = Callable[[Rig], Awaitable[None]]
 MakeRig = Callable[[], AbstractAsyncContextManager[Rig]]
@@ -433,6 +472,8 @@ CHECKS: tuple[Check, ...] = (
     sub_agents_are_charged_to_the_session,
     a_background_agent_starts_a_run_that_can_be_refused,
     a_conversation_is_resumed,
+    another_model_goes_on_with_the_conversation,
+    a_client_that_has_ended_is_told_nothing,
     recovery_tells_what_became_of_a_prompt,
     a_crash_leaves_a_lower_bound,
 )

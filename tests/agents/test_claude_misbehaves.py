@@ -151,6 +151,25 @@ async def test_an_answer_to_a_client_that_does_not_read_is_given_up_in_time(
         await seen.until(Exited)
 
 
+async def test_a_client_that_says_nothing_of_its_model_is_not_taken_to_have_switched(tmp_path: Path) -> None:
+    """It accepts the setting, and does not show it afterwards: it stays with the one it has."""
+    async with at_work(tmp_path, "obliging") as (started, _):
+        assert not await started.use_model("claude-haiku-4-5")
+
+
+async def test_a_client_that_does_not_answer_about_its_model_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what it would run on: it gets no prompt any more."""
+    monkeypatch.setattr(client, "ANSWER_LIMIT_S", 0.2)
+    async with at_work(tmp_path, "deaf") as (started, seen):
+        await started.prompt(U1, "one")
+        await seen.paused()
+        with pytest.raises(AgentUnavailableError, match="starts it again"):
+            await started.use_model("claude-haiku-4-5")
+        await seen.until(Exited)
+
+
 async def test_a_client_that_does_not_read_can_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing does not wait for what can no longer be written."""
     monkeypatch.setattr(supervise, "SEND_LIMIT_S", 0.2)

@@ -237,6 +237,17 @@ def test_a_model_without_a_price_is_worth_a_look():
     assert checks.prices("claude-opus-77", today).status is Status.WARN
 
 
+def test_a_cheaper_model_that_would_never_be_offered_is_warned_about() -> None:
+    """A name without a list price, and a family's name too, since nobody knows which model it stands for."""
+    today = date(2026, 11, 22)
+    assert [*checks.cheaper(None, today)] == []
+    assert [check.status for check in checks.cheaper("claude-haiku-4-5", today)] == [Status.OK]
+    for name in ("haiku", "claude-haiku-77"):
+        [check] = checks.cheaper(name, today)
+        assert check.status is Status.WARN
+        assert "whole name" in check.mend
+
+
 @pytest.mark.anyio
 async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path):
     """Silence is not health: every queue that is not empty shows."""

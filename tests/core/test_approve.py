@@ -188,6 +188,7 @@ def test_a_digest_is_over_the_canonical_question() -> None:
         of(options=(OPTIONS[0], replace(RAISE, lifts=more((DAY, usd("2")), (SESSION, usd("5")))), OPTIONS[2])),
         of(options=(OPTIONS[0], replace(RAISE, lifts=more((SESSION, usd("2")), (DAY, usd("6")))), OPTIONS[2])),
         of(options=(*OPTIONS[:2], replace(OPTIONS[2], value="no"))),
+        of(options=(replace(OPTIONS[0], model="haiku"), *OPTIONS[1:])),
     ],
 )
 def test_whatever_changes_in_a_question_changes_its_digest(other: str) -> None:
@@ -199,6 +200,13 @@ def test_allowing_nothing_differs_from_not_naming_an_amount() -> None:
     """$0 and no amount are two things, also in the digest."""
     zero, none = (digest(ApprovalKind.RUN, "t", "", (Option(Choice.RUN, "Run", allows=a),)) for a in (ZERO, None))
     assert zero != none
+
+
+def test_an_option_without_a_model_has_the_digest_that_it_always_had() -> None:
+    """A question that was open before options could name a model can still be answered."""
+    before = b'{"allows": 2000000000, "choice": "run", "lifts": [], "unpriced": false, "value": ""}'
+    canonical = b'{"detail": "d", "kind": "run", "options": [' + before + b'], "turn": "t"}'
+    assert digest(ApprovalKind.RUN, "t", "d", OPTIONS[:1]) == hashlib.sha256(canonical).hexdigest()
 
 
 def test_the_label_may_be_shortened_without_another_approval() -> None:

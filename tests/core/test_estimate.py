@@ -1,10 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.estimate import estimate, floor, is_warm
+from gateway.core.estimate import at_rates, estimate, floor, is_warm, on_model
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past, Prior
 from gateway.domain.estimate import Estimate
@@ -220,3 +221,53 @@ def test_floor_median_and_p90_stand_in_order(
     else:
         assert found.n >= 9
         assert found.floor <= found.p50 <= found.p90 == found.hold
+
+
+# -------------------------------------------------------------------------------------------------------- other models
+FIFTH = Rates(input=10**9, cache_read=10**8, cache_write_5m=1_250_000_000, cache_write_1h=2 * 10**9, output=5 * 10**9)
+"""What opus costs, divided by five."""
+
+
+def test_another_model_has_nothing_of_the_conversation_in_its_cache() -> None:
+    """A warm session is cold for another model, and its context has to be written again at that one's price."""
+    warm = session(context_tokens=150_000, cache_ttl_s=HOUR, last_call_at_ms=0)
+    other = on_model(warm, "haiku")
+    assert is_warm(warm, "opus", 1)
+    assert not is_warm(other, "haiku", 1)
+    assert estimate(other, "", FIFTH, [], None, HALF, 1).floor == usd("0.30")
+
+
+def test_past_turns_of_a_dearer_model_count_at_the_prices_of_this_one() -> None:
+    """At a fifth of the price the forecast from the same turns is a fifth; what ran on this model counts as it is."""
+    past = [replace(one, model="opus") for one in NINE]
+    cheap = estimate(session(model="haiku"), "", FIFTH, at_rates(past, FIFTH, {"opus": OPUS}), None, HALF, 0)
+    dear = forecast(NINE)
+    assert dear.p90 is not None
+    assert cheap.p90 is not None
+    assert abs(cheap.p90.nano * 5 - dear.p90.nano) <= 10
+    own = [replace(one, model="haiku") for one in NINE]
+    assert at_rates(own, FIFTH, {"opus": OPUS}) == tuple(own)
+
+
+def test_everything_that_is_known_of_a_past_turn_is_scaled_and_rounded_up() -> None:
+    """Its first call, its cost and what was said of it, so that whether it was missed stays the same."""
+    past = Past("s_1", FirstCall(Usd(6), Usd(10)), Usd(11), Usd(10), model="opus")
+    [found] = at_rates([past], FIFTH, {"opus": OPUS})
+    assert found == Past("s_1", FirstCall(Usd(2), Usd(2)), Usd(3), Usd(2), model="opus")
+    bare = Past("s_1", None, Usd(5), model="opus")
+    assert at_rates([bare], FIFTH, {"opus": OPUS}) == (replace(bare, cost=Usd(1)),)
+
+
+def test_a_past_turn_is_taken_for_too_dear_rather_than_for_too_cheap() -> None:
+    """Where kinds of tokens differ in how much cheaper they are, the least cheap one counts; free ones tell nothing."""
+    past = [Past("s_1", None, Usd(100), model="opus")]
+    assert at_rates(past, replace(FIFTH, output=OPUS.output // 2), {"opus": OPUS})[0].cost == Usd(50)
+    free = Rates(0, 0, 0, 0, 0)
+    assert at_rates(past, FIFTH, {"opus": replace(free, input=OPUS.input)})[0].cost == Usd(20)
+    assert at_rates(past, FIFTH, {"opus": free})[0].cost == Usd(100)
+
+
+def test_a_past_turn_of_a_model_without_a_price_counts_as_it_is() -> None:
+    """Nobody can tell what it would have cost, and a turn of which no model is known neither."""
+    past = (Past("s_1", None, Usd(100), model="mystery"), Past("s_1", None, Usd(100)))
+    assert at_rates(past, FIFTH, {"opus": OPUS}) == past

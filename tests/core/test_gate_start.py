@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.gate import Consent, Policy, decide, lifts, nice_step, tightest
+from gateway.core.gate import Cheaper, Consent, Policy, cheaper, decide, lifts, nice_step, tightest
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.estimate import Estimate
@@ -319,6 +319,69 @@ def test_only_budgets_that_cannot_give_the_amount_are_raised() -> None:
     assert lifts(three, usd("2.01"), usd("1")) == more((SESSION, usd("1")))
 
 
+# ------------------------------------------------------------------------------------------------- a cheaper model
+HAIKU = Cheaper("haiku", usd("0.40"))
+
+
+def models(question: Question) -> list[str]:
+    """The labels of the options that change the model."""
+    return [option.label for option in question.options if option.model is not None]
+
+
+def test_a_cheaper_model_is_offered_beside_the_usual_run() -> None:
+    """It stands before No, says the model and the most that it may cost, and that is what it allows."""
+    question = asked(decide(left("5"), estimate("2"), POLICY, other=HAIKU))
+    assert offers(question) == [
+        (Choice.RUN, "Run, up to $2.00", "2.00"),
+        (Choice.RUN, "Use haiku, up to $0.40", "0.40"),
+        (Choice.NO, "No", None),
+    ]
+    assert [option.model for option in question.options] == [None, "haiku", None]
+
+
+def test_where_money_is_short_the_cheaper_model_is_the_third_of_four() -> None:
+    """Stop at what is left, raise, the cheaper model that fits, no: never more than four."""
+    question = asked(decide(left("1.50"), estimate("3", floor="0.10"), POLICY, other=HAIKU))
+    assert [label for _, label, _ in offers(question)] == [
+        "Run, stop at $1.50",
+        "Raise +$2",
+        "Use haiku, up to $0.40",
+        "No",
+    ]
+    assert picked(question, Choice.RAISE).model is None
+
+
+@pytest.mark.parametrize(("want", "session_left"), [("2", "5"), ("2.10", "5"), ("1.999", "5"), ("0.40", "0.39")])
+def test_a_model_that_saves_nothing_or_does_not_fit_is_not_offered(want: str, session_left: str) -> None:
+    """As dear, dearer, cheaper by less than a person sees, or more than is left."""
+    assert models(asked(decide(left(session_left), estimate("2"), POLICY, other=Cheaper("haiku", usd(want))))) == []
+
+
+def test_a_cheaper_model_is_only_offered_and_never_taken_unasked() -> None:
+    """What would be allowed is allowed on the usual model, and what is refused stays refused."""
+    assert decide(left("5"), estimate("0.50"), POLICY, other=HAIKU) == decide(left("5"), estimate("0.50"), POLICY)
+    assert isinstance(decide(left("5"), estimate("2"), FROZEN, other=HAIKU), Refuse)
+
+
+def test_who_is_told_that_a_price_is_not_known_agrees_to_that_only_for_that_model() -> None:
+    """The other model's price is known: should a call of it have none after all, the turn pauses."""
+    question = asked(decide(left("5"), estimate("2", unpriced="mystery"), POLICY, other=HAIKU))
+    assert [(option.model, option.unpriced) for option in question.options] == [
+        (None, True),
+        ("haiku", False),
+        (None, False),
+    ]
+
+
+def test_a_model_without_a_price_or_that_a_rule_refuses_is_no_offer() -> None:
+    """Only what a yes would really start is offered."""
+    assert cheaper("haiku", estimate("0.40"), POLICY) == HAIKU
+    assert cheaper("haiku", estimate("0.40", unpriced="haiku"), POLICY) is None
+    assert cheaper("haiku", estimate("0.40"), replace(POLICY, refuse="Rule 1 refuses such runs.")) is None
+    assert cheaper("haiku", estimate("0.40"), replace(POLICY, refuse_above=usd("0.39"))) is None
+    assert cheaper("haiku", estimate("0.40"), replace(POLICY, refuse_above=usd("0.40"))) == HAIKU
+
+
 AMOUNT = st.integers(min_value=0, max_value=20 * 10**9).map(Usd)
 LEFT = st.none() | st.integers(min_value=-(2 * 10**9), max_value=20 * 10**9).map(Usd)
 
@@ -365,12 +428,12 @@ def test_whatever_is_allowed_was_agreed_fits_and_has_a_price(
 
 
 @UNHURRIED
-@given(BALANCES, ESTIMATES, POLICIES, CONSENTS)
+@given(BALANCES, ESTIMATES, POLICIES, CONSENTS, ESTIMATES.filter(lambda one: bool(one.hold)))
 def test_every_yes_on_a_question_works_if_nothing_changed(
-    balances: tuple[Balance, ...], forecast: Estimate, policy: Policy, consent: Consent | None
+    balances: tuple[Balance, ...], forecast: Estimate, policy: Policy, consent: Consent | None, other: Estimate
 ) -> None:
     """Each button but No leads to an Allow on the balance it was made for: nobody is asked the same thing twice in a row."""
-    verdict = decide(balances, forecast, policy, consent)
+    verdict = decide(balances, forecast, policy, consent, other=cheaper("haiku", other, policy))
     if not isinstance(verdict, Ask):
         return
     options = verdict.question.options
@@ -379,7 +442,7 @@ def test_every_yes_on_a_question_works_if_nothing_changed(
     for option in options[:-1]:
         assert option.allows is not None
         after = raised(balances, option.lifts)
-        again = decide(after, forecast, policy, Consent(option.allows, unpriced=True))
+        again = decide(after, other if option.model else forecast, policy, Consent(option.allows, unpriced=True))
         assert isinstance(again, Allow)
         assert again.ceiling == option.allows
         assert (option.choice is Choice.RAISE) == bool(option.lifts)

@@ -269,7 +269,9 @@ async def test_the_budget_and_the_closing_line_speak_of_the_subscription() -> No
         assert "list prices" not in closing.text
         await keep(gateway, five_hours(70), replace(five_hours(20, NOON_MS + 3 * 86_400_000), window="seven_day"))
         gateway.says("/budget")
-        await gateway.sees("Subscription: five-hour window 70 %, until 18:00 · seven-day window 20 %, until Fri 20 Nov 16:00")
+        await gateway.sees(
+            "Subscription: five-hour window 70 %, until 18:00 · seven-day window 20 %, until Fri 20 Nov 16:00"
+        )
         gateway.says("two")
         await gateway.sees("session $0.60 of $5.00 · list prices")
         gateway.says("/cost")

@@ -11,7 +11,7 @@ from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag
 from tests.fakes.bot_api import BotApi
 from tests.fakes.messages_api import MessagesApi
-from tests.fakes.messages_script import Error, Hold, Text, Tool
+from tests.fakes.messages_script import Charged, Counts, Error, Hold, Text, Tool
 from tests.journeys.rig import OWNER, as_counts, rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.claude]
@@ -124,6 +124,33 @@ async def test_a_run_above_the_threshold_makes_no_call_before_the_tap(tmp_path: 
         await gateway.taps("enough history", "Run, up to $0.50")
         await gateway.ended(TurnState.FINISHED)
         assert len(gateway.api.charges) == 1
+        await gateway.exact()
+
+
+async def test_the_cheaper_model_runs_on_the_same_client_and_a_command_leads_back(tmp_path: Path) -> None:
+    """The button switches the live client without a call of its own; `//model` switches back, and the session follows."""
+    async with rig(tmp_path, confirm="1", cheaper_model="claude-haiku-4-5") as gateway:
+        gateway.api.script([[Charged(Counts(input=9, cache_read=150_000, output=9)), Text("Read.")]], prompt="Read")
+        gateway.phone.says("Read it all")
+        await gateway.ended(TurnState.FINISHED)
+        [usual] = {call.request.model for call in gateway.api.charges}
+        now_ms = gateway.world.clock.now_ms
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now_ms() + 2 * 3_600_000)
+        gateway.phone.says("Sum it up")
+        asked = await gateway.sees("Sum it up")
+        gateway.phone.taps(next(b.text for b in asked.buttons if b.text.startswith("Use claude-haiku-4-5, up to $0.")))
+        await gateway.sees("This session goes on with claude-haiku-4-5.")
+        turns = await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.FINISHED] * 2)
+        [session] = await gateway.sessions()
+        assert turns[1].model == session.model == "claude-haiku-4-5"
+        assert [call.request.model for call in gateway.api.charges] == [usual, "claude-haiku-4-5"]
+        assert gateway.steps.passed.count("client.started") == 1
+        gateway.phone.says("//model opus")
+        await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.FINISHED] * 3)
+        gateway.phone.says("And now?")
+        await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.FINISHED] * 4)
+        [session] = await gateway.sessions()
+        assert gateway.api.charges[-1].request.model == session.model == usual
         await gateway.exact()
 
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
 from gateway.core.turn import ENDED
-from gateway.domain.approval import ApprovalState
+from gateway.domain.approval import ApprovalState, Choice, Option
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Quota, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
@@ -206,6 +206,15 @@ async def test_overdue_approvals_are_the_open_ones_whose_time_is_over(store: Sql
     assert [a.id for a in await store.read(lambda view: view.open_approvals("t_1"))] == ["a_3", "a_1"]
 
 
+async def test_an_option_keeps_the_model_that_it_offers(store: SqliteStore) -> None:
+    """A button for another model means that model after a restart too."""
+    options = (Option(Choice.RUN, "Use it", allows=Usd(3), model="a-model"), APPROVAL.options[0])
+    await put(store, put=(SESSION, TURN, replace(APPROVAL, options=options)))
+    found = await store.read(lambda view: view.approval("a_1"))
+    assert found is not None
+    assert found.options == options
+
+
 async def test_past_turns_are_the_ended_and_fully_priced_ones(store: SqliteStore) -> None:
     """Newest first; unpriced, unfinished, call-less, other people's and other agents' turns do not count."""
     other_agent = replace(SESSION, id="s_2", agent="codex")
@@ -223,11 +232,11 @@ async def test_past_turns_are_the_ended_and_fully_priced_ones(store: SqliteStore
         ),
     )
     await put(store, put=(SESSION, other_agent, *turns))
-    first = Past("s_1", FirstCall(Usd(6), Usd(7)), Usd(1), Usd(3))
-    stopped = Past("s_1", None, Usd(2), at_least=True)
+    first = Past("s_1", FirstCall(Usd(6), Usd(7)), Usd(1), Usd(3), model="a-model")
+    stopped = Past("s_1", None, Usd(2), at_least=True, model="a-model")
     assert await store.read(lambda view: view.past_turns("7", "claude", 10)) == (stopped, first)
     assert await store.read(lambda view: view.past_turns("7", "claude", 1)) == (stopped,)
-    lost = Past("s_2", None, Usd(7), at_least=True)
+    lost = Past("s_2", None, Usd(7), at_least=True, model="a-model")
     assert await store.read(lambda view: view.past_turns("7", "codex", 9)) == (lost,)
 
 

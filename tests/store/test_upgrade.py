@@ -199,6 +199,7 @@ ESTIMATE = {"floor": 1, "n": 0, "hold": 4, "words": "w"}
         ("approvals", "options", OPTION),
         ("approvals", "options", [OPTION | {"label": None}]),
         ("approvals", "options", [OPTION | {"allows": "9"}]),
+        ("approvals", "options", [OPTION | {"model": 9}]),
         ("approvals", "options", [OPTION | {"raises": [["day", "2027-01-15"]]}]),
         ("approvals", "options", [OPTION | {"lifts": [["day", "2027-01-15", "usd", "5"]]}]),
         ("approvals", "options", [OPTION | {"unpriced": 1}]),

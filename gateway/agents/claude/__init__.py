@@ -62,6 +62,7 @@ class ClaudeAgent:
         pauses=True,
         overshoot="at most the one API call that each running loop (main, each sub-agent, a compaction) has in flight",
         list_price=True,
+        switches_model=True,
     )
 
     def __init__(self, home: Path, command: str = "claude", environ: Mapping[str, str] | None = None) -> None:

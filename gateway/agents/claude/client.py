@@ -112,6 +112,24 @@ class ClaudeClient:
         if self._crew is not None:
             self._crew.start_soon(self._insist, self._translator.run)
 
+    async def use_model(self, model: str) -> bool:
+        """Make this model the one of the next prompt and all after it, without a call; False: it stays with the one it has.
+
+        As a setting of the running process: its own `set_model` first tries the model with an API call that is in no report.
+        Raises AgentUnavailableError if it has ended.
+        """
+        setting = {"subtype": "apply_flag_settings", "settings": {"model": model}}
+        settings = await self._dialogue.ask(setting, limit=ANSWER_LIMIT_S)
+        if settings is not None:
+            settings = await self._dialogue.ask({"subtype": "get_settings"}, limit=ANSWER_LIMIT_S)
+        if settings is None or self._link.leaving:
+            self._link.give_up()
+            raise AgentUnavailableError("Claude Code has ended: the next prompt starts it again")
+        if reading.model_of(settings) != model:
+            return False
+        self._translator.model = model
+        return True
+
     async def close(self) -> None:
         """End the process and everything it started; idempotent."""
         async with self._closing:

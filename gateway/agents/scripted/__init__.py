@@ -75,6 +75,7 @@ class ScriptedAgent:
         label="Scripted agent",
         pauses=True,
         overshoot="at most the one API call that each running loop (main, each sub-agent) has in flight",
+        switches_model=True,
     )
 
     def __init__(

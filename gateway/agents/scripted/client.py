@@ -101,6 +101,13 @@ class ScriptedClient:
             if run.uuid is not None:
                 run.scope.cancel()
 
+    async def use_model(self, model: str) -> bool:
+        """Make this model the one of the next prompt and all after it."""
+        if self.gone:
+            raise AgentUnavailableError(f"The scripted agent is gone: {self._desk.reason}")
+        self._model = model
+        return True
+
     @property
     def gone(self) -> bool:
         """It was closed, or died."""
