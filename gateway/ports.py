@@ -201,7 +201,7 @@ class Client(Protocol):
         ...
 
     async def use_model(self, model: str) -> bool:
-        """Make this model the one of the next prompt and all after it, without a call; False: it stays with the one it has.
+        """Use this model from the next prompt on at the latest, and make no call for that; False: it stays with the one it has.
 
         Raises AgentUnavailableError if it has ended.
         """

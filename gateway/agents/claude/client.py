@@ -113,7 +113,7 @@ class ClaudeClient:
             self._crew.start_soon(self._insist, self._translator.run)
 
     async def use_model(self, model: str) -> bool:
-        """Make this model the one of the next prompt and all after it, without a call; False: it stays with the one it has.
+        """Use this model from the next prompt on at the latest, and make no call for that; False: it stays with the one it has.
 
         As a setting of the running process: its own `set_model` first tries the model with an API call that is in no report.
         Raises AgentUnavailableError if it has ended.

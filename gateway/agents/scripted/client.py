@@ -102,7 +102,7 @@ class ScriptedClient:
                 run.scope.cancel()
 
     async def use_model(self, model: str) -> bool:
-        """Make this model the one of the next prompt and all after it."""
+        """Use this model from the next call on."""
         if self.gone:
             raise AgentUnavailableError(f"The scripted agent is gone: {self._desk.reason}")
         self._model = model
