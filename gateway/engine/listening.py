@@ -144,7 +144,7 @@ def _limited(live: Live, booked: metering.Booked) -> None:
 
 
 async def _quota(world: World, live: Live, event: QuotaTold) -> None:
-    """It comes after the booking of the call that it belongs to: a window that is past its mark is looked at at once."""
+    """It can come after the booking of the call that it belongs to: a window that is past its mark is looked at at once."""
     asks = (await world.commit(metering.note_quota(world, live.session_id, event))).result
     if asks and live.turn_id is not None and not live.over:
         await _look(world, live, live.turn_id)

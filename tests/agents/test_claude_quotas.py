@@ -162,8 +162,17 @@ def test_any_time_in_an_answer_is_a_time_or_none(resets_at: str, used: float) ->
     assert all(0 <= one.percent <= quotas.PERCENT_MAX for one in found)
 
 
-@pytest.mark.parametrize("resets_at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-11-25"])
-def test_a_time_at_the_edge_is_read_or_passed_over(resets_at: str) -> None:
-    """The figure counts all the same."""
-    (one,) = quotas.of_usage({"rate_limits": {"five_hour": {"utilization": 5, "resets_at": resets_at}}})
-    assert one.percent == 5
+@pytest.mark.parametrize(
+    ("resets_at", "told_ms"),
+    [
+        ("2026-11-25", 1_795_564_800_000),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("9999-12-31T23:59:59-23:59", None),
+        ("9999-12-31T23:59:59Z", None),
+        ("1970-01-01T00:00:00Z", None),
+    ],
+)
+def test_a_time_that_nobody_can_mean_is_none(resets_at: str, told_ms: int | None) -> None:
+    """The figure counts all the same; a time without a zone is universal time."""
+    told_so = quotas.of_usage({"rate_limits": {"five_hour": {"utilization": 5, "resets_at": resets_at}}})
+    assert told_so == (QuotaTold("five_hour", 5, told_ms),)

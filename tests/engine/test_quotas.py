@@ -29,9 +29,9 @@ ASKED = "83 % of the subscription's five-hour window is used"
 PAUSED = f"Paused: {ASKED}"
 
 
-def told(*quotas: TellQuota, after: int = 30) -> Script:
+def told(*quotas: TellQuota) -> Script:
     """One call, and then what the API said of the subscription behind it."""
-    return script(call(after), *quotas)
+    return script(call(30), *quotas)
 
 
 def asking(at: int | None = 80, **more: object) -> Rules:
@@ -137,7 +137,9 @@ async def test_what_an_agent_tells_is_kept_and_asked_about_before_the_next_run()
         gateway.says("one")
         await gateway.ended(TurnState.FINISHED)
         windows = await kept(gateway)
-        assert (windows["five_hour"][0], windows["seven_day"]) == (83, (20, None))
+        percent, resets_at_ms = windows["five_hour"]
+        assert (percent, windows["seven_day"]) == (83, (20, None))
+        assert abs((resets_at_ms or 0) - gateway.world.clock.now_ms() - 7_200_000) < 60_000
         gateway.says("two")
         await gateway.sees(ASKED)
         await states(gateway, TurnState.FINISHED, TurnState.ASKING)
@@ -223,6 +225,18 @@ async def test_what_works_behind_a_turn_pauses_too() -> None:
         await gateway.taps(PAUSED, "Go on, up to $1.00 more")
         await gateway.until(lambda turns: turns[0].state is TurnState.FINISHED)
         assert len(gateway.agent.charges) == 3
+
+
+async def test_a_run_that_nobody_asked_for_is_asked_about_too() -> None:
+    """A background agent ends past the mark: the run that follows makes no call before the yes."""
+    behind = SubAgent("reader", (call(10), TellQuota("five_hour", 83)))
+    async with bench(script(call(10), Background((behind,), report=(call(10),))), asking()) as gateway:
+        gateway.says("go")
+        await states(gateway, TurnState.FINISHED, TurnState.ASKING)
+        asked = await gateway.sees(ASKED)
+        assert len(gateway.agent.charges) == 2
+        gateway.chat.taps(asked, "Run", OWNER)
+        await states(gateway, TurnState.FINISHED, TurnState.FINISHED)
 
 
 async def test_the_same_figure_is_not_written_twice() -> None:

@@ -67,4 +67,6 @@ def _seconds(words: str | None) -> float | None:
 
 def _minute(seconds: float | None) -> int | None:
     """Milliseconds, to the minute: one instant is told in two ways that lie less than a second apart."""
-    return None if seconds is None else round(seconds / 60) * 60_000
+    if seconds is None or not 0 < seconds <= wire.SECONDS_MAX:
+        return None
+    return round(seconds / 60) * 60_000

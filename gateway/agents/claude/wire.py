@@ -14,6 +14,8 @@ SYNTHETIC_MODEL: Final = "<synthetic>"
 """The client's own words in the form of a message; no API call stands behind it."""
 BLOCKS_MAX: Final = 1_000
 TASKS_MAX: Final = 1_000
+SECONDS_MAX: Final = 2**35
+"""A time after that (in the year 3058) is none."""
 
 Words = Annotated[str, or_else("")]
 Ids = Annotated[tuple[Id, ...], or_else(()), Field(max_length=100)]
@@ -146,7 +148,7 @@ def _or_none(value: object, read: ValidatorFunctionWrapHandler) -> Any:
 OrNone = WrapValidator(_or_none)
 """What cannot be read is as good as not told."""
 Figure = Annotated[float, Field(allow_inf_nan=False, strict=True)]
-Seconds = Annotated[float | None, Field(gt=0, le=2**35, strict=True), OrNone]
+Seconds = Annotated[float | None, Field(gt=0, le=SECONDS_MAX, strict=True), OrNone]
 """Since 1970."""
 
 
