@@ -182,6 +182,8 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
         return
     if world.team is not None:
         await world.team.relieve(live.turn_id)
+        if event.request_id not in live.held:
+            return  # It was stopped meanwhile.
     decision = await world.commit(metering.pause(world, live.turn_id, worked_ms))
     if decision.result:
         live.rest(world.clock.ticks_ms())

@@ -149,3 +149,24 @@ def test_the_teams_report_adds_up_what_was_spent_by_what_came_of_it(
     ]
     assert "no day" in refused(capsys, "report", "--team", "--since", "soon")
     assert "Nothing was reported" in said(capsys, "report", "--team", "--since", "2100-01-01")
+
+
+def test_the_doctor_looks_at_the_bank_and_misses_limits(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That there is none yet, that it answers, and which limit nobody has set."""
+
+    def found() -> list[tuple[str, str]]:
+        run(["doctor", "--json"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return [(one["status"], one["found"]) for one in checks if one["name"] == "bank"]
+
+    assert found() == [("ok", f"{file} is made when the gateway starts")]
+    said(capsys, "bank", "migrate")
+    assert found() == [
+        ("ok", "the bank of the team core answers"),
+        ("warn", "no limit for month was set: nothing is lent"),
+        ("warn", "no limit for ever was set: nothing is lent"),
+    ]
+    file.write_bytes(b"no bank at all, and long enough to be one" * 100)
+    [(status, words)] = found()
+    assert status == "fail"
+    assert "not a bank of Tollbridge's" in words
