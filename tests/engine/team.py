@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from gateway import clock
 from gateway.agents.scripted import Play, Script
 from gateway.bank import SqlBank, open_bank
@@ -30,6 +32,10 @@ class Network:
     bank: SqlBank
     cut: bool = False
     asked: list[str] = field(default_factory=list[str])
+    slow: anyio.Event | None = None
+    """Requests for money wait for it."""
+    waits: anyio.Event = field(default_factory=anyio.Event)
+    """Set once one does."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.bank, name)
@@ -38,6 +44,9 @@ class Network:
 
         async def through(*arguments: Any, **named: Any) -> Any:
             self.asked.append(name)
+            if self.slow is not None and name in ("lend", "renew", "raise_limit"):
+                self.waits.set()
+                await self.slow.wait()
             if self.cut:
                 raise BankAwayError("The bank cannot be reached")
             return await method(*arguments, **named)

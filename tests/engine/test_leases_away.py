@@ -16,7 +16,7 @@ from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.engine import metering
 from gateway.ports import BankAwayError, BankError, Decision
-from tests.engine.bench import MODEL, OWNER, call, script
+from tests.engine.bench import MODEL, OWNER, THREAD, call, script
 from tests.engine.team import CORE, TERMS, Day, KilledError, Network, Ticks, limited, member
 from tests.fakes.postgres import Postgres, serve
 from tests.store.test_loans import FIGURE
@@ -343,3 +343,47 @@ async def test_a_bank_that_is_away_when_the_gateway_starts_is_looked_at_once_it_
                 await bank.status(TeamScope(CORE))
             await migrate_bank(server.url())
             assert (await bank.status(TeamScope(CORE))).balance.limit is None
+
+
+async def test_a_turn_that_is_stopped_while_the_bank_is_asked_never_runs() -> None:
+    """The answer comes too late: nothing is held, nothing runs, and what was lent is given back."""
+    async with limited("10") as bank:
+        network = Network(bank, slow=anyio.Event())
+        async with member(network, ONE_CALL) as desk:
+            desk.gateway.says("go")
+            await network.waits.wait()
+            desk.gateway.says("/stop")
+            await desk.gateway.ended(TurnState.REFUSED)
+            assert network.slow is not None
+            network.slow.set()
+            await desk.gateway.steps.until(desk.loans, lambda loans: bool(loans) and loans[0].lease is not None)
+            assert desk.gateway.agent.charges == []
+        assert (await bank.status(desk.month)).balance.left == usd("10")
+
+
+async def test_a_no_that_comes_while_a_yes_waits_for_the_bank_counts() -> None:
+    """A question is answered once: by who is written down first."""
+    async with limited("0.20") as bank:
+        network = Network(bank)
+        async with member(network, ONE_CALL) as desk:
+            desk.gateway.says("go")
+            asked = await desk.gateway.sees("left of the team's")
+            network.slow, network.waits = anyio.Event(), anyio.Event()
+            desk.gateway.chat.taps(asked, "Raise +$", OWNER)
+            await network.waits.wait()
+            desk.gateway.chat.taps(asked, "No", OWNER)
+            await desk.gateway.ended(TurnState.REFUSED)
+            network.slow.set()
+            await desk.gateway.steps.until(desk.loans, lambda loans: bool(loans) and loans[0].lease is not None)
+            assert desk.gateway.agent.charges == []
+        assert (await bank.status(desk.month)).balance.spent == ZERO
+
+
+async def test_an_amount_written_as_a_reply_is_borrowed_for_like_a_tap() -> None:
+    """A reply of 0.15 to the question: the bank lends that, and the turn runs up to it."""
+    async with limited("0.20") as bank, member(bank, script(call(10))) as desk:
+        desk.gateway.says("go")
+        asked = await desk.gateway.sees("left of the team's")
+        desk.gateway.chat.says(THREAD, OWNER, "0.15", to=asked)
+        turn = await desk.gateway.ended(TurnState.FINISHED)
+        assert (turn.spent, turn.ceiling) == (usd("0.10"), usd("0.15"))
