@@ -13,6 +13,7 @@ from gateway.bank import open_bank
 from gateway.domain.lease import TeamScope, lease_scope
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import TurnState
+from gateway.ports import View
 from tests.engine.bench import call, script
 from tests.engine.team import CORE, Member, limited, member
 from tests.fakes.postgres import Postgres
@@ -35,23 +36,35 @@ async def busy(desk: Member, turns: int) -> None:
             return
 
 
+async def never_more_than_lent(desk: Member) -> None:
+    """At every moment: what is spent and held of a lease is within what is lent, and the call that was running."""
+
+    def look(view: View) -> list[tuple[Usd, Usd]]:
+        found = [(loan, view.balance(lease_scope(loan.scope, loan.id))) for loan in view.loans()]
+        return [(one.spent + one.held, loan.lease.lent) for loan, one in found if loan.lease is not None]
+
+    while True:
+        for used, lent in await desk.gateway.world.store.read(look):
+            assert used <= lent + CALL
+        await anyio.sleep(0.002)
+
+
 async def test_two_gateways_never_spend_more_than_the_limit_and_a_call_each() -> None:
     """$3 for two gateways that want $12: all of it is lent, nobody runs on the other's money, and every cent is told."""
     async with limited("3") as bank, AsyncExitStack() as stack:
         desks = [await stack.enter_async_context(member(bank, WORK, name=f"desk-{n}")) for n in (1, 2)]
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as watch:
             for desk in desks:
-                tasks.start_soon(busy, desk, 10)
+                watch.start_soon(never_more_than_lent, desk)
+            async with anyio.create_task_group() as tasks:
+                for desk in desks:
+                    tasks.start_soon(busy, desk, 10)
+            watch.cancel_scope.cancel()
         spent = ZERO
         for desk in desks:
             for turn in await desk.gateway.turns():
                 spent += turn.spent
         assert Usd.parse("2.40") <= spent <= Usd.parse("3") + CALL + CALL
-        for desk in desks:
-            for loan in await desk.loans():
-                assert loan.lease is not None
-                balance = await desk.gateway.balance_of(lease_scope(loan.scope, loan.id))
-                assert balance.spent + balance.held <= loan.lease.lent + CALL
         await stack.aclose()
         assert (await bank.status(desks[0].month)).balance.spent == spent
         assert await bank.verify() == ()
