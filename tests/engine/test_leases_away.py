@@ -214,7 +214,9 @@ async def test_a_call_that_is_told_of_after_its_lease_was_given_back_is_booked_a
         await desk.gateway.world.commit(metering.book_call(desk.gateway.world, turn.id, late))
         balance = await desk.until(lambda balance: balance.spent == usd("0.40"))
         assert balance.left == usd("9.60")
-        sums = await desk.gateway.steps.until(lambda: bank.figures(CORE, 0), lambda sums: bool(sums) and sums[0].cost == usd("0.40"))
+        sums = await desk.gateway.steps.until(
+            lambda: bank.figures(CORE, 0), lambda sums: bool(sums) and sums[0].cost == usd("0.40")
+        )
         assert [(one.turns, one.calls) for one in sums] == [(1, 2)]
 
 
@@ -229,7 +231,9 @@ async def test_figures_reach_the_bank_once_whatever_happens_in_between(tmp_path:
         async with member(bank, ONE_CALL, home=home, chat=chat) as desk:
             desk.gateway.says("again")
             await desk.gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
-            sums = await desk.gateway.steps.until(lambda: bank.figures(CORE, 0), lambda sums: bool(sums) and sums[0].turns == 2)
+            sums = await desk.gateway.steps.until(
+                lambda: bank.figures(CORE, 0), lambda sums: bool(sums) and sums[0].turns == 2
+            )
             assert [(one.cost, one.calls, one.outcome) for one in sums] == [(usd("0.60"), 2, "answer")]
             await desk.gateway.steps.until(
                 lambda: desk.gateway.world.store.read(lambda view: view.figures(10)), lambda waiting: not waiting

@@ -26,6 +26,9 @@ from gateway.ports import AgentTraits, AgentUnavailableError, Launch, Process, R
 __all__ = ["ClaudeAgent", "ClaudeClient"]
 
 START_LIMIT_S = 60.0
+QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+"""Unless it is set otherwise. A client that is signed in asks its vendor for the account's usage whenever it is asked for its own
+figures, which is at every boundary, and says nothing else until that is answered."""
 INTERRUPT = '{"type":"control_request","request_id":"%s","request":{"subtype":"interrupt"}}'
 MANNERS = Manners(
     # The first stops the run, the second, met at rest, its background agents: an agent that waits at a boundary would take
@@ -97,7 +100,7 @@ class ClaudeAgent:
             await earlier.close()
         name = launch.agent_session or clock.new_uuid()
         before, known = await anyio.to_thread.run_sync(_transcripts, self._environ, name)
-        environ = {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}
+        environ = QUIET | {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}
         link = await supervise.start(
             [program, *_arguments(launch, name, resume=before is not None)],
             session_id=launch.session_id,
