@@ -12,10 +12,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, literal, select, text, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, bindparam, exists, insert, literal, select, text, update
 
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Scope
 from gateway.domain.money import Usd
@@ -43,11 +43,21 @@ VERSION = max(HASHED)
 _SUMS = ("spent", "held", *_COUNTS)
 _LIMITS = ("limit", *_CAPS)
 """What a balance adds up, and what of it an entry replaces: columns of both."""
+_CHANGING = (*_LIMITS, *_SUMS)
 WITHOUT_PRICE = """entries.kind IN ('call', 'reconciled')
     AND CASE WHEN json_valid(entries.detail) THEN json_type(entries.detail, '$.unpriced') = 'text' ELSE 0 END"""
 """What the meter wrote of a call or a difference whose price nobody knew."""
 MOST_FLAWS = 100
 _PAGE = 1000
+
+# Built once: to put a statement together takes SQLAlchemy several times as long as to run it.
+_CALL_KNOWN = select(exists().where(entries.c.call_id == bindparam("call_id")))
+_FROZEN = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
+_POLICY = select(entries.c.detail).where(text(POLICY_KIND)).order_by(entries.c.seq.desc()).limit(1)
+_BALANCE = select(balances).where(balances.c.kind == bindparam("kind"), balances.c.key == bindparam("key"))
+_TIMED = select(entries).where(text(TIMED), entries.c.until_ms > bindparam("now_ms")).order_by(entries.c.until_ms)
+_LAST = select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
+_APPEND = insert(entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ def entry_hash(row: rows.Row) -> str:
 
 def call_known(connection: Connection, call_id: str) -> bool:
     """Whether a call with this id is in the ledger."""
-    return bool(connection.scalar(select(exists().where(entries.c.call_id == call_id))))
+    return bool(connection.scalar(_CALL_KNOWN, {"call_id": call_id}))
 
 
 def metered(connection: Connection, turn_id: str) -> tuple[Usage, ...]:
@@ -119,22 +129,19 @@ def unpriced(connection: Connection, after: tuple[str, int], limit: int) -> tupl
 
 def frozen(connection: Connection) -> bool:
     """Whether the last word on paid turns was FREEZE."""
-    last = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
-    return connection.scalar(last) == EntryKind.FREEZE
+    return connection.scalar(_FROZEN) == EntryKind.FREEZE
 
 
 def policy(connection: Connection) -> str:
     """The owner's settings as they were noted last; empty if they never were."""
-    last = select(entries.c.detail).where(text(POLICY_KIND)).order_by(entries.c.seq.desc()).limit(1)
-    return connection.scalar(last) or ""
+    return connection.scalar(_POLICY) or ""
 
 
 def read_balances(connection: Connection, scopes: Iterable[Scope]) -> dict[Scope, Balance]:
     """The balance of each scope; one that no entry ever named has no limit, and nothing spent or held."""
     found: dict[Scope, Balance] = {}
     for scope in scopes:
-        query = select(balances).where(balances.c.kind == scope.kind, balances.c.key == scope.key)
-        row = connection.execute(query).mappings().one_or_none()
+        row = connection.execute(_BALANCE, {"kind": scope.kind, "key": scope.key}).mappings().one_or_none()
         found[scope] = Balance(scope, None) if row is None else balance_of(scope, row)
     return found
 
@@ -149,17 +156,15 @@ def balance_of(scope: Scope, row: rows.Row) -> Balance:
 
 def lifts(connection: Connection, now_ms: int) -> tuple[Lift, ...]:
     """By how much limits are higher now, until a time. Raises StoreError."""
-    query = select(entries).where(text(TIMED), entries.c.until_ms > now_ms).order_by(entries.c.until_ms)
-    return tuple(lift for row in connection.execute(query).mappings() for lift in rows.lifts_of(row))
+    found = connection.execute(_TIMED, {"now_ms": now_ms}).mappings()
+    return tuple(lift for row in found for lift in rows.lifts_of(row))
 
 
 def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
     """Write entries and what they change. Raises StoreError for a known call."""
     if not new:
         return
-    last = connection.execute(
-        select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
-    ).one_or_none()
+    last = connection.execute(_LAST).one_or_none()
     seq, previous = (0, GENESIS) if last is None else last
     for entry in new:
         if entry.call_id is not None and call_known(connection, entry.call_id):
@@ -167,11 +172,11 @@ def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
         seq += 1
         row = _entry_row(entry, seq, now_ms, previous)
         previous = row["hash"] = entry_hash(row)
-        connection.execute(insert(entries).values(row))
+        connection.execute(_APPEND, row)
         if entry.kind is EntryKind.POLICY:
             _supersede(connection, entry)
-        for scope in dict.fromkeys(entry.scopes):
-            _apply(connection, scope, entry)
+        if entry.scopes:
+            _apply(connection, tuple(dict.fromkeys(entry.scopes)), entry)
 
 
 def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, Any]:
@@ -221,24 +226,31 @@ def _supersede(connection: Connection, entry: Entry) -> None:
             connection.execute(update(balances).where(above).values({name: None}))
 
 
-def _apply(connection: Connection, scope: Scope, entry: Entry) -> None:
-    """Add what the entry changes to the scope's balance. Raises StoreError for a sum that nobody can have spent."""
+def _apply(connection: Connection, scopes: Sequence[Scope], entry: Entry) -> None:
+    """Add what the entry changes to the balance of each scope. Raises StoreError for a sum that nobody can have spent."""
     limit = None if entry.limit is None else entry.limit.nano
-    held = entry.held.nano
-    statement = insert(balances).values(
-        kind=scope.kind, key=scope.key, limit=limit, spent=entry.spent.nano, held=max(0, held), **_counts(entry)
-    )
-    new = statement.excluded
-    added = statement.on_conflict_do_update(
-        index_elements=["kind", "key"],
-        set_={
-            **{name: func.coalesce(new[name], balances.c[name]) for name in _LIMITS},
-            **{name: balances.c[name] + new[name] for name in _SUMS},
-            "held": func.max(0, balances.c.held + held),
-        },
-    ).returning(balances.c.spent, balances.c.held)
-    for total in connection.execute(added).one():
-        rows.nano(Usd(total))
+    changes = {"limit": limit, "spent": entry.spent.nano, "held": entry.held.nano, **_counts(entry)}
+    named = [storable(value) for scope in scopes for value in (scope.kind, scope.key)]
+    changed = (*(changes[name] for name in _CHANGING), *named)
+    for totals in connection.exec_driver_sql(_adding(len(scopes)), changed).all():
+        for total in totals:
+            rows.nano(Usd(total))
+
+
+@lru_cache(maxsize=16)
+def _adding(scopes: int) -> str:
+    """One statement for the balances of so many scopes: its parameters are what changes, then the kind and the key of each."""
+    named = [f'"{name}"' for name in _CHANGING]
+    first = [f"max(0, ?{place})" if name == "held" else f"?{place}" for place, name in enumerate(_CHANGING, 1)]
+    places = range(len(_CHANGING) + 1, len(_CHANGING) + 1 + 2 * scopes, 2)
+    each = ", ".join(f"(?{place}, ?{place + 1}, {', '.join(first)})" for place in places)
+    replaced = [f'"{name}" = coalesce(excluded."{name}", "{name}")' for name in _LIMITS]
+    added = [f'"{name}" = "{name}" + excluded."{name}"' for name in _SUMS if name != "held"]
+    added.append(f'"held" = max(0, "held" + ?{_CHANGING.index("held") + 1})')
+    return f"""
+        INSERT INTO balances (kind, "key", {", ".join(named)}) VALUES {each}
+        ON CONFLICT (kind, "key") DO UPDATE SET {", ".join((*replaced, *added))}
+        RETURNING spent, held"""  # noqa: S608 - made of the schema's names
 
 
 def records(

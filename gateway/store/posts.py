@@ -11,7 +11,7 @@ none, the oldest edit.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, text, update
 
 from gateway.domain.place import Thread
 from gateway.ports import (
@@ -74,6 +74,21 @@ _HEADS = text(f"""
 """)  # noqa: S608 - made of constants
 """From thread to thread along an index, however much waits in each. (For `(chat, topic) > (...)` it reads all of the chat.)"""
 
+# What nearly every message takes, built once: to put a statement together takes SQLAlchemy several times as long as to run it.
+_NEW = insert(outbox)
+_CHANGED = update(outbox).where(outbox.c.id == bindparam("row_id"))
+_SENDS = (
+    select(outbox.c.id, outbox.c.state, outbox.c.message_id)
+    .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 0, outbox.c.state != "superseded")
+    .order_by(outbox.c.part)
+)
+_IN_EDITS = (
+    select(outbox.c.id)
+    .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 1, outbox.c.state == bindparam("state"))
+    .limit(1)
+)
+_WAITING = select(func.count()).where(outbox.c.state == "waiting")
+
 
 def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limited: bool) -> None:
     """Write messages into the outbox. Raises StoreError for a body too large, and, if `limited`, while too many wait."""
@@ -90,7 +105,7 @@ def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limite
 
 def waiting(connection: Connection) -> int:
     """How many messages wait, over all services."""
-    return connection.scalar(select(func.count()).where(outbox.c.state == "waiting")) or 0
+    return connection.scalar(_WAITING) or 0
 
 
 def _send(connection: Connection, post: NewPost, now_ms: int) -> int:
@@ -125,25 +140,21 @@ def _edit(connection: Connection, post: NewPost, now_ms: int) -> int:
 
 def _insert(connection: Connection, post: NewPost, now_ms: int, **columns: Any) -> None:
     row = {"part": 0, "state": "waiting", "edit": int(post.edit), "ring": int(post.ring), "ref": post.ref}
-    connection.execute(
-        insert(outbox).values(row | rows.thread_columns(post.thread) | {"created_at_ms": now_ms} | columns)
-    )
+    connection.execute(_NEW, row | rows.thread_columns(post.thread) | {"created_at_ms": now_ms} | columns)
 
 
 def _set(connection: Connection, row_id: int, **columns: Any) -> None:
-    connection.execute(update(outbox).where(outbox.c.id == row_id).values(columns))
+    connection.execute(_CHANGED, {"row_id": row_id} | columns)
 
 
 def _sends(connection: Connection, ref: str) -> Sequence[rows.Row]:
     """The parts of a message that were, or will be, sent."""
-    query = select(outbox.c.id, outbox.c.state, outbox.c.message_id).where(outbox.c.ref == ref, outbox.c.edit == 0)
-    return connection.execute(query.where(outbox.c.state != "superseded").order_by(outbox.c.part)).mappings().all()
+    return connection.execute(_SENDS, {"ref": ref}).mappings().all()
 
 
 def _in_edits(connection: Connection, ref: str, state: str) -> int | None:
     """The number of an edit of the message in this state."""
-    query = select(outbox.c.id).where(outbox.c.ref == ref, outbox.c.edit == 1, outbox.c.state == state)
-    return connection.scalar(query.limit(1))
+    return connection.scalar(_IN_EDITS, {"ref": ref, "state": state})
 
 
 def message_id(connection: Connection, ref: str) -> str | None:

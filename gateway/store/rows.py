@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from gateway.core.first_call import FirstCall
@@ -20,13 +21,20 @@ from gateway.store import stored
 
 Row = Mapping[Any, Any]
 
+PAST_KEPT = 20_000
+"""Of how many past turns what the forecast looks at is kept in memory, about a kilobyte each."""
+
 LARGEST_NANO = 2**62 - 1
 """More than any sum of money that this program meets; the sum of two such figures is still within SQLite's integers."""
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_TOKENS = tuple(field.name for field in fields(Tokens))
+
+
 def dump(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(value)
 
 
 def nano(amount: Usd) -> int:
@@ -111,7 +119,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "held_left": nano(turn.held_left),
         "ceiling": nano(turn.ceiling),
         "spent": nano(turn.spent),
-        "tokens": dump(asdict(turn.tokens)),
+        "tokens": dump({name: getattr(turn.tokens, name) for name in _TOKENS}),
         "calls": turn.calls,
         "work_ms": turn.work_ms,
         "lifts": dump([lift_json(lift) for lift in turn.lifts]),
@@ -159,7 +167,7 @@ def turn_of(row: Row) -> Turn:
 
 
 def _tokens_of(facts: Any) -> Tokens:
-    return Tokens(**{field.name: stored.field(facts, field.name, int, 0) for field in fields(Tokens)})
+    return Tokens(**{name: stored.field(facts, name, int, 0) for name in _TOKENS})
 
 
 def _outcome_of(facts: Any) -> Outcome:
@@ -167,17 +175,23 @@ def _outcome_of(facts: Any) -> Outcome:
     return Outcome(OutcomeKind(kind), stored.typed(text[0], str, "outcome") if text else "")
 
 
-def past_of(row: Row) -> Past:
-    """What the forecast looks at in a turn's row. Raises StoreError."""
-    with stored.reading(f"turn {row['id']}"):
-        said = None if row["estimate"] is None else _estimate_of(json.loads(row["estimate"]))
-        first = None
-        if said is not None and said.warm is not None and said.expected is not None:
-            first = FirstCall(said.warm, said.expected)
-        flags = stored.members(json.loads(row["flags"]), "flags")
-        at_least = TurnState(row["state"]) in CUT_SHORT or Flag.LOWER_BOUND in flags
-        cost, p90 = Usd(row["spent"]), said.p90 if said else None
-        return Past(row["session_id"], first, cost, p90, at_least, row["model"])
+_FORESEEN = ("p90", "warm", "expected")
+
+
+@lru_cache(maxsize=PAST_KEPT)
+def past_of(
+    turn_id: str, session_id: str, state: str, model: str | None, spent: int, estimate: str | None, flags: str
+) -> Past:
+    """What the forecast looks at in a turn. Raises StoreError.
+
+    Each verdict looks at hundreds that have ended and never change again: what their JSON said is kept.
+    """
+    with stored.reading(f"turn {turn_id}"):
+        said = None if estimate is None else json.loads(estimate)
+        p90, warm, expected = (None if said is None else _usd(stored.optional(said, name, int)) for name in _FORESEEN)
+        first = None if warm is None or expected is None else FirstCall(warm, expected)
+        at_least = TurnState(state) in CUT_SHORT or Flag.LOWER_BOUND in stored.members(json.loads(flags), "flags")
+        return Past(session_id, first, Usd(spent), p90, at_least, model)
 
 
 def _estimate_json(estimate: Estimate) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy import Engine, PoolProxiedConnection, StaticPool, create_engine
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from gateway.ports import StoreError
@@ -94,12 +94,12 @@ def _uri(database: Path, *, mode: str) -> str:
 
 
 def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
+    def do_begin(dbapi_connection: PoolProxiedConnection) -> None:
+        dbapi_connection.cursor().execute(begin)
+
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
+    # Not by an event: an engine that has one looks for listeners at every statement, which costs a quarter of its time.
+    engine.dialect.do_begin = do_begin
     return engine
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, literal_column, select, text
+from sqlalchemy import Connection, Select, bindparam, literal_column, select, text
 
 from gateway.core.forecast import Past
 from gateway.domain.approval import Approval, ApprovalState
@@ -32,12 +32,35 @@ from gateway.store.schema import (
 _ROWID = literal_column("rowid")
 MOST_PAST_TURNS = 1000
 
+# What nearly every decision asks, built once: to put a statement together takes SQLAlchemy several times as long as to run it.
+_SESSION = select(sessions).where(sessions.c.id == bindparam("id"))
+_TURN = select(turns).where(turns.c.id == bindparam("id"))
+_OPEN_TURNS = (
+    select(turns)
+    .where(turns.c.session_id == bindparam("session_id"), text(UNDONE))
+    .order_by(turns.c.created_at_ms, _ROWID)
+)
+_OPEN_APPROVALS = select(approvals).where(approvals.c.turn_id == bindparam("turn_id"), text(OPEN)).order_by(_ROWID)
+_QUOTAS = select(quotas).where(quotas.c.agent == bindparam("agent")).order_by(quotas.c.window)
+_GRANTS = select(grants).where(grants.c.person == bindparam("person")).order_by(grants.c.chat)
+_PAST_TURNS = (
+    select(
+        *(turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
+        *(turns.c.spent, turns.c.estimate, turns.c.flags),
+    )
+    .where(turns.c.person == bindparam("person"), turns.c.agent == bindparam("agent"))
+    .where(turns.c.ended_at_ms.is_not(None), text(PRICED))
+    .order_by(turns.c.ended_at_ms.desc(), _ROWID.desc())
+    .limit(bindparam("most"))
+)
+
 
 class SqlView:
     """The `View` over a transaction's connection; useless once the transaction is over."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
+        self._balances: dict[Scope, Balance] = {}
 
     def close(self) -> None:
         """The transaction is over: whatever is asked from now on is an error."""
@@ -60,17 +83,19 @@ class SqlView:
         return ledger.policy(self._open)
 
     def balance(self, scope: Scope) -> Balance:
-        return ledger.read_balances(self._open, (scope,))[scope]
+        connection = self._open
+        if scope not in self._balances:  # nothing is written while it is looked at: what was read once is so
+            self._balances |= ledger.read_balances(connection, (scope,))
+        return self._balances[scope]
 
     def lifts(self, now_ms: int) -> tuple[Lift, ...]:
         return ledger.lifts(self._open, now_ms)
 
     def quotas(self, agent: str) -> tuple[Quota, ...]:
-        query = select(quotas).where(quotas.c.agent == agent).order_by(quotas.c.window)
-        return tuple(rows.quota_of(row) for row in self._all(query))
+        return tuple(rows.quota_of(row) for row in self._all(_QUOTAS, agent=agent))
 
     def session(self, session_id: str) -> Session | None:
-        row = self._one(select(sessions).where(sessions.c.id == session_id))
+        row = self._one(_SESSION, id=session_id)
         return None if row is None else rows.session_of(row)
 
     def current_session(self, thread: Thread) -> Session | None:
@@ -89,7 +114,7 @@ class SqlView:
         return tuple(rows.session_of(row) for row in self._all(query))
 
     def turn(self, turn_id: str) -> Turn | None:
-        row = self._one(select(turns).where(turns.c.id == turn_id))
+        row = self._one(_TURN, id=turn_id)
         return None if row is None else rows.turn_of(row)
 
     def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
@@ -103,8 +128,7 @@ class SqlView:
         return tuple(rows.turn_of(row) for row in self._all(query))
 
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:
-        query = select(turns).where(turns.c.session_id == session_id, text(UNDONE))
-        return tuple(rows.turn_of(row) for row in self._all(query.order_by(turns.c.created_at_ms, _ROWID)))
+        return tuple(rows.turn_of(row) for row in self._all(_OPEN_TURNS, session_id=session_id))
 
     def approval(self, approval_id: str) -> Approval | None:
         row = self._one(select(approvals).where(approvals.c.id == approval_id))
@@ -115,8 +139,7 @@ class SqlView:
         return None if found is None else self.approval(found)
 
     def open_approvals(self, turn_id: str) -> tuple[Approval, ...]:
-        query = select(approvals).where(approvals.c.turn_id == turn_id, text(OPEN))
-        return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
+        return tuple(self._approval(row) for row in self._all(_OPEN_APPROVALS, turn_id=turn_id))
 
     def unheard_approvals(self, turn_id: str) -> tuple[Approval, ...]:
         over = approvals.c.state.in_((ApprovalState.ANSWERED, ApprovalState.EXPIRED))
@@ -129,8 +152,7 @@ class SqlView:
         return tuple(self._approval(row) for row in self._all(query))
 
     def grants(self, person: str) -> tuple[Grant, ...]:
-        query = select(grants).where(grants.c.person == person).order_by(grants.c.chat)
-        return tuple(rows.grant_of(row) for row in self._all(query))
+        return tuple(rows.grant_of(row) for row in self._all(_GRANTS, person=person))
 
     def all_grants(self) -> tuple[Grant, ...]:
         query = select(grants).order_by(grants.c.person, grants.c.chat)
@@ -143,17 +165,8 @@ class SqlView:
         return posts.ref_of(self._open, thread, message_id)
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
-        query = (
-            select(
-                *(turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
-                *(turns.c.spent, turns.c.estimate, turns.c.flags),
-            )
-            .where(turns.c.person == person, turns.c.agent == agent, turns.c.ended_at_ms.is_not(None))
-            .where(text(PRICED))
-            .order_by(turns.c.ended_at_ms.desc(), _ROWID.desc())
-            .limit(min(limit, MOST_PAST_TURNS))
-        )
-        return tuple(rows.past_of(row) for row in self._all(query))
+        asked = {"person": person, "agent": agent, "most": min(limit, MOST_PAST_TURNS)}
+        return tuple(rows.past_of(*row) for row in self._open.execute(_PAST_TURNS, asked).all())
 
     def call_known(self, call_id: str) -> bool:
         return ledger.call_known(self._open, call_id)
@@ -181,11 +194,11 @@ class SqlView:
         tokens = self._open.scalars(found.order_by(approval_tokens.c.place)).all()
         return rows.approval_of(row, tuple(tokens))
 
-    def _one(self, query: Select[*tuple[Any, ...]]) -> rows.Row | None:
-        return self._open.execute(query).mappings().one_or_none()
+    def _one(self, query: Select[*tuple[Any, ...]], **asked: str) -> rows.Row | None:
+        return self._open.execute(query, asked).mappings().one_or_none()
 
-    def _all(self, query: Select[*tuple[Any, ...]]) -> Iterable[rows.Row]:
-        return self._open.execute(query).mappings().all()
+    def _all(self, query: Select[*tuple[Any, ...]], **asked: str) -> Iterable[rows.Row]:
+        return self._open.execute(query, asked).mappings().all()
 
 
 def all_sessions(connection: Connection) -> tuple[Session, ...]:

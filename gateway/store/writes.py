@@ -1,10 +1,11 @@
 """A decision, written: records, the thread's current session, ledger entries, messages and the update that caused it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Table, bindparam, delete, exists, select
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Quota
@@ -16,6 +17,7 @@ from gateway.store import inbox, ledger, loans, posts, rows
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
+_SESSION_KNOWN = select(exists().where(sessions.c.id == bindparam("id")))
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
 Put = Session | Turn | Approval | Process | Quota | Loan
@@ -50,13 +52,13 @@ def _facts(entries: Sequence[Entry]) -> bool:
 def _put(connection: Connection, record: Put, now_ms: int) -> None:
     match record:
         case Session():
-            is_new = not connection.scalar(select(exists().where(sessions.c.id == record.id)))
+            is_new = not connection.scalar(_SESSION_KNOWN, {"id": record.id})
             _upsert(connection, sessions, rows.session_row(record), "id")
             if is_new:
                 _make_current(connection, record)
         case Turn():
-            agent = select(sessions.c.agent).where(sessions.c.id == record.session_id).scalar_subquery()
-            _upsert(connection, turns, rows.turn_row(record) | {"agent": agent}, "id")
+            row = rows.turn_row(record)
+            connection.execute(_put_turn(tuple(row)), row | {"of_session": record.session_id})
         case Approval():
             _upsert(connection, approvals, rows.approval_row(record), "id")
             connection.execute(delete(approval_tokens).where(approval_tokens.c.approval_id == record.id))
@@ -89,6 +91,19 @@ def _make_current(connection: Connection, session: Session) -> None:
 
 
 def _upsert(connection: Connection, table: Table, row: dict[str, Any], *key: str) -> None:
-    statement = insert(table).values(row)
-    rest = {name: statement.excluded[name] for name in row if name not in key}
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=rest))
+    connection.execute(_upserting(table, tuple(row), key), row)
+
+
+@lru_cache(maxsize=16)
+def _upserting(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Insert:
+    """Built once: to put a statement together takes SQLAlchemy several times as long as to run it."""
+    statement = insert(table)
+    rest = {name: statement.excluded[name] for name in names if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=rest)
+
+
+@lru_cache(maxsize=1)
+def _put_turn(names: tuple[str, ...]) -> Insert:
+    """A turn's row and, from the session `of_session`, its agent."""
+    agent = select(sessions.c.agent).where(sessions.c.id == bindparam("of_session")).scalar_subquery()
+    return _upserting(turns, (*names, "agent"), ("id",)).values(agent=agent)
