@@ -73,6 +73,19 @@ def buttons(approval: Approval) -> tuple[Button, ...]:
     return tuple(Button(option.label, token) for option, token in zip(approval.options, approval.tokens, strict=True))
 
 
+_OVER = {
+    ApprovalState.ANSWERED: "This was answered already.",
+    ApprovalState.EXPIRED: "This has expired.",
+    ApprovalState.WITHDRAWN: "This is not asked any more.",
+}
+
+
+def over(approval: Approval, now_ms: int) -> str:
+    """Why an answer to the approval comes too late; empty if it does not."""
+    late = now_ms >= approval.expires_at_ms
+    return _OVER.get(approval.state, _OVER[ApprovalState.EXPIRED] if late else "")
+
+
 def answer(
     approval: Approval | None, tap: Tap, message_id: str | None, grants: Iterable[Grant], now_ms: int
 ) -> Answered | TooLate:
@@ -81,12 +94,8 @@ def answer(
         return TooLate("This button is not valid here.")
     if tap.token not in approval.tokens:
         return TooLate("This button is not valid here.")
-    if approval.state is not ApprovalState.OPEN:
-        return TooLate(
-            "This was answered already." if approval.state is ApprovalState.ANSWERED else "This has expired."
-        )
-    if now_ms >= approval.expires_at_ms:
-        return TooLate("This has expired.")
+    if words := over(approval, now_ms):
+        return TooLate(words)
     option = approval.options[approval.tokens.index(tap.token)]
     deed = Deed.RAISE if option.choice is Choice.RAISE else Deed.APPROVE
     granted = tuple(grants)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from gateway.core import summary
 from gateway.core.access import may
-from gateway.core.approve import typed
+from gateway.core.approve import over, typed
 from gateway.core.route import Explain, read_amount
 from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState, Choice
 from gateway.domain.effects import Respond, Words
@@ -19,8 +19,6 @@ from gateway.ports import View
 MONEY = (ApprovalKind.RUN, ApprovalKind.LIMIT)
 
 
-ENDED = {ApprovalState.ANSWERED: "This was answered already.", ApprovalState.WITHDRAWN: "This is not asked any more."}
-EXPIRED = "This has expired."
 BUTTONS = "Press one of the buttons under it: words are no answer to this question."
 MAY_NOT = "You may not answer the question above."
 
@@ -37,10 +35,10 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
     if approval is None or approval.thread != message.thread or approval.kind not in (*MONEY, ApprovalKind.QUESTION):
         return False
     turn, session = view.turn(approval.turn_id), view.session(approval.session_id)
-    if approval.state is not ApprovalState.OPEN or turn is None or session is None:
-        draft.say(world.notice(message.thread, ENDED.get(approval.state, EXPIRED)))
-    elif world.clock.now_ms() >= approval.expires_at_ms:
-        draft.say(world.notice(message.thread, EXPIRED))
+    if turn is None or session is None:
+        draft.say(world.notice(message.thread, taps.GONE))
+    elif words := over(approval, world.clock.now_ms()):
+        draft.say(world.notice(message.thread, words))
     elif not may(view.grants(message.person), Deed.APPROVE, message.thread):
         draft.say(world.notice(message.thread, MAY_NOT))
     elif approval.kind is ApprovalKind.QUESTION:

@@ -35,7 +35,7 @@ def handle_tap(
             return draft.done(changes.answered(world, view, draft, tap, verdict))
         turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
         if turn is None or session is None:
-            return draft.done(TooLate("This turn is gone."))
+            return draft.done(TooLate(GONE))
         draft.put.append(verdict.approval)
         _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
         return draft.done(verdict.option.label)
@@ -160,6 +160,7 @@ CONTINUE_PROMPT = "Continue where you left off."
 
 
 CHANGED = "The prompt or the price is another one than when this was asked: it is decided anew."
+GONE = "This turn is gone."
 AT_LIMIT = "Stopped by the person at the budget limit."
 
 
