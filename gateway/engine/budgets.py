@@ -35,7 +35,7 @@ def change(world: World, view: View, draft: Draft, message: Message, wanted: Set
     if scope is None:
         draft.say(world.notice(message.thread, NO_SESSION))
         return
-    before = limits.limit_of(world.balance(view, draft, scope), wanted.unit)
+    before = limits.before(world, view, draft, scope, wanted.unit, raises=False)
     more = 0 if before is None else wanted.amount - before
     if more > 0 and not _may(view, message, wanted.unit, more):
         draft.say(world.notice(message.thread, _not_by(wanted.unit, more)))

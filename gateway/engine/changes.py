@@ -83,7 +83,7 @@ def _posed(world: World, view: View, draft: Draft, change: Change, approval: App
 
 def _digest(world: World, view: View, draft: Draft, change: Change, options: tuple[Option, ...]) -> str:
     """Over the question and the limit as it stands."""
-    limit = limits.limit_of(world.balance(view, draft, change.scope), change.unit)
+    limit = limits.before(world, view, draft, change.scope, change.unit, raises=change.raises)
     detail = f"{change.scope}\n{limit}"
     return approve.digest(ApprovalKind.CHANGE, "", detail, options)
 
@@ -109,7 +109,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
         return TooLate(MAY_NOT)
     if over := _over(world, change):
         return _void(view, draft, done, over)
-    limit = limits.limit_of(world.balance(view, draft, change.scope), change.unit)
+    limit = limits.before(world, view, draft, change.scope, change.unit, raises=change.raises)
     if _digest(world, view, draft, change, done.options) != done.digest:
         renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
         return _again(world, view, draft, done, renewed)

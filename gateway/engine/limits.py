@@ -65,6 +65,16 @@ def lasts_until_ms(kind: ScopeKind, now_ms: int) -> int | None:
     return now_ms + DAY_MS if kind in LASTING else None
 
 
+def before(world: World, view: View, draft: Draft, scope: Scope, unit: Unit, *, raises: bool) -> int | None:
+    """The limit that a change starts from; None: there is none.
+
+    A raise is added to what counts now. A limit that is set stays: whether it widens is seen against the limit that would be left
+    once every raise that ends at a time is over, or a raise for an hour could be made one for good by whoever may only lower.
+    """
+    balance = world.balance(view, draft, scope) if raises else world.unlifted(view, draft, scope)
+    return limit_of(balance, unit)
+
+
 def limit_of(balance: Balance, unit: Unit) -> int | None:
     """A limit of a balance, in the unit; None: there is none."""
     if unit is Unit.USD:

@@ -74,7 +74,7 @@ async def standing(world: World, approval_id: str, wait_ms: int) -> Standing | N
 def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker) -> Standing:
     scope = _scope(world, view, wanted)
     balance = world.balance(view, draft, scope)
-    limit = limits.limit_of(balance, wanted.unit)
+    limit = limits.before(world, view, draft, scope, wanted.unit, raises=wanted.raises)
     if wanted.raises and limit is None:
         raise _RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
     if limit is None or (not wanted.raises and wanted.amount <= limit):

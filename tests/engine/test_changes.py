@@ -145,6 +145,21 @@ async def test_what_widens_waits_for_a_tap(tmp_path: Path, wanted: Wanted) -> No
             assert gateway.chat.sees(private(person)) == []
 
 
+async def test_a_limit_that_is_set_starts_from_the_one_without_raises_that_end() -> None:
+    """$10 more for an hour: to set what that makes for good is a raise of $10, which takes a tap of who may raise by so much."""
+    async with bench(SCRIPT, TEAM) as gateway:
+        gateway.says("/raise day 10 1h")
+        await gateway.sees("of $35.00 · +$10.00")
+        asked = await asks(gateway, set_to("35"), CRON)
+        assert asked.words == "Asked in the chat of 7: raise the day's limit by $10.00 to $35.00."
+        assert gateway.chat.sees(private(APPROVER)) == []
+        await taps(gateway, "Raise to $35.00")
+        gateway.says("/budget")
+        await gateway.sees("Day: $0.00 spent, of $35.00\n")
+        lowered = await asks(gateway, set_to("20"), CRON)
+        assert (lowered.state, await day_limit(gateway)) == (ChangeState.DONE, Usd.parse("20"))
+
+
 async def test_a_no_changes_nothing() -> None:
     """And a late yes of somebody else finds that it was answered."""
     async with bench(SCRIPT, TEAM) as gateway:

@@ -287,3 +287,27 @@ async def test_a_raise_may_be_for_a_while() -> None:
             now[0] += hours * 3_600_000
             found.append((await gateway.balance_of(day)).limit)
         assert found == [Usd.parse("30"), Usd.parse("25")]
+
+
+async def test_a_raise_for_a_while_is_not_made_one_for_good_by_who_may_only_lower() -> None:
+    """$25, and $10 more for an hour: a writer may set no more than $25, since what is set stays; an approver not beyond theirs."""
+    now = [1_800_000_000_000]
+    people = (
+        Grant(OWNER, Role.OWNER),
+        Grant("8", Role.WRITER),
+        Grant("9", Role.APPROVER, largest_raise=Usd.parse("5")),
+    )
+    async with bench(ONE_CALL, replace(RULES, people=people)) as gateway:
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now[0])
+        day = gateway.today()
+        gateway.says("/raise day 10 1h")
+        await gateway.sees("of $35.00 · +$10.00")
+        gateway.chat.says(THREAD, "8", "/budget day 34")
+        await gateway.sees("You may not raise this limit by $9.00")
+        gateway.chat.says(THREAD, "9", "/budget day 35")
+        await gateway.sees("You may not raise this limit by $10.00")
+        assert (await gateway.balance_of(day)).limit == Usd.parse("35")
+        now[0] += 3_600_000
+        assert (await gateway.balance_of(day)).limit == Usd.parse("25")
+        gateway.chat.says(THREAD, "8", "/budget day 24")
+        await gateway.sees("Day: $0.00 spent, of $24.00")
