@@ -38,9 +38,12 @@ class Gauge:
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
-def of_balances(balances: Iterable[Balance]) -> tuple[Gauge, ...]:
-    """Every count of these scopes that has a limit."""
-    return tuple(gauge for balance in balances for gauge in _counted(balance.scope, balance.counts, balance.caps))
+def of_balances(balances: Iterable[Balance], unbooked_ms: int = 0) -> tuple[Gauge, ...]:
+    """Every count of these scopes that has a limit; `unbooked_ms`: work on all of them since the last booking."""
+    more = Counts(work_ms=unbooked_ms)
+    return tuple(
+        gauge for balance in balances for gauge in _counted(balance.scope, balance.counts + more, balance.caps)
+    )
 
 
 def of_money(balances: Iterable[Balance]) -> tuple[Gauge, ...]:

@@ -66,7 +66,7 @@ def finish(
             gating.withdraw(draft, view.open_approvals(turn.id), metering.NO_AGENT, state=ApprovalState.WITHDRAWN)
             gating.refuse(world, view, draft, session, turn, event.text or metering.NO_AGENT)
         elif turn.state is TurnState.PAUSED and (halted or cut):
-            _let_go(world, draft, session, turn)
+            _let_go(world, draft, session, turn, after.work_ms)
         elif halted and after.let_go:
             # A yes and the end of the agent's patience crossed: the yes stands, and the hold with it.
             turn = advance(turn, Step.RESEND, prompt_uuid=world.clock.new_uuid(), continues=True)
@@ -81,10 +81,10 @@ def finish(
     return decide
 
 
-def _let_go(world: World, draft: Draft, session: Session, turn: Turn) -> None:
+def _let_go(world: World, draft: Draft, session: Session, turn: Turn, work_ms: int) -> None:
     """A paused turn whose agent has ended stays paused without a hold; its prompt is from now on the word to go on."""
     # After a crash nothing of the run that ended is looked for again.
-    turn = replace(gating.let_go(draft, turn), prompt_uuid=world.clock.new_uuid(), continues=True)
+    turn = replace(gating.let_go(draft, turn, work_ms), prompt_uuid=world.clock.new_uuid(), continues=True)
     draft.put.append(turn)
     words = f"{summary.ending(turn, world.clock.now_ms())}\n{metering.LET_GO}"
     draft.say(Edit(session.thread, metering.status_ref(turn), words))

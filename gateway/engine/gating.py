@@ -287,10 +287,13 @@ def settle(draft: Draft, turn: Turn, work_ms: int = 0) -> Turn:
     return settled
 
 
-def let_go(draft: Draft, turn: Turn) -> Turn:
-    """A paused turn without a hold: what was not spent of it was never agreed to be. The caller puts the turn."""
+def let_go(draft: Draft, turn: Turn, work_ms: int = 0) -> Turn:
+    """A paused turn without a hold: what was not spent of it was never agreed to be. The caller puts the turn.
+
+    `work_ms`: for how long its agent worked since the last booking.
+    """
     freed = turn.held_left
-    return replace(settle(draft, turn), hold=turn.hold - freed)
+    return replace(settle(draft, turn, work_ms), hold=turn.hold - freed)
 
 
 CONTINUE_OPTIONS = (Option(Choice.CONTINUE, "Continue"),)

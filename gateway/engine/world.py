@@ -300,7 +300,7 @@ class World:
         own = gauges.of_turn(turn, rules.caps.get(ScopeKind.TURN, NO_CAPS), limit, unbooked_ms)
         if rules.ask_at_quota is not None:
             own = (*own, *self.windows(view, session.agent, rules.ask_at_quota))
-        return (*gauges.of_balances(balances), *gauges.lifted(own, turn.lifts))
+        return (*gauges.of_balances(balances, unbooked_ms), *gauges.lifted(own, turn.lifts))
 
     def counted(self, view: View, session: Session, person: str) -> tuple[Scope, ...]:
         """What a turn of this person in this session counts against, if it is allowed now."""

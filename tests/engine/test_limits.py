@@ -184,6 +184,43 @@ async def test_a_turn_that_works_too_long_pauses_at_its_next_boundary() -> None:
         assert (turn.calls, turn.work_ms) == (2, 3_600_000)
 
 
+async def test_a_days_minutes_are_met_at_a_boundary_too() -> None:
+    """A day of half an hour, and a tool that takes one: no call is made after it before somebody says yes."""
+    ticks, tool = Ticks(), anyio.Event()
+    play = script(call(1), UseTool("Bash", "make", lasts=tool), call(1))
+    async with bench(play, capped(ScopeKind.DAY, Caps(work_ms=1_800_000))) as gateway:
+        on(gateway, ticks)
+        gateway.says("go")
+        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
+        await anyio.wait_all_tasks_blocked()
+        ticks.now += 3_600_000
+        tool.set()
+        asked = await gateway.sees("Paused: the day's 30 min 0 s of work are used up.")
+        assert len(gateway.agent.charges) == 1
+        gateway.chat.taps(asked, "Go on, up to $1.00 more, +45 min 0 s of work", OWNER)
+        turn = await gateway.ended(TurnState.FINISHED)
+        day = await gateway.balance_of(gateway.today())
+        assert (turn.calls, turn.work_ms, day.counts.work_ms) == (2, 3_600_000, 3_600_000)
+
+
+async def test_work_before_a_pause_that_nobody_answers_is_counted() -> None:
+    """A day of half an hour, an hour in a tool, and no answer in time: the hour is booked when the agent ends, and the day is used up."""
+    ticks, tool = Ticks(), anyio.Event()
+    play = script(call(1), UseTool("Bash", "make", lasts=tool), call(1))
+    async with bench(play, capped(ScopeKind.DAY, Caps(work_ms=1_800_000))) as gateway:
+        on(gateway, ticks)
+        gateway.says("go")
+        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
+        await anyio.wait_all_tasks_blocked()
+        ticks.now += 3_600_000
+        tool.set()
+        await gateway.sees("Paused: the day's 30 min 0 s of work are used up.")
+        ticks.now += RULES.pause_ms
+        await gateway.sees("The agent does not wait any more")
+        day = await gateway.balance_of(gateway.today())
+        assert ((await gateway.turn()).work_ms, day.counts.work_ms) == (3_600_000, 3_600_000)
+
+
 async def test_a_turn_that_costs_far_more_a_minute_than_any_before_it_is_asked_about() -> None:
     """Five turns at 10 cents a minute, then one of $3 in no time: it pauses, and a yes lets it go on."""
     plays = [*([script(call(10))] * 5), script(call(300), UseTool("Bash", "ls"), call(300))]
