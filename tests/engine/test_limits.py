@@ -287,6 +287,29 @@ async def test_a_raise_for_one_turn_is_no_room_for_another() -> None:
         await gateway.until(lambda turns: turns[0].state is TurnState.FINISHED)
 
 
+async def test_another_limit_takes_back_what_a_turn_at_work_was_raised_by(tmp_path: Path) -> None:
+    """$2 more for a turn, and then a day of 10 cents: it pauses after the call that it is in, and the ledger says why."""
+    going = anyio.Event()
+    play = script(call(30), UseTool("Bash", "ls"), call(30, lasts=going), UseTool("Bash", "ls"), call(30))
+    async with bench(play, DAY_OF_25_CENTS, home=tmp_path) as gateway:
+        gateway.says("go")
+        await gateway.taps("Paused: the day budget of $0.25 is used up.", "Raise +$2, up to $1.95 more")
+        await gateway.until(lambda turns: turns[0].state is TurnState.RUNNING)
+        gateway.says("/budget day 0.10")
+        await gateway.sees("of $0.10")
+        going.set()
+        await gateway.sees("Paused: the day budget of $0.10 is used up. $0.60 spent so far.")
+        turn = await gateway.turn()
+        assert (turn.lifts, len(gateway.agent.charges)) == ((), 2)
+    with open_readonly(tmp_path) as reader:
+        raised = [record.entry for record in reader.records() if record.entry.kind is EntryKind.RAISED]
+        assert [(entry.turn_id, json.loads(entry.detail)["lifts"][0][3]) for entry in raised] == [
+            (turn.id, 2_000_000_000),
+            (turn.id, -2_000_000_000),
+        ]
+        assert reader.verify() == ()
+
+
 async def test_a_raise_of_a_scope_that_never_ends_is_over_after_a_day() -> None:
     """/raise person 3 holds for 24 hours and says so; another limit takes it back at once."""
     now = [1_800_000_000_000]
