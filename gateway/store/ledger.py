@@ -319,7 +319,8 @@ class _Check:
 
 def _says_too_much(row: rows.Row) -> bool:
     """A column that entries of this version did not have, and their hash does not cover, was filled in."""
-    return any(row[name] for name in HASHED[VERSION] if name not in HASHED[row["version"]] and name != "version")
+    later = set(HASHED[VERSION]) - set(HASHED[row["version"]]) - {"version"}
+    return any(row[name] != (0 if name in _COUNTS else None) for name in later)
 
 
 def verify(connection: Connection) -> tuple[Flaw, ...]:

@@ -43,7 +43,7 @@ async def test_an_entry_that_claims_another_version_is_told(store: SqliteStore, 
     assert await verify(store) == (Flaw(1, "the entry is not what was written"),)
 
 
-@pytest.mark.parametrize("change", ["tokens = 5", "calls_cap = 9", "until_ms = 9"])
+@pytest.mark.parametrize("change", ["tokens = 5", "calls_cap = 9", "calls_cap = 0", "until_ms = 9", "until_ms = 0"])
 async def test_what_the_hash_of_an_older_entry_does_not_cover_cannot_be_filled_in(
     store: SqliteStore, change: str
 ) -> None:
