@@ -23,7 +23,10 @@ def set_limit(connection: Connection, scope: TeamScope, limit: Usd, who: str, wh
 def raise_limit(
     connection: Connection, scope: TeamScope, by: Usd, said: tuple[str, str], request_id: str
 ) -> TeamBalance:
-    """See the port; `said`: who and why. Raises BankError where there is no limit to raise, or the request was another."""
+    """See the port; `said`: who and why. Raises BankError where there is no limit to raise, or the request was another.
+
+    Who repeats a request may be another person than who made it: the first one's answer was lost, and the question stayed open.
+    """
     words.check_scope(scope)
     words.check_amount(by, "the raise")
     words.check_name(request_id, "the request's id")
@@ -32,7 +35,7 @@ def raise_limit(
         raise BankError(f"There is no limit on {scope} to raise: set one first")
     before = _raised(connection, scope, request_id)
     if before is not None:
-        same(before, f"{by.nano} by {words.plain(said[0])}", f"raise {request_id}")
+        same(before, str(by.nano), f"raise {request_id}")
         return account.balance
     limit = Usd(account.limit) + by
     words.check_amount(limit, "the raised limit")
@@ -42,7 +45,7 @@ def raise_limit(
 
 
 def _raised(connection: Connection, scope: TeamScope, request_id: str) -> str | None:
-    """By how much and by whom the limit was raised with this request; None: it was not."""
+    """By how much the limit was raised with this request, in nano-dollars; None: it was not."""
     raised = select(entries).where(of(scope, entries), entries.c.request_id == request_id)
     row = connection.execute(raised).mappings().one_or_none()
     if row is None:
@@ -51,7 +54,7 @@ def _raised(connection: Connection, scope: TeamScope, request_id: str) -> str | 
         of(scope, entries), entries.c.seq < row["seq"], entries.c.limit.is_not(None)
     )
     limit = connection.scalar(earlier.order_by(entries.c.seq.desc()).limit(1))
-    return f"{row['limit'] - (limit or 0)} by {row['who']}"
+    return str(row["limit"] - (limit or 0))
 
 
 def limited(connection: Connection, scope: TeamScope) -> Account | None:

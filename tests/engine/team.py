@@ -31,6 +31,8 @@ class Network:
 
     bank: SqlBank
     cut: bool = False
+    lost: str = ""
+    """The answers to this are lost, after it was done."""
     asked: list[str] = field(default_factory=list[str])
     slow: anyio.Event | None = None
     """Requests for money wait for it."""
@@ -49,7 +51,10 @@ class Network:
                 await self.slow.wait()
             if self.cut:
                 raise BankAwayError("The bank cannot be reached")
-            return await method(*arguments, **named)
+            answer = await method(*arguments, **named)
+            if name == self.lost:
+                raise BankAwayError("The bank cannot be reached")
+            return answer
 
         return through
 

@@ -1,5 +1,6 @@
 """The team's bank is away, slow to answer, or knows better; the gateway's time goes on; gateways are killed meanwhile."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -11,13 +12,13 @@ from gateway.chats.memory import MemoryChat
 from gateway.domain.events import CallMetered
 from gateway.domain.lease import Refused, Renewal, TeamScope
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Thread
+from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.engine import metering
 from gateway.ports import BankAwayError, BankError, Decision
 from tests.engine.bench import MODEL, OWNER, THREAD, call, script
-from tests.engine.team import CORE, TERMS, Day, KilledError, Network, Ticks, limited, member
+from tests.engine.team import CORE, RICH, TERMS, Day, KilledError, Network, Ticks, limited, member
 from tests.fakes.postgres import Postgres, serve
 from tests.store.test_loans import FIGURE
 
@@ -381,6 +382,23 @@ async def test_a_no_that_comes_while_a_yes_waits_for_the_bank_counts() -> None:
             await desk.gateway.steps.until(desk.loans, lambda loans: bool(loans) and loans[0].lease is not None)
             assert desk.gateway.agent.charges == []
         assert (await bank.status(desk.month)).balance.spent == ZERO
+
+
+async def test_a_raise_whose_answer_was_lost_is_done_once_whoever_answers_again() -> None:
+    """The bank has raised, and the gateway never heard: another approver's tap lets the turn run, and nothing is raised twice."""
+    rules = replace(RICH, people=(Grant(OWNER, Role.OWNER), Grant("9", Role.APPROVER)))
+    async with limited("0.20") as bank:
+        network = Network(bank)
+        async with member(network, ONE_CALL, rules=rules) as desk:
+            desk.gateway.says("go")
+            asked = await desk.gateway.sees("left of the team's")
+            network.lost = "raise_limit"
+            desk.gateway.chat.taps(asked, "Raise +$1", OWNER)
+            await desk.gateway.sees("The question above stays open")
+            network.lost = ""
+            desk.gateway.chat.taps(asked, "Raise +$1", "9")
+            await desk.gateway.ended(TurnState.FINISHED)
+            assert (await desk.stands()).limit == usd("1.20")
 
 
 async def test_an_amount_written_as_a_reply_is_borrowed_for_like_a_tap() -> None:
