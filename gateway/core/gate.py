@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.core.gauges import Gauge, full, is_shared, lift, raised, reasons
+from gateway.core.gauges import Gauge, allowance, full, is_shared, lift, raised, reasons
 from gateway.core.summary import spent
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
-from gateway.domain.budget import Balance, Lift, Unit
+from gateway.domain.budget import Balance, Lift, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, NANO_PER_USD, ZERO, Usd
 from gateway.domain.turn import Turn
@@ -183,6 +183,9 @@ def after_call(
     seen = _bounded(policy, turn.ceiling) - turn.spent
     tight = tightest(balances)
     if tight is not None and tight[0] + turn.held_left <= ZERO:
+        if tight[1].scope.kind is ScopeKind.TEAM:
+            # A lease is a part of the team's budget: its amount would be taken for the whole.
+            return Limit("what the team's bank lent is used up")
         return Limit(f"the {tight[1].scope.kind} budget of {tight[1].limit} is used up")
     if seen <= ZERO:
         return Limit(f"{turn.ceiling} is what was agreed for this turn")
@@ -222,7 +225,7 @@ def at_limit(
     unpriced = turn.unpriced_calls > 0
     if tight is None or tight[0] >= step:
         options = (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP)
-        return _question(text, options, stuck, unpriced=unpriced)
+        return _question(_join(text, allowance(stuck)), options, stuck, unpriced=unpriced)
     left, _ = tight
     by = nice_step(step - left)
     more = _bounded(policy, turn.spent + min(by, left + by)) - turn.spent
@@ -230,7 +233,7 @@ def at_limit(
     options = (Option(Choice.RAISE, label, allows=turn.spent + more, lifts=lifts(balances, short_of, by)), STOP)
     if left > ZERO:
         options = (Option(Choice.RUN, f"Go on, up to {left} more", allows=turn.spent + left), *options)
-    return _question(text, options, stuck, unpriced=unpriced)
+    return _question(_join(text, allowance(stuck)), options, stuck, unpriced=unpriced)
 
 
 def _question(text: str, options: tuple[Option, ...], stuck: Sequence[Gauge], *, unpriced: bool) -> Question:

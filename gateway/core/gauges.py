@@ -12,6 +12,7 @@ from fractions import Fraction
 from gateway.core.summary import count, duration
 from gateway.core.until import until_words
 from gateway.domain.budget import Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
+from gateway.domain.lease import lease_of
 from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 from gateway.domain.turn import Turn
 
@@ -193,7 +194,7 @@ def amount(unit: Unit, value: int) -> str:
         case Unit.CALLS:
             return "1 call" if value == 1 else f"{value} calls"
         case Unit.WORK_MS:
-            return f"{duration(value // 1000)} of work"
+            return f"{_time(value)} of work"
         case _:
             return f"{value} %"
 
@@ -207,12 +208,20 @@ def reason(gauge: Gauge) -> str:
         return f"{gauge.used} % of the subscription's {window(gauge.scope)} window is used{until}"
     if gauge.scope.kind is ScopeKind.TURN:
         return f"{amount(gauge.unit, gauge.used)} in this turn"
-    return f"the {gauge.scope.kind}'s {amount(gauge.unit, gauge.limit)} are used up"
+    verb = "is" if gauge.unit is Unit.CALLS and gauge.limit == 1 else "are"
+    return f"the {gauge.scope.kind}'s {amount(gauge.unit, gauge.limit)} {verb} used up"
 
 
 def reasons(gauges: Iterable[Gauge]) -> str:
     """The same for several."""
     return "; ".join(reason(gauge) for gauge in gauges)
+
+
+def allowance(stuck: Iterable[Gauge]) -> str:
+    """What a yes gives a turn on the limits that are its own: `Going on allows 150 calls more.`; empty if none says no."""
+    own = [one for one in stuck if one.scope.kind is ScopeKind.TURN and one.unit is not Unit.PACE]
+    more = [amount(one.unit, lift(one).by + one.limit - one.used) for one in own]
+    return f"Going on allows {', '.join(more)} more." if more else ""
 
 
 def window(scope: Scope) -> str:
@@ -274,7 +283,13 @@ def _window_words(gauge: Gauge) -> str:
 def _money(balance: Balance) -> str:
     held = f", {balance.held} held" if balance.held else ""
     of = ", no limit" if balance.limit is None else f", of {balance.limit}"
-    return f"{balance.scope.kind.capitalize()}: {balance.spent} spent{held}{of}"
+    return f"{_named(balance.scope)}: {balance.spent} spent{held}{of}"
+
+
+def _named(scope: Scope) -> str:
+    """A scope at the beginning of its line. A team may share several limits: `Team's month`."""
+    standing = lease_of(scope)[0].standing if scope.kind is ScopeKind.TEAM else None
+    return f"Team's {standing.period}" if standing else scope.kind.capitalize()
 
 
 def counted(balance: Balance) -> tuple[str, ...]:
@@ -283,7 +298,12 @@ def counted(balance: Balance) -> tuple[str, ...]:
 
 
 def _used(gauge: Gauge) -> str:
-    return duration(gauge.used // 1000) if gauge.unit is Unit.WORK_MS else count(gauge.used)
+    return _time(gauge.used) if gauge.unit is Unit.WORK_MS else count(gauge.used)
+
+
+def _time(ms: int) -> str:
+    """A time without what is nothing of it: `5 min`, `1 h`, `7 s`."""
+    return duration(ms // 1000).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
 def _until(lift: Lift, now_ms: int, zone: tzinfo) -> str:

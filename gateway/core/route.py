@@ -185,7 +185,7 @@ def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) 
     words = argument.split()
     kind = KINDS.get(words[0].lower()) if words else None
     if kind is None and words and words[0].isalpha():
-        return Explain(f"No limit is called {words[0][:32]!r}. {known}")
+        return Explain(f"{_unknown(words[0])} {known}")
     words = words if kind is None else words[1:]
     # An amount is one word or two; what follows it is a time.
     length = 2 if len(words) > 1 and not words[1][0].isdigit() and words[1] not in ("for", "until") else 1
@@ -194,7 +194,7 @@ def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) 
     try:
         unit, amount = gauges.parse(" ".join(words[:length]))
     except AmountError as error:
-        return Explain(f"{error}. {known}")
+        return Explain(f"{error}. {known}" if words else f"How much? {known}")
     kind = kind or ScopeKind.SESSION
     if intent is RaiseBudget:
         return RaiseBudget(kind, unit, amount, until) if amount else Explain("A raise by nothing changes nothing.")
@@ -203,3 +203,11 @@ def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) 
     if not amount:
         return Explain("A limit of nothing lets nothing run: /stop all does that, until /go.")
     return SetBudget(kind, unit, amount)
+
+
+def _unknown(kind: str) -> str:
+    if kind.lower() == ScopeKind.TURN:
+        return (
+            "A turn's limits are set on the machine: budgets.calls, budgets.minutes and budgets.tokens in the settings."
+        )
+    return f"No limit is called {kind[:32]!r}."

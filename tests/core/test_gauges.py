@@ -12,6 +12,7 @@ from gateway.core.gate import Consent, Enough, Limit, Policy, after_call, at_lim
 from gateway.core.gauges import MINUTE_MS, Gauge
 from gateway.domain.approval import Allow, Ask, Choice, Question
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Quota, Scope, ScopeKind, Unit
+from gateway.domain.lease import TeamScope, lease_scope
 from gateway.domain.money import AmountError
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
@@ -226,6 +227,7 @@ def test_going_on_after_a_loop_keeps_what_was_agreed_in_dollars() -> None:
     """The turn may still cost $5, and gets half as many calls again; the button is a plain yes."""
     question = at_limit(running(), left("9"), POLICY, "300 calls in this turn", [LOOP])
     assert question.text.startswith("Paused: 300 calls in this turn. $0.40 spent so far.")
+    assert question.text.endswith("Going on allows 150 calls more.")
     go_on = question.options[0]
     assert (go_on.choice, go_on.allows, go_on.lifts) == (Choice.RUN, usd("5"), (Lift(OWN, Unit.CALLS, 150),))
     assert question.options[1].lifts == ()
@@ -315,6 +317,7 @@ def test_an_amount_is_said_in_its_unit(unit: Unit, value: int, words: str) -> No
     [
         (CALLS, "the session's 200 calls are used up"),
         (LOOP, "300 calls in this turn"),
+        (replace(CALLS, used=1, limit=1), "the session's 1 call is used up"),
         (Gauge(OWN, Unit.WORK_MS, 7_260_000, 7_200_000), "2 h 1 min of work in this turn"),
         (
             Gauge(OWN, Unit.PACE, usd("6").nano, usd("2").nano),
@@ -381,9 +384,22 @@ def test_the_budget_answer_shows_every_scope_with_limits_spending_holds_and_rais
     lifts = [Lift(SESSION, Unit.USD, 5_000_000_000, until_ms=64_800_000), Lift(SESSION, Unit.CALLS, -5)]
     words = gauges.budget_words((session, day), lifts, usd("1"), 0, UTC)
     assert words.splitlines() == [
-        "Session: $3.10 spent, $0.40 held, of $5.00 · 120 of 200 calls · 34 s of 1 h 0 min of work · +$5.00 until 18:00 · -5 calls",
+        "Session: $3.10 spent, $0.40 held, of $5.00 · 120 of 200 calls · 34 s of 1 h of work · +$5.00 until 18:00 · -5 calls",
         "Day: $3.10 spent, no limit",
         "You are asked above $1.00 a run. Change a limit: /budget 10, /budget day 25",
+    ]
+
+
+def test_the_budget_answer_tells_a_teams_limits_apart() -> None:
+    """Each by its period; one that is for ever is the team's."""
+    periods = ("2026-11-22", "2026-W47", "2026-11", "")
+    shared = [balance(lease_scope(TeamScope("core", period), "lease"), "5") for period in periods]
+    words = gauges.budget_words(shared, (), usd("1"), 0, UTC)
+    assert [line.partition(":")[0] for line in words.splitlines()[:4]] == [
+        "Team's day",
+        "Team's week",
+        "Team's month",
+        "Team",
     ]
 
 

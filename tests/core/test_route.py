@@ -162,6 +162,20 @@ def test_a_limit_ends_at_no_time() -> None:
     assert "/raise" in found.words
 
 
+def test_a_turns_limits_are_said_to_be_settings() -> None:
+    """They are shown where a turn pauses, so people look for them here."""
+    found = typed("budget", "turn 200 calls")
+    assert isinstance(found, Explain)
+    assert "budgets.calls" in found.words
+
+
+def test_a_limit_without_an_amount_is_asked_for() -> None:
+    """A kind alone is no amount that could be quoted."""
+    found = typed("budget", "day")
+    assert isinstance(found, Explain)
+    assert found.words.startswith("How much? Like: /budget 10")
+
+
 @pytest.mark.parametrize("argument", ["", "day", "day "])
 def test_a_raise_without_an_amount_is_explained(argument: str) -> None:
     """Which limit, but not by how much: nothing is raised."""

@@ -99,10 +99,10 @@ async def test_in_mid_turn_the_bank_is_asked_before_a_person_is() -> None:
     steps = [one for n in range(6) for one in (call(50), UseTool("Bash", f"step {n}"))]
     async with limited("1") as bank, member(bank, script(*steps), rules=RICH) as desk:
         desk.gateway.says("go")
-        await desk.gateway.sees("the team budget of $1.00 is used up")
+        await desk.gateway.sees("what the team's bank lent is used up. $1.00 spent")
         paused = await desk.gateway.ended(TurnState.PAUSED)
         assert paused.spent == usd("1")
-        await desk.gateway.taps("the team budget of", "Raise +$1")
-        await desk.gateway.sees("the team budget of $2.00 is used up")
+        await desk.gateway.taps("what the team's bank lent", "Raise +$1")
+        await desk.gateway.sees("what the team's bank lent is used up. $2.00 spent")
         await desk.gateway.until(lambda turns: turns[-1].state is TurnState.PAUSED and turns[-1].spent == usd("2"))
         assert (await desk.stands()).left == ZERO

@@ -177,7 +177,7 @@ async def test_a_turn_that_works_too_long_pauses_at_its_next_boundary() -> None:
         await anyio.wait_all_tasks_blocked()
         ticks.now += 3_600_000
         tool.set()
-        asked = await gateway.sees("Paused: 1 h 0 min of work in this turn.")
+        asked = await gateway.sees("Paused: 1 h of work in this turn.")
         assert len(gateway.agent.charges) == 1
         gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
         turn = await gateway.ended(TurnState.FINISHED)
