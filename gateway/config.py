@@ -337,8 +337,10 @@ def _cap(value: object, unit: Unit, word: str) -> int:
     text = "" if isinstance(value, bool) else str(value).strip()
     try:
         found, amount = gauges.parse(text if " " in text else f"{text} {word}")
-    except AmountError as error:
-        raise ValueError(f"{error}; write a number of {word}") from None
+    except AmountError:
+        raise ValueError(
+            f"{text[:40]!r} is not a whole number of {word}: write a number of {word}, like 500; 0: no limit"
+        ) from None
     if found is not unit:
         raise ValueError(f"{text[:40]!r} is not a number of {word}")
     return amount
@@ -474,6 +476,10 @@ class BankSettings(_Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "BankSettings":
+        if self.url is None and self.team is not None:
+            raise ValueError(
+                f"the team {self.team} has no bank, so that nothing would be shared: set url, or remove team"
+            )
         if self.url is not None and self.team is None:
             raise ValueError('a bank is a team\'s: name it, like team = "core", with the same name in all its gateways')
         if self.least_usd > self.chunk_usd:
@@ -705,6 +711,15 @@ def _sentence(error: ValidationError, path: Path, overrides: list[tuple[str, ...
     return f"{where}: {_reason(first, names)}{more}"
 
 
+_PLAINER: Final = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "write a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "write a number"),
+    "string_type": "write a text, in quotes",
+    "too_short": "write at least one",
+}
+"""What pydantic says of these speaks of Python."""
+
+
 def _reason(error: ErrorDetails, names: tuple[str, ...]) -> str:
     if error["type"] == "extra_forbidden":
         return f"there is no such setting; known here: {', '.join(_known_beside(names))}"
@@ -712,7 +727,8 @@ def _reason(error: ErrorDetails, names: tuple[str, ...]) -> str:
         return f"this is a section: write [{'.'.join(names)}] and its settings below it"
     if error["type"] == "value_error":
         return str(error.get("ctx", {}).get("error", error["msg"]))
-    return error["msg"][:1].lower() + error["msg"][1:]
+    words = _PLAINER.get(error["type"]) or error["msg"].replace("Input should be", "this has to be", 1)
+    return words[:1].lower() + words[1:]
 
 
 def _known_beside(names: tuple[str, ...]) -> list[str]:

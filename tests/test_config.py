@@ -340,7 +340,7 @@ def test_people_have_a_role_a_chat_and_a_largest_raise(tmp_path: Path) -> None:
     [
         (
             '[[people]]\nid = 4712\nrole = "boss"',
-            "people.role: input should be 'owner', 'approver', 'writer' or 'reader'",
+            "people.role: this has to be 'owner', 'approver', 'writer' or 'reader'",
         ),
         ('[[people]]\nid = "ada"\nrole = "writer"', "people.id: 'ada' is not a numeric id"),
         ('[[people]]\nid = 4712\nrole = "reader"\nlargest_raise_usd = 5', "a reader raises nothing"),
@@ -412,7 +412,7 @@ def test_runs_are_asked_about_from_a_part_of_a_subscription_on_or_never(
     ("line", "says"),
     [
         ("calls = {quota = 5}", "'quota' has no limits: known are turn, session"),
-        ("calls = {day = -1}", "write a number of calls"),
+        ("calls = {day = -1}", "'-1' is not a whole number of calls: write a number of calls, like 500"),
         ("calls = {day = true}", "write a number of calls"),
         ("calls = {day = 1.5}", "not a whole number of calls"),
         ('tokens = {day = "1e9"}', "write a number of tokens"),
@@ -420,7 +420,8 @@ def test_runs_are_asked_about_from_a_part_of_a_subscription_on_or_never(
         ("minutes = 5", "write a table like {day = 500}, in minutes"),
         ('minutes = "5"', "write a table like {day = 500}, in minutes"),
         ('minutes = "five"', 'write a table like {"day": 500}, in minutes'),
-        ("pace_times = -1", "pace_times"),
+        ("pace_times = -1", "pace_times: this has to be greater than or equal to 0"),
+        ('pace_times = "x"', "pace_times: write a whole number"),
         ("ask_at_quota_percent = 0", "ask_at_quota_percent"),
         ("ask_at_quota_percent = 102", "ask_at_quota_percent"),
     ],

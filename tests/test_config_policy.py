@@ -110,7 +110,7 @@ def test_unknown_prices_are_asked_about_or_refused(tmp_path: Path) -> None:
             'model = "x"\nestimate_above_usd = true\nthen = "confirm"',
             "policy.estimate_above_usd, rule 2: 'True' is not",
         ),
-        ('model = "x"\nthen = "ask"', "policy.then, rule 2: input should be 'confirm' or 'refuse'"),
+        ('model = "x"\nthen = "ask"', "policy.then, rule 2: this has to be 'confirm' or 'refuse'"),
         ('model = ""\nthen = "confirm"', "policy.model, rule 2: "),
         ('directory = "prod"\nthen = "confirm"', "policy.directory, rule 2: 'prod' is a relative path"),
         ('person = "@ada"\nthen = "confirm"', "policy.person, rule 2: '@ada' is not a numeric id"),
@@ -118,7 +118,7 @@ def test_unknown_prices_are_asked_about_or_refused(tmp_path: Path) -> None:
         ('chat = true\nthen = "confirm"', "policy.chat, rule 2: 'True' is not a chat"),
         (
             'origin = "cron"\nthen = "confirm"',
-            "policy.origin, rule 2: input should be 'person', 'desk' or 'background'",
+            "policy.origin, rule 2: this has to be 'person', 'desk' or 'background'",
         ),
         ('cold_tokens_above = -1\nthen = "confirm"', "policy.cold_tokens_above, rule 2: "),
         (
