@@ -65,12 +65,17 @@ def status(as_json: bool = _AS_JSON) -> None:
         return
     for one in found:
         balance = one.balance
-        limit = (
-            "no limit was set: nothing is lent" if balance.limit is None else f"{balance.limit}, {balance.left} left"
-        )
+        limit = f"{balance.limit}, {balance.left} left" if balance.limit is not None else _unset(balance.scope)
         typer.echo(f"{balance.scope}: {limit} ({balance.spent} spent, {balance.lent} lent)")
         for lease in one.leases:
             typer.echo(f"  {_lease_line(lease)}")
+    if any(one.leases for one in found):
+        typer.echo("What gateways have spent since they renewed a lease is not in these figures yet.")
+
+
+def _unset(scope: "TeamScope") -> str:
+    period = scope.standing.period if scope.standing else Period.EVER
+    return as_called(f"no limit was set: nothing is lent before there is one (`tollbridge bank limit {period} 500`)")
 
 
 async def _statuses(bank: "Bank", settings: "Settings") -> "list[TeamStatus]":

@@ -106,7 +106,8 @@ def _owned(name: str, path: Path, found: os.stat_result) -> Check:
 def telegram(settings: "TelegramSettings", now_ms: int, *, running: bool) -> Iterator[Check]:
     """The token, who may write, and whether somebody else listens. `running`: this home's gateway polls already."""
     if settings.token is None:
-        yield _fail("token", "no bot token is set", "run `tollbridge setup`, or set TOLLBRIDGE_TELEGRAM__TOKEN")
+        found = "no bot token is set: without one only `tollbridge up --chat console` works"
+        yield _fail("token", found, "run `tollbridge setup`, or set TOLLBRIDGE_TELEGRAM__TOKEN")
         return
     token = settings.token.get_secret_value()
     if settings.allowed_users:

@@ -28,11 +28,18 @@ def report(
     by: Fold = typer.Option(Fold.PROJECT, "--by", help="With --team: what the turns are added up by."),
 ) -> None:
     """Show what every turn cost, and what stood against it."""
+    from gateway.ports import TollbridgeError
+
     if of_team:
+        if session or of_estimates:
+            raise TollbridgeError(
+                "the team's bank knows no sessions and no estimates: leave --session and --estimates out"
+            )
         _team(since, by, as_json=as_json)
         return
+    if since:
+        raise TollbridgeError("--since goes with --team: without it every turn of this gateway is shown")
     from gateway.cli import ledger
-    from gateway.ports import TollbridgeError
     from gateway.reports import cost, estimates
 
     account = ledger.read(session)

@@ -169,6 +169,12 @@ def test_a_corrupt_database_is_one_sentence(home: Path):
     assert database.read_bytes() == before
 
 
+@pytest.mark.parametrize("options", [("--since", "7d"), ("--team", "--estimates"), ("--team", "--session", "s_1")])
+def test_a_report_says_which_options_do_not_go_together(home: Path, options: tuple[str, ...]):
+    """None of them is dropped without a word."""
+    assert "--" in refusal(run(home, "report", *options))
+
+
 def test_reading_commands_make_nothing(home: Path):
     """A home without a ledger has an empty account, and still no ledger afterwards."""
     assert json.loads(run(home, "report", "--json").stdout) == {"schema": 1, "sessions": []}
