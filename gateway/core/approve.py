@@ -73,17 +73,12 @@ def buttons(approval: Approval) -> tuple[Button, ...]:
     return tuple(Button(option.label, token) for option, token in zip(approval.options, approval.tokens, strict=True))
 
 
-_OVER = {
-    ApprovalState.ANSWERED: "This was answered already.",
-    ApprovalState.EXPIRED: "This has expired.",
-    ApprovalState.WITHDRAWN: "This is not asked any more.",
-}
-
-
 def over(approval: Approval, now_ms: int) -> str:
     """Why an answer to the approval comes too late; empty if it does not."""
-    late = now_ms >= approval.expires_at_ms
-    return _OVER.get(approval.state, _OVER[ApprovalState.EXPIRED] if late else "")
+    if approval.state is ApprovalState.ANSWERED:
+        return "This was answered already."
+    open_still = approval.state is ApprovalState.OPEN and now_ms < approval.expires_at_ms
+    return "" if open_still else "This has expired."
 
 
 def answer(
