@@ -116,10 +116,17 @@ def team_of(settings: Settings) -> Team | None:
 
 
 def bank_of(settings: Settings) -> AbstractAsyncContextManager[Bank]:
-    """The team's bank. A file is made if it is not there; a shared database is only brought up to date by who is told to."""
+    """The team's bank. A file is made if it is not there; a shared database is only brought up to date by who is told to.
+
+    Raises TollbridgeError where the file has no place.
+    """
     where = settings.bank.where
     if isinstance(where, Path):
-        where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            where.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            words = f"bank.url: the directory {where.parent} cannot be made ({error.strerror}): put the bank's file elsewhere"
+            raise TollbridgeError(words) from None
     return open_bank(where, upgrade=isinstance(where, Path), patient=True)
 
 

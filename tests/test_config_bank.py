@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import gateway_name, team_of
+from gateway.app import bank_of, gateway_name, team_of
 from gateway.config import SettingsError, require_ready, settings_from
 from gateway.core.lease import LeaseTerms
 from gateway.domain.money import Usd
+from gateway.ports import TollbridgeError
 
 TOKEN = '[telegram]\ntoken = "123456789:AAE-made_up_for_tests"\n'
 
@@ -71,6 +72,14 @@ def test_what_cannot_be_meant_is_refused_with_what_to_write(toml: str, words: st
     said = refusal(f"{TOKEN}[bank]\n{toml}")
     assert words in said
     assert "secret" not in said
+
+
+def test_a_bank_whose_directory_cannot_be_made_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """A gateway that starts says which directory it is, and what to do."""
+    (tmp_path / "file").touch()
+    toml = f'[bank]\nurl = "{tmp_path}/file/team/bank.db"\nteam = "core"'
+    with pytest.raises(TollbridgeError, match=r"file/team cannot be made .*: put the bank's file elsewhere"):
+        bank_of(settings_from(toml, {}, tmp_path))
 
 
 @pytest.mark.parametrize("person", ['role = "writer"', 'role = "approver"\nlargest_raise_usd = 0'])
