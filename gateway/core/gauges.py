@@ -253,7 +253,8 @@ def is_used(unit: Unit) -> str:
 def warning(gauge: Gauge, percent: int) -> str:
     """What a person hears when a good part of a limit is spent."""
     limit, used = amount(gauge.unit, gauge.limit), amount(gauge.unit, gauge.used)
-    return f"{percent} % of the {gauge.scope.kind}'s {limit} {is_used(gauge.unit)}: {used}."
+    part = "All" if gauge.used >= gauge.limit else f"{percent} %"
+    return f"{part} of the {gauge.scope.kind}'s {limit} {is_used(gauge.unit)}: {used}."
 
 
 def budget_words(

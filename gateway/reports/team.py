@@ -15,7 +15,7 @@ from gateway.reports.text import NOTE, Layout, fitted, shorten
 
 SCHEMA: Final = 1
 By = Literal["project", "person", "model", "agent"]
-CANNOT_SEE: Final = "Only turns that have ended and were reported; no prompts and no commits: what came of them for the work is not in it."
+CANNOT_SEE: Final = "Only turns that have ended and were reported. What came of the work is not in it: the bank hears of no prompts and no commits."
 
 
 @dataclass(frozen=True, slots=True)
