@@ -145,7 +145,7 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
         names, rows = names[:-1], [row[:-1] for row in rows]
     _print_table(names, rows if everything else rows[:SHOWN])
     _say_omitted(len(rows), everything)
-    typer.echo("* set or raised in the chat or at the command line; other limits are those of the settings.")
+    typer.echo("* set or raised in the chat or from a terminal; other limits are the settings'.")
 
 
 def _standings(settings: "Settings") -> list[Standing]:
