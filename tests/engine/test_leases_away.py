@@ -276,7 +276,7 @@ async def test_the_budget_shows_how_the_team_stands() -> None:
         desk.gateway.says("go")
         await desk.gateway.ended(TurnState.FINISHED)
         desk.gateway.says("/budget")
-        await desk.gateway.sees("Team:")
+        await desk.gateway.sees("Team's month:")
 
 
 async def test_a_run_that_nobody_asked_for_makes_no_call_before_the_team_has_room() -> None:
