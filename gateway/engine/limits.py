@@ -18,21 +18,27 @@ LASTING = (ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT)
 def set_limit(
     world: World, view: View, draft: Draft, scope: Scope, unit: Unit, amount: int, *, who: str, why: str
 ) -> None:
-    """Set a limit; what it was raised by for a while is taken back, also from the turns that have not ended."""
+    """Set a limit; what it was raised by for a while is taken back."""
+    take_back(world, view, draft, scope, unit, who=who)
+    draft.entries.append(_limit(scope, unit, amount, who, why))
+
+
+def take_back(world: World, view: View, draft: Draft, scope: Scope, unit: Unit, *, who: str) -> None:
+    """What a limit was raised by for a while is over, until a time or for a turn that has not ended: there is another limit."""
+    why = "another limit was set"
     lifts = draft.lifts(view, world.clock.now_ms())
     for lift in gauges.net(lifts):
         if (lift.scope, lift.unit) == (scope, unit):
             back = replace(lift, by=-lift.by)
-            draft.entries.append(raised_for(back, who=who, why="another limit was set"))
+            draft.entries.append(raised_for(back, who=who, why=why))
             lifts.append(back)
     for turn in view.all_open_turns():
         taken = [lift for lift in turn.lifts if (lift.scope, lift.unit) == (scope, unit)]
         if taken:
             back = Lift(scope, unit, -sum(lift.by for lift in taken))
-            entry = raised_for(back, who=who, why="another limit was set")
+            entry = raised_for(back, who=who, why=why)
             draft.entries.append(replace(entry, turn_id=turn.id, session_id=turn.session_id))
             draft.put.append(replace(turn, lifts=tuple(lift for lift in turn.lifts if lift not in taken)))
-    draft.entries.append(_limit(scope, unit, amount, who, why))
 
 
 def raise_limit(world: World, view: View, draft: Draft, lift: Lift, *, who: str, why: str) -> None:

@@ -1,7 +1,7 @@
 """After a start: what became of the turns that were at work when the gateway ended, whatever ended it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,12 +10,12 @@ import structlog
 from gateway.core.policy import words
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState
-from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.budget import Entry, EntryKind, Scope, Unit
 from gateway.domain.effects import StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import ending, gating, metering
+from gateway.engine import ending, gating, limits, metering
 from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
@@ -53,8 +53,8 @@ async def recover(world: World, clients: Clients) -> None:
 
 def _note_policy(world: World, view: View) -> Decision[None]:
     """Nobody but the people of the settings, and an entry if their limits are others than at the last start."""
-    limits = {kind.value: limit.nano for kind, limit in world.rules.limits.items()}
-    noted: dict[str, object] = {"limits": limits, "confirm_above": world.rules.confirm_above.nano}
+    dollars = {kind.value: limit.nano for kind, limit in world.rules.limits.items()}
+    noted: dict[str, object] = {"limits": dollars, "confirm_above": world.rules.confirm_above.nano}
     caps = {
         f"{kind}.{unit}": cap
         for kind, found in world.rules.caps.items()
@@ -71,12 +71,30 @@ def _note_policy(world: World, view: View) -> Decision[None]:
     if before == noted:
         return Decision(None, grants=world.rules.people)
     # What the owner changed counts for every scope of the kind, unless a person has set less there.
-    now = limits | caps
+    now = dollars | caps
     known = before.get("limits", {}) | before.get("caps", {}) if before else now
     changed = {name: limit for name, limit in now.items() if known.get(name) != limit}
+    draft = Draft()
+    for scope, unit in _raised_above(world, view, changed):
+        limits.take_back(world, view, draft, scope, unit, who="settings")
     detail = json.dumps({"settings": noted, "changed": changed}, sort_keys=True)
-    entry = Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=detail)
-    return Decision(None, grants=world.rules.people, entries=(entry,))
+    draft.entries.append(Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=detail))
+    return replace(draft.done(None), grants=world.rules.people)
+
+
+def _raised_above(world: World, view: View, changed: Mapping[str, int]) -> list[tuple[Scope, Unit]]:
+    """Which limits are raised for a while, above what the owner changed those of their kind to."""
+    by: dict[tuple[Scope, Unit], int] = {}
+    for lift in (*view.lifts(world.clock.now_ms()), *(lift for turn in view.all_open_turns() for lift in turn.lifts)):
+        by[lift.scope, lift.unit] = by.get((lift.scope, lift.unit), 0) + lift.by
+    found: list[tuple[Scope, Unit]] = []
+    for (scope, unit), more in by.items():
+        limit = changed.get(scope.kind if unit is Unit.USD else f"{scope.kind}.{unit}")
+        if limit is not None:
+            now = limits.limit_of(world.unlifted(view, Draft(), scope), unit)
+            if min(limit, limit if now is None else now) + more > limit:
+                found.append((scope, unit))
+    return found
 
 
 def _noted(policy: str) -> dict[str, Any] | None:

@@ -371,3 +371,21 @@ async def test_a_raise_for_a_while_is_not_made_one_for_good_by_who_may_only_lowe
         assert (await gateway.balance_of(day)).limit == Usd.parse("25")
         gateway.chat.says(THREAD, "8", "/budget day 24")
         await gateway.sees("Day: $0.00 spent, of $24.00")
+
+
+async def test_other_settings_take_back_what_was_raised_for_a_while_above_them(tmp_path: Path) -> None:
+    """A day of $25 and $100 more for two hours, then $5 in the settings; and a session of $2 and $1 more stays as it is."""
+    async with bench(ONE_CALL, home=tmp_path) as gateway:
+        gateway.says("go")
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/raise day 100 2h")
+        await gateway.sees("of $125.00")
+        gateway.says("/budget session 2")
+        gateway.says("/raise session 1 2h")
+        await gateway.sees("of $3.00 · +$1.00")
+    limits = {ScopeKind.DAY: Usd.parse("5"), ScopeKind.SESSION: Usd.parse("4")}
+    async with bench(ONE_CALL, replace(RULES, limits=limits), home=tmp_path) as gateway:
+        assert (await gateway.balance_of(gateway.today())).limit == Usd.parse("5")
+        assert (await gateway.balance()).limit == Usd.parse("3")
+    with open_readonly(tmp_path) as reader:
+        assert reader.verify() == ()
