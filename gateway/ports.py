@@ -7,7 +7,7 @@ UTC. (The clock and the maker of ids are plain functions: `gateway.clock`.)
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.core.forecast import Past
 from gateway.domain.approval import Approval
@@ -32,6 +32,9 @@ from gateway.domain.turn import Turn
 from gateway.domain.usage import Rates, Unpriced, Usage
 
 T = TypeVar("T")
+
+AGENT_MARK: Final = "TOLLBRIDGE_AGENT"
+"""In the environment of everything that an agent starts: the path of its session's journal."""
 
 
 class TollbridgeError(Exception):

@@ -9,10 +9,8 @@ from pathlib import Path
 import anyio
 
 from gateway.agents import warden
-from gateway.ports import Process
+from gateway.ports import AGENT_MARK, Process
 
-MARK = "TOLLBRIDGE_AGENT"
-"""In the environment of everything that an agent starts: the path of its session's journal."""
 WIND_UP_S = 2 * warden.EXIT_LIMIT_S + warden.REAP_LIMIT_S
 """How long a warden may take beyond its grace to end everything."""
 LOOK_EVERY_S = 0.02 if warden.ON_LINUX else 0.2
@@ -85,7 +83,7 @@ async def end_marked(journal: str) -> None:
 
 
 def _marked(journal: str) -> list[int]:
-    mark = f"{MARK}={journal}".encode()
+    mark = f"{AGENT_MARK}={journal}".encode()
     found: list[int] = []
     entries = Path("/proc").iterdir() if warden.ON_LINUX else ()
     for entry in entries:

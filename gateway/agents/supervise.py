@@ -18,8 +18,8 @@ from anyio.abc import ByteReceiveStream, ByteSendStream
 from anyio.abc import Process as ChildProcess
 
 from gateway.agents import warden
-from gateway.agents.left_behind import MARK, WIND_UP_S, end_left_behind, end_marked, is_alive, started_at
-from gateway.ports import AgentUnavailableError, Process
+from gateway.agents.left_behind import WIND_UP_S, end_left_behind, end_marked, is_alive, started_at
+from gateway.ports import AGENT_MARK, AgentUnavailableError, Process
 
 __all__ = ["GoneError", "Manners", "Supervised", "end_left_behind", "end_marked", "is_alive", "start", "started_at"]
 
@@ -183,7 +183,7 @@ async def start(
         child = await anyio.open_process(
             program,
             cwd=directory,
-            env={**clean(environ), MARK: str(journal)},
+            env={**clean(environ), AGENT_MARK: str(journal)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

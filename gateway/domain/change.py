@@ -31,13 +31,14 @@ class Wanted:
 class Asker:
     """A command line as the system knows it: the user and machine, the process and those above it, and if it has a terminal.
 
-    `lineage` begins with the process itself; empty: it could not be found out.
+    `lineage` begins with the process itself; empty: it could not be found out. `marked`: an agent has started one of them.
     """
 
     user: str
     host: str
     lineage: tuple[int, ...]
     terminal: bool
+    marked: bool = False
 
 
 class ChangeState(StrEnum):

@@ -46,7 +46,7 @@ async def request(world: World, wanted: Wanted, asker: Asker) -> Standing:
     """Carry out or refuse what a command line wants, or ask; only a process that descends from no agent is listened to."""
     agents = {process.pid for process in await world.store.processes()}
     # Whatever descends from the gateway was started by an agent: the gateway itself starts nothing else.
-    if not asker.lineage or not agents.isdisjoint(asker.lineage) or os.getpid() in asker.lineage:
+    if asker.marked or not asker.lineage or not agents.isdisjoint(asker.lineage) or os.getpid() in asker.lineage:
         return Standing(ChangeState.REFUSED, INSIDE_AGENT)
 
     def decide(view: View) -> Decision[Standing]:

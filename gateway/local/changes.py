@@ -49,7 +49,7 @@ def routes(ask: Ask, look: Look) -> Routes:
         if isinstance(wanted, str):
             return Reply(HTTPStatus.BAD_REQUEST, {"error": wanted})
         family = await to_thread.run_sync(family_of, request.peer.pid)
-        asker = Asker(request.peer.user, socket.gethostname(), family.lineage, family.terminal)
+        asker = Asker(request.peer.user, socket.gethostname(), family.lineage, family.terminal, family.marked)
         standing = await ask(wanted, asker)
         if standing.state is ChangeState.REFUSED:
             return Reply(HTTPStatus.CONFLICT, {"error": standing.words})

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.local.place import HAS_PROC
+from gateway.ports import AGENT_MARK
 
 GENERATIONS_MAX: Final = 256
 PS_LIMIT_S: Final = 5.0
+_MARK: Final = f"{AGENT_MARK}=".encode()
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _SOL_LOCAL, _LOCAL_PEERCRED, _LOCAL_PEERPID = 0, 1, 2  # <sys/un.h> of macOS
 _XUCRED_BYTES: Final = 76
@@ -28,10 +30,15 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A process and those above it, from itself to the first one; empty where that cannot be found out. `terminal`: it has one."""
+    """A process and those above it, from itself to the first one; empty where that cannot be found out. `terminal`: it has one.
+
+    `marked`: one of them carries the mark of what agents start, though maybe no agent is above it any more: it was set adrift, or
+    whoever looked after the agent was killed. Known only where there is /proc, and who clears the environment carries none.
+    """
 
     lineage: tuple[int, ...]
     terminal: bool
+    marked: bool = False
 
 
 NO_FAMILY: Final = Family((), terminal=False)
@@ -54,16 +61,25 @@ def peer_of(connected: socket.socket) -> Peer:
 def family_of(pid: int) -> Family:
     """The process and those above it. Not for the event loop: without /proc it starts programs."""
     lineage: list[int] = []
-    terminal = False
+    terminal = marked = False
     while pid > 0 and len(lineage) < GENERATIONS_MAX:
         found = _from_proc(pid) if HAS_PROC else _from_ps(pid)
         if found is None:
             return NO_FAMILY
         parent, has_terminal = found
         terminal = terminal or (has_terminal and not lineage)
+        marked = marked or _is_marked(pid)
         lineage.append(pid)
         pid = parent
-    return Family(tuple(lineage), terminal)
+    return Family(tuple(lineage), terminal, marked)
+
+
+def _is_marked(pid: int) -> bool:
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes() if HAS_PROC else b""
+    except OSError:  # another user's
+        return False
+    return any(one.startswith(_MARK) for one in environ.split(b"\0"))
 
 
 def _from_proc(pid: int) -> tuple[int, bool] | None:

@@ -317,7 +317,7 @@ async def test_other_settings_at_the_next_start_are_another_limit(tmp_path: Path
 # --------------------------------------------------------------------------------------------------------------- rule 5
 @pytest.mark.parametrize("wanted", [raised(), set_to("10")], ids=["wider", "narrower"])
 async def test_what_descends_from_an_agent_changes_nothing(tmp_path: Path, wanted: Wanted) -> None:
-    """Whether by an agent's recorded process, by the gateway itself, or of unknown descent: refused, and nobody is asked."""
+    """By an agent's recorded process, by the gateway itself, by a mark, or of unknown descent: refused, and nobody is asked."""
     async with bench(SCRIPT, TEAM, home=tmp_path) as gateway:
         gateway.says("work")
         turn = await gateway.ended(TurnState.FINISHED)
@@ -326,6 +326,8 @@ async def test_what_descends_from_an_agent_changes_nothing(tmp_path: Path, wante
         for lineage in ((4_194_400, agent.pid, 1), (agent.pid,), (4_194_400, os.getpid(), 1), ()):
             refused = await asks(gateway, wanted, replace(DESK, lineage=lineage))
             assert refused == Standing(ChangeState.REFUSED, requests.INSIDE_AGENT)
+        adrift = await asks(gateway, wanted, replace(DESK, lineage=(4_194_400, 1), marked=True))
+        assert adrift == Standing(ChangeState.REFUSED, requests.INSIDE_AGENT)
         assert await day_limit(gateway) == Usd.parse("25")
         assert gateway.chat.sees(private(OWNER)) == []
         assert await entries_of(tmp_path) == []

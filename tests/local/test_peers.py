@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from gateway.local import peers
+from gateway.ports import AGENT_MARK
 
 
 def test_the_other_end_is_known_by_process_and_user() -> None:
@@ -73,3 +74,20 @@ def test_a_terminal_is_seen(start: Callable[[], tuple[int, int]], terminal: bool
         os.waitpid(pid, 0)
         for descriptor in (ready, told, master):
             os.close(descriptor)
+
+
+@pytest.mark.skipif(not peers.HAS_PROC, reason="there is no /proc")
+@pytest.mark.parametrize(
+    "environ", [{AGENT_MARK: "/a/journal"}, {f"{AGENT_MARK}S__DIRECTORY": "/"}], ids=["agent", "settings"]
+)
+def test_what_an_agent_started_is_known_by_its_mark(environ: dict[str, str]) -> None:
+    """The child of a marked process is, too, though its own environment is empty; a setting of a similar name is no mark."""
+    play = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import os; print(os.getpid(), flush=True); input()'], env={})"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", play], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert [peers.family_of(pid).marked for pid in (child, parent.pid)] == [AGENT_MARK in environ] * 2
+        parent.stdin.write("\n")
