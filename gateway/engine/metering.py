@@ -178,7 +178,8 @@ def short_of_lease(world: World, view: View, turn_id: str) -> bool:
     policy = world.policy(view, session, turn)
 
     def halts(scopes: Sequence[Scope]) -> bool:
-        return isinstance(gate.after_call(turn, world.balances(view, Draft(), scopes), policy), gate.Limit)
+        balances = world.balances(view, Draft(), scopes, turn.lifts)
+        return isinstance(gate.after_call(turn, balances, policy), gate.Limit)
 
     return halts(turn.scopes) and not halts([scope for scope in turn.scopes if scope.kind is not ScopeKind.TEAM])
 

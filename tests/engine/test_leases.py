@@ -1,13 +1,19 @@
 """A gateway of a team: what it runs is paid from leases, and the bank is asked before a person is."""
 
+from dataclasses import replace
+
+import anyio
 import pytest
 
 from gateway.agents.scripted import UseTool
 from gateway.domain.budget import ScopeKind
+from gateway.domain.lease import TeamScope, lease_scope
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import TurnState
-from tests.engine.bench import THREAD, call, script
-from tests.engine.team import RICH, limited, member
+from gateway.engine import Team, metering
+from gateway.ports import Decision
+from tests.engine.bench import THREAD, bench, call, script
+from tests.engine.team import CORE, RICH, TERMS, limited, member
 
 pytestmark = pytest.mark.anyio
 
@@ -106,3 +112,20 @@ async def test_in_mid_turn_the_bank_is_asked_before_a_person_is() -> None:
         await desk.gateway.sees("what the team's bank lent is used up. $2.00 spent")
         await desk.gateway.until(lambda turns: turns[-1].state is TurnState.PAUSED and turns[-1].spent == usd("2"))
         assert (await desk.stands()).left == ZERO
+
+
+async def test_a_turn_that_was_raised_and_is_short_of_its_lease_only_is_known_as_such() -> None:
+    """The day's limit is passed, but raised for this turn: nothing but the lease stands in its way, and the bank is asked."""
+    going = anyio.Event()
+    play = script(call(30), UseTool("Bash", "ls"), call(30, lasts=going))
+    rules = replace(RICH, limits={**RICH.limits, ScopeKind.DAY: usd("0.25")}, step=usd("0.20"))
+    async with bench(play, rules) as gateway:
+        gateway.says("go")
+        await gateway.taps("Paused: the day budget of $0.25 is used up.", "Raise +$2")
+        [turn] = await gateway.until(lambda turns: turns[0].state is TurnState.RUNNING)
+        world, lease = gateway.world, lease_scope(TeamScope(CORE, "2026-11"), "l_1")
+        world.team = Team(CORE, "desk-1", TERMS)
+        short = replace(turn, scopes=(*turn.scopes, lease), held_left=ZERO)
+        await world.store.transact(lambda _view: Decision(None, put=(short,)), 0)
+        assert await world.store.read(lambda view: metering.short_of_lease(world, view, turn.id))
+        world.team = None
