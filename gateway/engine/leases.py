@@ -39,6 +39,8 @@ class Leases:
         self._last_figure: int | None = None
         """The number of the newest figure that the bank has; None: not known."""
         self._said = ""
+        self._asking: set[tuple[str, str]] = set()
+        """For which turns, and which yes to them, the bank is being asked."""
 
     # ------------------------------------------------------------------------------------------------------- what runs
     async def run(self) -> None:
@@ -111,7 +113,20 @@ class Leases:
 
     # ------------------------------------------------------------------------------------------------- what turns need
     async def borrow(self, effect: Borrow, waiting: Callable[[], frozenset[str]]) -> None:
-        """Ask the bank for a turn, once for each of its scopes, then have it decided. A yes that it cannot carry out stays open."""
+        """Ask the bank for a turn, once for each of its scopes, then have it decided. A yes that it cannot carry out stays open.
+
+        The same yes once more, while the bank is asked for the first, asks nothing.
+        """
+        asks = (effect.turn_id, "" if effect.yes is None else effect.yes[1].label)
+        if asks in self._asking:
+            return
+        self._asking.add(asks)
+        try:
+            await self._borrow(effect, waiting)
+        finally:
+            self._asking.discard(asks)
+
+    async def _borrow(self, effect: Borrow, waiting: Callable[[], frozenset[str]]) -> None:
         wrong = await self._for_turn(effect)
         if wrong and effect.yes is not None:
             words = f"{wrong}\nThe question above stays open: answer it again."

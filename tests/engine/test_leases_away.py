@@ -384,6 +384,24 @@ async def test_a_no_that_comes_while_a_yes_waits_for_the_bank_counts() -> None:
         assert (await bank.status(desk.month)).balance.spent == ZERO
 
 
+async def test_one_yes_tapped_many_times_asks_the_bank_once() -> None:
+    """Whoever is impatient while the bank is slow."""
+    async with limited("0.20") as bank:
+        network = Network(bank)
+        async with member(network, ONE_CALL) as desk:
+            desk.gateway.says("go")
+            asked = await desk.gateway.sees("left of the team's")
+            network.slow, network.waits = anyio.Event(), anyio.Event()
+            for _ in range(30):
+                await desk.gateway.chat.told(desk.gateway.chat.taps(asked, "Raise +$1", OWNER))
+            await network.waits.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert network.count("raise_limit") == 1
+            network.slow.set()
+            await desk.gateway.ended(TurnState.FINISHED)
+            assert (await desk.stands()).limit == usd("1.20")
+
+
 async def test_a_raise_whose_answer_was_lost_is_done_once_whoever_answers_again() -> None:
     """The bank has raised, and the gateway never heard: another approver's tap lets the turn run, and nothing is raised twice."""
     rules = replace(RICH, people=(Grant(OWNER, Role.OWNER), Grant("9", Role.APPROVER)))
