@@ -1,5 +1,5 @@
 """What the engine's tests share: a PostgreSQL for the team's bank."""
 
-from tests.bank.conftest import postgres
+from tests.bank.conftest import postgres, schema_url
 
-__all__ = ["postgres"]
+__all__ = ["postgres", "schema_url"]
