@@ -60,8 +60,17 @@ class Books:
     paid: Counter[str] = field(default_factory=Counter[str])
     calls: dict[str, int] = field(default_factory=dict[str, int])
     deeds: list[Deed] = field(default_factory=list[Deed])
+    done: bool = False
+    """A deed changed a limit since the last look."""
+    _done: bool = False
     agreed: dict[str, Agreed] = field(default_factory=lambda: defaultdict(Agreed))
     frozen: bool = False
+
+    def forgets(self, *, deeds: bool) -> None:
+        """What people did so far had its effect, or none; with `deeds`, it has none later."""
+        if deeds:
+            self.deeds.clear()
+        self.done, self._done = self._done, False
 
     # -------------------------------------------------------------------------------------------------------- reading
     def read(self, records: Iterable[Record]) -> None:
@@ -159,6 +168,7 @@ class Books:
         for deed in self.deeds:
             if (deed.kind, deed.who) == (kind, entry.who) and deed.amount == (to if deed.sets else by):
                 self.deeds.remove(deed)
+                self._done = True
                 return
         raise AssertionError(f"nobody who may has changed this limit: {entry}")
 
