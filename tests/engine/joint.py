@@ -15,7 +15,9 @@ from gateway.bank import SqlBank
 from gateway.chats.memory import MemoryChat
 from gateway.core.lease import LeaseTerms
 from gateway.domain.approval import Approval
+from gateway.domain.budget import ScopeKind
 from gateway.domain.events import Message, Tap
+from gateway.domain.lease import Lease, lease_of
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import TurnState
 from gateway.engine import Clock, Rules, Team, World
@@ -95,8 +97,13 @@ class Network:
     """What is between a gateway and its bank. `fails`: what happens to the next requests, `before` or `after` they are carried out."""
 
     bank: SqlBank
+    ticks: Callable[[], int]
     cut: bool = False
     fails: deque[str] = field(default_factory=deque[str])
+    lent: dict[str, int] = field(default_factory=dict[str, int])
+    """By lease: what the bank lent in all, heard or not."""
+    ends: dict[str, int] = field(default_factory=dict[str, int])
+    """By lease: at which tick its holder has to stop, as this process heard it."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.bank, name)
@@ -105,9 +112,14 @@ class Network:
             fails = self.fails.popleft() if self.fails else ""
             if self.cut or fails == "before":
                 raise BankAwayError("The bank cannot be reached")
+            tick = self.ticks()
             answer = await method(*arguments, **named)
+            if isinstance(answer, Lease):
+                self.lent[answer.id] = answer.lent.nano
             if fails == "after":
                 raise BankAwayError("The bank's answer was lost")
+            if isinstance(answer, Lease) and name in ("lend", "renew"):
+                self.ends[answer.id] = tick + answer.lasts_ms - TERMS.margin_ms
             return answer
 
         return through
@@ -133,7 +145,7 @@ class Site:
 
     def __init__(self, name: str, bank: SqlBank, team: str, rules: Rules, place: Memory | Path) -> None:
         self.name, self.team_name, self.rules, self.place = name, team, rules, place
-        self.network = Network(bank)
+        self.network = Network(bank, lambda: self.ticks_ms)
         self.wall_ms, self.ticks_ms = START_MS, 1_000_000
         self.numbers = itertools.count(1)
         self.agent = DrivenAgent(self._may_call)
@@ -154,9 +166,10 @@ class Site:
         assert turn.held_left > ZERO, "a call without a hold"
         assert turn.spent < turn.ceiling, "a call beyond what was agreed"
         assert not await self.store.read(lambda view: view.frozen), "a call while everything is stopped"
-        assert self.world.team is not None
-        lent = await self.store.read(lambda view: self.world.lent(view, turn.scopes))
-        assert lent, "a call on a lease whose time is over"
+        for scope in turn.scopes:
+            if scope.kind is ScopeKind.TEAM:
+                ends = self.network.ends.get(lease_of(scope)[1], 0)
+                assert self.ticks_ms < ends, "a call on a lease whose time is over"
 
     # ------------------------------------------------------------------------------------------------ begins and ends
     async def boot(self, periods: tuple[str, ...]) -> None:
@@ -195,6 +208,7 @@ class Site:
         self.dies_in = 0
         self.tasks.due.clear()
         self.agent.crash()
+        self.network.ends.clear()
         await self._stack.aclose()
 
     def _step(self, name: str) -> None:

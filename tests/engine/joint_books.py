@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind, Unit
+from gateway.domain.lease import lease_of
 from gateway.domain.money import Usd
 from gateway.domain.turn import Turn
 from gateway.ports import Record
@@ -43,6 +44,8 @@ class Books:
 
     settings: Mapping[ScopeKind, Usd]
     confirm_above: int
+    lent: Mapping[str, int]
+    """By lease, as the bank has it."""
     seq: int = 0
     spent: Counter[Scope] = field(default_factory=Counter[Scope])
     held: Counter[Scope] = field(default_factory=Counter[Scope])
@@ -125,7 +128,7 @@ class Books:
     def limit(self, scope: Scope, at_ms: int, turn_id: str = "") -> int | None:
         """The limit in force, in nano-dollars; None for none. A lease's is the bank's."""
         if scope.kind is ScopeKind.TEAM:
-            return None
+            return self.lent.get(lease_of(scope)[1], 0)
         usual = self.settings.get(scope.kind)
         base = self.own.get(scope, None if usual is None else usual.nano)
         if base is None:

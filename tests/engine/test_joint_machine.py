@@ -216,7 +216,7 @@ class JointMachine(RuleBasedStateMachine):
             where = self.place.stores[number] if self.place.directory is None else self._home()
             site = Site(f"g{number}", self.place.bank, self.team, rules, where)
             self.sites.append(site)
-            self.books[site.name] = Books(rules.limits, rules.confirm_above.nano)
+            self.books[site.name] = Books(rules.limits, rules.confirm_above.nano, site.network.lent)
             self.run(site.boot(periods))
             self.look(site)
 
