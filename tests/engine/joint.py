@@ -38,7 +38,7 @@ R = TypeVar("R")
 TERMS = LeaseTerms(chunk=Usd.parse("0.30"), least=Usd.parse("0.05"))
 START_MS = 1_795_000_000_000
 """A Wednesday in November 2026."""
-STEPS_MAX = 2_000
+STEPS_MAX = 500
 SERVICE = "memory"
 
 
