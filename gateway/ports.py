@@ -287,6 +287,10 @@ class View(Protocol):
         """What stands against a scope now: check and hold are in one transaction, so nothing comes between."""
         ...
 
+    def balances(self, scopes: Sequence[Scope]) -> tuple[Balance, ...]:
+        """The same for each of the scopes, read in one go."""
+        ...
+
     def lifts(self, now_ms: int) -> tuple[Lift, ...]:
         """By how much limits are higher now, by raises that are over at a time."""
         ...

@@ -1,7 +1,7 @@
 """What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import reduce
@@ -146,9 +146,9 @@ class Draft:
         """Add a message."""
         self.effects.append(effect)
 
-    def balance(self, view: View, scope: Scope) -> Balance:
-        """What stands against a scope, with what this decision writes."""
-        return reduce(Balance.after, self.entries, view.balance(scope))
+    def balances(self, view: View, scopes: Sequence[Scope]) -> Iterator[Balance]:
+        """What stands against each of the scopes, with what this decision writes."""
+        return (reduce(Balance.after, self.entries, found) for found in view.balances(scopes))
 
     def open_turns(self, view: View, session_id: str) -> list[Turn]:
         """The session's turns that have not ended, oldest first, as this decision leaves them."""
@@ -271,23 +271,27 @@ class World:
 
         Raises that are not over yet count, and those of a turn (`lifts`).
         """
-        timed = draft.lifts(view, self.clock.now_ms())
-        return self.unlifted(view, draft, scope).lifted((*timed, *lifts))
-
-    def unlifted(self, view: View, draft: Draft, scope: Scope) -> Balance:
-        """The same without raises that end at a time."""
-        found = draft.balance(view, scope)
-        if scope.kind is ScopeKind.TEAM:
-            return found if self.team is None else self.team.balance(view, found, self.clock.boot_ms())
-        limit = self.rules.limits.get(scope.kind) if found.limit is None else found.limit
-        caps = found.caps.over(self.rules.caps.get(scope.kind, NO_CAPS))
-        return replace(found, limit=limit, caps=caps)
+        return self.balances(view, draft, (scope,), lifts)[0]
 
     def balances(
         self, view: View, draft: Draft, scopes: Sequence[Scope], lifts: Iterable[Lift] = ()
     ) -> tuple[Balance, ...]:
         """The same for each of the scopes."""
-        return tuple(self.balance(view, draft, scope, lifts) for scope in scopes)
+        raised = (*draft.lifts(view, self.clock.now_ms()), *lifts)
+        return tuple(found.lifted(raised) for found in self._unlifted(view, draft, scopes))
+
+    def unlifted(self, view: View, draft: Draft, scope: Scope) -> Balance:
+        """What stands against a scope without raises that end at a time."""
+        return next(self._unlifted(view, draft, (scope,)))
+
+    def _unlifted(self, view: View, draft: Draft, scopes: Sequence[Scope]) -> Iterator[Balance]:
+        for found in draft.balances(view, scopes):
+            kind = found.scope.kind
+            if kind is ScopeKind.TEAM:
+                yield found if self.team is None else self.team.balance(view, found, self.clock.boot_ms())
+                continue
+            limit = self.rules.limits.get(kind) if found.limit is None else found.limit
+            yield replace(found, limit=limit, caps=found.caps.over(self.rules.caps.get(kind, NO_CAPS)))
 
     def gauges(
         self, view: View, session: Session, turn: Turn, balances: Iterable[Balance], unbooked_ms: int = 0

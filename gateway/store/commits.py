@@ -48,10 +48,14 @@ class _Job(Generic[R]):
         return self.error is not None
 
     def run(self, connection: Connection) -> None:
-        """Do the work under a savepoint. Raises DatabaseError, for which nobody's work may be committed."""
-        connection.exec_driver_sql("SAVEPOINT job")
+        """Do the work. Raises DatabaseError, for which nobody's work may be committed."""
         with self:
             self._results.append(self._work(connection))
+
+    def run_beside_others(self, connection: Connection) -> None:
+        """The same under a savepoint: if it fails, nothing of it is kept, and all of what the others did."""
+        connection.exec_driver_sql("SAVEPOINT job")
+        self.run(connection)
         if self.error is not None:
             connection.exec_driver_sql("ROLLBACK TO job")
         connection.exec_driver_sql("RELEASE job")
@@ -135,9 +139,14 @@ class Commits:
             for job in batch:
                 job.error = StoreError(CLOSED)
             return
-        with self._engine.begin() as connection:
-            for job in batch:
-                job.run(connection)
+        with self._engine.connect() as connection, connection.begin() as transaction:
+            if len(batch) > 1:
+                for job in batch:
+                    job.run_beside_others(connection)
+                return
+            batch[0].run(connection)
+            if batch[0].error is not None:
+                transaction.rollback()
 
     def _dispose(self) -> None:
         with self._connection_free:

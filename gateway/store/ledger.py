@@ -10,12 +10,13 @@ more than is held frees what is held: the entry is written all the same, because
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, insert, literal, select, text, update
+from sqlalchemy import Connection, bindparam, exists, literal, select, text, update
+from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Scope
 from gateway.domain.money import Usd
@@ -54,10 +55,9 @@ _PAGE = 1000
 _CALL_KNOWN = select(exists().where(entries.c.call_id == bindparam("call_id")))
 _FROZEN = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
 _POLICY = select(entries.c.detail).where(text(POLICY_KIND)).order_by(entries.c.seq.desc()).limit(1)
-_BALANCE = select(balances).where(balances.c.kind == bindparam("kind"), balances.c.key == bindparam("key"))
 _TIMED = select(entries).where(text(TIMED), entries.c.until_ms > bindparam("now_ms")).order_by(entries.c.until_ms)
 _LAST = select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
-_APPEND = insert(entries)
+_APPEND = insert(entries).on_conflict_do_nothing(index_elements=["call_id"], index_where=text("call_id IS NOT NULL"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +137,31 @@ def policy(connection: Connection) -> str:
     return connection.scalar(_POLICY) or ""
 
 
-def read_balances(connection: Connection, scopes: Iterable[Scope]) -> dict[Scope, Balance]:
+def read_balances(connection: Connection, scopes: Sequence[Scope]) -> dict[Scope, Balance]:
     """The balance of each scope; one that no entry ever named has no limit, and nothing spent or held."""
-    found: dict[Scope, Balance] = {}
-    for scope in scopes:
-        row = connection.execute(_BALANCE, {"kind": scope.kind, "key": scope.key}).mappings().one_or_none()
-        found[scope] = Balance(scope, None) if row is None else balance_of(scope, row)
-    return found
+    named = tuple(part for scope in scopes for part in _key(scope))
+    read = connection.exec_driver_sql(_reading(len(scopes)), named).mappings()
+    found = {(row["kind"], row["key"]): row for row in read}
+    return {scope: balance_of(scope, found.get(_key(scope))) for scope in scopes}
 
 
-def balance_of(scope: Scope, row: rows.Row) -> Balance:
-    """A scope's balance from its row."""
+def _key(scope: Scope) -> tuple[str, str]:
+    """A scope as the key of its balance's row."""
+    return scope.kind.value, storable(scope.key)
+
+
+@lru_cache(maxsize=16)
+def _reading(scopes: int) -> str:
+    """One statement for the balances of so many scopes: its parameters are the kind and the key of each."""
+    names = ", ".join(f'"{column.name}"' for column in balances.c)
+    each = ", ".join(["(?, ?)"] * scopes)
+    return f'SELECT {names} FROM balances WHERE (kind, "key") IN (VALUES {each})'  # noqa: S608 - the schema's names
+
+
+def balance_of(scope: Scope, row: rows.Row | None) -> Balance:
+    """A scope's balance from its row, if it has one."""
+    if row is None:
+        return Balance(scope, None)
     limit = None if row["limit"] is None else Usd(row["limit"])
     counts = Counts(row["tokens"], row["calls"], row["work_ms"])
     caps = Caps(row["tokens_cap"], row["calls_cap"], row["work_ms_cap"])
@@ -167,12 +181,11 @@ def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
     last = connection.execute(_LAST).one_or_none()
     seq, previous = (0, GENESIS) if last is None else last
     for entry in new:
-        if entry.call_id is not None and call_known(connection, entry.call_id):
-            raise StoreError(f"The call {entry.call_id} is in the ledger already: nothing was written")
         seq += 1
         row = _entry_row(entry, seq, now_ms, previous)
         previous = row["hash"] = entry_hash(row)
-        connection.execute(_APPEND, row)
+        if not connection.execute(_APPEND, row).rowcount:
+            raise StoreError(f"The call {entry.call_id} is in the ledger already: nothing was written")
         if entry.kind is EntryKind.POLICY:
             _supersede(connection, entry)
         if entry.scopes:
@@ -204,8 +217,15 @@ def _entry_row(entry: Entry, seq: int, now_ms: int, previous: str) -> dict[str, 
 
 def _counts(entry: Entry) -> dict[str, int | None]:
     """What an entry counts and caps, as columns."""
-    caps = {f"{name}_cap": cap for name, cap in asdict(entry.caps).items()}
-    return asdict(entry.counts) | caps
+    counts, caps = entry.counts, entry.caps
+    return {
+        "tokens": counts.tokens,
+        "calls": counts.calls,
+        "work_ms": counts.work_ms,
+        "tokens_cap": caps.tokens,
+        "calls_cap": caps.calls,
+        "work_ms_cap": caps.work_ms,
+    }
 
 
 def _superseded(detail: str) -> list[tuple[str, str, int]]:
@@ -230,7 +250,7 @@ def _apply(connection: Connection, scopes: Sequence[Scope], entry: Entry) -> Non
     """Add what the entry changes to the balance of each scope. Raises StoreError for a sum that nobody can have spent."""
     limit = None if entry.limit is None else entry.limit.nano
     changes = {"limit": limit, "spent": entry.spent.nano, "held": entry.held.nano, **_counts(entry)}
-    named = [storable(value) for scope in scopes for value in (scope.kind, scope.key)]
+    named = [part for scope in scopes for part in _key(scope)]
     changed = (*(changes[name] for name in _CHANGING), *named)
     for totals in connection.exec_driver_sql(_adding(len(scopes)), changed).all():
         for total in totals:

@@ -84,8 +84,10 @@ def forget(connection: Connection, up_to: int) -> None:
 
 def renumber(connection: Connection, first: int) -> None:
     """Number the figures that wait on from `first`, and those to come after them."""
+    if not first:
+        return
     lowest = connection.scalar(select(func.min(figures.c.seq)))
-    if not first or lowest is None or lowest == first:
+    if lowest is None or lowest == first:
         return
     found = connection.execute(select(figures).order_by(figures.c.seq)).mappings().all()
     connection.execute(delete(figures))

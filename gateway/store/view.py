@@ -1,6 +1,6 @@
 """What one transaction sees."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, literal_column, select, text
@@ -83,10 +83,14 @@ class SqlView:
         return ledger.policy(self._open)
 
     def balance(self, scope: Scope) -> Balance:
+        return self.balances((scope,))[0]
+
+    def balances(self, scopes: Sequence[Scope]) -> tuple[Balance, ...]:
         connection = self._open
-        if scope not in self._balances:  # nothing is written while it is looked at: what was read once is so
-            self._balances |= ledger.read_balances(connection, (scope,))
-        return self._balances[scope]
+        # Nothing is written while it is looked at: what was read once is so.
+        if unread := [scope for scope in scopes if scope not in self._balances]:
+            self._balances |= ledger.read_balances(connection, unread)
+        return tuple(self._balances[scope] for scope in scopes)
 
     def lifts(self, now_ms: int) -> tuple[Lift, ...]:
         return ledger.lifts(self._open, now_ms)

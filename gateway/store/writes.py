@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, select
+from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
 
 from gateway.domain.approval import Approval, ApprovalState
@@ -17,7 +17,8 @@ from gateway.store import inbox, ledger, loans, posts, rows
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
-_SESSION_KNOWN = select(exists().where(sessions.c.id == bindparam("id")))
+_CHANGED_SESSION = update(sessions).where(sessions.c.id == bindparam("session_id"))
+_NEW_SESSION = insert(sessions)
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
 Put = Session | Turn | Approval | Process | Quota | Loan
@@ -52,9 +53,9 @@ def _facts(entries: Sequence[Entry]) -> bool:
 def _put(connection: Connection, record: Put, now_ms: int) -> None:
     match record:
         case Session():
-            is_new = not connection.scalar(_SESSION_KNOWN, {"id": record.id})
-            _upsert(connection, sessions, rows.session_row(record), "id")
-            if is_new:
+            row = rows.session_row(record)
+            if not connection.execute(_CHANGED_SESSION, row | {"session_id": record.id}).rowcount:
+                connection.execute(_NEW_SESSION, row)
                 _make_current(connection, record)
         case Turn():
             row = rows.turn_row(record)
