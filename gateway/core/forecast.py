@@ -11,6 +11,7 @@ PID control (arXiv 2307.16895). Everything is one fold over a bounded history.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
+from typing import NamedTuple
 
 from gateway.core.first_call import FirstCall
 from gateway.domain.money import ZERO, Usd
@@ -22,8 +23,13 @@ ENOUGH = 9
 INPUTS = 5
 """How many coefficients a prior has per level: constant, last turn, expected and warm first call, new session."""
 _UPPER = 0.9
-_LEAST, _MOST = log(1e3), log(1e15)  # logarithms of nano-dollars: a millionth of a dollar, a million dollars
-_HALF_LIFE_PERSON, _HALF_LIFE_SESSION, _HALF_LIFE_ERRORS = 100, 10, 150  # in turns
+_LEAST_NANO, _MOST_NANO = 10**3, 10**15  # a millionth of a dollar, a million dollars
+_LEAST, _MOST = log(_LEAST_NANO), log(_MOST_NANO)
+_KEEP_PERSON, _KEEP_SESSION = (
+    0.5 ** (1 / 100),
+    0.5 ** (1 / 10),
+)  # what a turn still counts one later: half-lives of 100 and 10
+_HALF_LIFE_ERRORS = 150  # in turns
 # What turns the prior weighs against a person, and the person against one session.
 _PULL_PERSON, _PULL_SESSION = 10.0, 24.0
 # What turns the prior's errors weigh against one's own, at first; half of it beside as many own ones. A sample's median is
@@ -98,7 +104,7 @@ class Forecast:
 
 @dataclass(slots=True)
 class _Mean:
-    """A geometric mean in which what is `half_life` turns old counts half; `last` is the newest logarithm."""
+    """A geometric mean in which each turn counts `keep` times as much as the one after it; `last` is the newest logarithm."""
 
     keep: float
     weight: float = 0.0
@@ -114,8 +120,7 @@ class _Mean:
         return (self.total + pull * towards) / (self.weight + pull) if self.weight + pull else towards
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
+class _Error(NamedTuple):
     """What the prediction of a past turn got wrong, in logarithms. `missed` is None where that cannot be known."""
 
     new: bool
@@ -124,17 +129,17 @@ class _Error:
     missed: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """What a turn is predicted from: the level (logarithm of nano-dollars), and what moves it, INPUTS numbers."""
 
     level: float
-    moves: tuple[float, ...]
+    moves: tuple[float, float, float, float, float]
     new: bool
 
     def predict(self, coefficients: tuple[float, ...]) -> float:
         """The logarithm of the cost in nano-dollars."""
-        return self.level + sum(c * move for c, move in zip(coefficients, self.moves, strict=True))
+        (a, b, c, d, e), (v, w, x, y, z) = coefficients, self.moves
+        return self.level + (a * v + b * w + c * x + d * y + e * z)
 
 
 class _History:
@@ -142,12 +147,15 @@ class _History:
 
     def __init__(self, typical: Usd, pull: float) -> None:
         self._typical, self._pull = _log(typical), pull
-        self._person = _Mean(0.5 ** (1 / _HALF_LIFE_PERSON))
+        self._person = _Mean(_KEEP_PERSON)
         self._sessions: dict[str, _Mean] = {}
 
     def add(self, session_id: str, cost: float) -> None:
         self._person.add(cost)
-        self._sessions.setdefault(session_id, _Mean(0.5 ** (1 / _HALF_LIFE_SESSION))).add(cost)
+        session = self._sessions.get(session_id)
+        if session is None:
+            session = self._sessions[session_id] = _Mean(_KEEP_SESSION)
+        session.add(cost)
 
     def inputs(self, session_id: str, first: FirstCall | None) -> Inputs:
         level = self._person.pulled(self._typical, self._pull)
@@ -216,7 +224,7 @@ def _learn(history: _History, turn: Past, median: tuple[float, ...], upper: tupl
     found = history.inputs(turn.session_id, turn.first)
     middle, above = found.predict(median), found.predict(upper)
     cost = _log(turn.cost)
-    missed: bool | None = turn.cost > turn.p90 if turn.p90 is not None else round(cost - above, _DIGITS) > 0
+    missed: bool | None = round(cost - above, _DIGITS) > 0 if turn.p90 is None else turn.cost.nano > turn.p90.nano
     if turn.at_least:
         cost = max(cost, middle)
         missed = missed or None
@@ -264,7 +272,10 @@ def _correction(errors: Sequence[_Error], *, new: bool) -> float:
 
 
 def _log(amount: Usd) -> float:
-    return min(max(log(amount.nano), _LEAST), _MOST) if amount > ZERO else _LEAST
+    nano = amount.nano
+    if nano <= _LEAST_NANO:
+        return _LEAST
+    return log(nano) if nano < _MOST_NANO else _MOST
 
 
 def _usd(logarithm: float) -> Usd:
