@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, literal, select, text, update
+from sqlalchemy import Connection, Select, bindparam, exists, literal, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Scope
@@ -139,8 +139,10 @@ def policy(connection: Connection) -> str:
 
 def read_balances(connection: Connection, scopes: Sequence[Scope]) -> dict[Scope, Balance]:
     """The balance of each scope; one that no entry ever named has no limit, and nothing spent or held."""
-    named = tuple(part for scope in scopes for part in _key(scope))
-    read = connection.exec_driver_sql(_reading(len(scopes)), named).mappings()
+    asked: dict[str, str] = {}
+    for place, scope in enumerate(scopes):
+        asked[f"kind{place}"], asked[f"key{place}"] = _key(scope)
+    read = connection.execute(_reading(len(scopes)), asked).mappings()
     found = {(row["kind"], row["key"]): row for row in read}
     return {scope: balance_of(scope, found.get(_key(scope))) for scope in scopes}
 
@@ -151,11 +153,10 @@ def _key(scope: Scope) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=16)
-def _reading(scopes: int) -> str:
-    """One statement for the balances of so many scopes: its parameters are the kind and the key of each."""
-    names = ", ".join(f'"{column.name}"' for column in balances.c)
-    each = ", ".join(["(?, ?)"] * scopes)
-    return f'SELECT {names} FROM balances WHERE (kind, "key") IN (VALUES {each})'  # noqa: S608 - the schema's names
+def _reading(scopes: int) -> Select[*tuple[Any, ...]]:
+    """One statement for the balances of so many scopes, each by its key; for IN, SQLite walks along all that there are."""
+    named = [(bindparam(f"kind{place}"), bindparam(f"key{place}")) for place in range(scopes)]
+    return select(balances).where(or_(*((balances.c.kind == kind) & (balances.c.key == key) for kind, key in named)))
 
 
 def balance_of(scope: Scope, row: rows.Row | None) -> Balance:

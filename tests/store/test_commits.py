@@ -14,7 +14,7 @@ from gateway.domain.money import Usd
 from gateway.ports import Decision, StoreError, View
 from gateway.store import SqliteStore, open_store
 from gateway.store.home import DATABASE
-from tests.store.kit import DAY, NOW, SESSION, always, call, hold, put, raw, say, sessions, verify
+from tests.store.kit import DAY, NOW, SESSION, TURN, always, call, hold, put, raw, say, sessions, verify
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +64,24 @@ async def test_callers_share_a_commit_and_one_that_fails_fails_alone(store: Sqli
     assert await known(store, "c6", "c7", "c8", "c9", "c19") == [True, False, True, False, True]
     assert (await store.read(lambda view: view.balance(DAY))).spent == Usd(18)
     assert 1 <= len(commits) <= 3
+    assert await verify(store) == ()
+
+
+async def test_of_a_caller_that_fails_alone_nothing_is_kept(store: SqliteStore) -> None:
+    """Whatever it had written before the error is gone, the error is its own, and the next caller's work is written."""
+
+    def broken(_view: View) -> Decision[None]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await store.transact(broken, NOW)
+    with pytest.raises(StoreError, match="contradicts what is there"):
+        await put(store, put=(TURN,), entries=(call("orphan", 1, 0),))  # its session is not there
+    with pytest.raises(StoreError, match="in the ledger already"):
+        await put(store, put=(SESSION,), entries=(call("twice", 1, 0), call("twice", 1, 0)))
+    assert await sessions(store) == ()
+    await put(store, entries=(call("next", 1, 0),))
+    assert await known(store, "orphan", "twice", "next") == [False, False, True]
     assert await verify(store) == ()
 
 

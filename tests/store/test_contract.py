@@ -314,6 +314,19 @@ async def test_balances_are_what_the_entries_add_up_to(store: SqliteStore) -> No
     assert await store.read(lambda view: view.balance(other)) == Balance(other, None)
 
 
+async def test_the_balances_of_several_scopes_come_in_the_order_asked_for(store: SqliteStore) -> None:
+    """Each as it is asked for by itself: those that nobody named, those named twice, and those read before among them."""
+    odd, other = replace(DAY, key="half \ud800"), replace(DAY, key="2027-01-16")
+    await put(store, entries=(hold(30), replace(hold(7), scopes=(odd,))))
+
+    def look(view: View) -> list[Usd]:
+        view.balance(DAY)
+        assert view.balances(()) == ()
+        return [one.held for one in view.balances((other, odd, DAY, other))]
+
+    assert await store.read(look) == [ZERO, Usd(7), Usd(30), ZERO]
+
+
 async def test_a_call_is_charged_once(store: SqliteStore) -> None:
     """The second report of a call is an error for its caller, and changes nothing."""
     await put(store, entries=(call("c1", 10, 0),))

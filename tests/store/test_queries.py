@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from gateway.domain.approval import ApprovalState
+from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.place import Thread
 from gateway.domain.turn import TurnState
 from gateway.store import Reader, SqliteStore, migrate, posts, sqlite
 from gateway.store.inbox import DAY_MS
 from gateway.store.view import SqlView
 from tests.store.conftest import Clock
-from tests.store.kit import APPROVAL, NOW, SESSION, TURN, put, raw, say, turn
+from tests.store.kit import APPROVAL, DAY, NOW, SESSION, TURN, put, raw, say, turn
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +75,15 @@ def test_a_query_goes_along_its_index(engine: Engine, ask: Ask, index: str) -> N
     steps = [line for line in lines if "sessions" not in line and "balances" not in line]
     assert any(index in line for line in steps), steps
     assert not [line for line in steps if line.startswith("SCAN") and "INDEX" not in line]
+
+
+def test_the_balances_of_a_turn_are_found_by_their_keys(engine: Engine) -> None:
+    """One query for all of them, that never walks along the balances of everything that ever was."""
+    with engine.begin() as connection, plans(connection) as lines:
+        SqlView(connection).balances([DAY, replace(DAY, key="2027-01-16"), Scope(ScopeKind.SESSION, "s_1")])
+    assert [line for line in lines if "balances" in line] == 3 * [
+        "SEARCH balances USING INDEX sqlite_autoindex_balances_1 (kind=? AND key=?)"
+    ]
 
 
 @pytest.mark.parametrize(
