@@ -1,0 +1,35 @@
+"""Settings: `config.toml` in the gateway's home, overridden by the environment. Unknown names are refused in both.
+
+`[budgets] day_usd = "10"` and `TOLLBRIDGE_BUDGETS__DAY_USD=10` say the same; `TOLLBRIDGE_HOME` names the home itself.
+"""
+
+from gateway.config.agents import AgentSettings, ClaudeSettings
+from gateway.config.bank import BankSettings
+from gateway.config.budgets import BudgetSettings
+from gateway.config.people import PersonSettings, TelegramSettings
+from gateway.config.policy import PolicySettings
+from gateway.config.reading import config_file, load, read_file, settings_from
+from gateway.config.ready import misplaced, require_ready
+from gateway.config.settings import Settings
+from gateway.config.values import MOST_USERS
+from gateway.home import SettingsError, home_directory
+
+__all__ = [
+    "MOST_USERS",
+    "AgentSettings",
+    "BankSettings",
+    "BudgetSettings",
+    "ClaudeSettings",
+    "PersonSettings",
+    "PolicySettings",
+    "Settings",
+    "SettingsError",
+    "TelegramSettings",
+    "config_file",
+    "home_directory",
+    "load",
+    "misplaced",
+    "read_file",
+    "require_ready",
+    "settings_from",
+]

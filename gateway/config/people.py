@@ -1,0 +1,68 @@
+"""`[telegram]` and `[[people]]`: the bot, and who may do what."""
+
+import json
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+
+from gateway.config.values import Amount, Person, Persons, Section
+from gateway.domain.place import Role
+
+TELEGRAM_BASE_URL: Final = "https://api.telegram.org/bot"
+
+
+def _token(value: object) -> object:
+    if isinstance(value, str):
+        number, colon, secret = value.strip().partition(":")
+        if not (colon and number.isascii() and number.isdigit() and secret.replace("_", "").replace("-", "").isalnum()):
+            raise ValueError("this is not a bot token: copy the one that @BotFather sent, like 123456789:AAE...")
+        return SecretStr(value.strip())
+    return value
+
+
+def _base_url(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    url = value.strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise ValueError("write the address of a Bot API server, like https://api.telegram.org/bot")
+    if not parts.path.endswith("/bot"):
+        raise ValueError("the address of a Bot API server ends in /bot, like https://api.telegram.org/bot")
+    return url
+
+
+def _tables(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError('write a list of tables, like [{"id": 4712, "role": "approver"}]') from None
+    return value
+
+
+class TelegramSettings(Section):
+    """The bot, and who may write to it. The token never shows in `repr` or errors."""
+
+    token: Annotated[SecretStr, BeforeValidator(_token)] | None = None
+    base_url: Annotated[str, BeforeValidator(_base_url)] = TELEGRAM_BASE_URL
+    allowed_users: Persons = ()
+
+
+class PersonSettings(Section):
+    """Somebody who is no owner: what they may do, in one chat (default: in all), and how much they may raise at once."""
+
+    id: Person
+    role: Role
+    chat: str = Field(default="", max_length=40)
+    largest_raise_usd: Amount | None = None
+
+    @model_validator(mode="after")
+    def _raises_only_if_allowed(self) -> "PersonSettings":
+        if self.largest_raise_usd is not None and self.role in (Role.WRITER, Role.READER):
+            raise ValueError(f"a {self.role} raises nothing: remove largest_raise_usd, or make them an approver")
+        return self
+
+
+People = Annotated[tuple[PersonSettings, ...], BeforeValidator(_tables)]
