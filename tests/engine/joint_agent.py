@@ -137,6 +137,10 @@ class DrivenClient:
             self._cut(loop)
         self._finish(End.INTERRUPTED)
 
+    async def use_model(self, _model: str) -> bool:
+        """It knows one model."""
+        return False
+
     async def close(self) -> None:
         """End the process."""
         if not self.gone:
