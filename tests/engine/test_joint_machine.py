@@ -385,7 +385,9 @@ class JointMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------------- the world
     def time_passes(self, site: Site, ms: int) -> None:
-        """On every clock, and on the bank's."""
+        """On every clock, and on the bank's. What was decided is done in far less time than passes here."""
+        if any(one.tasks.due for one in self.sites):
+            return
         self.run(age(self.place.bank, ms))
         for one in self.sites:
             one.wall_ms += ms
