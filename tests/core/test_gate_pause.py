@@ -18,7 +18,7 @@ from gateway.core.gate import (
     resume,
 )
 from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
-from gateway.domain.budget import Balance, Scope
+from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
 from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, more, raised, turn, usd
@@ -407,3 +407,10 @@ def test_a_yes_to_money_is_no_yes_to_an_unknown_price() -> None:
     assert "price of this model is not known" in verdict.question.text
     assert [option.unpriced for option in verdict.question.options] == [True, False]
     assert isinstance(resume(paused, left("5"), POLICY, Consent(usd("2"), unpriced=True)), Allow)
+
+
+def test_a_lease_that_is_used_up_is_not_called_the_teams_budget() -> None:
+    """It is a part of that, and its amount would be taken for the whole."""
+    lease = balance(Scope(ScopeKind.TEAM, "core:2026-11:lease_1"), "1", spent="1")
+    turn_at_work = turn(state=TurnState.RUNNING, spent=usd("1"), hold=usd("1"), ceiling=usd("5"))
+    assert after_call(turn_at_work, (lease,), POLICY) == Limit("what the team's bank lent is used up")

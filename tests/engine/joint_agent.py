@@ -137,7 +137,7 @@ class DrivenClient:
             self._cut(loop)
         self._finish(End.INTERRUPTED)
 
-    async def use_model(self, _model: str) -> bool:
+    async def use_model(self, model: str) -> bool:  # noqa: ARG002 - the port's signature
         """It knows one model."""
         return False
 

@@ -195,9 +195,9 @@ async def test_a_days_minutes_are_met_at_a_boundary_too() -> None:
         await anyio.wait_all_tasks_blocked()
         ticks.now += 3_600_000
         tool.set()
-        asked = await gateway.sees("Paused: the day's 30 min 0 s of work are used up.")
+        asked = await gateway.sees("Paused: the day's 30 min of work are used up.")
         assert len(gateway.agent.charges) == 1
-        gateway.chat.taps(asked, "Go on, up to $1.00 more, +45 min 0 s of work", OWNER)
+        gateway.chat.taps(asked, "Go on, up to $1.00 more, +45 min of work", OWNER)
         turn = await gateway.ended(TurnState.FINISHED)
         day = await gateway.balance_of(gateway.today())
         assert (turn.calls, turn.work_ms, day.counts.work_ms) == (2, 3_600_000, 3_600_000)
@@ -214,7 +214,7 @@ async def test_work_before_a_pause_that_nobody_answers_is_counted() -> None:
         await anyio.wait_all_tasks_blocked()
         ticks.now += 3_600_000
         tool.set()
-        await gateway.sees("Paused: the day's 30 min 0 s of work are used up.")
+        await gateway.sees("Paused: the day's 30 min of work are used up.")
         ticks.now += RULES.pause_ms
         await gateway.sees("The agent does not wait any more")
         day = await gateway.balance_of(gateway.today())
