@@ -6,7 +6,7 @@ from typing import Self
 
 from gateway.core.gauges import MOST, amount, is_used, parse, used_of
 from gateway.core.summary import escape, revealed
-from gateway.domain.budget import Balance, Scope, ScopeKind, Unit
+from gateway.domain.budget import PERIODS, Balance, Scope, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
 
 WHY_CHARACTERS_MAX = 200
@@ -100,7 +100,7 @@ def reason(why: str) -> str:
 
 def named(scope: Scope) -> str:
     """A limit as a sentence names it: `the day's limit`, `the limit of session s_12`."""
-    if scope.kind in (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH):
+    if scope.kind in PERIODS:
         return f"the {scope.kind}'s limit"
     return f"the limit of {scope.kind} {reason(scope.key)}"
 

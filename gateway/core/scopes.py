@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from gateway.domain.budget import Scope, ScopeKind
+from gateway.domain.budget import PERIODS, Scope, ScopeKind
 from gateway.domain.place import Session, Thread
 
 
@@ -16,7 +16,7 @@ def period(kind: ScopeKind, today: date) -> str:
 def of_person(person: str, thread: Thread, today: date) -> tuple[Scope, ...]:
     """What counts whatever the session is. `today`: the date where the owner is."""
     return (
-        *(Scope(kind, period(kind, today)) for kind in (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)),
+        *(Scope(kind, period(kind, today)) for kind in PERIODS),
         Scope(ScopeKind.PERSON, person),
         Scope(ScopeKind.CHAT, f"{thread.service}:{thread.chat}"),
     )

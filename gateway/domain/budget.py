@@ -26,10 +26,9 @@ class ScopeKind(StrEnum):
     """A lease from the team's bank; its key is `TEAM:PERIOD:LEASE`, so that its balance is what became of that lease."""
 
 
-BOOKED = (
-    *(ScopeKind.SESSION, ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT),
-    *(ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH),
-)
+PERIODS = (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)
+"""Kinds that end by the owner's calendar; another of the kind begins then."""
+BOOKED = (ScopeKind.SESSION, ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT, *PERIODS)
 """Kinds that every turn counts on, and on which people set limits; a team's limit is its bank's."""
 
 

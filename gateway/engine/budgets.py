@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway.core import gauges, scopes
 from gateway.core.access import may
 from gateway.core.route import RaiseBudget, SetBudget
-from gateway.core.until import UntilError, until
+from gateway.core.until import UntilError
 from gateway.domain.budget import NO_CAPS, Balance, Lift, Scope, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import LARGEST_AMOUNT_NANO, Usd
@@ -50,16 +50,14 @@ def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: R
     if scope is None:
         draft.say(world.notice(message.thread, NO_SESSION))
         return
-    now_ms = world.clock.now_ms()
     try:
-        until_ms = until(wanted.until, now_ms, world.rules.timezone) if wanted.until else None
+        until_ms = limits.over_at_ms(world, scope.kind, wanted.until)
         words = _no_raise(world, view, draft, message, wanted, scope)
     except UntilError as error:
         until_ms, words = None, f"{error}."
     if words:
         draft.say(world.notice(message.thread, words))
         return
-    until_ms = until_ms or limits.lasts_until_ms(scope.kind, now_ms)
     lift = Lift(scope, wanted.unit, wanted.amount, until_ms)
     limits.raise_limit(world, view, draft, lift, who=message.person, why="/raise")
     draft.say(world.notice(message.thread, _words(world, view, draft, world.balance(view, draft, scope))))

@@ -9,7 +9,7 @@ from gateway.core.approve import Answered, TooLate
 from gateway.core.change import Change, deed, heading, ledger_words, question
 from gateway.core.summary import escape
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
-from gateway.domain.budget import Lift, ScopeKind
+from gateway.domain.budget import PERIODS, Lift
 from gateway.domain.change import ChangeState, Standing
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Tap
@@ -21,14 +21,12 @@ from gateway.ports import View
 NOTHING = "nothing was changed"
 MAY_NOT = "You may not answer this."
 ASKED_AGAIN = "The limit is another one by now: asked again."
-IN_TIME = (ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH)
 
 
 def carry_out(world: World, view: View, draft: Draft, change: Change, who: str) -> None:
     """Write the change that was agreed to: a raise until its time, or a limit."""
     if change.raises:
-        until_ms = change.until_ms or limits.lasts_until_ms(change.scope.kind, world.clock.now_ms())
-        lift = Lift(change.scope, change.unit, change.amount, until_ms)
+        lift = Lift(change.scope, change.unit, change.amount, change.until_ms)
         limits.raise_limit(world, view, draft, lift, who=who, why=ledger_words(change))
     else:
         limits.set_limit(
@@ -121,7 +119,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
 def _over(world: World, change: Change) -> str:
     """Why a yes comes too late; empty if it does not."""
     # Neither the person nor the chat counts for the periods.
-    if change.scope.kind in IN_TIME and change.scope not in scopes.of_person("", Thread("", ""), world.today()):
+    if change.scope.kind in PERIODS and change.scope not in scopes.of_person("", Thread("", ""), world.today()):
         return f"That {change.scope.kind} is over: {NOTHING}."
     if change.until_ms is not None and world.clock.now_ms() >= change.until_ms:
         return f"That time is over: {NOTHING}."

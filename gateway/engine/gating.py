@@ -134,11 +134,14 @@ def _judge(
     turn = replace(turn, model=session.model or turn.model)
     counted = world.counted(view, session, turn.person)
     forecast = _forecast(world, view, session, turn)
-    policy, cheaper = world.policy(view, session, turn, forecast), _cheaper(world, view, session, turn)
+    policy = world.policy(view, session, turn, forecast)
 
     def decide(balances: Sequence[Balance]) -> Verdict:
         gauges = world.gauges(view, session, turn, balances)
-        return gate.decide(balances, forecast, policy, consent, gauges, cheaper)
+        verdict = gate.decide(balances, forecast, policy, consent, gauges)
+        # Another model is only offered, and to foresee it costs as much again: a run that goes unasked does without.
+        other = _cheaper(world, view, session, turn) if isinstance(verdict, Ask) else None
+        return verdict if other is None else gate.decide(balances, forecast, policy, consent, gauges, other)
 
     verdict = of_lease(world, view, draft, counted, turn, decide)
     return replace(turn, estimate=forecast), verdict

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from gateway.core import gauges
+from gateway.core.until import until
 from gateway.domain.budget import BOOKED, Balance, Caps, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.money import Usd
 from gateway.domain.turn import Turn
@@ -73,8 +74,11 @@ def raise_for_turn(
     return turn, new
 
 
-def lasts_until_ms(kind: ScopeKind, now_ms: int) -> int | None:
-    """When a raise is over for which no time was written; None: with its scope."""
+def over_at_ms(world: World, kind: ScopeKind, written: str) -> int | None:
+    """When a raise is over, by what was written of that, which may be nothing; None: with its scope. Raises UntilError."""
+    now_ms = world.clock.now_ms()
+    if written:
+        return until(written, now_ms, world.rules.timezone)
     return now_ms + DAY_MS if kind in LASTING else None
 
 

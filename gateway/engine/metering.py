@@ -76,18 +76,22 @@ def _shared(balances: Sequence[Balance]) -> tuple[gauges.Gauge, ...]:
 def _grow(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, unbooked_ms: int = 0
 ) -> tuple[Turn, Booked]:
+    verdict, booked = _verdict(world, view, draft, session, turn, unbooked_ms)
+    if isinstance(verdict, gate.Grow):
+        turn = replace(turn, hold=turn.hold + verdict.by, held_left=turn.held_left + verdict.by)
+        draft.entries.append(gating.held(turn, verdict.by))
+    return turn, booked
+
+
+def _verdict(
+    world: World, view: View, draft: Draft, session: Session, turn: Turn, unbooked_ms: int = 0
+) -> tuple[gate.Enough | gate.Grow | gate.Limit, Booked]:
+    """What the gate says of a turn at work now, and what its client has to know of that."""
     balances = world.balances(view, draft, turn.scopes, turn.lifts)
     counted = world.gauges(view, session, turn, balances, unbooked_ms)
-    left_ms = gauges.work_left_ms(counted)
-    match gate.after_call(turn, balances, world.policy(view, session, turn), counted):
-        case gate.Limit(reason):
-            return turn, Booked(reason, left_ms)
-        case gate.Grow(by):
-            turn = replace(turn, hold=turn.hold + by, held_left=turn.held_left + by)
-            draft.entries.append(gating.held(turn, by))
-            return turn, Booked(None, left_ms)
-        case gate.Enough():
-            return turn, Booked(None, left_ms)
+    verdict = gate.after_call(turn, balances, world.policy(view, session, turn), counted)
+    reason = verdict.reason if isinstance(verdict, gate.Limit) else None
+    return verdict, Booked(reason, gauges.work_left_ms(counted))
 
 
 WINDOWS_MAX = 20
@@ -128,11 +132,7 @@ def look(world: World, turn_id: str) -> Callable[[View], Decision[Booked | None]
         session = view.session(turn.session_id) if turn else None
         if turn is None or session is None or turn.state in ENDED:
             return draft.done(None)
-        balances = world.balances(view, draft, turn.scopes, turn.lifts)
-        counted = world.gauges(view, session, turn, balances)
-        verdict = gate.after_call(turn, balances, world.policy(view, session, turn), counted)
-        reason = verdict.reason if isinstance(verdict, gate.Limit) else None
-        return draft.done(Booked(reason, gauges.work_left_ms(counted)))
+        return draft.done(_verdict(world, view, draft, session, turn)[1])
 
     return decide
 

@@ -15,7 +15,7 @@ from gateway.core import scopes
 from gateway.core.access import may
 from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason
 from gateway.core.gauges import amount, is_used, used_of
-from gateway.core.until import UntilError, until, until_words
+from gateway.core.until import UntilError, until_words
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.money import Usd
@@ -135,9 +135,7 @@ def _gone() -> Standing:
 def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: int) -> Change:
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
     try:
-        until_ms = until(wanted.until, now_ms, zone) if wanted.until else None
-        if wanted.raises:
-            until_ms = until_ms or limits.lasts_until_ms(scope.kind, now_ms)
+        until_ms = limits.over_at_ms(world, scope.kind, wanted.until) if wanted.raises or wanted.until else None
     except UntilError as error:
         raise _RefusedError(str(error)) from None
     return Change(

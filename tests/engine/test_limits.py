@@ -2,6 +2,8 @@
 
 import itertools
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,17 +168,24 @@ async def test_work_is_counted_while_the_agent_works_and_not_while_it_waits_for_
         assert (turn.work_ms, balance.counts.work_ms) == (15_000, 15_000)
 
 
-async def test_a_turn_that_works_too_long_pauses_at_its_next_boundary() -> None:
-    """Its last call was in time, and a tool ran for an hour: it is asked about before it calls again."""
+@asynccontextmanager
+async def an_hour_in_a_tool(kind: ScopeKind) -> AsyncGenerator[tuple[Bench, Ticks]]:
+    """A turn whose tool has just ended, an hour after its first call, where half an hour of work is the limit of this kind."""
     ticks, tool = Ticks(), anyio.Event()
     play = script(call(1), UseTool("Bash", "make", lasts=tool), call(1))
-    async with bench(play, capped(ScopeKind.TURN, Caps(work_ms=1_800_000))) as gateway:
+    async with bench(play, capped(kind, Caps(work_ms=1_800_000))) as gateway:
         on(gateway, ticks)
         gateway.says("go")
         await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
         await anyio.wait_all_tasks_blocked()
         ticks.now += 3_600_000
         tool.set()
+        yield gateway, ticks
+
+
+async def test_a_turn_that_works_too_long_pauses_at_its_next_boundary() -> None:
+    """Its last call was in time, and a tool ran for an hour: it is asked about before it calls again."""
+    async with an_hour_in_a_tool(ScopeKind.TURN) as (gateway, _):
         asked = await gateway.sees("Paused: 1 h of work in this turn.")
         assert len(gateway.agent.charges) == 1
         gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
@@ -186,15 +195,7 @@ async def test_a_turn_that_works_too_long_pauses_at_its_next_boundary() -> None:
 
 async def test_a_days_minutes_are_met_at_a_boundary_too() -> None:
     """A day of half an hour, and a tool that takes one: no call is made after it before somebody says yes."""
-    ticks, tool = Ticks(), anyio.Event()
-    play = script(call(1), UseTool("Bash", "make", lasts=tool), call(1))
-    async with bench(play, capped(ScopeKind.DAY, Caps(work_ms=1_800_000))) as gateway:
-        on(gateway, ticks)
-        gateway.says("go")
-        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
-        await anyio.wait_all_tasks_blocked()
-        ticks.now += 3_600_000
-        tool.set()
+    async with an_hour_in_a_tool(ScopeKind.DAY) as (gateway, _):
         asked = await gateway.sees("Paused: the day's 30 min of work are used up.")
         assert len(gateway.agent.charges) == 1
         gateway.chat.taps(asked, "Go on, up to $1.00 more, +45 min of work", OWNER)
@@ -205,15 +206,7 @@ async def test_a_days_minutes_are_met_at_a_boundary_too() -> None:
 
 async def test_work_before_a_pause_that_nobody_answers_is_counted() -> None:
     """A day of half an hour, an hour in a tool, and no answer in time: the hour is booked when the agent ends, and the day is used up."""
-    ticks, tool = Ticks(), anyio.Event()
-    play = script(call(1), UseTool("Bash", "make", lasts=tool), call(1))
-    async with bench(play, capped(ScopeKind.DAY, Caps(work_ms=1_800_000))) as gateway:
-        on(gateway, ticks)
-        gateway.says("go")
-        await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
-        await anyio.wait_all_tasks_blocked()
-        ticks.now += 3_600_000
-        tool.set()
+    async with an_hour_in_a_tool(ScopeKind.DAY) as (gateway, ticks):
         await gateway.sees("Paused: the day's 30 min of work are used up.")
         ticks.now += RULES.pause_ms
         await gateway.sees("The agent does not wait any more")
