@@ -3,19 +3,18 @@
 import contextlib
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import anyio
 
 from gateway.agents import warden
 from gateway.ports import AGENT_MARK, Process
+from gateway.processes import stat_fields, told_by_ps
 
 WIND_UP_S = 2 * warden.EXIT_LIMIT_S + warden.REAP_LIMIT_S
 """How long a warden may take beyond its grace to end everything."""
 LOOK_EVERY_S = 0.02 if warden.ON_LINUX else 0.2
 """Where there is no /proc, each look starts a program."""
-PS_LIMIT_S = 5.0
 SWEEPS = 50
 
 
@@ -25,27 +24,10 @@ def started_at(pid: int) -> str | None:
     Without /proc this starts a program and waits for it: not for the event loop.
     """
     if warden.ON_LINUX:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in {b"Z", b"X"} else fields[19].decode()
-    return _started_by_ps(pid)
-
-
-def _started_by_ps(pid: int) -> str | None:
-    try:
-        told = subprocess.run(  # noqa: S603
-            ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PS_LIMIT_S,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None  # A warden whose gateway is gone winds up by itself: not to be sure of it costs its grace at most.
-    return told.stdout.strip() or None
+        fields = stat_fields(pid)
+        return None if fields is None or fields[0] in {b"Z", b"X"} else fields[19].decode()
+    # A warden whose gateway is gone winds up by itself: not to be sure of it costs its grace at most.
+    return (told_by_ps(pid, "lstart=") or "").strip() or None
 
 
 def is_alive(process: Process) -> bool:

@@ -1,19 +1,17 @@
 """Who is at the other end of the socket, as the kernel knows it: its process, those above it, its user, its terminal."""
 
-import os
 import pwd
 import socket
 import struct
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gateway.local.place import HAS_PROC
 from gateway.ports import AGENT_MARK
+from gateway.processes import stat_fields, told_by_ps
 
 GENERATIONS_MAX: Final = 256
-PS_LIMIT_S: Final = 5.0
 _MARK: Final = f"{AGENT_MARK}=".encode()
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid: unix(7)
 _SOL_LOCAL, _LOCAL_PEERCRED, _LOCAL_PEERPID = 0, 1, 2  # <sys/un.h> of macOS
@@ -83,25 +81,11 @@ def _is_marked(pid: int) -> bool:
 
 
 def _from_proc(pid: int) -> tuple[int, bool] | None:
-    """The parent's pid, and whether there is a controlling terminal: proc(5)."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return int(fields[1]), int(fields[4]) != 0
+    """The parent's pid, and whether there is a controlling terminal."""
+    fields = stat_fields(pid)
+    return None if fields is None else (int(fields[1]), int(fields[4]) != 0)
 
 
 def _from_ps(pid: int) -> tuple[int, bool] | None:
-    try:
-        told = subprocess.run(  # noqa: S603
-            ["ps", "-o", "ppid=,tty=", "-p", str(pid)],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PS_LIMIT_S,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    words = told.stdout.split()
+    words = (told_by_ps(pid, "ppid=,tty=") or "").split()
     return (int(words[0]), not words[1].startswith("?")) if len(words) == 2 and words[0].isdigit() else None  # noqa: PLR2004

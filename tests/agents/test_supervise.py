@@ -9,7 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gateway.agents import left_behind, supervise, warden
+from gateway import processes
+from gateway.agents import supervise, warden
 from gateway.agents.supervise import Manners, is_alive, started_at
 from gateway.ports import AgentUnavailableError, Process
 
@@ -43,7 +44,7 @@ def test_a_ps_that_does_not_answer_is_not_waited_for(
     ps: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody is taken to be there; the warden of a gateway that is gone ends by itself."""
-    monkeypatch.setattr(left_behind, "PS_LIMIT_S", 0.2)
+    monkeypatch.setattr(processes, "PS_LIMIT_S", 0.2)
     ps("exec sleep 30")
     before = time.monotonic()
     assert started_at(1) is None
