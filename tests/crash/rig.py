@@ -17,6 +17,8 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
+from gateway.core.turn import ENDED
+from gateway.store import open_readonly
 from tests.crash.processes import Alive, left_of
 from tests.fakes.bot_api import BotApi
 from tests.fakes.bot_api_phone import Button, Phone, Seen
@@ -64,6 +66,10 @@ class Gateway:
             while self.passed.count(step) < count:
                 assert not self.over, f"the gateway ended before {step!r}: {self.passed}\n{self.log.read_text()}"
                 await self._news.wait()
+
+    async def next_step(self) -> None:
+        """Return once it has told something."""
+        await self._news.wait()
 
     async def until_passed(self, steps: int) -> None:
         """Return once it has passed so many steps, of whatever kind."""
@@ -133,6 +139,12 @@ class Machine:
         self.deaths.append(time.monotonic())
         gateway.process.kill()
         await gateway.died()
+
+    async def rests(self, within_s: float = 20) -> None:
+        """No turn is at work: an answer may stand on a phone while its turn still runs."""
+        with open_readonly(self.home) as reader, anyio.move_on_after(within_s):
+            while any(turn.state not in ENDED for _, turn in reader.report_rows()):
+                await self.started[-1].next_step()
 
     def left(self) -> set[str]:
         """Command lines of what agents have left running; gateways do not count."""

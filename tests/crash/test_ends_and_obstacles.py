@@ -38,6 +38,7 @@ async def test_asked_to_end_in_mid_turn_it_leaves_nothing_behind_and_the_next_go
         here.clicker(here.phone)
         gateway = await here.start()
         await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.rests()
         assert await gateway.stop() == 0
         account = books.check(here, [JOB])
         assert account.states == {"interrupted": 1, "finished": 1}
@@ -85,6 +86,7 @@ async def test_a_locked_database_is_one_sentence_and_no_start(tmp_path: Path) ->
         gateway = await here.start()
         here.phone.says(JOB)
         await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.rests()
         assert await gateway.stop() == 0
         books.check(here, [JOB])
 
@@ -107,6 +109,7 @@ async def test_a_disk_without_room_leaves_messages_at_telegram_until_there_is_so
         assert "updates cannot be stored, and wait at Telegram" in gateway.log.read_text()
         resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, before)
         await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.rests()
         assert await gateway.stop() == 0
         [turn] = books.check(here, [JOB]).turns
         assert turn.state is TurnState.FINISHED

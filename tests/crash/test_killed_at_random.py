@@ -90,6 +90,7 @@ async def test_kills_at_random_lose_nothing_and_run_nothing_twice(
                 gateway = await here.start()
             crowd.enough = True
         await gateway.until("recovered")
+        await here.rests()
         assert await gateway.stop() == 0
         account = books.check(here, crowd.jobs)
         paused = sum(gateway.passed.count("turn.paused") for gateway in here.started)

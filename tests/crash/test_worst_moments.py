@@ -43,6 +43,7 @@ async def goes_on(here: Machine, gateway: Gateway) -> books.Books:
     """The gateway brings the job to its end, and all is as it should be."""
     await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=60)
     await gateway.until("recovered")
+    await here.rests()
     assert await gateway.stop() == 0
     return books.check(here, [JOB])
 

@@ -86,7 +86,10 @@ async def test_a_flood_limit_is_waited_out_and_the_answer_comes_once(tmp_path: P
             # The words may stand in the status message before: the answer is what is sent.
             return [r for r in gateway.telegram.requests("sendMessage") if holds("echo")(r)]
 
-        await gateway.telegram.until(lambda: len(sent()) == 2, 30, "two deliveries of the answer")
+        def both() -> bool:
+            return [request.status is not None for request in sent()] == [True, True]
+
+        await gateway.telegram.until(both, 30, "two deliveries of the answer")
         refused, taken = sent()
         assert (refused.status, taken.status) == (429, 200)
         assert taken.at - refused.at >= 2
