@@ -33,7 +33,7 @@ def take_back(world: World, view: View, draft: Draft, scope: Scope, unit: Unit, 
             back = replace(lift, by=-lift.by)
             draft.entries.append(raised_for(back, who=who, why=why))
             lifts.append(back)
-    for turn in view.all_open_turns():
+    for turn in draft.open_turns(view):
         taken = [lift for lift in turn.lifts if (lift.scope, lift.unit) == (scope, unit)]
         if taken:
             back = Lift(scope, unit, -sum(lift.by for lift in taken))

@@ -150,10 +150,11 @@ class Draft:
         """What stands against each of the scopes, with what this decision writes."""
         return (reduce(Balance.after, self.entries, found) for found in view.balances(scopes))
 
-    def open_turns(self, view: View, session_id: str) -> list[Turn]:
-        """The session's turns that have not ended, oldest first, as this decision leaves them."""
+    def open_turns(self, view: View, session_id: str | None = None) -> list[Turn]:
+        """The turns that have not ended, of the session or of all, oldest first, as this decision leaves them."""
         changed = {turn.id: turn for turn in self.put if isinstance(turn, Turn)}
-        turns = [changed.get(turn.id, turn) for turn in view.open_turns(session_id)]
+        found = view.all_open_turns() if session_id is None else view.open_turns(session_id)
+        turns = [changed.get(turn.id, turn) for turn in found]
         return [turn for turn in turns if turn.state not in ENDED]
 
     def done(self, result: T) -> Decision[T]:

@@ -382,3 +382,17 @@ async def test_other_settings_take_back_what_was_raised_for_a_while_above_them(t
         assert (await gateway.balance()).limit == Usd.parse("3")
     with open_readonly(tmp_path) as reader:
         assert reader.verify() == ()
+
+
+async def test_other_settings_take_back_every_limit_that_was_raised_for_a_turn(tmp_path: Path) -> None:
+    """A turn for which the day's and the person's limit were raised at once has neither raise left once both are lower."""
+    low = {ScopeKind.DAY: Usd.parse("1"), ScopeKind.PERSON: Usd.parse("1")}
+    calls = script(*[call(90)] * 5)
+    async with bench(calls, replace(RULES, limits=low), home=tmp_path) as gateway:
+        gateway.says("go")
+        await gateway.taps("Paused: the day budget of $1.00 is used up", "Raise +$2, up to $1.20 more")
+        await gateway.until(lambda turns: turns[-1].calls > 2 and turns[-1].state is TurnState.PAUSED)
+        assert {lift.scope.kind for lift in (await gateway.turn()).lifts} == {ScopeKind.DAY, ScopeKind.PERSON}
+    lower = {kind: Usd.parse("0.5") for kind in low}
+    async with bench(calls, replace(RULES, limits=lower), home=tmp_path) as gateway:
+        assert (await gateway.turn()).lifts == ()
