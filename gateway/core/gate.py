@@ -108,26 +108,27 @@ def decide(
     consent: Consent | None = None,
     gauges: Iterable[Gauge] = (),
     other: Cheaper | None = None,
+    spent: Usd = ZERO,
 ) -> Verdict:
     """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits.
 
-    No gauge may be full; what a person raised for the turn is in the balances and gauges already. `other` is only offered.
+    `spent`: what it has cost already, by sub-agents that were at work before it; that is part of what is agreed to. No gauge may be full; what a person raised for the turn is in the balances and gauges already. `other` is only offered.
     """
     if policy.frozen:
         return Refuse("Everything is stopped: /go lets paid turns start again.")
     want = estimate.hold or policy.step
-    refusal = _refusal(policy, want, unpriced=estimate.unpriced is not None)
+    refusal = _refusal(policy, want + spent, unpriced=estimate.unpriced is not None)
     if refusal is not None:
         return refusal
     seen = _bounded(policy, policy.confirm_above if consent is None else consent.allows)
-    need = want if consent is None else min(want, consent.allows)
+    need = want if consent is None else min(want, consent.allows - spent)
     tight = tightest(balances)
-    fits = ZERO < need <= seen and (tight is None or need <= tight[0])
+    fits = ZERO < need <= seen - spent and (tight is None or need <= tight[0])
     priced = estimate.unpriced is None or (consent is not None and consent.unpriced)
     stuck = full(gauges)
     if fits and priced and not stuck:
         return Allow(hold=need, ceiling=seen)
-    return Ask(_before_the_run(balances, estimate, policy, stuck, other))
+    return Ask(_before_the_run(balances, estimate, policy, stuck, other, spent))
 
 
 def _refusal(policy: Policy, want: Usd, *, unpriced: bool) -> Refuse | None:
@@ -146,28 +147,37 @@ def _bounded(policy: Policy, amount: Usd) -> Usd:
 
 
 def _before_the_run(
-    balances: Sequence[Balance], estimate: Estimate, policy: Policy, stuck: Sequence[Gauge], other: Cheaper | None
+    balances: Sequence[Balance],
+    estimate: Estimate,
+    policy: Policy,
+    stuck: Sequence[Gauge],
+    other: Cheaper | None,
+    spent: Usd,
 ) -> Question:
     want = estimate.hold or policy.step
-    most = _bounded(policy, max(want, policy.confirm_above))
+    most = _bounded(policy, spent + max(want, policy.confirm_above)) - spent
     tight = tightest(balances)
     if tight is None or tight[0] >= want:
         allows = most if tight is None else min(most, tight[0])
-        label = "Run, price unknown" if estimate.unpriced else f"Run, up to {allows}"
-        options = (Option(Choice.RUN, label, allows=allows), NO)
+        label = "Run, price unknown" if estimate.unpriced else f"Run, up to {allows}{' more' if spent else ''}"
+        options = (Option(Choice.RUN, label, allows=spent + allows), NO)
     else:
         left, _ = tight
         by = nice_step(max(want - left, policy.step))
-        options = (Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=want, lifts=lifts(balances, want, by)), NO)
+        options = (
+            Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=spent + want, lifts=lifts(balances, want, by)),
+            NO,
+        )
         if left > estimate.floor and left > ZERO:
             label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
-            options = (Option(Choice.RUN, label, allows=left), *options)
+            options = (Option(Choice.RUN, label, allows=spent + left), *options)
     if other is not None and _is_less(other.want, want) and (tight is None or other.want <= tight[0]):
         # Not up to `confirm_above`: who takes it wants to pay no more than it says, and is asked if that is not enough.
         label = f"Use {other.model}, up to {other.want}"
-        options = (*options[:-1], Option(Choice.RUN, label, allows=other.want, model=other.model), NO)
+        options = (*options[:-1], Option(Choice.RUN, label, allows=spent + other.want, model=other.model), NO)
     why = policy.why if want > policy.confirm_above else ""
-    text = _join(why, estimate.words, _sentence(reasons(stuck)), _left_words(tight))
+    already = f"{spent} was spent before it was asked about." if spent else ""
+    text = _join(why, estimate.words, already, _sentence(reasons(stuck)), _left_words(tight))
     return _question(text, options, stuck, unpriced=estimate.unpriced is not None)
 
 

@@ -53,6 +53,7 @@ def finish(
         session = view.session(turn.session_id) if turn else None
         if turn is None or session is None:
             return draft.done(None)
+        turn = gating.counted(world, view, session, turn) if priced else turn
         for usage, amount in priced:
             turn, entry = meter.book_difference(turn, usage, amount)
             draft.entries.append(entry)

@@ -138,10 +138,10 @@ def _judge(
 
     def decide(balances: Sequence[Balance]) -> Verdict:
         gauges = world.gauges(view, session, turn, balances)
-        verdict = gate.decide(balances, forecast, policy, consent, gauges)
+        verdict = gate.decide(balances, forecast, policy, consent, gauges, spent=turn.spent)
         # Another model is only offered, and to foresee it costs as much again: a run that goes unasked does without.
         other = _cheaper(world, view, session, turn) if isinstance(verdict, Ask) else None
-        return verdict if other is None else gate.decide(balances, forecast, policy, consent, gauges, other)
+        return verdict if other is None else gate.decide(balances, forecast, policy, consent, gauges, other, turn.spent)
 
     verdict = of_lease(world, view, draft, counted, turn, decide)
     return replace(turn, estimate=forecast), verdict
@@ -215,6 +215,14 @@ def _allow(
     else:
         draft.effects.append(StartTurn(session.id, turn.id))
     return turn
+
+
+def counted(world: World, view: View, session: Session, turn: Turn) -> Turn:
+    """The turn with what it counts against, also where it spends before anybody has allowed it.
+
+    That is what sub-agents do that are at work already when a run begins that nobody asked for.
+    """
+    return turn if turn.scopes else replace(turn, scopes=world.counted(view, session, turn.person))
 
 
 def hold(draft: Draft, turn: Turn, counted: tuple[Scope, ...], allow: Allow, step: Step, *, unpriced: bool) -> Turn:

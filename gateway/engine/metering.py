@@ -44,10 +44,12 @@ def book_call(
         if turn is None or view.call_known(event.call_id):
             return draft.done(None)
         call = Call(event.call_id, event.usage, priced, event.loop)
+        session = view.session(turn.session_id)
+        if session is not None:
+            turn = gating.counted(world, view, session, turn)
         before = world.balances(view, draft, turn.scopes)
         turn, entry = meter.book(turn, call, ended=event.ended, work_ms=work_ms)
         draft.entries.append(entry)
-        session = view.session(turn.session_id)
         if session is not None:
             _warn(world, view, draft, session, [one for one in before if one.scope.kind is not ScopeKind.TEAM])
         if session is not None and event.loop == MAIN_LOOP and event.ended:

@@ -69,6 +69,29 @@ def test_without_any_limit_the_threshold_alone_decides() -> None:
     assert offers(question) == [(Choice.RUN, "Run, up to $3.00", "3.00"), (Choice.NO, "No", None)]
 
 
+def test_what_was_spent_before_is_part_of_what_may_be_spent() -> None:
+    """Of $1 that may run unasked $0.70 is gone: $0.30 more is allowed, more is asked about, and the answer covers both."""
+    spent = usd("0.70")
+    assert decide(left("5"), estimate("0.30"), POLICY, spent=spent) == Allow(hold=usd("0.30"), ceiling=usd("1"))
+    question = asked(decide(left("5"), estimate("0.40"), POLICY, spent=spent))
+    assert (
+        question.text
+        == "About that much. $0.70 was spent before it was asked about. $5.00 left of the session's $5.00."
+    )
+    assert offers(question)[0] == (Choice.RUN, "Run, up to $1.00 more", "1.70")
+    yes = Consent(usd("1.70"))
+    assert decide(left("5"), estimate("0.40"), POLICY, yes, spent=spent) == Allow(hold=usd("0.40"), ceiling=usd("1.70"))
+    assert isinstance(decide(left("5"), estimate("0.40"), POLICY, yes, spent=usd("1.70")), Ask)
+
+
+def test_a_hard_bound_is_for_what_was_spent_before_too() -> None:
+    """With $0.70 spent and $1 as the most, a run for $0.40 is refused, and one for $0.20 is offered no more than the rest."""
+    policy = replace(POLICY, confirm_above=usd("0.10"), refuse_above=usd("1"))
+    assert isinstance(decide(left("5"), estimate("0.40"), policy, spent=usd("0.70")), Refuse)
+    question = asked(decide(left("5"), estimate("0.20"), policy, spent=usd("0.70")))
+    assert offers(question)[0] == (Choice.RUN, "Run, up to $0.20 more", "0.90")
+
+
 def test_held_money_is_not_there_for_another_turn() -> None:
     """What other turns hold counts as gone when the next one asks."""
     assert isinstance(decide((balance(SESSION, "5", held="4.70"),), estimate("0.40"), POLICY), Ask)

@@ -7,6 +7,7 @@ import pytest
 
 from gateway.agents.scripted import Background, Crash, Fail, SubAgent, UseTool
 from gateway.chats.memory import MemoryChat, Shown
+from gateway.domain.budget import ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
@@ -249,3 +250,21 @@ async def test_a_yes_and_a_stop_at_the_same_moment_leave_no_hold(stop_first: boo
         turn = await gateway.ended(TurnState.STOPPED)
         await quiet(gateway)
         assert (turn.held_left, (await gateway.balance()).held) == (ZERO, ZERO)
+
+
+async def test_what_is_spent_while_a_background_run_is_asked_about_counts_against_every_budget() -> None:
+    """A sub-agent's call that ends while a run that nobody asked for waits for a yes is in the budgets, and part of what is agreed to."""
+    ends = anyio.Event()
+    helpers = SubAgent("reader", (call(1),)), SubAgent("writer", (call(15, lasts=ends), UseTool("Bash", "ls"), call(3)))
+    async with bench(script(call(1), Background(helpers, report=(call(4),))), with_limits(confirm="0.20")) as gateway:
+        gateway.says("go")
+        await gateway.taps("enough history", "Run, up to $0.50")
+        asked = await gateway.sees(BY_ITSELF)
+        ends.set()
+        await gateway.until(lambda turns: turns[-1].state is TurnState.ASKING and turns[-1].calls == 1)
+        spent = sum((turn.spent for turn in await gateway.turns()), ZERO)
+        assert (await gateway.balance()).spent == (await gateway.balance(ScopeKind.DAY)).spent == spent
+        gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
+        await gateway.until(lambda turns: bool(turns) and turns[1].state is TurnState.FINISHED)
+        spent = sum((turn.spent for turn in await gateway.turns()), ZERO)
+        assert (await gateway.balance()).spent == (await gateway.balance(ScopeKind.DAY)).spent == spent
