@@ -1,0 +1,42 @@
+"""How Claude Code shows a channel event to its agent and to its hooks, as read from version 2.1.328, and what a forger could
+make a reader see in it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+KEY = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
+CLOSING = re.compile(r"<(?!\\)(?=[^A-Za-z0-9_\-<>]*/[^A-Za-z0-9_\-<>/]*channel(?:[^A-Za-z0-9_-]|$))", re.IGNORECASE)
+"""Ends of tags in the content: the client itself puts a backslash into those that it sees."""
+ANGLES = str.maketrans(dict.fromkeys("\uff1c\ufe64\u2039\u3008\u27e8\u2329\u276c\u276e\u2770\u02c2\u1438", "<"))
+LETTERS = str.maketrans({"с": "c", "а": "a", "е": "e", "н": "h", "п": "n", "ӏ": "l", "ι": "l"})  # noqa: RUF001 - lookalikes
+SEEN_AS_TAG = re.compile(r"<(?!\\)[^\w<>-]*channel(?![\w-])")
+
+
+def tag(
+    content: str, meta: Mapping[str, str], source: str = "plugin:tollbridge:channel", *, careful: bool = True
+) -> str:
+    """A channel event as the client words it; `careful` as it does today, not so as an older one may have done it."""
+
+    def quoted(value: str) -> str:
+        if not careful:
+            return value
+        value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return value.replace('"', "&quot;").replace("'", "&apos;")
+
+    attributes = "".join(f' {key}="{quoted(value)}"' for key, value in meta.items() if KEY.match(key))
+    shown = CLOSING.sub(r"<\\", content) if careful else content
+    return f'<channel source="{quoted(source)}"{attributes}>\n{shown}\n</channel>'
+
+
+def tags_seen(text: str) -> list[str]:
+    """Whatever a reader could take for the beginning or the end of a tag who sees no accents, no difference between alphabets
+    and nothing that does not show.
+    """
+    kept = (
+        part
+        for part in unicodedata.normalize("NFKD", text)
+        if not unicodedata.category(part).startswith(("M", "C")) or part == "\n"
+    )
+    return SEEN_AS_TAG.findall("".join(kept).translate(ANGLES).translate(LETTERS).casefold().translate(LETTERS))
