@@ -29,8 +29,8 @@ _REQUEST = re.compile("[a-km-z]{5}")
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """A person's message for a live session. `id` is a random UUID; `attributes` say who wrote it, when, where, and what it
-    quotes. Raises ValueError for what could not be delivered.
+    """A person's message for a live session. `id` is a random UUID. Of the `attributes` the agent is told what these mean:
+    person, chat, time, quoted, forwarded, attachments (their ids). Raises ValueError for what could not be delivered.
     """
 
     id: str

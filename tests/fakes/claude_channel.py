@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Mapping
 
 KEY = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
-CLOSING = re.compile(r"<(?!\\)(?=[^A-Za-z0-9_\-<>]*/[^A-Za-z0-9_\-<>/]*channel(?:[^A-Za-z0-9_-]|$))", re.IGNORECASE)
+LIKE_LESS = "\uff1c\ufe64\u2039\u3008\u27e8\u2329\u276c\u276e\u2770\u02c2\u1438"
+FILLER = rf"[^A-Za-z0-9_\-<>{LIKE_LESS}]*"
+CLOSING = re.compile(rf"<(?!\\)(?={FILLER}/{FILLER}channel(?:[^A-Za-z0-9_-]|$))", re.IGNORECASE)
 """Ends of tags in the content: the client itself puts a backslash into those that it sees."""
-ANGLES = str.maketrans(dict.fromkeys("\uff1c\ufe64\u2039\u3008\u27e8\u2329\u276c\u276e\u2770\u02c2\u1438", "<"))
+ANGLES = str.maketrans(dict.fromkeys(LIKE_LESS, "<"))
 LETTERS = str.maketrans({"с": "c", "а": "a", "е": "e", "н": "h", "п": "n", "ӏ": "l", "ι": "l"})  # noqa: RUF001 - lookalikes
 SEEN_AS_TAG = re.compile(r"<(?!\\)[^\w<>-]*channel(?![\w-])")
 
