@@ -1,33 +1,56 @@
 """The door's own half: a socket that only this user can open, and HTTP on it with every limit that a server needs.
 
-One request a connection. What is asked for, and by whom, goes to the handler of its route; refusals are JSON with one sentence.
+One request a connection. What is asked for, and by whom, goes to the handler of its route; refusals are JSON with one sentence. A
+handler may also answer with what goes on to talk on that connection, in lines, for as long as both ends like.
 """
 
 import json
 import stat
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import h11
 import structlog
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
 
-from gateway.local.peers import Peer, peer_of
+from gateway.local.lines import Lines
+from gateway.local.peers import peer_of
 from gateway.local.place import SOCKET, DoorError, reached
+from gateway.local.routes import (
+    BODY_BYTES_MAX,
+    BadRequestError,
+    Found,
+    Handler,
+    Reply,
+    Request,
+    Route,
+    Routes,
+    Talk,
+    find,
+)
 from gateway.ports import TollbridgeError
+
+__all__ = ["Handler", "Reply", "Request", "Route", "Routes", "Talk", "opened", "serve"]
 
 log = structlog.get_logger()
 
 HEAD_BYTES_MAX: Final = 16 * 1024
-BODY_BYTES_MAX: Final = 64 * 1024
 CHUNK: Final = 16 * 1024
 CONNECTIONS_MAX: Final = 64
+LONG_MAX: Final = 64
+"""Answers that take longer than usual, beside the connections above."""
+TALKS_MAX: Final = 64
+"""Connections that stay open, beside both."""
+LARGE_MAX: Final = 4
+"""Bodies of more than the usual size that are read at once."""
 BACKLOG: Final = 64
+PROTOCOL: Final = "mcp"
+"""What a connection that stays is upgraded to."""
 READ_S: Final = 10.0
 """How long somebody may take to say what they want, and to take the answer."""
 ANSWER_S: Final = 60.0
@@ -36,35 +59,32 @@ RETRY_S: Final = 1.0
 """After a connection could not be taken: the system has run out of something."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What came through the door. `path` is what follows the route's own."""
+class _Places:
+    """How many may be at the door at once, and for what."""
 
-    path: str
-    query: str
-    body: bytes
-    peer: Peer
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer: a status, and an object."""
-
-    status: int
-    fields: Mapping[str, Any]
+    def __init__(self) -> None:
+        self.short = anyio.Semaphore(CONNECTIONS_MAX)
+        self.long = anyio.Semaphore(LONG_MAX)
+        self.talks = anyio.Semaphore(TALKS_MAX)
+        self.large = anyio.Semaphore(LARGE_MAX)
 
 
-Handler = Callable[[Request], Awaitable[Reply]]
-Routes = Mapping[str, Handler]
-"""By method and path: `POST /v1/changes`, or with all that is below it: `GET /v1/changes/`."""
+@dataclass(slots=True)
+class _Visit:
+    """One connection, and the place that it takes."""
 
+    stream: SocketStream
+    places: _Places
+    place: anyio.Semaphore
 
-class _BadRequestError(Exception):
-    """What came in is refused before anybody looks at it: the status, and a sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
+    def move(self, to: anyio.Semaphore, sentence: str) -> None:
+        """Take another place and leave this one to others. Raises BadRequestError where there is none."""
+        try:
+            to.acquire_nowait()
+        except anyio.WouldBlock:
+            raise BadRequestError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from None
+        self.place.release()
+        self.place = to
 
 
 @asynccontextmanager
@@ -99,102 +119,144 @@ def _clear(path: Path) -> None:
 
 
 async def serve(listener: SocketListener, routes: Routes) -> None:
-    """Answer until cancelled."""
-    places = anyio.Semaphore(CONNECTIONS_MAX)
+    """Answer until cancelled. Connections that stay open are closed then."""
+    places = _Places()
     async with anyio.create_task_group() as tasks:
         while True:
-            await places.acquire()
+            await places.short.acquire()
             try:
                 stream = await listener.accept()
             except OSError as error:
-                places.release()
+                places.short.release()
                 log.warning("a connection could not be taken", why=error.strerror)
                 await anyio.sleep(RETRY_S)
                 continue
-            tasks.start_soon(_serve, stream, routes, places)
+            tasks.start_soon(_serve, _Visit(stream, places, places.short), routes)
 
 
-async def _serve(stream: SocketStream, routes: Routes, places: anyio.Semaphore) -> None:
+async def _serve(visit: _Visit, routes: Routes) -> None:
     """One connection. Whoever goes away in the middle of it is not missed."""
     try:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-            async with stream:
-                await _converse(stream, routes)
+            async with visit.stream:
+                await _converse(visit, routes)
     finally:
-        places.release()
+        visit.place.release()
 
 
-async def _converse(stream: SocketStream, routes: Routes) -> None:
+async def _converse(visit: _Visit, routes: Routes) -> None:
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
     try:
-        reply = await _answer(stream, connection, routes)
-    except _BadRequestError as refused:
+        reply = await _answer(visit, connection, routes)
+        if not isinstance(reply, Reply):
+            visit.move(visit.places.talks, "too many sessions are connected already: close one that is not needed")
+    except BadRequestError as refused:
         reply = Reply(refused.status, {"error": str(refused)})
-    except TollbridgeError as error:
-        reply = Reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
+    if not isinstance(reply, Reply):
+        await _talk(visit.stream, connection, reply)
+        return
     with anyio.move_on_after(READ_S):
-        await _send(stream, connection, reply)
+        await _send(visit.stream, connection, reply)
 
 
-async def _answer(stream: SocketStream, connection: h11.Connection, routes: Routes) -> Reply:
+async def _answer(visit: _Visit, connection: h11.Connection, routes: Routes) -> Reply | Talk:
     try:
         with anyio.fail_after(READ_S):
-            asked, body = await _read(stream, connection)
+            found, body = await _read(visit, connection, routes)
     except TimeoutError:
-        raise _BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end in time") from None
+        raise BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end in time") from None
     except h11.RemoteProtocolError as error:
-        raise _BadRequestError(error.error_status_hint, f"that is not HTTP as it is spoken here: {error}") from None
-    peer = peer_of(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no database is near
-    handler, request = _routed(asked, body, peer, routes)
-    with anyio.move_on_after(ANSWER_S):
-        return await handler(request)
-    raise _BadRequestError(HTTPStatus.GATEWAY_TIMEOUT, "that took too long: try again")
-
-
-async def _read(stream: ByteStream, connection: h11.Connection) -> tuple[h11.Request, bytes]:
-    """A whole request. Raises RemoteProtocolError, _BadRequestError, EndOfStream."""
-    asked: h11.Request | None = None
-    body = bytearray()
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await stream.receive(CHUNK))
-        elif isinstance(event, h11.Request):
-            asked = event
-            _admit(event)
-        elif isinstance(event, h11.Data):
-            body += event.data
-            if len(body) > BODY_BYTES_MAX:
-                raise _BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes are read")
-        elif isinstance(event, h11.EndOfMessage) and asked is not None:
-            return asked, bytes(body)
+        raise BadRequestError(error.error_status_hint, f"that is not HTTP as it is spoken here: {error}") from None
+    peer = peer_of(visit.stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no database is near
+    request = Request(found.path, found.query, body, peer)
+    with anyio.move_on_after(found.route.answer_s or ANSWER_S):
+        if found.route.answer_s is not None:
+            visit.move(visit.places.long, "too many others wait for an answer already: try again")
+            reply = await _while_there(visit.stream, found.route.handler, request)
         else:
-            raise anyio.EndOfStream
+            reply = await _handled(found.route.handler, request)
+        if not isinstance(reply, Reply) and connection.their_state is not h11.MIGHT_SWITCH_PROTOCOL:  # pyright: ignore[reportPrivateImportUsage] - h11 exports it, but not to type checkers
+            raise BadRequestError(HTTPStatus.UPGRADE_REQUIRED, f"this connection stays: upgrade it to {PROTOCOL}")
+        return reply
+    raise BadRequestError(HTTPStatus.GATEWAY_TIMEOUT, "that took too long: try again")
 
 
-def _admit(asked: h11.Request) -> None:
-    """Refuse what no program of ours would say, before its body is read."""
+async def _handled(handler: Handler, request: Request) -> Reply | Talk:
+    try:
+        return await handler(request)
+    except TollbridgeError as error:
+        return Reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
+
+
+async def _while_there(stream: ByteStream, handler: Handler, request: Request) -> Reply | Talk:
+    """The answer, if whoever asked stays to hear it. Raises EndOfStream."""
+    reply: Reply | Talk | None = None
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+                await stream.receive(1)  # nothing more belongs to the request: whatever comes is the end of it
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        reply = await _handled(handler, request)
+        tasks.cancel_scope.cancel()
+    if reply is None:
+        raise anyio.EndOfStream
+    return reply
+
+
+async def _talk(stream: SocketStream, connection: h11.Connection, talk: Talk) -> None:
+    """Say that the connection stays, and go on in lines."""
+    headers = [("Connection", "Upgrade"), ("Upgrade", PROTOCOL)]
+    begun, _ = connection.trailing_data
+    with anyio.fail_after(READ_S):
+        await stream.send(connection.send(h11.InformationalResponse(status_code=101, headers=headers)) or b"")
+    try:
+        await talk(Lines(stream, begun))
+    except* (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+        pass  # also out of task groups, where `suppress` does not see it
+    except* TollbridgeError as group:
+        log.warning("a session's connection is closed", why=[str(error) for error in group.exceptions])
+
+
+async def _read(visit: _Visit, connection: h11.Connection, routes: Routes) -> tuple[Found, bytes]:
+    """Where a whole request goes, and its body. Raises RemoteProtocolError, BadRequestError, EndOfStream."""
+    found: Found | BadRequestError | None = None
+    most, body = BODY_BYTES_MAX, bytearray()
+    async with AsyncExitStack() as stack:
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(await visit.stream.receive(CHUNK))
+            elif isinstance(event, h11.Request):
+                found = find(routes, event.method.decode("ascii"), event.target.decode("ascii"))
+                most = found.route.body_bytes_max if isinstance(found, Found) else most
+                if _admit(event, most):
+                    await stack.enter_async_context(visit.places.large)
+            elif isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > most:
+                    raise _too_large(most)
+            elif isinstance(event, h11.EndOfMessage) and isinstance(found, Found):
+                return found, bytes(body)
+            else:
+                raise found if isinstance(found, BadRequestError) else anyio.EndOfStream
+
+
+def _admit(asked: h11.Request, most: int) -> bool:
+    """Refuse what no program of ours would say, before its body is read. Whether it may be a large one."""
     headers = dict(asked.headers)
     if b"origin" in headers:
-        raise _BadRequestError(HTTPStatus.FORBIDDEN, "nothing here is for web pages")
-    length = headers.get(b"content-length", b"0")
-    if int(length) > BODY_BYTES_MAX:  # h11 lets only digits through
-        raise _BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes are read")
+        raise BadRequestError(HTTPStatus.FORBIDDEN, "nothing here is for web pages")
+    length = int(headers.get(b"content-length", b"0"))  # h11 lets only digits through
+    if length > most:
+        raise _too_large(most)
+    return max(length, most if b"transfer-encoding" in headers else 0) > BODY_BYTES_MAX
 
 
-def _routed(asked: h11.Request, body: bytes, peer: Peer, routes: Routes) -> tuple[Handler, Request]:
-    method, target = asked.method.decode("ascii"), asked.target.decode("ascii")
-    path, _, query = target.partition("?")
-    others: list[str] = []
-    for route, handler in routes.items():
-        known_method, _, known = route.partition(" ")
-        if path == known or (known.endswith("/") and path.startswith(known)):
-            if method == known_method:
-                return handler, Request(path.removeprefix(known), query, body, peer)
-            others.append(known_method)
-    if others:
-        raise _BadRequestError(HTTPStatus.METHOD_NOT_ALLOWED, f"{path[:100]} is asked for with {' or '.join(others)}")
-    raise _BadRequestError(HTTPStatus.NOT_FOUND, f"there is nothing under {path[:100]}: is it of another version?")
+def _too_large(most: int) -> BadRequestError:
+    return BadRequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {most} bytes are read")
 
 
 async def _send(stream: ByteStream, connection: h11.Connection, reply: Reply) -> None:
