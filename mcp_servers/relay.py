@@ -2,18 +2,21 @@
 
 Usage: python3 -I -S relay.py channel | budget | hook EVENT [SECONDS]. One file, the standard library only, any Python from 3.8 on.
 Both start often: this imports what is built in or small (posix instead of os); what only some ways through it need (json, os) is
-imported there. A hook is faster still where the compiled file is kept: python3 -I -S -c "import sys; sys.path.insert(0, DIRECTORY);
-import relay; relay.main(sys.argv[1:])" hook EVENT.
+imported there. Half of a hook's time goes into compiling this file, which Python keeps only if it is imported:
+python3 -I -S -c "import sys; sys.path.append(DIRECTORY); import relay; relay.main(sys.argv[1:])" hook EVENT.
 
 A hook fails closed: without the gateway's verdict in time, whatever could cost money is blocked, with a sentence that says why. A
 relay outlives the gateway: it remembers the client's handshake, repeats it to the next gateway, and answers by itself in between.
 """
 
+import _socket
 import posix
 import sys
 import time
 
-import _socket
+TYPE_CHECKING = False  # typing would take longer to load than all that a hook needs
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = "tollbridge"
 VERSION = "0.1.0"
@@ -62,7 +65,7 @@ LINE_BYTES_MAX = 16 * 1024 * 1024
 HOOK_BYTES_MAX = 32 * 1024 * 1024
 ANSWER_BYTES_MAX = 1024 * 1024
 CHUNK = 64 * 1024
-HOOK_S = 50.0
+HOOK_S, HOOK_S_MAX = 50.0, 1e6
 """How long a hook waits for its verdict if nobody says otherwise: a little less than a client's usual minute."""
 ASIDE_S = 2.0
 """How long a hook takes at most whose verdict is known before anybody is asked."""
@@ -112,7 +115,7 @@ def _own() -> str:
 
 def absent() -> str:
     """What there is to say where no gateway is. Raises DoorError."""
-    return "no gateway works with %s: start it with `tollbridge up`" % home()
+    return f"no gateway works with {home()}: start it with `tollbridge up`"
 
 
 def connected(until: float) -> _socket.socket:
@@ -123,10 +126,10 @@ def connected(until: float) -> _socket.socket:
     try:
         if len(path.encode(sys.getfilesystemencoding(), "surrogateescape")) > SOCKET_NAME_BYTES_MAX:
             if not sys.platform.startswith("linux"):
-                raise DoorError("the path %s is too long for a socket: set TOLLBRIDGE_HOME to a shorter one" % place)
+                raise DoorError(f"the path {place} is too long for a socket: set TOLLBRIDGE_HOME to a shorter one")
             # The system knows the directory by a short name as long as it is open here.
             directory = posix.open(place, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
-            path = "/proc/self/fd/%d/%s" % (directory, SOCKET)
+            path = f"/proc/self/fd/{directory}/{SOCKET}"
         _knock(door, path, until)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         door.close()
@@ -136,13 +139,14 @@ def connected(until: float) -> _socket.socket:
         raise DoorError(SILENT) from None
     except OSError as error:
         door.close()
-        raise DoorError("the gateway's door in %s cannot be reached: %s" % (place, error.strerror)) from None
+        raise DoorError(f"the gateway's door in {place} cannot be reached: {error.strerror}") from None
     finally:
         if directory >= 0:
             posix.close(directory)
     return door
 
 
+SWITCHED, FINE = 101, 200  # of HTTP
 SILENT = "the gateway does not answer: look at its log"
 ENDED = "the gateway ended before it answered: start it with `tollbridge up`"
 GARBLED = "the gateway's answer cannot be read: is it of another version than its plugin?"
@@ -173,22 +177,22 @@ def post(path: str, body: bytes, more: str = "Connection: close\r\n") -> bytes:
     return (head % (path, len(body), more)).encode("ascii")
 
 
-def answer(raw: bytes) -> "tuple[int, bytes] | None":
+def answer(raw: "bytes | bytearray") -> "tuple[int, bytes] | None":
     """Status and body of a whole answer; None: there is more to come. Raises DoorError."""
     head, ended, body = raw.partition(b"\r\n\r\n")
     if not ended:
         return None
     first, *fields = head.split(b"\r\n")
     words = first.split(b" ")
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+    if not words[1:] or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
         raise DoorError(GARBLED)
-    if words[1] == b"101":
-        return 101, body
+    if int(words[1]) == SWITCHED:
+        return SWITCHED, bytes(body)
     for field in fields:
         name, _, value = field.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             length = int(value)
-            return (int(words[1]), body[:length]) if len(body) >= length else None
+            return (int(words[1]), bytes(body[:length])) if len(body) >= length else None
     raise DoorError(GARBLED)
 
 
@@ -197,9 +201,9 @@ def sentence(status: int, body: bytes) -> str:
     import json
 
     try:
-        return "the gateway refused: %s" % json.loads(body)["error"]
+        return "the gateway refused: {}".format(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return "the gateway answered with status %d: is it of another version than its plugin?" % status
+        return f"the gateway answered with status {status}: is it of another version than its plugin?"
 
 
 def is_off() -> bool:
@@ -221,28 +225,28 @@ def hook(event: str, seconds: float) -> None:
     except DoorError as error:
         told = refusal(event, str(error))
     except (OSError, ValueError, RecursionError, MemoryError) as error:
-        told = refusal(event, "its hook failed (%s)" % error)
+        told = refusal(event, f"its hook failed ({error})")
     finally:
         # Also after what nobody thought of. The interpreter is not wound up: that would take a millisecond of every verdict.
         try:
             _write(refusal(event, "its hook failed") if told is None else told)
         except OSError:
             code = 2  # which blocks where blocking is possible
-        posix._exit(code)
+        posix._exit(code)  # noqa: SLF001 - its name
 
 
 def _verdict(event: str, until: float) -> bytes:
     """What the gateway says, or nothing where nobody is asked. Raises DoorError, OSError."""
     off = is_off()
     if is_inside_agent() or (off and event != "SessionStart"):
-        _heard(min(until, time.monotonic() + ASIDE_S), keep=False)
+        _leave_unheard(min(until, time.monotonic() + ASIDE_S))
         return b""
     if off:
         until = min(until, time.monotonic() + ASIDE_S)
         ask("/v1/hooks/SessionStart?off=1", _heard(until), until)
         return b""
     status, body = ask("/v1/hooks/" + event, _heard(until), until)
-    if status != 200:
+    if status != FINE:
         raise DoorError(sentence(status, body))
     if body != b"{}":  # what is said most often needs no look, and json takes as long as everything else here
         import json
@@ -255,23 +259,35 @@ def _verdict(event: str, until: float) -> bytes:
     return body
 
 
-def _heard(until: float, keep: bool = True) -> bytearray:
+def _heard(until: float) -> bytes:
     """All that the client says. Raises DoorError, OSError."""
+    said = []
+    size = 0
+    for part in _parts(until):
+        size += len(part)
+        if size > HOOK_BYTES_MAX:
+            raise DoorError(f"the hook's input is larger than {HOOK_BYTES_MAX >> 20} MB")
+        if not part:
+            return b"".join(said)
+        said.append(part)
+    raise DoorError("the client did not finish the hook's input in time")
+
+
+def _leave_unheard(until: float) -> None:
+    """Let the client say what it has to say."""
+    for part in _parts(until):
+        if not part:
+            return
+
+
+def _parts(until: float) -> "Iterator[bytes]":
+    """What the client says, part by part, and an empty one at the end, if that comes in time."""
     import select
 
-    said, client = bytearray(), select.poll()
+    client = select.poll()
     client.register(0, select.POLLIN)
     while client.poll(left(until) * 1000):
-        part = posix.read(0, CHUNK)
-        if not part:
-            return said
-        if keep:
-            said += part
-        if len(said) > HOOK_BYTES_MAX:
-            raise DoorError("the hook's input is larger than %d MB" % (HOOK_BYTES_MAX >> 20))
-    if keep:
-        raise DoorError("the client did not finish the hook's input in time")
-    return said
+        yield posix.read(0, CHUNK)
 
 
 def ask(path: str, body: bytes, until: float) -> "tuple[int, bytes]":
@@ -305,7 +321,7 @@ def ask(path: str, body: bytes, until: float) -> "tuple[int, bytes]":
 
 def refusal(event: str, why: str) -> bytes:
     """What stops a client at this event; nothing where it cannot be stopped, or need not be."""
-    reason = "Tollbridge: %s; or start the client with TOLLBRIDGE_OFF=1 to work without limits" % why
+    reason = f"Tollbridge: {why}; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
     if event in ("UserPromptSubmit", "PreCompact"):
         told = {"decision": "block", "reason": reason}
     elif event == "PreToolUse":
@@ -395,14 +411,14 @@ class Relay:
         self.off = is_off()
         self.client, self.to_client = Lines(), bytearray()
         self.gone_at = None  # when the client went
-        self.initialize = None  # the client's request, as it was sent
+        self.initialize = {}  # the client's request
         self.answered = self.initialized = False
         self.stale = False  # it was shown an empty list, because there was no gateway
         self.kept = []  # questions about permissions from the time without a gateway, each with its time
         self.door, self.lines, self.to_door = None, Lines(), bytearray()
         self.head = bytearray()
         self.state, self.until, self.retry_s = AWAY, 0.0, RETRY_S[0]
-        self.joined_at = None  # when a gateway was last joined to
+        self.joined_at = 0.0  # when a gateway was last joined to, if ever
         self.held = []
         self.pending = {}  # the client's requests: id -> method
         self.asked = {}  # the gateway's requests: the id that the client sees -> the gateway's own
@@ -435,7 +451,9 @@ class Relay:
     def watched(self) -> list:
         """What to wait for: at the client's two ends, and at the door."""
         select = self.select
-        found = [(1, select.POLLOUT if self.to_client else 0)]
+        found = []
+        if self.to_client or self.gone_at is None:
+            found.append((1, select.POLLOUT if self.to_client else 0))
         full = len(self.to_door) > BACKLOG_BYTES_MAX or sum(map(len, self.held)) > BACKLOG_BYTES_MAX
         if self.gone_at is None and not full and len(self.to_client) <= BACKLOG_BYTES_MAX:
             found.append((0, select.POLLIN))
@@ -458,7 +476,7 @@ class Relay:
         elif self.door is not None and descriptor == self.door.fileno():
             if events & select.POLLOUT:
                 self.write_door()
-            if self.door is not None and events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+            if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 self.read_door()
 
     def late(self, now: float) -> None:
@@ -483,7 +501,7 @@ class Relay:
             self.leave()
         for line in self.client.feed(data):
             if line is None:
-                self.fail(None, -32600, "a line of more than %d MB is not read" % (LINE_BYTES_MAX >> 20))
+                self.fail(None, -32600, f"a line of more than {LINE_BYTES_MAX >> 20} MB is not read")
             elif line:
                 self.from_client(line)
 
@@ -603,7 +621,7 @@ class Relay:
         """Ask to be let in."""
         try:
             self.door = connected(now)
-            self.door.setblocking(False)
+            self.door.settimeout(0)
         except DoorError as error:
             self.lose(str(error))
             return
@@ -612,7 +630,7 @@ class Relay:
                 "version": 1,
                 "session": _printable(environ("CLAUDE_CODE_SESSION_ID")),
                 "directory": _printable(environ("CLAUDE_PROJECT_DIR") or _working_directory()),
-                "resumed": self.joined_at is not None,
+                "resumed": self.joined_at > 0,
             }
         ).encode("ascii")
         wants = "Connection: Upgrade\r\nUpgrade: mcp\r\n"
@@ -620,6 +638,8 @@ class Relay:
         self.state, self.until = KNOCKING, now + KNOCK_S
 
     def read_door(self) -> None:
+        if self.door is None:
+            return
         try:
             data = self.door.recv(CHUNK)
         except BlockingIOError:
@@ -644,7 +664,7 @@ class Relay:
         except DoorError as error:
             self.lose(str(error))
             return b""
-        if found is not None and found[0] == 101:
+        if found is not None and found[0] == SWITCHED:
             self.enter()
             return bytes(found[1])
         if found is not None:
@@ -658,7 +678,7 @@ class Relay:
         if self.answered:
             self.count += 1
             self.state, self.until = GREETING, time.monotonic() + GREET_S
-            self.send_door({**self.initialize, "id": "relay-%d" % self.count})
+            self.send_door({**self.initialize, "id": f"relay-{self.count}"})
         else:
             self.join()
 
@@ -680,7 +700,7 @@ class Relay:
         if self.stale and self.initialized:
             self.stale = False
             for kind in ("tools",) if self.kind == "channel" else ("tools", "resources"):
-                self.tell({"jsonrpc": "2.0", "method": "notifications/%s/list_changed" % kind})
+                self.tell({"jsonrpc": "2.0", "method": f"notifications/{kind}/list_changed"})
 
     def from_door(self, line: bytes) -> bool:
         """A line of the gateway's; False: that is none."""
@@ -691,7 +711,7 @@ class Relay:
         if "method" in message:
             self.from_server(message, line)
         elif self.state == GREETING:
-            if own != "relay-%d" % self.count or "result" not in message:
+            if own != f"relay-{self.count}" or "result" not in message:
                 return False
             self.join()
         elif isinstance(own, (int, str)) and own in self.pending:  # others were cancelled, or answered here
@@ -707,7 +727,7 @@ class Relay:
             if len(self.asked) >= PENDING_MAX or not isinstance(own, (int, str)):
                 return
             self.count += 1
-            message["id"] = "relay-%d" % self.count
+            message["id"] = f"relay-{self.count}"
             self.asked[message["id"]] = own
             self.tell(message)
         elif message["method"] == "notifications/cancelled":
@@ -719,6 +739,8 @@ class Relay:
             self.to_client += line + b"\n"
 
     def write_door(self) -> None:
+        if self.door is None:
+            return
         try:
             written = self.door.send(self.to_door[:CHUNK])
         except BlockingIOError:
@@ -745,7 +767,7 @@ class Relay:
         self.note(why)
         pending, self.pending = self.pending, {}
         for own, method in pending.items():
-            if method == "initialize" and self.initialize is not None:
+            if method == "initialize":
                 self.greet(self.initialize)
             elif method == "tools/call":
                 self.refuse(own, CUT)
@@ -796,7 +818,7 @@ class Relay:
         if words != self.said:
             self.said = words
             try:
-                posix.write(2, ("tollbridge: %s\n" % words).encode("utf-8", "replace"))
+                posix.write(2, (f"tollbridge: {words}\n").encode("utf-8", "replace"))
             except OSError:
                 pass
 
@@ -833,7 +855,7 @@ def _seconds(words: list) -> float:
         found = float(words[0]) if words else HOOK_S
     except ValueError:
         found = 0.0
-    return found if 0 < found < 1e6 else 0.0
+    return found if 0 < found < HOOK_S_MAX else 0.0
 
 
 if __name__ == "__main__":
