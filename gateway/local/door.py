@@ -18,7 +18,7 @@ import h11
 import structlog
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
 
-from gateway.local.lines import Lines
+from gateway.local.lines import Lines, receive
 from gateway.local.peers import peer_of
 from gateway.local.place import SOCKET, DoorError, reached
 from gateway.local.routes import (
@@ -162,7 +162,7 @@ async def _converse(visit: _Visit, routes: Routes) -> None:
 async def _answer(visit: _Visit, connection: h11.Connection, routes: Routes) -> Reply | Talk:
     try:
         with anyio.fail_after(READ_S):
-            found, body = await _read(visit, connection, routes)
+            asked, found, body = await _read(visit, connection, routes)
     except TimeoutError:
         raise BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end in time") from None
     except h11.RemoteProtocolError as error:
@@ -175,7 +175,7 @@ async def _answer(visit: _Visit, connection: h11.Connection, routes: Routes) -> 
             reply = await _while_there(visit.stream, found.route.handler, request)
         else:
             reply = await _handled(found.route.handler, request)
-        if not isinstance(reply, Reply) and connection.their_state is not h11.MIGHT_SWITCH_PROTOCOL:  # pyright: ignore[reportPrivateImportUsage] - h11 exports it, but not to type checkers
+        if not isinstance(reply, Reply) and not _upgrades(asked):
             raise BadRequestError(HTTPStatus.UPGRADE_REQUIRED, f"this connection stays: upgrade it to {PROTOCOL}")
         return reply
     raise BadRequestError(HTTPStatus.GATEWAY_TIMEOUT, "that took too long: try again")
@@ -188,14 +188,14 @@ async def _handled(handler: Handler, request: Request) -> Reply | Talk:
         return Reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
 
 
-async def _while_there(stream: ByteStream, handler: Handler, request: Request) -> Reply | Talk:
+async def _while_there(stream: SocketStream, handler: Handler, request: Request) -> Reply | Talk:
     """The answer, if whoever asked stays to hear it. Raises EndOfStream."""
     reply: Reply | Talk | None = None
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
             with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                await stream.receive(1)  # nothing more belongs to the request: whatever comes is the end of it
+                await receive(stream, 1)  # nothing more belongs to the request: whatever comes is the end of it
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(watch)
@@ -220,8 +220,9 @@ async def _talk(stream: SocketStream, connection: h11.Connection, talk: Talk) ->
         log.warning("a session's connection is closed", why=[str(error) for error in group.exceptions])
 
 
-async def _read(visit: _Visit, connection: h11.Connection, routes: Routes) -> tuple[Found, bytes]:
-    """Where a whole request goes, and its body. Raises RemoteProtocolError, BadRequestError, EndOfStream."""
+async def _read(visit: _Visit, connection: h11.Connection, routes: Routes) -> tuple[h11.Request, Found, bytes]:
+    """A whole request: its head, where it goes, and its body. Raises RemoteProtocolError, BadRequestError, EndOfStream."""
+    asked: h11.Request | None = None
     found: Found | BadRequestError | None = None
     most, body = BODY_BYTES_MAX, bytearray()
     async with AsyncExitStack() as stack:
@@ -230,6 +231,7 @@ async def _read(visit: _Visit, connection: h11.Connection, routes: Routes) -> tu
             if event is h11.NEED_DATA:
                 connection.receive_data(await visit.stream.receive(CHUNK))
             elif isinstance(event, h11.Request):
+                asked = event
                 found = find(routes, event.method.decode("ascii"), event.target.decode("ascii"))
                 most = found.route.body_bytes_max if isinstance(found, Found) else most
                 if _admit(event, most):
@@ -238,8 +240,8 @@ async def _read(visit: _Visit, connection: h11.Connection, routes: Routes) -> tu
                 body += event.data
                 if len(body) > most:
                     raise _too_large(most)
-            elif isinstance(event, h11.EndOfMessage) and isinstance(found, Found):
-                return found, bytes(body)
+            elif isinstance(event, h11.EndOfMessage) and asked is not None and isinstance(found, Found):
+                return asked, found, bytes(body)
             else:
                 raise found if isinstance(found, BadRequestError) else anyio.EndOfStream
 
@@ -253,6 +255,12 @@ def _admit(asked: h11.Request, most: int) -> bool:
     if length > most:
         raise _too_large(most)
     return max(length, most if b"transfer-encoding" in headers else 0) > BODY_BYTES_MAX
+
+
+def _upgrades(asked: h11.Request) -> bool:
+    headers = {name: value.decode("latin-1").lower() for name, value in asked.headers}
+    wants = [word.strip() for word in headers.get(b"connection", "").split(",")]
+    return "upgrade" in wants and headers.get(b"upgrade", "").strip() == PROTOCOL
 
 
 def _too_large(most: int) -> BadRequestError:

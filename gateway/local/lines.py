@@ -42,7 +42,7 @@ class Lines(ObjectStream[bytes]):
             self._looked = len(self._read)
             if self._looked > LINE_BYTES_MAX:
                 self._refuse()
-            self._read += await self._stream.receive(CHUNK)
+            self._read += await receive(self._stream, CHUNK)
 
     async def send(self, item: bytes) -> None:
         """Send one line. Raises BrokenResourceError if the other end is gone, or leaves it unread for too long; ValueError: no line."""
@@ -80,3 +80,12 @@ class Lines(ObjectStream[bytes]):
             self._stream.extra(SocketAttribute.raw_socket).shutdown(socket.SHUT_RDWR)  # noqa: S610 - no database is near
         except OSError:  # it is gone already
             return
+
+
+async def receive(stream: SocketStream, bytes_max: int) -> bytes:
+    """What comes next, waited for in a way that may be cancelled at any moment. Raises what the stream raises.
+
+    To cancel anyio's own `receive` just when something comes makes asyncio report an error of its own.
+    """
+    await anyio.wait_readable(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no database is near
+    return await stream.receive(bytes_max)
