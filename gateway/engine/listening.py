@@ -44,7 +44,7 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             if uuid is None:
                 return await _unprompted(world, live)
             if uuid in live.pending:
-                await _begun(world, live, uuid)
+                return await _begun(world, live, uuid)
         case Said(text):
             live.said, live.stale = text, True
         case Acted(title, subject):
@@ -73,7 +73,9 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
     return False
 
 
-async def _begun(world: World, live: Live, uuid: str) -> None:
+async def _begun(world: World, live: Live, uuid: str) -> bool:
+    """A prompt begins. The turn whose run has ended before is over, though agents of it still work: they work for this one now."""
+    ended = live.result is not None and await _settle(world, live, *live.result)
     turn_id = live.pending.pop(uuid)
     live.begin(turn_id, world.clock.ticks_ms(), uuid)
     turn = await world.store.read(lambda view: view.turn(turn_id))
@@ -81,6 +83,7 @@ async def _begun(world: World, live: Live, uuid: str) -> None:
         live.ends = True  # It ended meanwhile: without a hold there is no call.
     elif live.look:
         await _look(world, live, turn_id)
+    return ended
 
 
 async def _named(world: World, live: Live, agent_session: str) -> None:
