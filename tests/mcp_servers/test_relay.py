@@ -160,6 +160,40 @@ async def test_what_cannot_be_read_from_the_gateway_never_reaches_the_client(tmp
         assert (await client.ask("tools/call", CALL))["result"]["content"][0]["text"] == "done"
 
 
+async def test_what_the_client_has_cancelled_is_not_answered_any_more(tmp_path: Path) -> None:
+    """The gateway hears of it; and when the connection breaks, only what still waits is answered."""
+    desk = DeskGateway()
+    async with started(tmp_path / "home") as client:
+        async with answering(tmp_path / "home", desk.routes):
+            await client.shake_hands()
+            for own in ("first", "second"):
+                await client.say("tools/call", HANG, id=own)
+            await client.say("notifications/cancelled", {"requestId": "first"})
+            with anyio.fail_after(LIMIT_S):
+                await desk.until(1, "notifications/cancelled")
+        assert (await client.frame())["id"] == "second"
+        await client.ask("ping")
+    assert "first" not in [one.get("id") for one in client.frames]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first", "later"])
+async def test_a_server_that_never_shakes_hands_is_given_up(tmp_path: Path, again: bool) -> None:
+    """It is let in, and then nothing: the client has its handshake from the relay, and the next gateway is met as ever."""
+    desk = DeskGateway(deaf=True)
+    home = tmp_path / "home"
+    async with started(home, patience="GREET_S = 0.3") as client:
+        if again:
+            await client.shake_hands()
+        async with answering(home, desk.routes):
+            told = {} if again else await client.shake_hands()
+            with anyio.fail_after(LIMIT_S):
+                await desk.until(2, "initialize")
+            assert again or told["serverInfo"]["version"] == relay.VERSION
+            desk.deaf = False
+            await client.notified(LIST_CHANGED)
+            assert (await client.ask("tools/list"))["result"]["tools"]
+
+
 async def test_a_gateway_that_refuses_says_why(tmp_path: Path) -> None:
     """Another status than 101: the sentence in it is what the agent hears."""
     async with answering(tmp_path / "home", {}) as home, started(home) as client:
