@@ -70,6 +70,14 @@ def measure(rounds: int, hooks: int) -> dict[str, Any]:
             return {"servers": servers(home, rounds), "hooks": verdicts(home, blocking, hooks)}
 
 
+def in_turn(names: Sequence[str], rounds: int) -> Iterator[str]:
+    """All of them in each round, another one first: whoever follows a large process is disturbed by its end."""
+    for number in range(rounds):
+        first = number % len(names)
+        yield from names[first:]
+        yield from names[:first]
+
+
 def environment(home: Path) -> dict[str, str]:
     """Of what is started: nothing that would lead to the person's own gateway."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBRIDGE_")}
@@ -101,9 +109,8 @@ def servers(home: Path, rounds: int) -> dict[str, Any]:
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in commands}
     for command in commands.values():  # once, so that files are read from memory
         listed(command, home)
-    for _ in range(rounds):
-        for name, command in commands.items():
-            found[name].append(listed(command, home))
+    for name in in_turn(list(commands), rounds):
+        found[name].append(listed(commands[name], home))
     medians = {
         name: {"seconds": statistics.median(one[0] for one in runs), "bytes": statistics.median(one[1] for one in runs)}
         for name, runs in found.items()
@@ -164,9 +171,8 @@ def verdicts(home: Path, blocking: Path, hooks: int) -> dict[str, Any]:
     for run in runs.values():
         run()
     found: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(hooks):
-        for name, run in runs.items():
-            found[name].append(run())
+    for name in in_turn(list(runs), hooks):
+        found[name].append(runs[name]())
     medians = {name: statistics.median(times) for name, times in found.items()}
     ratios = {name: seconds / medians["python"] for name, seconds in medians.items()}
     return {"seconds": medians, "ratios": ratios, "rounds": hooks}
