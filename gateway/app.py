@@ -10,16 +10,19 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import anyio
+import anyio.to_thread
 import structlog
 from anyio.abc import SocketListener
 from rich.console import Console
 
 from gateway import clock, lock, priors
 from gateway.agents.claude import ClaudeAgent
+from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent
 from gateway.bank import open_bank
 from gateway.chats.console import PERSON, ConsoleChat, Player
@@ -28,9 +31,13 @@ from gateway.chats.telegram import TelegramChat
 from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
 from gateway.core.lease import LeaseTerms
 from gateway.domain.place import Grant, Role
-from gateway.engine import Engine, Rules, Team, World, requests
+from gateway.engine import Desk, Engine, Rules, Team, World, requests
 from gateway.engine.world import no_step
-from gateway.local import changes, door
+from gateway.host import DeskHost
+from gateway.local import changes, door, relays
+from gateway.local.lines import Lines
+from gateway.local.peers import family_of
+from gateway.local.routes import Routes
 from gateway.ports import Agent, Bank, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
@@ -40,6 +47,8 @@ log = structlog.get_logger()
 
 MINUTE_MS = 60_000
 LOG_BYTES_MAX = 10_000_000
+HOOK_S = 3_500.0
+"""How long a hook may wait at the door; the desk answers before."""
 NAME_FILE = "gateway-name"
 
 
@@ -66,7 +75,28 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         approval_ms=int(settings.approval_minutes * MINUTE_MS),
         policy=settings.policy_rules,
         unpriced_refused=budgets.unpriced == "refuse",
+        desks=desks(settings, people),
     )
+
+
+def desks(settings: Settings, people: tuple[Grant, ...]) -> tuple[Desk, ...]:
+    """Whose the sessions at the desk are, and where they are told of: by the settings, else the first owner's, in their own chat."""
+    owner = next((grant.person for grant in people if grant.role is Role.OWNER), None)
+    desk = settings.desk
+    person = owner if desk.person is None else str(desk.person)
+    if person is None:
+        return ()
+    usual = Desk("/", person, desk.chat or person)
+    places = (
+        Desk(
+            str(place.directory),
+            str(place.person or person),
+            place.chat or (str(place.person) if place.person else usual.chat),
+            place.topic,
+        )
+        for place in desk.places
+    )
+    return (*places, usual)
 
 
 def owners(people: tuple[int, ...] | tuple[str, ...]) -> tuple[Grant, ...]:
@@ -97,6 +127,7 @@ async def engine(
         agents: Mapping[str, Agent] = {
             "claude": await stack.enter_async_context(claude),
             "scripted": await stack.enter_async_context(scripted),
+            "channel": await stack.enter_async_context(DeskAgent(settings.home)),
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
         world.team = team_of(settings)
@@ -204,7 +235,29 @@ async def answer_at(listener: SocketListener, running: Engine) -> None:
     """Answer at the door on this machine. Not before it is known who may do what."""
     await running.ready.wait()
     ask, look = partial(requests.request, running.world), partial(requests.standing, running.world)
-    await door.serve(listener, changes.routes(ask, look))
+    desk = cast("DeskAgent", running.world.agents["channel"])
+    desk.attach = running.attach
+    await door.serve(listener, {**changes.routes(ask, look), **desk_routes(running.world, desk)})
+
+
+def desk_routes(world: World, desk: DeskAgent) -> Routes:
+    """What relays and hooks of sessions at the desk ask for."""
+
+    async def judge(hook: relays.Hook) -> Mapping[str, Any]:
+        if hook.off:
+            log.warning("a session at the desk goes without Tollbridge: what it spends is not metered")
+            return {}
+        family = await anyio.to_thread.run_sync(family_of, hook.peer.pid)
+        return await desk.hook(hook.event, hook.body, family.lineage)
+
+    async def serve(hello: relays.Hello, lines: Lines) -> None:
+        family = await anyio.to_thread.run_sync(family_of, hello.peer.pid)
+        channel = await anyio.to_thread.run_sync(import_module, "mcp_servers.channel")  # it takes two seconds, once
+        async with AsyncExitStack() as stack:
+            host = DeskHost(world, desk, hello.session, family.lineage, stack)
+            await channel.serve(lines, lines, host, session=hello.session)
+
+    return relays.routes({"channel": serve}, judge, HOOK_S)
 
 
 async def run_until_signal(running: Engine, listener: SocketListener | None = None, **about: str) -> None:

@@ -140,6 +140,9 @@ class AgentTraits:
     """Its user may be on a subscription: dollars are list prices."""
     switches_model: bool = False
     """It can go on with a conversation on another model."""
+    attached: str = ""
+    """Not empty: people start and end it themselves, where they sit; it is there or not, and a turn may begin there. The name of
+    the agent with which the gateway can go on with its conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +180,20 @@ class AgentUnavailableError(TollbridgeError):
     """The agent cannot be started: not installed, not signed in, or the directory is gone."""
 
 
+class AgentAwayError(AgentUnavailableError):
+    """An agent that people start themselves takes no prompt now: what was written to it waits until it does."""
+
+
 class Client(Protocol):
     """One started agent. At most one prompt is at work at a time."""
 
     process: Process
     agent_session: str
+
+    @property
+    def listens(self) -> bool:
+        """It takes prompts now. One that the gateway has started always does."""
+        ...
 
     def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order; the last event is Exited. One consumer.
@@ -192,7 +204,7 @@ class Client(Protocol):
         ...
 
     async def prompt(self, uuid: str, text: str) -> None:
-        """Hand over a prompt. The same uuid is never run twice."""
+        """Hand over a prompt. The same uuid is never run twice. Raises AgentUnavailableError, AgentAwayError."""
         ...
 
     async def respond(self, request_id: str, answer: Answer) -> bool:
@@ -305,6 +317,10 @@ class View(Protocol):
         """The session that plain text in this thread goes to."""
         ...
 
+    def session_of_agent(self, agent_session: str) -> Session | None:
+        """The newest session with the conversation that an agent knows under this name."""
+        ...
+
     def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
         """Sessions whose id begins so, newest first."""
         ...
@@ -321,6 +337,10 @@ class View(Protocol):
 
     def all_open_turns(self) -> tuple[Turn, ...]:
         """Turns of any session that have not ended, oldest first."""
+        ...
+
+    def expected_turns(self, until_ms: int, limit: int) -> tuple[Turn, ...]:
+        """Turns that were to be sent again where they were typed, until a time that is over by then."""
         ...
 
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:

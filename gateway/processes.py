@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 PS_LIMIT_S = 5.0
@@ -29,3 +30,15 @@ def told_by_ps(pid: int, columns: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return told.stdout
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process of this number runs. For processes of the same user; it is not told from another of the same number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    fields = stat_fields(pid) if sys.platform.startswith("linux") else None
+    return fields is None or fields[0] not in {b"Z", b"X"}

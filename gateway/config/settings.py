@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from gateway.config.agents import AgentSettings
 from gateway.config.bank import BankSettings
 from gateway.config.budgets import BudgetSettings
+from gateway.config.desk import DeskSettings
 from gateway.config.people import People, TelegramSettings
 from gateway.config.policy import Policy, PolicySettings
 from gateway.config.values import MOST_USERS, Minutes, Section, Zone, machine_zone, zone_of
@@ -24,6 +25,7 @@ class Settings(Section):
     agents: AgentSettings = Field(default_factory=AgentSettings)
     budgets: BudgetSettings = BudgetSettings()
     bank: BankSettings = BankSettings()
+    desk: DeskSettings = DeskSettings()
     policy: Policy = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     people: People = Field(default=(), max_length=MOST_USERS)

@@ -40,6 +40,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """`/start`: open the session here that nobody has open at the desk."""
+
+
+@dataclass(frozen=True, slots=True)
 class Go:
     """`/go`: after `/stop all`."""
 
@@ -80,7 +85,7 @@ class Explain:
     words: str
 
 
-Intent = Prompt | New | Sessions | Stop | Go | ShowBudget | SetBudget | RaiseBudget | ShowCost | Explain
+Intent = Prompt | New | Sessions | Stop | Start | Go | ShowBudget | SetBudget | RaiseBudget | ShowCost | Explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class Command:
 COMMANDS = (
     Command("new", "[directory]", "start a new session"),
     Command("sessions", "[number]", "what is open; a number goes to that one"),
+    Command("start", "", "open a session that was closed at the desk, and run what waits for it"),
     Command("stop", "[all]", "stop what runs; all stops everything until /go"),
     Command("go", "", "let turns start again"),
     Command("budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min"),
@@ -143,7 +149,9 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a comman
             return _amount(RaiseBudget, "/raise", argument)
         case "cost":
             return ShowCost()
-        case "help" | "start":
+        case "start":
+            return Start()
+        case "help":
             return Explain(HELP)
         case _:
             return Explain(f"There is no command /{name[:32]}.\n\n{HELP}")

@@ -56,11 +56,15 @@ Incoming = Message | Tap | Unsupported | Ignored
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The agent began to work. `prompt_uuid` is None for a run that no prompt of ours started."""
+    """The agent began to work. `prompt_uuid` is None for a run that no prompt of ours started.
+
+    `typed`: what a person wrote where the agent runs, and not in a chat. Such a run is answered at once at its first boundary.
+    """
 
     agent_session: str
     model: str | None
     prompt_uuid: str | None
+    typed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,11 @@ class QuotaTold:
     resets_at_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """An agent that people start themselves takes prompts from the chat from now on."""
+
+
 class End(StrEnum):
     """How a run of the agent ended."""
 
@@ -156,6 +165,7 @@ class Finished:
     """A run of the agent ended. `totals`: what the agent says it used since it last said so, by model; None: it did not say.
 
     `background` counts the agents that still work for this turn behind the scenes; it is settled when none is left.
+    `told`: the agent has sent its answer into the chat itself.
     """
 
     end: End
@@ -163,6 +173,7 @@ class Finished:
     prompt_uuid: str | None
     totals: tuple[Usage, ...] | None
     background: int = 0
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +203,6 @@ AgentEvent = (
     | Finished
     | BackgroundChanged
     | QuotaTold
+    | Listening
     | Exited
 )

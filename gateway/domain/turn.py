@@ -97,6 +97,8 @@ class Turn:
     """While it still runs: a person said stop, and this is how it will end."""
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
+    waits_until_ms: int | None = None
+    """Allowed, and to be sent again where it was typed, until then: its agent takes no prompt from a chat for it."""
 
     @property
     def overdraft(self) -> Usd:

@@ -6,19 +6,20 @@ import structlog
 from gateway.core.approve import TooLate
 from gateway.domain.events import Ignored, Message, Tap, Unsupported
 from gateway.domain.turn import TurnState
+from gateway.engine import desk
 from gateway.engine.clients import Clients
 from gateway.engine.inbound import handle_message, handle_unsupported
 from gateway.engine.leases import Leases
 from gateway.engine.outbound import deliver_forever, repeat_unsure
-from gateway.engine.overdue import expire
+from gateway.engine.overdue import BATCH, expire
 from gateway.engine.recovery import recover
 from gateway.engine.repricing import reprice
 from gateway.engine.taps import handle_tap
 from gateway.engine.team import Team
-from gateway.engine.world import Clock, Rules, World
-from gateway.ports import LONGEST_WAIT_MS, Decision, UnreadableError, Update
+from gateway.engine.world import Clock, Desk, Rules, World
+from gateway.ports import LONGEST_WAIT_MS, AgentUnavailableError, Client, Decision, UnreadableError, Update
 
-__all__ = ["Clock", "Engine", "Rules", "Team", "World"]
+__all__ = ["Clock", "Desk", "Engine", "Rules", "Team", "World"]
 
 log = structlog.get_logger()
 
@@ -41,13 +42,23 @@ class Engine:
         self._arrived = anyio.Event()
         self._handling = True
         """Updates may wait in the inbox."""
+        self._clients: Clients | None = None
+
+    async def attach(self, agent: str, client: Client, directory: str) -> str:
+        """A person has started an agent where they sit: it takes part from now on. Not empty: why it may not.
+
+        Only while the engine runs, and not before `ready`.
+        """
+        if self._clients is None:
+            raise AgentUnavailableError("The gateway is not ready yet: try again in a moment")
+        return await self._clients.attach(agent, client, directory)
 
     async def run(self) -> None:
         """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""
         async with anyio.create_task_group() as tasks:
             leases = self._leases()
             clients = Clients(self.world, tasks, leases)
-            self.world.perform = clients.perform
+            self.world.perform, self._clients = clients.perform, clients
             try:
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
@@ -143,6 +154,8 @@ class Engine:
             overdue = await self.world.store.read(lambda view: view.overdue_approvals(self.world.clock.now_ms(), 1))
             if overdue:
                 await self.world.commit(expire(self.world, clients.waiting()))
+            if await self.world.store.read(lambda view: view.expected_turns(self.world.clock.now_ms(), 1)):
+                await self.world.commit(desk.expire(self.world, BATCH))
 
     async def _repeat_forever(self) -> None:
         while True:

@@ -14,13 +14,13 @@ from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Res
 from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import answering, gating, listening, metering
+from gateway.engine import answering, desk, gating, listening, metering
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
 from gateway.engine.taps import CONTINUE_PROMPT
 from gateway.engine.world import Draft, World
-from gateway.ports import AgentUnavailableError, Client, Decision, View
+from gateway.ports import AgentAwayError, AgentUnavailableError, Client, Decision, View
 
 log = structlog.get_logger()
 
@@ -47,6 +47,29 @@ class Clients:
         self._told = Locks()
         """What the agent of a session is told, it is told in the order in which it was decided."""
         self._waiting: list[StartTurn] = []
+        world.present = self.present
+
+    def present(self, session: Session) -> bool:
+        """Whether the session's agent takes prompts now, or is started when one comes."""
+        if not self._world.agents[session.agent].traits.attached:
+            return True
+        live = self._live.get(session.id)
+        return live is not None and live.client.listens
+
+    async def attach(self, agent: str, client: Client, directory: str) -> str:
+        """A person has started an agent: listen to it as to any other. Not empty: why it may not take part."""
+        own = frozenset(live.session_id for live in self._live.values() if not live.attached and not live.idle)
+        found = (await self._world.commit(desk.attach(self._world, agent, client.agent_session, directory, own))).result
+        if found.session is None:
+            return found.why
+        earlier = self._live.get(found.session.id)
+        if earlier is not None and not earlier.attached and not await self._close(earlier):
+            return desk.ELSEWHERE
+        live = Live(found.session.id, client, self._world.clock.ticks_ms(), agent_session=client.agent_session)
+        live.model, live.attached = found.session.model, True
+        self._live[found.session.id] = live
+        self._tasks.start_soon(self._listen, live)
+        return ""
 
     def start(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         """Do something beside the loops that may take a while and that nothing waits for."""
@@ -89,21 +112,23 @@ class Clients:
     # ---------------------------------------------------------------------------------------------------- starting
     async def _start_turn(self, effect: StartTurn) -> None:
         async with self._turns.of(effect.session_id):
-            for _ in range(HAND_OVERS_MAX):
-                live = await self._client_for(effect)
-                if live is None:
-                    return
-                if await self._hand_over(live, effect):
-                    break
-                await self._forget(live)
-            else:
+            try:
+                for _ in range(HAND_OVERS_MAX):
+                    live = await self._client_for(effect)
+                    if live is None or await self._hand_over(live, effect):
+                        return
+                    await self._forget(live)
                 await self._failed_to_start(effect, "It ended before it took the prompt.")
+            except AgentAwayError:
+                await self._world.commit(desk.away(effect.session_id, effect.turn_id))
 
     async def _client_for(self, effect: StartTurn) -> Live | None:
         live = self._live.get(effect.session_id)
+        if live is not None and live.attached and await self._has_moved(live):
+            live = None
         if live is not None:
             try:
-                return live if await self._on_its_model(live, effect) else None
+                return live if live.attached or await self._on_its_model(live, effect) else None
             except AgentUnavailableError as error:
                 log.warning("a client ended before it took a prompt", session=live.session_id, why=str(error))
                 await self._forget(live)
@@ -121,8 +146,21 @@ class Clients:
         finally:
             self._opening.discard(effect.session_id)
 
+    async def _has_moved(self, live: Live) -> bool:
+        """Whether the session was opened at a desk, and goes on with an agent of the gateway's own by now."""
+        session = await self._world.store.read(lambda view: view.session(live.session_id))
+        if session is None or self._world.agents[session.agent].traits.attached:
+            return False
+        await live.client.close()
+        await self._forget(live)
+        return True
+
     def _full(self) -> bool:
-        return len(self._live.keys() | self._opening) >= self._world.rules.processes_max
+        return len(self._own() | self._opening) >= self._world.rules.processes_max
+
+    def _own(self) -> set[str]:
+        """Sessions with a client that the gateway has started."""
+        return {live.session_id for live in self._live.values() if not live.attached}
 
     async def _open(self, effect: StartTurn) -> Live | None:
         session = await self._world.store.read(lambda view: view.session(effect.session_id))
@@ -130,6 +168,8 @@ class Clients:
             return None
         try:
             client = await self._world.agents[session.agent].start(launch(session))
+        except AgentAwayError:
+            raise
         except AgentUnavailableError as error:
             await self._failed_to_start(effect, str(error))
             return None
@@ -183,7 +223,7 @@ class Clients:
         self._use_room()
 
     async def _say_full(self, effect: StartTurn) -> None:
-        at_work = len(self._live.keys() | self._opening)
+        at_work = len(self._own() | self._opening)
         number = "1 agent is" if at_work == 1 else f"{at_work} agents are"
         words = f"Waits for its place: {number} at work already."
 
@@ -197,7 +237,9 @@ class Clients:
         await self._world.commit(decide)
 
     async def _make_room(self) -> bool:
-        idle = sorted((live for live in self._live.values() if live.idle), key=lambda live: live.touched_ms)
+        idle = sorted(
+            (live for live in self._live.values() if live.idle and not live.attached), key=lambda live: live.touched_ms
+        )
         for live in idle:
             if await self._close(live):
                 return True
@@ -231,6 +273,9 @@ class Clients:
         world.on_step("turn.released")
         try:
             await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else turn.prompt)
+        except AgentAwayError:
+            live.pending.pop(turn.prompt_uuid, None)
+            raise
         except AgentUnavailableError as error:
             log.warning("a client ended before it took a prompt", session=live.session_id, why=str(error))
             if live.pending.pop(turn.prompt_uuid, None) is None:
@@ -308,12 +353,16 @@ class Clients:
                 live.ends = True
                 self._tasks.start_soon(self._end_at_boundary, live)
             stopping = live.stopping_ms is not None and (live.busy or bool(live.pending))
-            if stopping and now - (live.stopping_ms or 0) >= INTERRUPT_LIMIT_MS:
+            if stopping and not live.attached and now - (live.stopping_ms or 0) >= INTERRUPT_LIMIT_MS:
                 self._close_soon(live, stuck=True)
             if live.settled_ms is not None and not live.busy and now - live.settled_ms >= FOLLOW_UP_MS:
                 live.settled_ms = None
                 await self.next_in_line(live.session_id)
-            if live.idle and (self._waiting or now - live.touched_ms >= self._world.rules.idle_ms):
+            if (
+                live.idle
+                and not live.attached
+                and (self._waiting or now - live.touched_ms >= self._world.rules.idle_ms)
+            ):
                 self._close_soon(live, stuck=False)
             if live.busy and live.stale and now - live.shown_ms >= STATUS_GAP_MS:
                 await self._show(live, now)
@@ -343,7 +392,7 @@ class Clients:
             session = view.session(live.session_id)
             if turn is not None and session is not None and turn.state is TurnState.RUNNING:
                 words = summary.progress(turn, live.actions, live.said, self._world.clock.now_ms())
-                draft.say(Edit(session.thread, metering.status_ref(turn), words))
+                metering.renew(draft, session, turn, words)
             return draft.done(None)
 
         await self._world.commit(decide)

@@ -7,7 +7,7 @@ from gateway.core import meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option, Question
 from gateway.domain.budget import Scope, ScopeKind
-from gateway.domain.effects import Edit, Say, StartTurn
+from gateway.domain.effects import Say, StartTurn
 from gateway.domain.events import End, Finished
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -88,7 +88,7 @@ def _let_go(world: World, draft: Draft, session: Session, turn: Turn, work_ms: i
     turn = replace(gating.let_go(draft, turn, work_ms), prompt_uuid=world.clock.new_uuid(), continues=True)
     draft.put.append(turn)
     words = f"{summary.ending(turn, world.clock.now_ms())}\n{metering.LET_GO}"
-    draft.say(Edit(session.thread, metering.status_ref(turn), words))
+    metering.renew(draft, session, turn, words)
 
 
 def _tell(
@@ -101,8 +101,17 @@ def _tell(
     balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
     line = summary.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
     ending = summary.ending(turn, world.clock.now_ms())
-    draft.say(Edit(session.thread, metering.status_ref(turn), ending))
-    if after.offer and turn.state is TurnState.INTERRUPTED:
+    metering.renew(draft, session, turn, ending)
+    if turn.origin is Origin.DESK:
+        # The answer stands on the screen that it was asked for on.
+        draft.say(
+            Say(
+                session.thread,
+                f"turn:{turn.id}:end",
+                f"At the desk: {summary.escape(summary.title(turn.prompt))}\n{line}",
+            )
+        )
+    elif after.offer and turn.state is TurnState.INTERRUPTED:
         named = f"**{summary.escape(summary.title(turn.prompt))}**"
         follows = [NEXT_RUNS] if draft.open_turns(view, session.id) else []
         parts = [named, event.text or "This turn was interrupted.", *_cut_off(after.said), *follows, line]

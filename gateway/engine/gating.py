@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gateway.core import approve, gate, meter, summary
 from gateway.core.estimate import at_rates, estimate, on_model
@@ -28,6 +29,12 @@ from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Rates
 from gateway.engine.world import Draft, World
 from gateway.ports import View
+
+SENT_AGAIN_MS: Final = 600_000
+"""For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
+AWAY: Final = (
+    "Not delivered yet: the session is not open at the desk. It waits until it is; /start lets the gateway open it."
+)
 
 
 def ask(
@@ -89,11 +96,17 @@ def start(
     session: Session,
     turn: Turn,
     consent: gate.Consent | None = None,
+    *,
+    here: bool = False,
 ) -> Turn:
     """Put a turn that has not started before the gate. If it is refused, the next in line follows.
 
-    A background turn runs at once if it is allowed: its agent waits at the boundary before its first call.
+    A background turn runs at once if it is allowed: its agent waits at the boundary before its first call. What goes to an agent
+    that is not there waits until it is; `here`: the agent is the one that goes on with it.
     """
+    from_chat = turn.origin is Origin.PERSON or (turn.origin is Origin.DESK and turn.continues)
+    if from_chat and not here and not world.present(session):
+        return wait(draft, session, turn)
     turn, verdict = _judge(world, view, draft, session, turn, consent)
     match verdict:
         case Short(need):
@@ -212,6 +225,8 @@ def _allow(
     if turn.origin is Origin.BACKGROUND and not turn.continues:
         turn = advance(turn, Step.RELEASE, started_at_ms=world.clock.now_ms())
         draft.effects.append(Unpause(session.id, GoOn()))
+    elif turn.origin is Origin.DESK and not turn.continues:
+        turn = replace(turn, waits_until_ms=world.clock.now_ms() + SENT_AGAIN_MS)
     else:
         draft.effects.append(StartTurn(session.id, turn.id))
     return turn
@@ -243,6 +258,16 @@ def hold(draft: Draft, turn: Turn, counted: tuple[Scope, ...], allow: Allow, ste
 def held(turn: Turn, amount: Usd) -> Entry:
     """The entry that sets an amount aside for a turn."""
     return Entry(EntryKind.HOLD, turn.scopes, turn_id=turn.id, session_id=turn.session_id, who=turn.person, held=amount)
+
+
+def wait(draft: Draft, session: Session, turn: Turn) -> Turn:
+    """Nothing takes the turn's prompt now: it waits without a hold, and the person is told, once."""
+    if turn.state is TurnState.HELD:
+        turn = advance(let_go(draft, turn), Step.REQUEUE)
+    draft.put.append(turn)
+    words = f"**{summary.escape(summary.title(turn.prompt))}**\n{AWAY}"
+    draft.say(Say(session.thread, f"turn:{turn.id}:away", words))
+    return turn
 
 
 def refuse(world: World, view: View, draft: Draft, session: Session, turn: Turn, reason: str) -> Turn:

@@ -8,6 +8,7 @@ from typing import assert_never
 from gateway.core import summary
 from gateway.core.access import may
 from gateway.core.route import (
+    HELP,
     Explain,
     Go,
     Intent,
@@ -18,6 +19,7 @@ from gateway.core.route import (
     SetBudget,
     ShowBudget,
     ShowCost,
+    Start,
     Stop,
     route,
 )
@@ -64,7 +66,7 @@ def needed(intent: Intent) -> Deed:
     match intent:
         case Prompt():
             return Deed.PROMPT
-        case New() | Stop() | SetBudget():
+        case New() | Start() | Stop() | SetBudget():
             return Deed.COMMAND
         case Sessions(number):
             return Deed.READ if number is None else Deed.COMMAND
@@ -103,6 +105,8 @@ def _carry_out(  # noqa: C901 - a table
             _new(world, view, draft, message, directory)
         case Sessions(number):
             _sessions(world, view, draft, message, number)
+        case Start():
+            _start(world, view, draft, message)
         case Stop(everything):
             _stop(world, view, draft, message, everything=everything)
         case Go():
@@ -146,7 +150,7 @@ def repository(directory: Path) -> str:
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:
     if replies.take(world, view, draft, message, text, waiting):
         return
-    session = view.current_session(message.thread)
+    session = replies.meant(view, message) or view.current_session(message.thread)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
@@ -220,6 +224,24 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
     if len(sessions) > 1:
         lines.append("Go to another one: /sessions 2")
     draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
+
+
+def _start(world: World, view: View, draft: Draft, message: Message) -> None:
+    """The gateway opens the current session itself, where nobody has it open at the desk: one writer per conversation."""
+    session = view.current_session(message.thread)
+    taker = world.agents[session.agent].traits.attached if session is not None else ""
+    if session is None or not taker:
+        draft.say(world.notice(message.thread, HELP))
+    elif world.present(session):
+        draft.say(
+            world.notice(message.thread, f"`{session.directory}` is open at the desk: write here what it should do.")
+        )
+    else:
+        session = replace(session, agent=taker)
+        draft.put.append(session)
+        label = world.agents[taker].traits.label
+        draft.say(world.notice(message.thread, f"{label} goes on in `{session.directory}`. Write what it should do."))
+        gating.next_in_line(world, view, draft, session)
 
 
 def _stop(world: World, view: View, draft: Draft, message: Message, *, everything: bool) -> None:

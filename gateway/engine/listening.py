@@ -18,6 +18,7 @@ from gateway.domain.events import (
     End,
     Exited,
     Finished,
+    Listening,
     Paused,
     QuotaTold,
     Said,
@@ -26,7 +27,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import ending, gating, metering
+from gateway.engine import desk, ending, gating, metering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
@@ -39,12 +40,9 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
     """Take in one event of a client; True: a turn ended with it, and what waited for its place may begin."""
     live.touched_ms = world.clock.ticks_ms()
     match event:
-        case Started(agent_session=name, prompt_uuid=uuid):
+        case Started(agent_session=name, prompt_uuid=uuid, typed=typed):
             await _named(world, live, name)
-            if uuid is None:
-                return await _unprompted(world, live)
-            if uuid in live.pending:
-                return await _begun(world, live, uuid)
+            return await _started(world, live, uuid, typed)
         case Said(text):
             live.said, live.stale = text, True
         case Acted(title, subject):
@@ -63,6 +61,9 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             return await _finished(world, live, event)
         case BackgroundChanged(agents, others):
             return await _background(world, live, agents, others)
+        case Listening():
+            await world.commit(desk.present(live.session_id))
+            return True
         case QuotaTold():
             await _quota(world, live, event)
         case Exited(reason):
@@ -71,6 +72,12 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
         case _:
             assert_never(event)
     return False
+
+
+async def _started(world: World, live: Live, uuid: str | None, typed: str | None) -> bool:
+    if uuid is None:
+        return await (_unprompted(world, live) if typed is None else _typed(world, live, typed))
+    return uuid in live.pending and await _begun(world, live, uuid)
 
 
 async def _begun(world: World, live: Live, uuid: str) -> bool:
@@ -122,8 +129,21 @@ async def _unprompted(world: World, live: Live) -> bool:
     return ended
 
 
+async def _typed(world: World, live: Live, prompt: str) -> bool:
+    """What a person typed where the agent runs: its first boundary, which follows, says whether it runs."""
+    ended = live.result is not None and await _settle(world, live, *live.result)
+    found = (await world.commit(desk.typed(world, live.session_id, prompt))).result
+    if found.turn is None:
+        live.blocked = found.why
+    else:
+        live.begin(found.turn.id, world.clock.ticks_ms())
+    return ended
+
+
 async def _metered(world: World, live: Live, event: CallMetered) -> None:
     live.metered.append(event.usage)
+    if live.turn_id is None:
+        live.turn_id = (await world.commit(desk.unseen(world, live.session_id))).result
     if live.turn_id is None:
         log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
         return
@@ -163,8 +183,9 @@ async def _look(world: World, live: Live, turn_id: str) -> None:
 
 
 async def _at_boundary(world: World, live: Live, event: Paused) -> None:
-    if live.stopping_ms is not None or live.ends or live.over:
-        await answer_boundary(world, live, event.request_id, EndTurn(metering.OVER))
+    if live.blocked is not None or live.stopping_ms is not None or live.ends or live.over:
+        why, live.blocked = live.blocked, None
+        await answer_boundary(world, live, event.request_id, EndTurn(why or metering.OVER))
         return
     worked_ms = live.worked_ms(world.clock.ticks_ms())
     if live.limit is None and world.team is not None and live.turn_id is not None:
@@ -204,6 +225,12 @@ async def _asked(world: World, live: Live, event: AskedPermission | AskedQuestio
 
 
 async def _finished(world: World, live: Live, event: Finished) -> bool:
+    if event.prompt_uuid is not None and event.prompt_uuid in live.pending:
+        # It never began: nobody knows whether it is there, or the agent took it into what it does.
+        turn_id = live.pending.pop(event.prompt_uuid)
+        offer = gating.AGAIN_OPTIONS if event.end is End.INTERRUPTED else ()
+        await world.commit(ending.finish(world, turn_id, event, (), ending.Aftermath(offer=offer)))
+        return True
     live.busy = False
     live.agents = event.background
     covered, live.metered = live.metered, []
@@ -227,7 +254,7 @@ async def _background(world: World, live: Live, agents: int, others: int) -> boo
 
 
 async def _settle(world: World, live: Live, event: Finished, metered: Sequence[Usage]) -> bool:
-    told = live.result is not None and bool(event.text.strip())
+    told = event.told or (live.result is not None and bool(event.text.strip()))
     turn_id, live.result = live.turn_id, None
     live.limit = live.paused_ms = None
     if turn_id is None:
@@ -254,7 +281,7 @@ async def _exited(world: World, live: Live, reason: str) -> None:
         after = ending.Aftermath(
             stopped=stopped,
             offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
-            told=behind and bool(event.text.strip()),
+            told=event.told or (behind and bool(event.text.strip())),
             lost=behind,
             work_ms=live.book_work(world.clock.ticks_ms()) if turn_id == live.turn_id else 0,
             said=live.said if turn_id == live.turn_id and not behind else "",

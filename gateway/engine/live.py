@@ -27,6 +27,10 @@ class Live:
     """The agent's own name for the conversation."""
     model: str | None = None
     """What it works with, as far as is known: as it was started, told, or seen in its main loop's last call."""
+    attached: bool = False
+    """A person has started it, and ends it."""
+    blocked: str | None = None
+    """Why what was typed just now does not run: its first boundary is told so."""
     turn_id: str | None = None
     """The turn that its calls are booked on; stays after the turn ended, for what comes late."""
     prompt_uuid: str | None = None

@@ -165,7 +165,7 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
         draft.put.append(turn)
         question = gate.at_limit(turn, shown, policy, reason, counted)
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
-        draft.say(Edit(session.thread, status_ref(turn), summary.ending(turn, world.clock.now_ms())))
+        renew(draft, session, turn, summary.ending(turn, world.clock.now_ms()))
         return draft.done(result=True)
 
     return decide
@@ -195,6 +195,12 @@ def lease_over(world: World, view: View, turn_id: str) -> bool:
 def status_ref(turn: Turn) -> str:
     """The name of the message that shows what a turn does."""
     return f"turn:{turn.id}:status"
+
+
+def renew(draft: Draft, session: Session, turn: Turn, words: str) -> None:
+    """Change the message that shows what a turn does. What was typed at the desk has none: it is seen there."""
+    if turn.origin is not Origin.DESK:
+        draft.say(Edit(session.thread, status_ref(turn), words))
 
 
 LOOKED_BACK_MAX = 20

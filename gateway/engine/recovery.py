@@ -44,7 +44,7 @@ async def recover(world: World, clients: Clients) -> None:
     for process in processes.values():
         await _end_left_over(world, process)
     for turn in await world.store.read(lambda view: view.all_open_turns()):
-        if turn.state is TurnState.HELD:
+        if turn.state is TurnState.HELD and turn.waits_until_ms is None:
             clients.perform([StartTurn(turn.session_id, turn.id)])
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
@@ -158,7 +158,7 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
         said = await world.store.read(lambda view: view.message_id(metering.answer_ref(turn.id)))
         after = ending.Aftermath(
             stopped=stopped,
-            offer=() if stopped else gating.CONTINUE_OPTIONS,
+            offer=() if stopped or turn.origin is Origin.DESK else gating.CONTINUE_OPTIONS,
             told=said is not None,
             lost=end.background > 0,  # agents that worked behind a finished run died in the middle of something
             said=next((event.text for event in reversed(events) if isinstance(event, Said)), ""),

@@ -10,7 +10,7 @@ from gateway.core.route import Explain, read_amount
 from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState, Choice
 from gateway.domain.effects import Respond, Words
 from gateway.domain.events import Message
-from gateway.domain.place import Deed
+from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Turn
 from gateway.engine import taps
 from gateway.engine.world import Draft, World
@@ -53,6 +53,16 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
         done = replace(approval, state=ApprovalState.ANSWERED, answered_by=message.person)
         taps.take_amount(world, view, draft, done, session, turn, option, waiting=turn.id in waiting)
     return True
+
+
+def meant(view: View, message: Message) -> Session | None:
+    """The session of this thread whose words a message replies to: it goes there, whichever is the current one."""
+    ref = view.ref_of(message.thread, message.replies_to) if message.replies_to else None
+    kind, _, rest = (ref or "").partition(":")
+    name = rest.partition(":")[0]
+    turn = view.turn(name) if kind == "turn" else None
+    session = view.session(turn.session_id if turn is not None else name if kind in ("desk", "said") else "")
+    return session if session is not None and session.thread == message.thread else None
 
 
 def answer(world: World, view: View, draft: Draft, message: Message, turns: Sequence[Turn], text: str) -> bool:

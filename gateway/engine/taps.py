@@ -188,6 +188,8 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
     after = gating.start(world, view, draft, session, lifted, consent)
     if after.state is TurnState.REFUSED:
         _take_back(draft, raised)
+    if after.waits_until_ms is not None:
+        goes_on = " Send it again at the desk within 10 minutes."
     said = {TurnState.ASKING: "Asked again: it changed.", TurnState.REFUSED: "Not run."}
     _close(draft, approval, said.get(after.state, f"{option.label}.") + goes_on)
     if after.state is TurnState.REFUSED and turn.origin is Origin.BACKGROUND and after.outcome is not None:

@@ -35,6 +35,16 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """Sessions that are opened in this directory or below belong to this person, and to this thread."""
+
+    directory: str
+    person: str
+    chat: str
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What the owner set: amounts, times and places. Times in milliseconds."""
 
@@ -62,6 +72,8 @@ class Rules:
     pause_ms: int = 1_800_000
     approval_ms: int = 86_400_000
     open_turns_max: int = 50
+    desks: tuple[Desk, ...] = ()
+    """Whose sessions they are that are opened at the desk, and where they are told of; the first that fits."""
     policy: tuple[Rule, ...] = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     unpriced_refused: bool = False
@@ -121,6 +133,11 @@ def no_agents(effects: Sequence[Effect]) -> None:
     """No engine runs yet: nothing can be done to agents."""
     if effects:
         raise AssertionError("effects on agents need a running engine")
+
+
+def always(_session: Session) -> bool:
+    """Agents that the gateway starts itself are there whenever they are needed."""
+    return True
 
 
 @dataclass(slots=True)
@@ -185,6 +202,8 @@ class World:
     team: Team | None = None
     """Limits that are shared with other gateways; the engine asks `bank` for parts of them."""
     bank: Bank | None = None
+    present: Callable[[Session], bool] = always
+    """Whether the session's agent takes prompts now: the running engine's own."""
     perform: Callable[[Sequence[Effect]], None] = no_agents
     """Does to agents what a decision wants done: the running engine's own."""
     posted: anyio.Event = field(default_factory=anyio.Event)

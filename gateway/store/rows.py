@@ -130,6 +130,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "outcome": None if turn.outcome is None else dump([turn.outcome.kind, turn.outcome.text]),
         "started_at_ms": turn.started_at_ms,
         "ended_at_ms": turn.ended_at_ms,
+        "waits_until_ms": turn.waits_until_ms,
     }
 
 
@@ -163,6 +164,7 @@ def turn_of(row: Row) -> Turn:
             outcome=None if row["outcome"] is None else _outcome_of(json.loads(row["outcome"])),
             started_at_ms=row["started_at_ms"],
             ended_at_ms=row["ended_at_ms"],
+            waits_until_ms=row["waits_until_ms"],
         )
 
 

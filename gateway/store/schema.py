@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0005_leases"
+HEAD = "0006_desk"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -143,6 +143,7 @@ sessions = _table(
     _words("project", default=""),
 )
 
+Index("sessions_of_agent", sessions.c.agent_session, sqlite_where=text("agent_session IS NOT NULL"))
 Index("sessions_thread", sessions.c.service, sessions.c.chat, sessions.c.topic, sessions.c.created_at_ms)
 
 threads = _table(
@@ -182,6 +183,7 @@ turns = _table(
     _words("outcome", null=True),
     _number("started_at_ms", null=True),
     _number("ended_at_ms", null=True),
+    _number("waits_until_ms", null=True),
 )
 Index("turns_session", turns.c.session_id, turns.c.created_at_ms)
 Index("turns_undone", turns.c.session_id, turns.c.created_at_ms, sqlite_where=text(UNDONE))

@@ -11,7 +11,7 @@ from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
-from gateway.domain.turn import Turn
+from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import ledger, loans, posts, rows
@@ -107,6 +107,11 @@ class SqlView:
         row = self._one(select(sessions).join(threads, threads.c.session_id == sessions.c.id).where(*here))
         return None if row is None else rows.session_of(row)
 
+    def session_of_agent(self, agent_session: str) -> Session | None:
+        query = select(sessions).where(sessions.c.agent_session == agent_session)
+        row = self._one(query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(1))
+        return None if row is None else rows.session_of(row)
+
     def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
         query = select(sessions).where(sessions.c.id.startswith(beginning, autoescape=True))
         query = query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
@@ -130,6 +135,12 @@ class SqlView:
         # `+ 0`: to sort the few open turns is less work than to walk along the index of all turns by age.
         query = select(turns).where(text(UNDONE)).order_by(turns.c.created_at_ms + 0, _ROWID)
         return tuple(rows.turn_of(row) for row in self._all(query))
+
+    def expected_turns(self, until_ms: int, limit: int) -> tuple[Turn, ...]:
+        query = select(turns).where(text(UNDONE), turns.c.state == TurnState.HELD, turns.c.waits_until_ms <= until_ms)
+        return tuple(
+            rows.turn_of(row) for row in self._all(query.order_by(turns.c.created_at_ms + 0, _ROWID).limit(limit))
+        )
 
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:
         return tuple(rows.turn_of(row) for row in self._all(_OPEN_TURNS, session_id=session_id))

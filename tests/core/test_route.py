@@ -18,6 +18,7 @@ from gateway.core.route import (
     SetBudget,
     ShowBudget,
     ShowCost,
+    Start,
     Stop,
     read_amount,
     route,
@@ -105,7 +106,7 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, Unit.USD, usd("0.50").nano)),
         ("cost", "", ShowCost()),
         ("help", "", Explain(HELP)),
-        ("start", "", Explain(HELP)),
+        ("start", "", Start()),
     ],
 )
 def test_each_command_means_one_thing(name: str, argument: str, intent: Intent) -> None:

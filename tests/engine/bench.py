@@ -54,6 +54,7 @@ class Bench:
     chat: MemoryChat
     agent: ScriptedAgent
     steps: Steps
+    engine: Engine
 
     def says(self, text: str) -> None:
         self.chat.says(THREAD, OWNER, text)
@@ -128,7 +129,7 @@ async def bench(
             tasks.start_soon(engine.run)
             with anyio.fail_after(10):
                 await engine.ready.wait()
-            yield Bench(world, chat, agent, steps)
+            yield Bench(world, chat, agent, steps, engine)
             tasks.cancel_scope.cancel()
 
 

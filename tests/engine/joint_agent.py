@@ -137,6 +137,10 @@ class DrivenClient:
             self._cut(loop)
         self._finish(End.INTERRUPTED)
 
+    @property
+    def listens(self) -> bool:
+        return True
+
     async def use_model(self, model: str) -> bool:  # noqa: ARG002 - the port's signature
         """It knows one model."""
         return False

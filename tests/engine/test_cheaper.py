@@ -297,6 +297,10 @@ class StubbornClient:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
+    @property
+    def listens(self) -> bool:
+        return True
+
     async def use_model(self, model: str) -> bool:
         """Do not."""
         if self._how == "ended":

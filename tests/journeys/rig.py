@@ -1,7 +1,7 @@
 """The real thing on a table: python-telegram-bot over real HTTP, the real Claude Code, SQLite; only the servers are stand-ins."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
@@ -10,14 +10,17 @@ import anyio
 
 from gateway import lock
 from gateway.agents.claude import ClaudeAgent
+from gateway.agents.claude.desk import DeskAgent
+from gateway.app import desk_routes
 from gateway.chats.telegram import TelegramChat
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
-from gateway.engine import Engine, Rules, World
+from gateway.engine import Desk, Engine, Rules, World
 from gateway.engine.world import Draft
+from gateway.local import door
 from gateway.pricing import ListPrices
 from gateway.store import open_readonly, open_store
 from gateway.store.store import SqliteStore
@@ -42,6 +45,8 @@ class Rig:
     phone: Phone
     steps: Steps
     home: Path
+    environ: Mapping[str, str]
+    """Of a client that talks to the stand-in, and whose hooks ask this gateway."""
 
     async def sees(self, words: str, timeout: float = 30) -> Seen:  # noqa: ASYNC109 - the stand-in's own limit
         return await self.phone.waits_for(words, timeout=timeout)
@@ -128,6 +133,7 @@ def rules(
         step=Usd.parse(step),
         timezone=UTC,
         people=(Grant(str(OWNER), Role.OWNER),),
+        desks=(Desk("/", str(OWNER), str(OWNER)),),
     )
     return replace(base, **more)
 
@@ -155,15 +161,22 @@ async def rig(
         home = lock.make_home(tmp_path / "home")
         chat = QuickChat(telegram.token, telegram.base_url, poll_s=1)
         agent = ClaudeAgent(home, str(find_claude()), environ)
-        async with open_store(home) as store, chat, agent:
+        async with open_store(home) as store, chat, agent, AsyncExitStack() as stack:
             steps = Steps()
-            world = World(store, chat, {"claude": agent}, ListPrices(), rules(directory, **limits), on_step=steps)
+            desk = await stack.enter_async_context(DeskAgent(home))
+            listener = await stack.enter_async_context(door.opened(home))
+            agents = {"claude": agent, "channel": desk}
+            world = World(store, chat, agents, ListPrices(), rules(directory, **limits), on_step=steps)
             engine = Engine(world)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(engine.run)
                 with anyio.fail_after(20):
                     await engine.ready.wait()
-                yield Rig(telegram, api, world, store, phone or telegram.user(OWNER, "Ada"), steps, home)
+                desk.attach = engine.attach
+                tasks.start_soon(door.serve, listener, desk_routes(world, desk))
+                phone = phone or telegram.user(OWNER, "Ada")
+                asks = environ | {"TOLLBRIDGE_HOME": str(home)}
+                yield Rig(telegram, api, world, store, phone, steps, home, asks)
                 tasks.cancel_scope.cancel()
     finally:
         if own_telegram:

@@ -65,6 +65,11 @@ class ClaudeClient:
 
     # -- the port ---------------------------------------------------------------------------------------------------
 
+    @property
+    def listens(self) -> bool:
+        """It takes prompts as long as it lives."""
+        return True
+
     def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order; the last event is Exited."""
         return self._telling.read()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from gateway.agents.claude.counts import Id, Wire
+from gateway.agents.claude.counts import Id, Name, Wire
 from gateway.agents.claude.wire import SYNTHETIC_MODEL, Message
 from gateway.agents.warden import Lines
 from gateway.domain.usage import MAIN_LOOP
@@ -30,6 +30,8 @@ class Record(Wire):
     message: Message
     agent_id: Id | None = Field(None, alias="agentId")
     timestamp: str = ""
+    request: Name = Field("", alias="requestRef")
+    """The name of the request that it answers, as another line of the same file has it."""
 
     @property
     def loop(self) -> str:

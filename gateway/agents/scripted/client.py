@@ -73,6 +73,11 @@ class ScriptedClient:
         self._last_words = ""
 
     # ------------------------------------------------------------------------------------------------- the Client port
+    @property
+    def listens(self) -> bool:
+        """It takes prompts as long as it lives."""
+        return True
+
     def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order; the last event is Exited."""
         return self._desk.read()

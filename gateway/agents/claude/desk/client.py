@@ -1,0 +1,479 @@
+"""One session at the desk as a client: its hooks are boundaries, its transcript is the meter, a channel takes prompts.
+
+The session is a person's own: the gateway neither starts nor ends it, and whatever it does not hear of, it does not know.
+"""
+
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import anyio
+import anyio.to_thread
+import structlog
+
+from gateway import clock
+from gateway.agents.claude import describe, reach
+from gateway.agents.claude.calls import Recent
+from gateway.agents.claude.control import STARTS_A_LOOP
+from gateway.agents.claude.desk import hooks
+from gateway.agents.claude.desk.hooks import Event, Told
+from gateway.agents.claude.desk.log import Log
+from gateway.agents.claude.telling import Telling
+from gateway.core import channel
+from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn
+from gateway.domain.events import (
+    Acted,
+    AgentEvent,
+    AskedPermission,
+    BackgroundChanged,
+    End,
+    Exited,
+    Finished,
+    Listening,
+    Paused,
+    Started,
+    Withdrawn,
+)
+from gateway.domain.usage import MAIN_LOOP
+from gateway.ports import AgentAwayError, Process
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S: Final = 0.3
+IDLE_LOOK_S: Final = 2.0
+READ_LIMIT_S: Final = 1.5
+"""How long a line of the transcript may take to appear; usually it is there within 0.2 s."""
+BATCH_LIMIT_S: Final = 5.0
+"""The same where the next call depends on it."""
+READ_EVERY_S: Final = 0.02
+CONFIRM_S: Final = 60.0
+"""How long it may take until it is known that the session has a message."""
+VERDICT_S: Final = 600.0
+"""How long it may take until it is seen that the session has heard an answer."""
+SAID_AGAIN: Final = "This message was given up: send it again from the phone."
+UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
+TAKEN_IN: Final = "The session has read it, beside what it was doing."
+TOO_LATE: Final = "nobody answered in time; after a yes on the phone, write: continue"
+CLOSED: Final = "it was closed at the desk"
+ENDS: Final = "the gateway stops: start it again with `tollbridge up`, then write: continue"
+
+
+class Pusher(Protocol):
+    """The way to the session, as the MCP server has it."""
+
+    async def push(self, message: channel.Push) -> bool: ...
+
+    async def verdict(self, request_id: str, *, allow: bool) -> bool: ...
+
+
+@dataclass(slots=True)
+class _Waits:
+    """Something of the session waits for an answer."""
+
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    answer: Answer | None = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the session does now. `uuid`: of the message that began it, if one did."""
+
+    uuid: str | None = None
+    prompt_id: str = ""
+    replied: bool = False
+
+
+@dataclass(slots=True)
+class _Asks:
+    """A question of the session about a tool, which its own screen shows as well."""
+
+    tool: str
+    preview: str
+    heard: anyio.Event = field(default_factory=anyio.Event)
+
+
+class DeskClient:
+    """The Client port. `hook` is what its hooks call, `join` what its channel does; `live` runs beside them."""
+
+    def __init__(
+        self, agent_session: str, directory: str, logs: Log, private: tuple[str, ...], patience_s: float
+    ) -> None:
+        self.agent_session = agent_session
+        self.process = Process("", 0, "", "")
+        self._directory = directory
+        self._log = logs
+        self._private = private
+        self._patience_s = patience_s
+        self._telling = Telling(anyio.Event())
+        self._pusher: Pusher | None = None
+        self._model: str | None = None
+        self._run: _Run | None = None
+        self._halted = ""
+        """The prompt whose run was stopped at a hook: nothing further of it runs."""
+        self._changed = anyio.Event()
+        self._queue = anyio.Lock()
+        self._reading = anyio.Lock()
+        self._waits: dict[str, _Waits] = {}
+        self._asks: dict[str, _Asks] = {}
+        self._allowed: set[tuple[str, str]] = set()
+        self._pushed: dict[str, tuple[channel.Push, float]] = {}
+        """Messages that were written to the session and are not known to be there, and until when that may take."""
+        self._given_up = Recent()
+        self._agents: frozenset[str] = frozenset()
+        self._compacts = False
+        self._stopping = ""
+
+    # ----------------------------------------------------------------------------------------------- the Client port
+    @property
+    def listens(self) -> bool:
+        """A channel is joined to it."""
+        return self._pusher is not None
+
+    def events(self) -> AsyncIterator[AgentEvent]:
+        """What it does, in order."""
+        return self._telling.read()
+
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Write a message into the session. It is there once the session's own hook, or the agent, has shown it."""
+        pusher = self._pusher
+        if pusher is None or self._run is not None:
+            raise AgentAwayError("nothing in this session takes messages now")
+        push = channel.Push(uuid, text[: channel.TEXT_CHARACTERS_MAX], dict(attributes or {}))
+        self._pushed[uuid] = (push, anyio.current_time() + CONFIRM_S)
+        if not await pusher.push(push):
+            del self._pushed[uuid]
+            self._pusher = None if self._pusher is pusher else self._pusher
+            raise AgentAwayError("the session's channel is gone")
+
+    async def respond(self, request_id: str, answer: Answer) -> bool:
+        """Answer a hook that waits, or a question about a tool; True once it is seen that the session has heard it."""
+        asks = self._asks.get(request_id)
+        if asks is not None:
+            return await self._verdict(request_id, asks, answer)
+        waits = self._waits.get(request_id)
+        if waits is None:
+            return False
+        waits.answer = answer
+        waits.answered.set()
+        return True
+
+    async def interrupt(self) -> None:
+        """Nothing but its own keyboard stops it at once: it stops before its next tool, or before its next call."""
+        self._stopping = "stopped from the phone" if self._run is not None else ""
+
+    async def use_model(self, model: str) -> bool:
+        """Its person chooses its model."""
+        del model
+        return False
+
+    async def close(self) -> None:
+        """Let go of it: whatever waits ends there, and it goes on without us."""
+        await self.gone(ENDS)
+
+    # ------------------------------------------------------------------------------------------------------ the hooks
+    async def hook(self, told: Told) -> Mapping[str, Any]:
+        """The verdict at one of its hooks."""
+        if told.prompt_id and told.prompt_id == self._halted and told.loop == MAIN_LOOP:
+            return hooks.no(told.hook_event_name, "this run was stopped")
+        deeds = {
+            Event.PROMPT: self._prompted,
+            Event.TOOL: self._tool,
+            Event.TOOL_USED: self._used,
+            Event.TOOL_FAILED: self._used,
+            Event.BATCH: self._batch,
+            Event.COMPACT: self._compact,
+            Event.COMPACTED: self._compacted,
+            Event.SUB_AGENT_STOP: self._sub_agent_stopped,
+            Event.STOP: self._stopped,
+            Event.FAILED: self._stopped,
+        }
+        deed = deeds.get(Event(told.hook_event_name)) if told.hook_event_name in set(Event) else None
+        return {} if deed is None else await deed(told)
+
+    async def _prompted(self, told: Told) -> Mapping[str, Any]:
+        """Before the first call of a run. What is typed while another runs waits for that one's end: there is no other gate for it."""
+        if told.prompt.startswith(hooks.NOTIFICATION) and self._run is not None:
+            return {}
+        ids = channel.received(told.prompt)
+        if any(name in self._given_up for name in ids):
+            return hooks.no(Event.PROMPT, SAID_AGAIN)
+        uuid = next((name for name in ids if name in self._pushed), None)
+        if uuid is not None and self._run is not None:
+            # The run may wait for this hook: it takes the message in, and its own boundaries go on to hold it.
+            self.fetched((uuid,))
+            return {}
+        self._expect(uuid, math.inf)
+        try:
+            async with self._queue:
+                run = self._run
+                if run is not None and run.prompt_id and told.prompt_id not in ("", run.prompt_id):
+                    await self._end(End.INTERRUPTED, "")
+                while self._run is not None:
+                    await self._changed.wait()
+                return await self._begins(told, uuid)
+        finally:
+            self._expect(uuid, anyio.current_time() + CONFIRM_S)
+
+    def _expect(self, uuid: str | None, until: float) -> None:
+        if uuid in self._pushed:
+            self._pushed[uuid] = (self._pushed[uuid][0], until)
+
+    async def _begins(self, told: Told, uuid: str | None) -> Mapping[str, Any]:
+        typed = None if uuid is not None or told.prompt.startswith(hooks.NOTIFICATION) else told.prompt
+        self._pushed.pop(uuid or "", None)
+        await self._flush()
+        self._log.begin()
+        self._run = _Run(uuid, told.prompt_id)
+        started = Started(self.agent_session, self._model, uuid, typed)
+        answer = await self._stand("the first call", MAIN_LOOP, started)
+        if isinstance(answer, GoOn):
+            return {}
+        if typed is None:
+            self._telling.tell([Finished(End.HALTED, "", uuid, None)])
+        self._no_run()
+        return hooks.no(Event.PROMPT, _why(answer))
+
+    async def _tool(self, told: Told) -> Mapping[str, Any]:
+        if self._private and (why := reach.reaches(self._private, told.tool_name, told.tool_input, told.cwd)):
+            return hooks.denied(why)
+        title, subject = describe.action(told.tool_name, told.tool_input, self._directory)
+        self._seen(told, Acted(title, subject, told.loop))
+        if told.loop != MAIN_LOOP and told.tool_name not in STARTS_A_LOOP:
+            return {}
+        await self._flush()
+        answer = await self._stand(f"{title}: {subject}" if subject else title, told.loop)
+        if isinstance(answer, GoOn):
+            return {}
+        await self._halt(told)
+        return hooks.no(Event.TOOL, _why(answer))
+
+    async def _batch(self, told: Told) -> Mapping[str, Any]:
+        self._seen(told)
+        names = {used.tool_use_id for used in told.tool_calls if used.tool_use_id}
+        await self._read_until(lambda: told.loop != MAIN_LOOP or names <= self._log.used, BATCH_LIMIT_S)
+        self._heard_all()
+        answer = await self._stand("the next call", told.loop)
+        if isinstance(answer, GoOn):
+            return {}
+        await self._halt(told)
+        return hooks.no(Event.BATCH, _why(answer))
+
+    async def _compact(self, told: Told) -> Mapping[str, Any]:
+        """A compaction costs a call. One that a person asks for while nothing runs is a run of its own."""
+        by_hand = self._run is None
+        if by_hand:
+            self._log.begin()
+            self._run, self._compacts = _Run(prompt_id=told.prompt_id), True
+            before = (Started(self.agent_session, self._model, None, "/compact"),)
+        else:
+            before = ()
+        answer = await self._stand("the compaction of the conversation", MAIN_LOOP, *before)
+        if isinstance(answer, GoOn):
+            return {}
+        if by_hand:
+            self._no_run()
+        return hooks.no(Event.COMPACT, _why(answer))
+
+    async def _compacted(self, told: Told) -> Mapping[str, Any]:
+        await self._flush()
+        if self._compacts:
+            await self._end(End.DONE, "")
+        elif told.trigger == "auto" and self._run is not None:
+            # The call behind it has no other gate; nothing but waiting holds it here.
+            await self._stand("the next call", MAIN_LOOP)
+        return {}
+
+    async def _used(self, told: Told) -> Mapping[str, Any]:
+        self._heard(told.tool_name)
+        return {}
+
+    async def _stopped(self, told: Told) -> Mapping[str, Any]:
+        said = told.last_assistant_message.strip()
+        await self._read_until(lambda: not said or self._log.said.strip() == said)
+        self._agents, others = told.running()
+        if self._run is not None:
+            failed = told.hook_event_name == Event.FAILED
+            await self._end(End.ERROR if failed else End.DONE, said or told.error)
+            self._telling.tell([BackgroundChanged(len(self._agents), others)] if self._agents or others else [])
+        return {}
+
+    async def _sub_agent_stopped(self, told: Told) -> Mapping[str, Any]:
+        await self._flush()
+        if told.agent_id in self._agents:
+            self._agents -= {told.agent_id}
+            self._telling.tell([BackgroundChanged(len(self._agents), 0)])
+        return {}
+
+    # ---------------------------------------------------------------------------------------------- runs and boundaries
+    def _seen(self, told: Told, *events: AgentEvent) -> None:
+        """Something of the main loop happens: where no run is known, one began unseen."""
+        if told.loop == MAIN_LOOP:
+            if self._run is None:
+                self._log.begin()
+                self._run = _Run()
+                events = (Started(self.agent_session, self._model, None), *events)
+            self._run.prompt_id = told.prompt_id or self._run.prompt_id
+        self._telling.tell(events)
+
+    async def _stand(self, before: str, loop: str, *first: AgentEvent) -> Answer:
+        """Wait at a boundary until it is answered, or until it has to be."""
+        if self._stopping and loop == MAIN_LOOP:
+            return EndTurn(self._stopping)
+        with self._waiting() as (name, waits):
+            self._telling.tell([*first, Paused(name, before, loop)])
+            with anyio.move_on_after(self._patience_s):
+                await waits.answered.wait()
+        return waits.answer or EndTurn(TOO_LATE)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[tuple[str, _Waits]]:
+        name, waits = clock.new_id("hook"), _Waits()
+        self._waits[name] = waits
+        try:
+            yield name, waits
+        finally:
+            del self._waits[name]
+
+    async def _halt(self, told: Told) -> None:
+        """The run is over without another hook of it; that of a sub-agent ends alone."""
+        if told.loop == MAIN_LOOP:
+            self._halted = told.prompt_id
+            await self._end(End.HALTED, "")
+
+    async def _end(self, end: End, text: str) -> None:
+        """The run is over: tell what it has cost, and how it ended."""
+        run = self._run
+        if run is None:
+            return
+        if end is End.INTERRUPTED:
+            async with self._reading:
+                self._telling.tell(self._log.cut(every_loop=False))
+        self._heard_all()
+        told = run.replied and end is End.DONE
+        self._telling.tell([Finished(end, text, run.uuid, None, len(self._agents), told)])
+        self._no_run()
+
+    def _no_run(self) -> None:
+        self._run, self._compacts, self._stopping = None, False, ""
+        self._change()
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    # ------------------------------------------------------------------------------------------------------- the meter
+    async def _flush(self) -> None:
+        """Tell every call that has ended, before anything that follows."""
+        async with self._reading:
+            events = await anyio.to_thread.run_sync(self._log.read)
+            self._telling.tell(events)
+            self._model = next((e.usage.model for e in reversed(events) if e.loop == MAIN_LOOP), self._model)
+
+    async def _read_until(self, there: Callable[[], bool], limit_s: float = READ_LIMIT_S) -> None:
+        with anyio.move_on_after(limit_s):
+            await self._flush()
+            while not there():
+                await anyio.sleep(READ_EVERY_S)
+                await self._flush()
+
+    async def live(self) -> None:
+        """Look at what no hook tells, until it is gone: interruptions, late calls, messages that nobody confirmed."""
+        while not self._telling.gone.is_set():
+            with anyio.move_on_after(IDLE_LOOK_S if self._run is None else LOOK_EVERY_S):
+                await self._telling.gone.wait()
+            await self._flush()
+            if self._run is not None and self._log.ended and not self._waits:
+                await self._end(End.INTERRUPTED if self._log.ended == "interrupted" else End.HALTED, "")
+            self._give_up(anyio.current_time())
+
+    def _give_up(self, now: float) -> None:
+        for name, (_, until) in list(self._pushed.items()):
+            if until <= now:
+                del self._pushed[name]
+                self._given_up.add(name)
+                self._telling.tell([Finished(End.INTERRUPTED, UNCONFIRMED, name, ())])
+
+    async def gone(self, why: str) -> None:
+        """It is not there any more: tell what it has cost, and that it is over. Idempotent."""
+        if self._telling.gone.is_set():
+            return
+        self._pusher = None
+        for waits in self._waits.values():
+            waits.answer = waits.answer or EndTurn(why)
+            waits.answered.set()
+        await self._read_until(lambda: why != CLOSED or self._log.summed)
+        await self._end(End.INTERRUPTED, "")
+        self._telling.tell([*self._log.cut(every_loop=True), *self._log.unlisted()])
+        self._telling.tell([Exited(why)])
+        self._telling.gone.set()
+        self._telling.wake()
+        self._change()
+
+    # ----------------------------------------------------------------------------------------------------- the channel
+    def join(self, pusher: Pusher) -> None:
+        """A channel to the session is open. What an earlier one may have delivered is not delivered again."""
+        self._pusher = pusher
+        self._telling.tell([Listening()])
+
+    def leave(self, pusher: Pusher) -> None:
+        """The channel is gone, unless another has its place already."""
+        if self._pusher is pusher:
+            self._pusher = None
+
+    def replied(self) -> None:
+        """The agent has sent something into the chat itself."""
+        if self._run is not None:
+            self._run.replied = True
+
+    def unread(self) -> tuple[channel.Push, ...]:
+        """What was written to the session and is not known to be there."""
+        return tuple(push for push, _ in self._pushed.values())
+
+    def fetched(self, names: Sequence[str]) -> None:
+        """The agent has asked for these messages, and has them: they belong to what it does now."""
+        for name in names:
+            if self._pushed.pop(name, None) is not None:
+                self._telling.tell([Finished(End.DONE, TAKEN_IN, name, ())])
+
+    async def asks(self, request_id: str, tool: str, description: str, preview: str) -> None:
+        """The session asks whether a tool may run, on its screen and here."""
+        if (tool, preview) in self._allowed and self._pusher is not None:
+            await self._pusher.verdict(request_id, allow=True)
+            return
+        self._asks[request_id] = _Asks(tool, preview)
+        detail = "\n".join(part for part in (tool, preview, description) if part)
+        self._telling.tell(
+            [AskedPermission(request_id, tool, preview or description, detail, can_remember=bool(preview))]
+        )
+
+    async def _verdict(self, request_id: str, asks: _Asks, answer: Answer) -> bool:
+        allow = isinstance(answer, AllowTool)
+        if isinstance(answer, AllowTool) and answer.for_session:
+            self._allowed.add((asks.tool, asks.preview))
+        if not isinstance(answer, AllowTool | DenyTool | EndTurn) or self._pusher is None:
+            return False
+        if not await self._pusher.verdict(request_id, allow=allow):
+            return False
+        with anyio.move_on_after(VERDICT_S):
+            await asks.heard.wait()
+        self._asks.pop(request_id, None)
+        return asks.heard.is_set()
+
+    def _heard(self, tool: str) -> None:
+        """A tool has run: the oldest question about it is settled, by whomever."""
+        name = next((name for name, asks in self._asks.items() if asks.tool == tool), None)
+        if name is not None:
+            self._asks.pop(name).heard.set()
+            self._telling.tell([Withdrawn(name)])
+
+    def _heard_all(self) -> None:
+        for name, asks in list(self._asks.items()):
+            del self._asks[name]
+            asks.heard.set()
+            self._telling.tell([Withdrawn(name)])
+
+
+def _why(answer: Answer) -> str:
+    return answer.reason if isinstance(answer, EndTurn) else "Tollbridge says no"

@@ -1,0 +1,165 @@
+"""The transcript of a session at the desk, read as it grows: the calls of its loops, and how its runs end.
+
+Every call of the main loop and of sub-agents is there, compactions and titles are not; what the client says it used in all stands
+there once it has ended. (Facts of 2.1.328.)
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.agents.claude.calls import Calls, Open, Recent
+from gateway.agents.claude.counts import sums
+from gateway.agents.claude.tally import total_tokens
+from gateway.agents.claude.transcript import PARSED_MAX, Record, Tail, record, sub_agents
+from gateway.agents.claude.wire import Block
+from gateway.domain.events import CallMetered
+from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
+
+INTERRUPTED: Final = b"[Request interrupted by user"
+_KINDS: Final = (b'"api-request"', b'"assistant"', b'"turn_duration"', b'"cost-state"', INTERRUPTED)
+REQUESTS_MAX: Final = 10_000
+
+
+@dataclass(slots=True)
+class Log:
+    """The files of one conversation from `offset` on: what stands before it is none of ours.
+
+    `read` returns the calls that have ended since; `ends` is how the last run ended, where that is to be seen, until `begin`.
+    """
+
+    path: Path
+    offset: int = 0
+    ended: str = ""
+    """`interrupted` by the person, or `over`: since the last `begin`."""
+    used: frozenset[str] = frozenset()
+    """Names of the tool uses that were read since the last `begin`."""
+    said: str = ""
+    """The last text of the main loop that was read."""
+    calls: Calls = field(default_factory=Calls)
+    _tails: dict[Path, Tail] = field(default_factory=dict)
+    _requests: Recent = field(default_factory=Recent)
+    """Requests that this conversation made: a fork's transcript also holds answers to those of the one that it was forked from."""
+    _open: dict[str, str] = field(default_factory=dict)
+    """Requests of the main loop that have no answer yet, with their models."""
+    _total: Any = None
+
+    def begin(self) -> None:
+        """A run begins."""
+        self.ended, self.used, self.said = "", frozenset(), ""
+
+    def read(self) -> list[CallMetered]:
+        """What was added since the last look; not for the event loop where much was."""
+        events: list[CallMetered] = []
+        for path in (self.path, *sub_agents(self.path)):
+            tail = self._tails.setdefault(path, Tail(path, self.offset if path == self.path else 0))
+            while (piece := tail.piece()) is not None:
+                for line in piece:
+                    if any(kind in line for kind in _KINDS) and len(line) <= PARSED_MAX:
+                        events += self._line(line, main=path == self.path)
+        return events
+
+    def skip(self) -> bytes | None:
+        """Begin where the files end now: what is in them was there before. The line that says what was used until then, if one does:
+        without it what the client says in the end is no figure of ours. Not for the event loop.
+        """
+        total: bytes | None = None
+        tail = Tail(self.path)
+        while (piece := tail.piece()) is not None:
+            for line in piece:
+                total = line if b'"cost-state"' in line and len(line) <= PARSED_MAX else total
+        self.offset = tail.offset
+        self._tails = {path: Tail(path, _size(path)) for path in sub_agents(self.path)}
+        if total is not None:
+            self.since(total)
+        return total
+
+    def since(self, told: bytes | None) -> None:
+        """What the client had used before it began: nothing, or as its last words of that say."""
+        self.calls.tally.restarted()
+        if told is not None:
+            self._other(told, main=True)
+            self.unlisted()
+
+    def cut(self, *, every_loop: bool) -> list[CallMetered]:
+        """Calls that will not end any more: what is known of them is a lower bound."""
+        loops = self.calls.loops() if every_loop else {MAIN_LOOP}
+        events = self.calls.cut(loops)
+        for name, model in self._open.items():
+            events.append(CallMetered(f"unanswered-{name}", Usage(model, Tokens()), MAIN_LOOP, ended=False))
+        self._open.clear()
+        return events
+
+    @property
+    def summed(self) -> bool:
+        """The client has said what it used in all."""
+        return self._total is not None
+
+    def unlisted(self) -> list[CallMetered]:
+        """What the client used beyond the calls that it told of, once it has said how much that is in all."""
+        total, self._total = self._total, None
+        found = sums(total) if total is not None else None
+        if found is None:
+            return []
+        name = f"unlisted-{self.path.stem}-{sum(total_tokens(found).values())}"
+        rest = self.calls.tally.unlisted(found)
+        return [CallMetered(f"{name}-{n}", usage, MAIN_LOOP) for n, usage in enumerate(rest)]
+
+    def _line(self, line: bytes, *, main: bool) -> list[CallMetered]:
+        if INTERRUPTED in line and main and b'"type":"user"' in line.replace(b" ", b""):
+            self.ended = "interrupted"
+        found = record(line)
+        if found is not None:
+            return self._answer(found)
+        if b'"api-request"' in line or b'"turn_duration"' in line or b'"cost-state"' in line:
+            self._other(line, main=main)
+        return []
+
+    def _other(self, line: bytes, *, main: bool) -> None:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(value, dict):
+            return
+        match value.get("type"), value.get("subtype"):
+            case "api-request", _:
+                self._asked(value, main=main)
+            case "system", "turn_duration":
+                self.ended = self.ended or "over"
+            case "cost-state", _:
+                self._total = value.get("modelUsage")
+            case _:
+                pass
+
+    def _asked(self, value: dict[str, Any], *, main: bool) -> None:
+        name, params = value.get("id"), value.get("params")
+        if isinstance(name, str) and self._requests.add(name) and main and len(self._open) < REQUESTS_MAX:
+            model = params.get("model") if isinstance(params, dict) else None
+            self._open[name] = model if isinstance(model, str) else "unknown"
+
+    def _answer(self, found: Record) -> list[CallMetered]:
+        request = found.request
+        if request and request not in self._requests:
+            return []  # A copy: it was made, and is counted, elsewhere.
+        self._open.pop(request, None)
+        message = found.message
+        if found.loop == MAIN_LOOP:
+            self.used |= {block.id for block in message.content if block.type == "tool_use"}
+            self.said = next((_text(block) for block in message.content if block.type == "text"), self.said)
+        call = Open(found.loop, message.model, message.usage)
+        if message.stop_reason is None:
+            return self.calls.begin(message.id, call)
+        return [*self.calls.settle(message.id, call)]
+
+
+def _text(block: Block) -> str:
+    return block.text
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

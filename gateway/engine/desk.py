@@ -1,0 +1,241 @@
+"""Sessions that people open where they sit: a prompt typed there is allowed or not at once, and asked about on the phone.
+
+Such an agent is there or not; what is written to it from a chat waits while it is not.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from gateway.core.turn import Step, advance
+from gateway.domain.approval import ApprovalState
+from gateway.domain.effects import Say
+from gateway.domain.place import Session, Thread
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.engine import gating
+from gateway.engine.inbound import repository
+from gateway.engine.world import Desk, Draft, World
+from gateway.ports import Decision, View
+
+PROMPT_CHARACTERS_MAX: Final = 50_000
+"""So much of a prompt is kept; of a longer one also its digest, so that it is known again."""
+
+AGAIN: Final = (TurnState.QUEUED, TurnState.ASKING, TurnState.HELD)
+"""From these a prompt that is typed again takes up its turn."""
+
+GONE: Final = "The gateway does not know this session: start it again."
+ASKED: Final = (
+    "Tollbridge asked on your phone whether this may run. After the yes, send it again here within 10 minutes."
+)
+BANK_ASKED: Final = "Tollbridge asks the team's bank first: send it again in a moment."
+NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person in its settings."
+ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
+REPLACED: Final = "Another prompt was typed at the desk."
+WENT_ON: Final = "It was at work while nobody here could see it."
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What becomes of a prompt that was typed: the turn that runs it, or why nothing does."""
+
+    turn: Turn | None = None
+    why: str = ""
+
+
+def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decision[Typed]]:
+    """The gate for what a person typed: it never waits for anybody. What was allowed meanwhile passes once."""
+    known = kept(prompt)
+
+    def decide(view: View) -> Decision[Typed]:
+        draft, now_ms = Draft(), world.clock.now_ms()
+        session = view.session(session_id)
+        if session is None:
+            return draft.done(Typed(why=GONE))
+        turn: Turn | None = None
+        for one in draft.open_turns(view, session.id):
+            if one.origin is not Origin.DESK or one.state is TurnState.RUNNING:
+                continue
+            if (one.prompt == known or one.continues) and one.state in AGAIN and not is_over(one, now_ms):
+                turn = one
+            else:
+                drop(world, view, draft, one, REPLACED)
+        if turn is None:
+            turn = gating.start(world, view, draft, session, _turn(world, session, known))
+        elif turn.continues and turn.state is TurnState.QUEUED:
+            turn = gating.start(world, view, draft, session, turn, here=True)
+        if turn.state is not TurnState.HELD:
+            return draft.done(Typed(why=_why(turn)))
+        turn = advance(turn, Step.RELEASE, started_at_ms=now_ms, waits_until_ms=None)
+        draft.put.append(turn)
+        return draft.done(Typed(turn))
+
+    return decide
+
+
+def kept(prompt: str) -> str:
+    """As much of a prompt as is kept."""
+    if len(prompt) <= PROMPT_CHARACTERS_MAX:
+        return prompt
+    digest = hashlib.sha256(prompt.encode(errors="surrogatepass")).hexdigest()
+    return f"{prompt[:PROMPT_CHARACTERS_MAX]}\n[{len(prompt)} characters, SHA-256 {digest}]"
+
+
+def is_over(turn: Turn, now_ms: int) -> bool:
+    """Whether a turn that was allowed has waited too long to be sent again."""
+    return turn.waits_until_ms is not None and turn.waits_until_ms <= now_ms
+
+
+def drop(world: World, view: View, draft: Draft, turn: Turn, why: str) -> None:
+    """A prompt that was typed is not going to run: nothing was spent on it, and what is held for it is free."""
+    gating.withdraw(draft, view.open_approvals(turn.id), why, state=ApprovalState.WITHDRAWN)
+    step = Step.STOP if turn.state in (TurnState.HELD, TurnState.PAUSED) else Step.REFUSE
+    outcome = Outcome(OutcomeKind.CANCELLED, why)
+    ended = advance(turn, step, outcome=outcome, ended_at_ms=world.clock.now_ms(), waits_until_ms=None)
+    draft.put.append(gating.settle(draft, ended))
+
+
+def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
+    """What was allowed and never sent again is dropped; the result is how many turns that were."""
+
+    def decide(view: View) -> Decision[int]:
+        draft = Draft()
+        overdue = view.expected_turns(world.clock.now_ms(), limit)
+        for turn in overdue:
+            drop(world, view, draft, turn, "It was not sent again in time.")
+            session = view.session(turn.session_id)
+            if session is not None:
+                gating.next_in_line(world, view, draft, session)
+        return draft.done(len(overdue))
+
+    return decide
+
+
+def _turn(world: World, session: Session, prompt: str) -> Turn:
+    return Turn(
+        id=world.clock.new_id("t"),
+        session_id=session.id,
+        origin=Origin.DESK,
+        state=TurnState.QUEUED,
+        person=session.owner,
+        prompt=prompt,
+        prompt_uuid=world.clock.new_uuid(),
+        created_at_ms=world.clock.now_ms(),
+        model=session.model,
+    )
+
+
+def _why(turn: Turn) -> str:
+    if turn.state is TurnState.ASKING:
+        return ASKED
+    if turn.state is TurnState.QUEUED:
+        return BANK_ASKED
+    reason = turn.outcome.text if turn.outcome is not None else ""
+    return f"Tollbridge: not run. {reason}".strip()
+
+
+# ------------------------------------------------------------------------------------------------------- there or not
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """The session that an agent at a desk belongs to; `why`: it may not take part in it."""
+
+    session: Session | None = None
+    why: str = ""
+
+
+def attach(
+    world: World, agent: str, agent_session: str, directory: str, at_work: frozenset[str]
+) -> Callable[[View], Decision[Attached]]:
+    """Find or make the session of an agent that a person has started. `at_work`: sessions with an agent of the gateway's own."""
+
+    def decide(view: View) -> Decision[Attached]:
+        draft = Draft()
+        session = view.session_of_agent(agent_session)
+        if session is not None and session.agent != agent:
+            if session.id in at_work or view.open_turns(session.id):
+                return draft.done(Attached(why=ELSEWHERE))
+            session = replace(session, agent=agent)
+            draft.put.append(session)
+        if session is None:
+            desk = _desk(world, directory)
+            if desk is None:
+                return draft.done(Attached(why=NOBODY))
+            session = Session(
+                id=world.clock.new_id("s"),
+                agent=agent,
+                directory=directory,
+                thread=Thread(world.chat.service, desk.chat, desk.topic),
+                owner=desk.person,
+                created_at_ms=world.clock.now_ms(),
+                agent_session=agent_session,
+                project=repository(Path(directory)),
+            )
+            draft.put.append(session)
+            # What is written in the thread goes on to where it went, until this one is known to take it.
+            draft.current = view.current_session(session.thread)
+        return draft.done(Attached(session))
+
+    return decide
+
+
+def _desk(world: World, directory: str) -> Desk | None:
+    place = Path(directory)
+    return next((desk for desk in world.rules.desks if place.is_relative_to(desk.directory)), None)
+
+
+def present(session_id: str) -> Callable[[View], Decision[None]]:
+    """The session takes prompts from the chat now: it becomes the thread's current one, unless another is at work there."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session = view.session(session_id)
+        if session is None:
+            return draft.done(None)
+        current = view.current_session(session.thread)
+        if current is not None and current.id != session.id and not view.open_turns(current.id):
+            draft.current = current = session
+        here = current is None or current.id == session.id
+        words = "What you write here goes to it." if here else "/sessions lists it, and goes to it."
+        head = f"Open at the desk: `{session.directory}`."
+        draft.say(Say(session.thread, f"desk:{session.id}:{session.agent_session}", f"{head} {words}"))
+        return draft.done(None)
+
+    return decide
+
+
+def away(session_id: str, turn_id: str) -> Callable[[View], Decision[None]]:
+    """The agent was gone before it could be given the prompt."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session, turn = view.session(session_id), view.turn(turn_id)
+        if session is not None and turn is not None and turn.state is TurnState.RUNNING:
+            turn = advance(turn, Step.RESEND)
+        if session is not None and turn is not None and turn.state is TurnState.HELD:
+            gating.wait(draft, session, turn)
+        return draft.done(None)
+
+    return decide
+
+
+def unseen(world: World, session_id: str) -> Callable[[View], Decision[str | None]]:
+    """A turn for calls that belong to none: they were made while nobody here could see it, and are booked all the same."""
+
+    def decide(view: View) -> Decision[str | None]:
+        draft, now_ms = Draft(), world.clock.now_ms()
+        session = view.session(session_id)
+        if session is None:
+            return draft.done(None)
+        turn = replace(
+            _turn(world, session, WENT_ON),
+            state=TurnState.FINISHED,
+            scopes=world.counted(view, session, session.owner),
+            outcome=Outcome(OutcomeKind.NOTHING, WENT_ON),
+            started_at_ms=now_ms,
+            ended_at_ms=now_ms,
+        )
+        draft.put.append(turn)
+        return draft.done(turn.id)
+
+    return decide

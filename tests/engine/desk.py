@@ -1,0 +1,122 @@
+"""An agent that a person has started at the desk, as a test plays it: it tells, and notes what it is told."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import anyio
+
+from gateway.agents.claude.telling import Telling
+from gateway.domain.effects import Answer
+from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Paused, Started
+from gateway.domain.usage import Tokens, Usage
+from gateway.ports import AgentAwayError, AgentTraits, Launch, Process, Recovered
+from tests.engine.bench import MODEL, Bench
+
+HERE = "/work"
+
+
+class DeskAgent:
+    """The Agent port for what is opened at the desk: it starts nothing."""
+
+    traits = AgentTraits("channel", "Claude Code at the desk", pauses=True, overshoot="one call", attached="scripted")
+
+    async def start(self, launch: Launch) -> "AtDesk":
+        raise AgentAwayError(f"{launch.directory} is not open at the desk")
+
+    async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
+        del launch, process, prompt_uuid
+        return Recovered(prompt_known=True, events=())
+
+
+@dataclass
+class AtDesk:
+    """One session that is open at the desk."""
+
+    agent_session: str
+    listens: bool = False
+    prompts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    process: Process = field(default_factory=lambda: Process("", 1, "", ""))
+    _calls: int = 0
+
+    def __post_init__(self) -> None:
+        self._telling = Telling(anyio.Event())
+        self._told = anyio.Event()
+
+    # what the engine does
+    async def events(self) -> AsyncIterator[AgentEvent]:
+        async for event in self._telling.read():
+            yield event
+
+    async def prompt(self, uuid: str, text: str) -> None:
+        if not self.listens:
+            raise AgentAwayError("nothing listens")
+        self.prompts.append((uuid, text))
+        self._ring()
+
+    async def respond(self, request_id: str, answer: Answer) -> bool:
+        self.answers[request_id] = answer
+        self._ring()
+        return True
+
+    async def interrupt(self) -> None:
+        self._ring()
+
+    async def use_model(self, model: str) -> bool:
+        del model
+        return False
+
+    async def close(self) -> None:
+        self._telling.gone.set()
+        self._telling.wake()
+
+    # what the test does
+    def tell(self, *events: AgentEvent) -> None:
+        self._telling.tell(events)
+
+    async def types(self, text: str) -> Answer:
+        """A person types a prompt: what the hook before its first call is told."""
+        return await self.stands(Started(self.agent_session, MODEL, None, typed=text))
+
+    async def stands(self, *before: AgentEvent) -> Answer:
+        """It stands at a boundary: what it is told there."""
+        self._calls += 1
+        name = f"boundary {self._calls}"
+        self.tell(*before, Paused(name, "the next call"))
+        return await self.told(name)
+
+    async def told(self, name: str) -> Answer:
+        """What was answered to a request."""
+        with anyio.fail_after(10):
+            while name not in self.answers:
+                await self._told.wait()
+        return self.answers[name]
+
+    async def prompted(self, count: int = 1) -> tuple[str, str]:
+        """The prompt that was handed over last, once there are so many."""
+        with anyio.fail_after(10):
+            while len(self.prompts) < count:
+                await self._told.wait()
+        return self.prompts[-1]
+
+    def calls(self, cents: int) -> CallMetered:
+        """A call that costs so many cents."""
+        self._calls += 1
+        return CallMetered(f"call {self.agent_session} {self._calls}", Usage(MODEL, Tokens(output=400 * cents)))
+
+    def ends(self, text: str = "All done.", uuid: str | None = None, end: End = End.DONE, **more: bool) -> Finished:
+        """A run is over."""
+        return Finished(end, text, uuid, None, **more)
+
+    def _ring(self) -> None:
+        self._told.set()
+        self._told = anyio.Event()
+
+
+async def attached(
+    gateway: Bench, agent_session: str = "conversation", directory: str = HERE, *, listens: bool = True
+) -> AtDesk:
+    """A session that has just been opened at the desk."""
+    client = AtDesk(agent_session, listens)
+    assert await gateway.engine.attach("channel", client, directory) == ""
+    return client

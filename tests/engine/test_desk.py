@@ -1,0 +1,273 @@
+"""Sessions that people open at the desk: what is typed there is gated without waiting, what is written on the phone reaches them."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.agents.scripted import ScriptedAgent
+from gateway.chats.memory import MemoryChat
+from gateway.domain.budget import ScopeKind
+from gateway.domain.effects import EndTurn, GoOn
+from gateway.domain.events import End, Finished, Listening, Paused, Started
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.turn import Origin, TurnState
+from gateway.engine import desk
+from gateway.engine.gating import SENT_AGAIN_MS
+from gateway.engine.world import Clock, Desk, Rules, World
+from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
+from tests.engine.desk import HERE, AtDesk, DeskAgent, attached
+
+pytestmark = pytest.mark.anyio
+
+CONVERSATION = "9f1c7f3e-0000-4000-8000-000000000001"
+DESKS = (Desk("/", OWNER, THREAD.chat),)
+
+
+@asynccontextmanager
+async def at_desk(
+    rules: Rules = RULES, home: Path | None = None, chat: MemoryChat | None = None, clock: Clock | None = None
+) -> AsyncGenerator[Bench]:
+    """A gateway that knows sessions of the desk, and can go on with them by the scripted agent."""
+    place = home / "scripted" if home else None
+    agent = ScriptedAgent(script(call(1)), directory=place)
+
+    def prepare(world: World) -> None:
+        world.clock = clock or world.clock
+
+    agents = {"scripted": agent, "channel": DeskAgent()}
+    async with agent, bench(script(call(1)), replace(rules, desks=DESKS), home, agents, chat, prepare) as gateway:
+        yield gateway
+
+
+async def test_what_is_typed_within_the_limits_runs_at_once_and_is_metered() -> None:
+    """No question: the call is booked on a turn of the desk, and one quiet line tells of it."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        assert await client.types("fix it") == GoOn()
+        client.tell(client.calls(3), client.ends("Secret answer."))
+        shown = await gateway.sees("At the desk: fix it")
+        assert "$0.03" in shown.text
+        assert not any("Secret answer" in one.text for one in gateway.chat.sees(THREAD))
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert (turn.origin, turn.person, turn.spent) == (Origin.DESK, OWNER, Usd.parse("0.03"))
+        assert (await gateway.balance(ScopeKind.DAY)).held == ZERO
+
+
+async def test_what_is_typed_over_a_limit_is_blocked_at_once_and_passes_once_after_the_yes() -> None:
+    """The desk is told to look at the phone; after the yes the same prompt passes, once; sent a third time it is asked about."""
+    async with at_desk(with_limits(confirm="0.10")) as gateway:
+        client = await attached(gateway)
+        assert await client.types("dear") == EndTurn(desk.ASKED)
+        assert await client.types("dear") == EndTurn(desk.ASKED)
+        await gateway.sees("**dear**")
+        assert len([one for one in gateway.chat.sees(THREAD) if one.buttons]) == 1
+        await gateway.taps("**dear**", "Run, up to $0.50")
+        await gateway.sees("Send it again at the desk within 10 minutes.")
+        assert await client.types("dear") == GoOn()
+        client.tell(client.calls(2), client.ends())
+        await gateway.ended(TurnState.FINISHED)
+        assert await client.types("dear") == EndTurn(desk.ASKED)
+
+
+async def test_another_prompt_takes_the_place_of_one_that_is_asked_about() -> None:
+    """The question is closed, nothing is held for it, and a tap on it means nothing."""
+    async with at_desk(with_limits(confirm="0.10")) as gateway:
+        client = await attached(gateway)
+        await client.types("one")
+        asked = await gateway.sees("**one**")
+        assert await client.types("two") == EndTurn(desk.ASKED)
+        await gateway.sees(desk.REPLACED)
+        gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
+        await gateway.taps("**two**", "Run, up to $0.50")
+        turns = await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        assert [turn.state for turn in turns] == [TurnState.REFUSED, TurnState.HELD]
+
+
+async def test_what_was_allowed_and_is_not_sent_again_in_time_holds_nothing() -> None:
+    """Ten minutes after the yes the hold is free, and the prompt is asked about anew."""
+    now = [1_000_000]
+    async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
+        client = await attached(gateway)
+        await client.types("dear")
+        await gateway.taps("**dear**", "Run, up to $0.50")
+        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        now[0] += SENT_AGAIN_MS
+        assert await client.types("dear") == EndTurn(desk.ASKED)
+        turns = await gateway.until(lambda turns: turns[0].state is TurnState.STOPPED)
+        assert (turns[0].held_left, turns[1].state) == (ZERO, TurnState.ASKING)
+
+
+async def test_a_yes_outlives_the_gateway(tmp_path: Path) -> None:
+    """The gateway ends between the yes and the second try: the prompt passes at the next gateway."""
+    chat = MemoryChat()
+    async with at_desk(with_limits(confirm="0.10"), tmp_path, chat) as gateway:
+        client = await attached(gateway)
+        await client.types("dear")
+        await gateway.taps("**dear**", "Run, up to $0.50")
+        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+    async with at_desk(with_limits(confirm="0.10"), tmp_path, chat) as gateway:
+        client = await attached(gateway)
+        assert await client.types("dear") == GoOn()
+
+
+async def test_a_refused_prompt_says_why_at_the_desk() -> None:
+    """After /stop all nothing runs there either, and the reason stands where it was typed."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        gateway.says("/stop all")
+        await gateway.sees("Nothing new runs until /go.")
+        answer = await client.types("go")
+        assert answer == EndTurn("Tollbridge: not run. Everything is stopped: /go lets paid turns start again.")
+
+
+async def test_a_message_from_the_phone_reaches_the_open_session_and_its_answer_comes_back() -> None:
+    """It is handed over, runs when the session has it, and what the session did not say itself is told."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        client.tell(Listening())
+        await gateway.sees("Open at the desk")
+        gateway.says("hello")
+        uuid, text = await client.prompted()
+        assert text == "hello"
+        assert await client.stands(Started("conversation", MODEL, uuid)) == GoOn()
+        client.tell(client.calls(2), client.ends("The answer.", uuid))
+        await gateway.sees("The answer.")
+        assert (await gateway.ended(TurnState.FINISHED)).origin is Origin.PERSON
+
+
+async def test_an_answer_that_the_agent_sent_itself_is_not_repeated() -> None:
+    """Only the line with the cost follows."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        uuid, _ = await client.prompted()
+        await client.stands(Started("conversation", MODEL, uuid))
+        client.tell(client.calls(2), client.ends("The answer.", uuid, told=True))
+        await gateway.sees("$0.02 · ")
+        assert not any("The answer." in one.text for one in gateway.chat.sees(THREAD))
+
+
+async def test_a_message_waits_while_the_session_is_not_open_and_is_delivered_when_it_is() -> None:
+    """Nothing is held meanwhile; the person is told once; it arrives once."""
+    async with at_desk() as gateway:
+        client = await attached(gateway, listens=False)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        await gateway.sees("Not delivered yet")
+        assert (await gateway.turn()).state is TurnState.QUEUED
+        assert (await gateway.balance()).held == ZERO
+        client.listens = True
+        client.tell(Listening())
+        assert (await client.prompted())[1] == "hello"
+        assert len([one for one in gateway.chat.sees(THREAD) if "Not delivered" in one.text]) == 1
+
+
+async def test_start_lets_the_gateway_open_what_is_not_open(tmp_path: Path) -> None:
+    """/start hands the conversation to the gateway's own agent, and what waited runs there."""
+    (tmp_path / "scripted").mkdir()
+    (tmp_path / "scripted" / f"{CONVERSATION}.jsonl").touch()
+    async with at_desk(home=tmp_path) as gateway:
+        await attached(gateway, CONVERSATION, listens=False)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        await gateway.sees("Not delivered yet")
+        gateway.says("/start")
+        await gateway.sees("goes on in")
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert turn.prompt == "hello"
+        [session] = await gateway.sessions()
+        assert (session.agent, session.agent_session) == ("scripted", CONVERSATION)
+
+
+async def test_one_conversation_has_one_writer() -> None:
+    """What the gateway's agent works on cannot be opened at the desk, and what is open at the desk is not started twice."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        client.tell(Listening())
+        await gateway.sees("Open at the desk")
+        gateway.says("/start")
+        await gateway.sees("is open at the desk")
+        assert [session.agent for session in await gateway.sessions()] == ["channel"]
+
+
+async def test_a_reply_goes_to_the_session_that_it_replies_to() -> None:
+    """Two sessions in one chat: a reply to what one of them said is for that one, whichever is the current one."""
+    async with at_desk() as gateway:
+        one, two = await attached(gateway, "one", "/one"), await attached(gateway, "two", "/two")
+        one.tell(Listening())
+        first = await gateway.sees("Open at the desk: `/one`")
+        two.tell(Listening())
+        await gateway.sees("Open at the desk: `/two`")
+        gateway.says("to the second")
+        assert (await two.prompted())[1] == "to the second"
+        gateway.chat.says(THREAD, OWNER, "to the first", to=first)
+        assert (await one.prompted())[1] == "to the first"
+
+
+async def test_a_limit_in_mid_turn_holds_what_was_typed_until_a_person_says_yes() -> None:
+    """The run stands at its boundary while the phone is asked, and goes on after the yes."""
+    async with at_desk(with_limits(session="0.50", confirm="5")) as gateway:
+        client = await attached(gateway)
+        assert await client.types("work") == GoOn()
+        client.tell(client.calls(60), Paused("at the limit", "the next call"))
+        await gateway.taps("Paused: the session budget", "Raise +$2, up to $1.90 more")
+        assert await client.told("at the limit") == GoOn()
+
+
+async def test_calls_that_nobody_saw_begin_are_booked_all_the_same() -> None:
+    """What an open session spends without a turn of ours is a turn by itself, in every budget."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        client.tell(client.calls(7))
+        [turn] = await gateway.until(lambda turns: bool(turns) and turns[0].spent == Usd.parse("0.07"))
+        assert (turn.origin, turn.state) == (Origin.DESK, TurnState.FINISHED)
+        assert (await gateway.balance(ScopeKind.DAY)).spent == Usd.parse("0.07")
+
+
+async def test_sessions_of_the_desk_are_told_of_where_the_settings_say() -> None:
+    """The first place that holds the directory; where none does, the session may not take part."""
+    desks = (Desk("/elsewhere", "8", "8"), Desk(HERE, OWNER, "2", "5"))
+    async with at_desk() as gateway:
+        gateway.world.rules = replace(gateway.world.rules, desks=desks)
+        await attached(gateway)
+        session = await gateway.world.store.read(lambda view: view.session_of_agent("conversation"))
+        assert session is not None
+        assert (session.owner, session.thread.chat, session.thread.topic) == (OWNER, "2", "5")
+        gateway.world.rules = replace(gateway.world.rules, desks=desks[:1])
+        assert await gateway.engine.attach("channel", AtDesk("another"), HERE) == desk.NOBODY
+
+
+async def test_a_run_whose_agents_still_work_is_over_when_the_next_prompt_begins() -> None:
+    """A run ends with agents behind it, and a prompt that was on its way begins: the run is settled, and nothing hangs."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        uuid, _ = await client.prompted()
+        await client.stands(Started("conversation", MODEL, None))
+        client.tell(client.calls(2), Finished(End.DONE, "First.", None, None, background=1))
+        await client.stands(Started("conversation", MODEL, uuid))
+        client.tell(client.calls(3), client.ends("Second.", uuid))
+        turns = await gateway.until(lambda turns: all(turn.state is TurnState.FINISHED for turn in turns))
+        assert sorted(turn.spent for turn in turns) == [Usd.parse("0.02"), Usd.parse("0.03")]
+
+
+async def test_a_message_that_is_not_confirmed_can_be_sent_again() -> None:
+    """Nothing shows that the session has it: it ends as interrupted, with a button, and is not sent twice by itself."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        uuid, _ = await client.prompted()
+        client.tell(Finished(End.INTERRUPTED, "Not confirmed.", uuid, ()))
+        await gateway.taps("Not confirmed.", "Send again")
+        assert (await client.prompted(2))[1] == "hello"

@@ -1,0 +1,196 @@
+"""Sessions at the desk with the real Claude Code on a terminal: its hooks ask the gateway, its transcript is the meter."""
+
+from dataclasses import astuple
+from pathlib import Path
+
+import anyio
+import pytest
+
+from gateway.domain.turn import Origin, TurnState
+from gateway.domain.usage import Flag
+from tests.fakes.claude_desk import terminal
+from tests.fakes.messages_api import Hold, MessagesApi, Text, Tool
+from tests.journeys.rig import rig
+
+pytestmark = [pytest.mark.anyio, pytest.mark.claude]
+
+
+async def test_what_is_typed_is_gated_metered_and_told_in_one_line(tmp_path: Path) -> None:
+    """A prompt with two tools: no question, every call booked class by class, one quiet line on the phone."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script(
+            [Tool("Bash", {"command": "echo one"}), Tool("Bash", {"command": "echo two"}), Text("Done.")]
+        )
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("do two things")
+            await gateway.sees("At the desk: do two things", timeout=60)
+            turn = await gateway.ended(TurnState.FINISHED)
+            assert (turn.origin, turn.calls) == (Origin.DESK, len(gateway.api.charges))
+            await gateway.exact()
+
+
+async def test_what_is_typed_over_a_limit_makes_no_call_and_passes_once_after_the_yes(tmp_path: Path) -> None:
+    """The desk says that the phone is asked; after the yes the same prompt runs with a press of Enter; once more it is asked about."""
+    async with rig(tmp_path, confirm="0.10") as gateway:
+        gateway.api.script([Text("Done.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("something dear")
+            await desk.shows("Tollbridge asked on your phone")
+            assert gateway.api.charges == []
+            await gateway.taps("something dear", "Run, up to $0.50")
+            await gateway.sees("Send it again at the desk")
+            desk.keys("\r")
+            await gateway.sees("At the desk: something dear")
+            await gateway.ended(TurnState.FINISHED)
+            await gateway.exact()
+            calls = len(gateway.api.charges)
+            await desk.says("something dear")
+            await gateway.until(lambda turns: turns[-1].state is TurnState.ASKING)
+            assert len(gateway.api.charges) == calls
+
+
+async def test_without_a_gateway_nothing_runs_and_the_desk_is_told_why(tmp_path: Path) -> None:
+    """The gate fails closed, with the command that mends it."""
+    async with rig(tmp_path) as gateway:
+        environ = {**gateway.environ, "TOLLBRIDGE_HOME": str(tmp_path / "nobody")}
+        with terminal(environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("hello")
+            await desk.shows("start it with `tollbridge up`")
+            assert gateway.api.charges == []
+
+
+async def test_a_run_that_is_stopped_at_a_limit_makes_no_further_call(tmp_path: Path) -> None:
+    """The first call meets the limit: the run stands before the next one while the phone is asked, and "Stop here" ends it there."""
+    async with rig(tmp_path, session="0.0001", confirm="0.00009", step="0.00005") as gateway:
+        gateway.api.script([Tool("Bash", {"command": "ls"}), Text("Never said.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("work")
+            await gateway.taps("Paused", "Stop here")
+            await gateway.ended(TurnState.STOPPED)
+            await desk.shows("hook stopped Claude")
+            assert len(gateway.api.charges) == 1
+            await gateway.exact()
+
+
+async def test_a_run_that_is_raised_goes_on_where_it_stood(tmp_path: Path) -> None:
+    """After the yes the run goes on in the same turn, and the desk's session never knew."""
+    async with rig(tmp_path, session="0.0001", confirm="0.00009", step="0.00005") as gateway:
+        gateway.api.script([Tool("Bash", {"command": "ls"}), Text("Went on.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("work")
+            asked = await gateway.sees("Paused")
+            gateway.phone.taps(next(b.text for b in asked.buttons if b.text.startswith("Raise")), asked.message_id)
+            await desk.shows("Went on.")
+            turn = await gateway.ended(TurnState.FINISHED)
+            assert turn.calls == len(gateway.api.charges) == 2
+            await gateway.exact()
+
+
+async def test_what_is_typed_while_a_run_works_has_a_gate_of_its_own(tmp_path: Path) -> None:
+    """The second prompt waits for the end of the first, and is asked about then: no call of it is made before the yes."""
+    async with rig(tmp_path, confirm="0.10") as gateway:
+        hold = Hold()
+        gateway.api.script([[Text("half"), hold, Text(" done")], Text("Second.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("first")
+            await gateway.taps("first", "Run, up to $0.50")
+            await gateway.sees("Send it again at the desk")
+            desk.keys("\r")
+            await anyio.to_thread.run_sync(hold.wait_reached)
+            await desk.says("second")
+            await anyio.sleep(1)
+            assert len(await gateway.turns()) == 1
+            hold.release()
+            await gateway.sees("second")
+            await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED, TurnState.ASKING])
+            assert len(gateway.api.charges) == 1
+            await gateway.exact()
+
+
+async def test_escape_ends_the_turn_and_what_the_cut_call_used_is_booked(tmp_path: Path) -> None:
+    """No hook tells of it: the transcript does; the figures are a lower bound and say so."""
+    async with rig(tmp_path) as gateway:
+        hold = Hold()
+        gateway.api.script([[Text("half"), hold, Text(" done")]])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("first")
+            await anyio.to_thread.run_sync(hold.wait_reached)
+            await anyio.sleep(0.5)
+            desk.keys("\x1b")
+            turn = await gateway.ended(TurnState.INTERRUPTED)
+            hold.release()
+            assert Flag.LOWER_BOUND in turn.flags
+            assert turn.calls == 1
+
+
+async def test_a_compaction_is_gated_and_its_cost_is_booked_when_the_session_ends(tmp_path: Path) -> None:
+    """After /stop all /compact makes no call; allowed it does, and what no transcript shows is booked at the end, class by class."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Text("Done.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("hello")
+            await gateway.sees("At the desk: hello")
+            gateway.phone.says("/stop all")
+            await gateway.sees("Nothing new runs until /go.")
+            await desk.says("/compact")
+            await desk.shows("Everything is stopped")
+            assert len(gateway.api.charges) == 1
+            gateway.phone.says("/go")
+            await gateway.sees("Paid turns may start again.")
+            await desk.says("/compact")
+            await gateway.charged(1, kind="compact")
+            await gateway.sees("At the desk: /compact")
+            await desk.leaves()
+            await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+            await gateway.exact()
+
+
+async def test_sub_agents_in_the_background_are_metered_and_their_reports_are_gated(tmp_path: Path) -> None:
+    """The agent's own calls and those of its sub-agent are booked; the run that follows by itself is one of its own."""
+    async with rig(tmp_path) as gateway:
+        inputs = {"description": "look", "prompt": "look around", "subagent_type": "general-purpose"}
+        gateway.api.script([Tool("Agent", inputs), Text("Sent."), Text("Reported.")])
+        gateway.api.script([Tool("Bash", {"command": "ls"}), Text("Looked.")], kind="sub")
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("delegate")
+            await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+            await gateway.exact()
+            assert len(gateway.api.charges) == 5
+
+
+async def test_clear_resume_and_fork_are_metered_once(tmp_path: Path) -> None:
+    """A cleared conversation, one that is taken up again and a fork of it: each call is booked once, whatever is copied."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Text(f"Answer {n}.") for n in range(4)])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("one")
+            await gateway.sees("At the desk: one")
+            await desk.says("/clear")
+            await anyio.sleep(1)
+            await desk.says("two")
+            await gateway.sees("At the desk: two")
+            await desk.leaves()
+        for arguments, words in ((["--continue"], "three"), (["--continue", "--fork-session"], "four")):
+            with terminal(gateway.environ, tmp_path / "project", arguments) as desk:
+                await desk.ready()
+                await desk.says(words)
+                await gateway.sees(f"At the desk: {words}")
+                await desk.leaves()
+        await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+        await gateway.exact()
+        assert len(await gateway.sessions()) == 3
+
+
+def total(api: MessagesApi) -> int:
+    """All tokens that the API has charged."""
+    return sum(astuple(api.total()))
