@@ -7,10 +7,9 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -20,7 +19,7 @@ import structlog
 from anyio.abc import SocketListener
 from rich.console import Console
 
-from gateway import clock, lock, priors
+from gateway import clock, host, lock, priors
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent
@@ -32,12 +31,9 @@ from gateway.config import Settings, TelegramSettings, config_file, require_read
 from gateway.core.lease import LeaseTerms
 from gateway.domain.place import Grant, Role
 from gateway.engine import Desk, Engine, Rules, Team, World, requests
+from gateway.engine.asked import Pace
 from gateway.engine.world import no_step
-from gateway.host import DeskHost
-from gateway.local import changes, door, relays
-from gateway.local.lines import Lines
-from gateway.local.peers import family_of
-from gateway.local.routes import Routes
+from gateway.local import changes, door
 from gateway.ports import Agent, Bank, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
@@ -47,8 +43,6 @@ log = structlog.get_logger()
 
 MINUTE_MS = 60_000
 LOG_BYTES_MAX = 10_000_000
-HOOK_S = 3_500.0
-"""How long a hook may wait at the door; the desk answers before."""
 NAME_FILE = "gateway-name"
 
 
@@ -186,6 +180,10 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             people = grants(settings)
         running = await stack.enter_async_context(engine(settings, chat, people, on_step=on_step))
         listener = await stack.enter_async_context(door.opened(settings.home))
+        if settings.local.listen is not None:
+            stack.enter_context(loopback := host.bound_at(settings.local.listen))
+        else:
+            loopback = None
         if missing := missing_agent(settings):
             log.warning(missing)
         if isinstance(chat, ConsoleChat):
@@ -193,7 +191,11 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             bot = {}
         else:
             bot = await introduced(chat)
-        await run_until_signal(running, listener, chat=chat_name, **bot, agent=settings.agents.default)
+        pace = Pace()
+        also = [partial(answer_at, listener, running, pace)]
+        if loopback is not None:
+            also.append(partial(host.listen_at, loopback, running, settings.home, pace))
+        await run_until_signal(running, *also, chat=chat_name, **bot, agent=settings.agents.default)
 
 
 def greeting(settings: Settings) -> str:
@@ -231,37 +233,23 @@ def telegram_chat(telegram: TelegramSettings) -> TelegramChat:
     return TelegramChat(telegram.token.get_secret_value(), telegram.base_url)
 
 
-async def answer_at(listener: SocketListener, running: Engine) -> None:
+async def answer_at(listener: SocketListener, running: Engine, pace: Pace) -> None:
     """Answer at the door on this machine. Not before it is known who may do what."""
     await running.ready.wait()
     ask, look = partial(requests.request, running.world), partial(requests.standing, running.world)
     desk = cast("DeskAgent", running.world.agents["channel"])
     desk.attach = running.attach
-    await door.serve(listener, {**changes.routes(ask, look), **desk_routes(running.world, desk)})
+    await door.serve(listener, {**changes.routes(ask, look), **host.routes(running.world, desk, pace)})
 
 
-def desk_routes(world: World, desk: DeskAgent) -> Routes:
-    """What relays and hooks of sessions at the desk ask for."""
-
-    async def judge(hook: relays.Hook) -> Mapping[str, Any]:
-        if hook.off:
-            log.warning("a session at the desk goes without Tollbridge: what it spends is not metered")
-            return {}
-        family = await anyio.to_thread.run_sync(family_of, hook.peer.pid)
-        return await desk.hook(hook.event, hook.body, family.lineage)
-
-    async def serve(hello: relays.Hello, lines: Lines) -> None:
-        family = await anyio.to_thread.run_sync(family_of, hello.peer.pid)
-        channel = await anyio.to_thread.run_sync(import_module, "mcp_servers.channel")  # it takes two seconds, once
-        async with AsyncExitStack() as stack:
-            host = DeskHost(world, desk, hello.session, family.lineage, stack)
-            await channel.serve(lines, lines, host, session=hello.session)
-
-    return relays.routes({"channel": serve}, judge, HOOK_S)
-
-
-async def run_until_signal(running: Engine, listener: SocketListener | None = None, **about: str) -> None:
-    """Run an engine until its chat ends, or this process is asked to end. `about`: what the log says of it."""
+async def run_until_signal(
+    running: Engine,
+    *also: Callable[[], Coroutine[Any, Any, None]],
+    **about: str,
+) -> None:
+    """Run an engine until its chat ends, or this process is asked to end. `also`: what goes on beside it. `about`: what the log
+    says of it.
+    """
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
 
@@ -272,8 +260,8 @@ async def run_until_signal(running: Engine, listener: SocketListener | None = No
                     return
 
             tasks.start_soon(stop_on_signal)
-            if listener is not None:
-                tasks.start_soon(answer_at, listener, running)
+            for one in also:
+                tasks.start_soon(one)
             log.info("the gateway runs", **about)
             await running.run()
             tasks.cancel_scope.cancel()

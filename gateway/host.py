@@ -1,17 +1,34 @@
-"""What the channel's server asks of the gateway, for one session: the deeds of the engine and of the desk in the server's words."""
+"""What comes in on this machine, joined to the engine: hooks and channels of sessions at the desk, and the budget over MCP.
 
-from collections.abc import Sequence
+`mcp` takes two seconds to import: its servers are loaded when somebody first asks for one, and nothing waits for that.
+"""
+
+import socket
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from anyio import to_thread
 
 from gateway.agents.claude.desk import DeskAgent, DeskClient
+from gateway.config.local import Place
 from gateway.core import summary
 from gateway.domain.effects import Edit, Say
 from gateway.domain.place import Session
-from gateway.engine import World
+from gateway.engine import Engine, World
+from gateway.engine.asked import Asking, Caller, Pace, no_session, session_of_agent
 from gateway.engine.world import Draft
+from gateway.local import relays, token
+from gateway.local.lines import Lines
+from gateway.local.peers import Peer, family_of
+from gateway.local.routes import Routes
 from gateway.ports import Decision, View
 from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved, Unread
+
+log = structlog.get_logger()
 
 TURNS_LOOKED_AT: Final = 20
 NOT_JOINED: Final = (
@@ -21,6 +38,69 @@ NO_FILES: Final = "Files cannot be sent yet: say where it is, or what is in it."
 NO_REACTIONS: Final = "This chat takes no reactions from here: say it in a reply."
 NO_ATTACHMENT: Final = "There is no such attachment."
 NOT_OURS: Final = "No message of this session has this id: reply gives the ids of those that can be changed."
+
+
+HOOK_S: Final = 3_500.0
+"""How long a hook may wait at the door; the desk answers before."""
+MCP_PATH: Final = "/mcp"
+HTTP: Final = "a program on this machine, over HTTP"
+RELAYED: Final = "an agent"
+
+
+def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
+    """What relays and hooks ask for at the door. `pace`: one for all who ask, or another connection would begin anew."""
+
+    async def judge(hook: relays.Hook) -> Mapping[str, Any]:
+        if hook.off:
+            log.warning("a session at the desk goes without Tollbridge: what it spends is not metered")
+            return {}
+        return await desk.hook(hook.event, hook.body, await _lineage(hook.peer))
+
+    async def channel(hello: relays.Hello, lines: Lines) -> None:
+        server = await to_thread.run_sync(import_module, "mcp_servers.channel")
+        async with AsyncExitStack() as stack:
+            host = DeskHost(world, desk, hello.session, await _lineage(hello.peer), stack)
+            await server.serve(lines, lines, host, session=hello.session)
+
+    async def budget(hello: relays.Hello, lines: Lines) -> None:
+        server = await to_thread.run_sync(import_module, "mcp_servers.budget")
+        own = session_of_agent(hello.session)
+        if not await _may_speak(world, desk, hello):
+            log.warning("a program names a session that it does not descend from", session=hello.session)
+            own = no_session
+        await server.serve(lines, lines, Asking(world, Caller(RELAYED, own=own), pace), session=hello.session)
+
+    return relays.routes({"channel": channel, "budget": budget}, judge, HOOK_S)
+
+
+async def _lineage(peer: Peer) -> Sequence[int]:
+    return (await to_thread.run_sync(family_of, peer.pid)).lineage
+
+
+async def _may_speak(world: World, desk: DeskAgent, hello: relays.Hello) -> bool:
+    """Whether a program may speak for the session that it names: where that is open, it has to descend from its client."""
+    session = await world.store.read(lambda view: view.session_of_agent(hello.session))
+    known = {process.session_id: process.pid for process in await world.store.processes()}
+    client = desk.process_of(hello.session) or (known.get(session.id) if session is not None else None)
+    return client is None or client in await _lineage(hello.peer)
+
+
+def bound_at(place: Place) -> socket.socket:
+    """The loopback listener's socket; nobody is answered before `listen_at`. Raises TollbridgeError."""
+    return import_module("gateway.local.loopback").bound(*place)
+
+
+async def listen_at(listener: socket.socket, running: Engine, home: Path, pace: Pace) -> None:
+    """Answer on the loopback address: the budget's MCP server."""
+    loopback = import_module("gateway.local.loopback")
+    budget = await to_thread.run_sync(import_module, "mcp_servers.budget")
+    await running.ready.wait()
+    caller = Caller(HTTP, named=lambda handle: token.session_of(token.token_of(home), handle))
+    asking = Asking(running.world, caller, pace)
+    address, port, *_ = listener.getsockname()
+    log.info("MCP is answered over HTTP", address=address, port=port, path=MCP_PATH)
+    async with budget.over_http(asking) as mcp:
+        await loopback.serve(listener, loopback.Guarded({MCP_PATH: mcp}, lambda: token.token_of(home), address, port))
 
 
 class DeskHost:

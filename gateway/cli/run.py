@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-from gateway.cli import bank, budget
+from gateway.cli import bank, budget, mcp
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
@@ -37,6 +37,7 @@ def application() -> typer.Typer:
         app.command()(command)
     app.add_typer(budget.group, name="budget")
     app.add_typer(bank.group, name="bank")
+    app.add_typer(mcp.group, name="mcp")
     return app
 
 

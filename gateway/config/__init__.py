@@ -6,6 +6,7 @@
 from gateway.config.agents import AgentSettings, ClaudeSettings
 from gateway.config.bank import BankSettings
 from gateway.config.budgets import BudgetSettings
+from gateway.config.local import LocalSettings
 from gateway.config.people import PersonSettings, TelegramSettings
 from gateway.config.policy import PolicySettings
 from gateway.config.reading import config_file, load, read_file, settings_from
@@ -20,6 +21,7 @@ __all__ = [
     "BankSettings",
     "BudgetSettings",
     "ClaudeSettings",
+    "LocalSettings",
     "PersonSettings",
     "PolicySettings",
     "Settings",

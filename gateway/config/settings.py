@@ -10,6 +10,7 @@ from gateway.config.agents import AgentSettings
 from gateway.config.bank import BankSettings
 from gateway.config.budgets import BudgetSettings
 from gateway.config.desk import DeskSettings
+from gateway.config.local import LocalSettings
 from gateway.config.people import People, TelegramSettings
 from gateway.config.policy import Policy, PolicySettings
 from gateway.config.values import MOST_USERS, Minutes, Section, Zone, machine_zone, zone_of
@@ -26,6 +27,7 @@ class Settings(Section):
     budgets: BudgetSettings = BudgetSettings()
     bank: BankSettings = BankSettings()
     desk: DeskSettings = DeskSettings()
+    local: LocalSettings = LocalSettings()
     policy: Policy = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     people: People = Field(default=(), max_length=MOST_USERS)

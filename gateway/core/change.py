@@ -31,6 +31,13 @@ class Change:
     until: str = ""
     unit: Unit = Unit.USD
     """Of the amounts."""
+    agent: str = ""
+    """Who asks through MCP: a session's id, or the name of the way in. Empty: the command line. `user` says where it works then."""
+
+    @property
+    def asker(self) -> str:
+        """Who asks, in words."""
+        return asker(self.agent, self.user) if self.agent else f"the command line on {self.host} ({self.user})"
 
     @property
     def limit(self) -> int:
@@ -75,6 +82,13 @@ class Change:
         return over_the_top(now) or now
 
 
+def asker(agent: str, where: str) -> str:
+    """Who asks through MCP, in words: a session's agent, or, where nothing is known of a place, a program."""
+    if not where:
+        return f"a program on this machine, through MCP ({reason(agent)}),"
+    return f"the agent of session {reason(agent)} ({where})"
+
+
 def read_amount(text: str, *, raises: bool) -> tuple[Unit, int]:
     """The limit, or what it is to be raised by, in its unit. Raises AmountError."""
     unit, value = parse(text)
@@ -107,8 +121,12 @@ def named(scope: Scope) -> str:
 
 def heading(scope: Scope) -> str:
     """The same at the beginning of a sentence."""
-    name = named(scope)
-    return name[0].upper() + name[1:]
+    return sentence(named(scope))
+
+
+def sentence(words: str) -> str:
+    """The words as a sentence begins with them."""
+    return words[0].upper() + words[1:]
 
 
 def deed(change: Change) -> str:
@@ -119,7 +137,7 @@ def deed(change: Change) -> str:
 def question(change: Change, balance: Balance) -> str:
     """What people are asked, in Markdown."""
     why = f" ({change.why})" if change.why else ""
-    asks = f"The command line on {change.host} ({change.user}) asks: {deed(change)}{why}."
+    asks = f"{sentence(change.asker)} asks: {deed(change)}{why}."
     used = change.said(used_of(balance, change.unit))
     return f"{escape(asks)}\n{escape(f'{used} of {change.said(change.before)} {is_used(change.unit)}.')}"
 
@@ -128,7 +146,8 @@ def ledger_words(change: Change) -> str:
     """Why the limit was changed, for the ledger."""
     why = f": {change.why}" if change.why else ""
     how = f"raised by {change.said(change.by)} {change.until}".rstrip()
-    return f"{how}, asked by the command line ({change.user} on {change.host}){why}"
+    asker = change.asker if change.agent else f"the command line ({change.user} on {change.host})"
+    return f"{how}, asked by {asker}{why}"
 
 
 def lowered(balance: Balance, unit: Unit, limit: int, before: int | None, asker: tuple[str, str], why: str) -> str:

@@ -58,6 +58,23 @@ class Outcome:
     text: str = ""
 
 
+class ClaimKind(StrEnum):
+    """What an agent says came of its work."""
+
+    DONE = "done"
+    PARTLY = "partly"
+    FAILED = "failed"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the agent itself says came of a turn: told as its words, and never counted as an outcome."""
+
+    kind: ClaimKind
+    text: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One prompt and all that it causes. `prompt_uuid` names the prompt to the agent: the same uuid is never run twice.
@@ -99,6 +116,7 @@ class Turn:
     ended_at_ms: int | None = None
     waits_until_ms: int | None = None
     """Allowed, and to be sent again where it was typed, until then: its agent takes no prompt from a chat for it."""
+    claim: Claim | None = None
 
     @property
     def overdraft(self) -> Usd:

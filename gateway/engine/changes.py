@@ -159,13 +159,16 @@ def _together(view: View, approval: Approval) -> tuple[Approval, ...]:
 
 
 # ------------------------------------------------------------------------------------------------------------ standing
-def standing(view: View, approval_id: str) -> Standing | None:
-    """How it stands with the question, for who asked for the change; None: there is no such question."""
+def standing(view: View, approval_id: str, who: str = "") -> Standing | None:
+    """How it stands with the question, for who asked for the change; None: there is no such question.
+
+    `who`: what the person who answered is called; empty: by their number.
+    """
     approval = view.approval(approval_id)
     if approval is None or approval.kind is not ApprovalKind.CHANGE:
         return None
     change = change_of(approval)
-    name = heading(change.scope)
+    name, who = heading(change.scope), who or approval.answered_by
     match approval.state:
         case ApprovalState.OPEN:
             shown = any(view.message_id(one.ref) is not None for one in _together(view, approval))
@@ -173,11 +176,9 @@ def standing(view: View, approval_id: str) -> Standing | None:
             return Standing(ChangeState.ASKED, words, approval.id, approval.expires_at_ms, shown)
         case ApprovalState.ANSWERED if approval.answer == approval.options[0].label:
             until = f" {change.until}" if change.until else ""
-            return Standing(
-                ChangeState.DONE, f"{name} is {change.said(change.limit)}{until}: {approval.answered_by} said yes."
-            )
+            return Standing(ChangeState.DONE, f"{name} is {change.said(change.limit)}{until}: {who} said yes.")
         case ApprovalState.ANSWERED:
-            return Standing(ChangeState.NO, f"{approval.answered_by} said no: {NOTHING}.")
+            return Standing(ChangeState.NO, f"{who} said no: {NOTHING}.")
         case ApprovalState.EXPIRED:
             return Standing(ChangeState.EXPIRED, f"nobody answered in time: {NOTHING}.")
         case ApprovalState.WITHDRAWN:

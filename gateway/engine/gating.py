@@ -146,7 +146,7 @@ def _judge(
 ) -> tuple[Turn, "Verdict | Short"]:
     turn = replace(turn, model=session.model or turn.model)
     counted = world.counted(view, session, turn.person)
-    forecast = _forecast(world, view, session, turn)
+    forecast = foresee(world, view, session, turn.person, turn.prompt)
     policy = world.policy(view, session, turn, forecast)
 
     def decide(balances: Sequence[Balance]) -> Verdict:
@@ -160,14 +160,15 @@ def _judge(
     return replace(turn, estimate=forecast), verdict
 
 
-def _forecast(world: World, view: View, session: Session, turn: Turn) -> Estimate:
+def foresee(world: World, view: View, session: Session, person: str, prompt: str) -> Estimate:
+    """What a prompt of this person in this session will probably cost."""
     rates = world.rates(session.model) if session.model else None
-    past = view.past_turns(turn.person, session.agent, HISTORY_MAX)
+    past = view.past_turns(person, session.agent, HISTORY_MAX)
     if isinstance(rates, Rates):
         models = {one.model for one in past if one.model is not None} - {session.model}
         found = {model: world.rates(model) for model in models}
         past = at_rates(past, rates, {model: of for model, of in found.items() if isinstance(of, Rates)})
-    return estimate(session, turn.prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
+    return estimate(session, prompt, rates, past, world.prior, world.rules.step, world.clock.now_ms())
 
 
 def _cheaper(world: World, view: View, session: Session, turn: Turn) -> gate.Cheaper | None:
@@ -178,7 +179,7 @@ def _cheaper(world: World, view: View, session: Session, turn: Turn) -> gate.Che
     if agent is None or not agent.traits.switches_model:
         return None
     other = on_model(session, model)
-    forecast = _forecast(world, view, other, turn)
+    forecast = foresee(world, view, other, turn.person, turn.prompt)
     return gate.cheaper(model, forecast, world.policy(view, other, replace(turn, model=model), forecast))
 
 

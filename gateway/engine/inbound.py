@@ -154,7 +154,7 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
-    if replies.answer(world, view, draft, message, queue, text):
+    if replies.answer(world, view, draft, message, session, queue, text):
         return
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))

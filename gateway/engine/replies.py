@@ -12,7 +12,7 @@ from gateway.domain.effects import Respond, Words
 from gateway.domain.events import Message
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Turn
-from gateway.engine import taps
+from gateway.engine import questions, taps
 from gateway.engine.world import Draft, World
 from gateway.ports import View
 
@@ -31,6 +31,9 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
     )
     if approval is not None and approval.thread == message.thread and approval.kind is ApprovalKind.CHANGE:
         draft.say(world.notice(message.thread, BUTTONS))
+        return True
+    if approval is not None and approval.thread == message.thread and questions.is_one(approval):
+        questions.written(world, view, draft, message, approval, text)
         return True
     if approval is None or approval.thread != message.thread or approval.kind not in (*MONEY, ApprovalKind.QUESTION):
         return False
@@ -65,8 +68,10 @@ def meant(view: View, message: Message) -> Session | None:
     return session if session is not None and session.thread == message.thread else None
 
 
-def answer(world: World, view: View, draft: Draft, message: Message, turns: Sequence[Turn], text: str) -> bool:
-    """Plain text answers the oldest question that the session's agent asked; False: none is open for this person."""
+def answer(
+    world: World, view: View, draft: Draft, message: Message, session: Session, turns: Sequence[Turn], text: str
+) -> bool:
+    """Plain text answers the oldest question that the session's agent asked in its open turns; False: none is open for this person."""
     asked = (
         approval
         for turn in turns
@@ -74,9 +79,14 @@ def answer(world: World, view: View, draft: Draft, message: Message, turns: Sequ
         if approval.kind is ApprovalKind.QUESTION and world.clock.now_ms() < approval.expires_at_ms
     )
     found = next(asked, None)
+    if found is None and turns:  # while the agent is at work, or what is written is its next prompt
+        found = questions.waiting(world, view, session.id, message.thread)
     if found is None or not may(view.grants(message.person), Deed.APPROVE, message.thread):
         return False
-    _answer(draft, message, found, text)
+    if questions.is_one(found):
+        questions.written(world, view, draft, message, found, text)
+    else:
+        _answer(draft, message, found, text)
     return True
 
 

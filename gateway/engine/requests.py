@@ -16,6 +16,7 @@ from gateway.core.access import may
 from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason
 from gateway.core.gauges import amount, is_used, used_of
 from gateway.core.until import UntilError, until_words
+from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.money import Usd
@@ -38,8 +39,8 @@ INSIDE_AGENT = (
 )
 
 
-class _RefusedError(Exception):
-    """The sentence with which a change is refused."""
+class RefusedError(Exception):
+    """The sentence with which a change, or a question, is refused."""
 
 
 async def request(world: World, wanted: Wanted, asker: Asker) -> Standing:
@@ -53,7 +54,7 @@ async def request(world: World, wanted: Wanted, asker: Asker) -> Standing:
         draft = Draft()
         try:
             return draft.done(_decide(world, view, draft, wanted, asker))
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return Decision(Standing(ChangeState.REFUSED, str(refused)))
 
     result = (await world.commit(decide)).result
@@ -76,14 +77,12 @@ def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     balance = world.balance(view, draft, scope)
     limit = limits.before(world, view, draft, scope, wanted.unit, raises=wanted.raises)
     if wanted.raises and limit is None:
-        raise _RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
+        raise RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
     if limit is None or (not wanted.raises and wanted.amount <= limit):
         return _narrow(world, view, draft, wanted, asker, balance)
-    wish = _change(world, wanted, asker, scope, limit)
-    if refusal := over_the_top(wish):
-        raise _RefusedError(refusal)
+    wish = change_of(world, wanted, scope, limit, user=asker.user, host=asker.host)
     grants = view.all_grants()
-    if not any(_may_raise(grant) for grant in grants):
+    if not any(may_raise(grant) for grant in grants):
         return _unasked(world, view, draft, wish, asker)
     return _ask(world, view, draft, wish, grants)
 
@@ -97,7 +96,7 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     who, scope = _who(asker.user), balance.scope
     limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or "budget set")
     now = world.balance(view, draft, balance.scope)
-    for thread in _threads(world, view.all_grants(), Deed.APPROVE, None):
+    for thread in threads_of(world, view.all_grants(), Deed.APPROVE, None):
         draft.say(world.notice(thread, lowered(now, wanted.unit, wanted.amount, before, (asker.user, asker.host), why)))
     was = f", it was {amount(wanted.unit, before)}" if before is not None else ""
     used = f"{amount(wanted.unit, used_of(now, wanted.unit))} of it {is_used(wanted.unit)}"
@@ -107,50 +106,61 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
 def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker) -> Standing:
     """Nobody who could say yes is known yet: the person at this machine's terminal decides."""
     if not asker.terminal:
-        raise _RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
+        raise RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
     changes.carry_out(world, view, draft, wish, _who(asker.user))
     return Standing(ChangeState.DONE, f"{heading(wish.scope)} is {wish.said(wish.limit)} {wish.until}".rstrip() + ".")
 
 
 def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Grant, ...]) -> Standing:
-    waiting = changes.open_questions(view)
-    for approval in waiting:
-        if changes.change_of(approval).same(wish):
-            return changes.standing(view, approval.id) or _gone()
-    if len({changes.change_of(approval).request for approval in waiting}) >= QUESTIONS_MAX:
-        raise _RefusedError(f"{QUESTIONS_MAX} changes wait for an answer in the chat already: answer them there first")
-    threads = _threads(world, grants, Deed.RAISE, wish.dollars)
+    if found := asked_already(view, wish):
+        return changes.standing(view, found.id) or _gone()
+    waiting = {one.request for one in map(changes.change_of, changes.open_questions(view)) if not one.agent}
+    if len(waiting) >= QUESTIONS_MAX:  # what agents ask has a limit of its own: it keeps nobody from this
+        raise RefusedError(f"{QUESTIONS_MAX} changes wait for an answer in the chat already: answer them there first")
+    threads = threads_of(world, grants, Deed.RAISE, wish.dollars)
     if not threads:
-        raise _RefusedError(f"nobody may raise a limit by {wish.said(wish.by)}: see largest_raise_usd in the settings")
+        raise RefusedError(f"nobody may raise a limit by {wish.said(wish.by)}: see largest_raise_usd in the settings")
     asked = changes.ask(world, view, draft, wish, threads)
     people = ", ".join(thread.chat for thread in threads)
     words = f"Asked in the chat of {people}: {deed(wish)}."
     return Standing(ChangeState.ASKED, words, asked.id, asked.expires_at_ms)
 
 
+def asked_already(view: View, wish: Change) -> Approval | None:
+    """The open question for the same change, asked for the same reason."""
+    return next((one for one in changes.open_questions(view) if changes.change_of(one).same(wish)), None)
+
+
 def _gone() -> Standing:
     raise AssertionError("an open question has a standing")
 
 
-def _change(world: World, wanted: Wanted, asker: Asker, scope: Scope, before: int) -> Change:
+def change_of(
+    world: World, wanted: Wanted, scope: Scope, before: int, *, user: str, host: str, agent: str = ""
+) -> Change:
+    """What is wanted as a change of this limit. Raises RefusedError."""
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
     try:
         until_ms = limits.over_at_ms(world, scope.kind, wanted.until) if wanted.raises or wanted.until else None
     except UntilError as error:
-        raise _RefusedError(str(error)) from None
-    return Change(
+        raise RefusedError(str(error)) from None
+    change = Change(
         request=world.clock.new_id("change"),
         scope=scope,
         raises=wanted.raises,
         amount=wanted.amount,
         before=before,
-        user=reason(asker.user),
-        host=reason(asker.host),
+        user=reason(user),
+        host=reason(host),
         why=reason(wanted.why),
         until_ms=until_ms,
         until="" if until_ms is None else until_words(until_ms, now_ms, zone),
         unit=wanted.unit,
+        agent=agent,
     )
+    if refusal := over_the_top(change):
+        raise RefusedError(refusal)
+    return change
 
 
 def _who(user: str) -> str:
@@ -158,11 +168,12 @@ def _who(user: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ who, and which
-def _may_raise(grant: Grant) -> bool:
+def may_raise(grant: Grant) -> bool:
+    """Whether somebody may raise limits anywhere."""
     return may((grant,), Deed.RAISE, Thread("", grant.chat or grant.person))
 
 
-def _threads(world: World, grants: Iterable[Grant], deed: Deed, by: Usd | None) -> tuple[Thread, ...]:
+def threads_of(world: World, grants: Iterable[Grant], deed: Deed, by: Usd | None) -> tuple[Thread, ...]:
     """The private chats of those who may do this there, owners first. A private chat has its person's number."""
     ranked = sorted(grants, key=lambda grant: grant.role is not Role.OWNER)
     people = ((grant, Thread(world.chat.service, grant.person)) for grant in ranked)
@@ -182,11 +193,11 @@ def _scope(world: World, view: View, wanted: Wanted) -> Scope:
 
 def _session(view: View, beginning: str) -> str:
     if not beginning:
-        raise _RefusedError("which session: add --session ID (`tollbridge sessions` lists them)")
+        raise RefusedError("which session: add --session ID (`tollbridge sessions` lists them)")
     found = view.sessions_named(beginning, 2)
     if len(found) != 1:
         how_many = "more than one session begins" if found else "there is no session that begins"
-        raise _RefusedError(f"{how_many} with {beginning[:40]!r}: `tollbridge sessions` lists them")
+        raise RefusedError(f"{how_many} with {beginning[:40]!r}: `tollbridge sessions` lists them")
     return found[0].id
 
 
@@ -200,7 +211,7 @@ def _project(world: World, directory: str) -> str:
             return repository(here) or str(here)
     except (OSError, ValueError):  # not to be looked into, a name too long, a NUL
         pass
-    raise _RefusedError("which project: run this in its directory")
+    raise RefusedError("which project: run this in its directory")
 
 
 def _person(view: View, wanted: Wanted) -> str:
@@ -208,11 +219,11 @@ def _person(view: View, wanted: Wanted) -> str:
     grants = view.all_grants()
     if wanted.kind is ScopeKind.PERSON and wanted.person:
         if wanted.person not in {grant.person for grant in grants}:
-            raise _RefusedError(f"{wanted.person[:40]!r} is nobody who may write to this gateway")
+            raise RefusedError(f"{wanted.person[:40]!r} is nobody who may write to this gateway")
         return wanted.person
     if wanted.kind not in (ScopeKind.PERSON, ScopeKind.CHAT) or wanted.chat:
         return ""
     owners = {grant.person for grant in grants if grant.role is Role.OWNER}
     if len(owners) != 1:
-        raise _RefusedError(f"which {wanted.kind}: there is more than one owner, or none; add --{wanted.kind} NUMBER")
+        raise RefusedError(f"which {wanted.kind}: there is more than one owner, or none; add --{wanted.kind} NUMBER")
     return owners.pop()

@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import changes, gating, limits
+from gateway.engine import changes, gating, limits, questions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
@@ -33,6 +33,8 @@ def handle_tap(
             return draft.done(verdict)
         if verdict.approval.kind is ApprovalKind.CHANGE:
             return draft.done(changes.answered(world, view, draft, tap, verdict))
+        if questions.is_one(verdict.approval):
+            return draft.done(questions.tapped(draft, verdict))
         turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
         if turn is None or session is None:
             return draft.done(TooLate(GONE))

@@ -14,7 +14,7 @@ from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Lift, Quota, S
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
-from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.turn import Claim, ClaimKind, Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.ports import Process, Record, StoreError
 from gateway.store import stored
@@ -131,6 +131,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "started_at_ms": turn.started_at_ms,
         "ended_at_ms": turn.ended_at_ms,
         "waits_until_ms": turn.waits_until_ms,
+        "claim": None if turn.claim is None else dump([turn.claim.kind, turn.claim.text]),
     }
 
 
@@ -165,6 +166,7 @@ def turn_of(row: Row) -> Turn:
             started_at_ms=row["started_at_ms"],
             ended_at_ms=row["ended_at_ms"],
             waits_until_ms=row["waits_until_ms"],
+            claim=None if row["claim"] is None else _claim_of(json.loads(row["claim"])),
         )
 
 
@@ -175,6 +177,11 @@ def _tokens_of(facts: Any) -> Tokens:
 def _outcome_of(facts: Any) -> Outcome:
     kind, *text = stored.members(facts, "outcome", 1)
     return Outcome(OutcomeKind(kind), stored.typed(text[0], str, "outcome") if text else "")
+
+
+def _claim_of(facts: Any) -> Claim:
+    kind, text, *_ = stored.members(facts, "claim", 2)
+    return Claim(ClaimKind(kind), stored.typed(text, str, "claim"))
 
 
 _FORESEEN = ("p90", "warm", "expected")

@@ -105,6 +105,23 @@ def test_the_ledger_hears_the_reason_the_end_and_who_asked() -> None:
     assert ledger_words(RAISE) == "raised by $5.00, asked by the command line (ada on desk)"
 
 
+def test_what_an_agent_asks_says_whose_agent_it_is() -> None:
+    """The session and where it works, or that nothing more is known than the way in; the ledger hears the same."""
+    balance = Balance(DAY, Usd.parse("25"), Usd.parse("3"))
+    of_session = replace(RAISE, agent="s_1", user="Claude Code in /srv/a_b", host="", why="more tests")
+    of_program = replace(RAISE, agent="HTTP", user="", host="")
+    assert question(of_session, balance).startswith(
+        r"The agent of session s\_1 (Claude Code in /srv/a\_b) asks: raise the day's limit by \$5.00"
+    )
+    assert question(of_program, balance).startswith(
+        "A program on this machine, through MCP (HTTP), asks: raise the day's"
+    )
+    who = "asked by the agent of session s_1 (Claude Code in /srv/a_b): more tests"
+    assert ledger_words(of_session) == f"raised by $5.00, {who}"
+    assert Change.read(of_session.value()) == of_session
+    assert not RAISE.same(replace(RAISE, agent="s_1"))
+
+
 def test_a_lower_limit_is_told_with_what_it_was() -> None:
     """Who set it, from what, and why."""
     now = Balance(DAY, Usd.parse("10"), Usd.parse("3"))

@@ -49,6 +49,7 @@ class DeskGateway:
             async for line in lines:
                 message = json.loads(line)
                 self.heard.append(message)
+                self._tell()
                 result = self._result(message)
                 if result is not None:
                     await lines.send(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode())

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import anyio
 
-from gateway import lock
+from gateway import host, lock
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.claude.desk import DeskAgent
-from gateway.app import desk_routes
 from gateway.chats.telegram import TelegramChat
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
@@ -19,6 +18,7 @@ from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Desk, Engine, Rules, World
+from gateway.engine.asked import Pace
 from gateway.engine.world import Draft
 from gateway.local import door
 from gateway.pricing import ListPrices
@@ -173,7 +173,7 @@ async def rig(
                 with anyio.fail_after(20):
                     await engine.ready.wait()
                 desk.attach = engine.attach
-                tasks.start_soon(door.serve, listener, desk_routes(world, desk))
+                tasks.start_soon(door.serve, listener, host.routes(world, desk, Pace()))
                 phone = phone or telegram.user(OWNER, "Ada")
                 asks = environ | {"TOLLBRIDGE_HOME": str(home)}
                 yield Rig(telegram, api, world, store, phone, steps, home, asks)

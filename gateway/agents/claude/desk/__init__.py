@@ -217,6 +217,11 @@ class DeskAgent:
             if relay.joined is not None:
                 relay.joined.leave(pusher)
 
+    def process_of(self, agent_session: str) -> int | None:
+        """The process of an open session's client; None: it is not open, or its process is not known."""
+        session = self._sessions.get(agent_session)
+        return session.process or None if session is not None else None
+
     def client_of(self, pusher: Pusher) -> DeskClient | None:
         """The session that a channel is joined to now."""
         return next((relay.joined for relay in self._relays if relay.pusher is pusher), None)

@@ -1,4 +1,4 @@
-"""A turn that was allowed waits to be sent again where it was typed; a session is found by its agent's own name for it."""
+"""A turn waits to be sent again where it was typed, and keeps what its agent claims; sessions are found by their agent's name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """A column and an index: nothing that was there changes."""
+    """Columns and an index: nothing that was there changes."""
     op.add_column("turns", sa.Column("waits_until_ms", sa.Integer(), nullable=True))
+    op.add_column("turns", sa.Column("claim", sa.Text(), nullable=True))
     named = sa.text("agent_session IS NOT NULL")
     op.create_index("sessions_of_agent", "sessions", ["agent_session"], sqlite_where=named)

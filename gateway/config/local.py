@@ -1,0 +1,39 @@
+"""`[local]`: the listener for programs on this machine that cannot open the gateway's socket."""
+
+from ipaddress import ip_address
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import PlainValidator
+
+from gateway.config.values import Section
+
+PORT_MAX: Final = 65_535
+
+
+class Place(NamedTuple):
+    """A loopback address and a port."""
+
+    address: str
+    port: int
+
+
+def _place(value: object) -> Place | None:
+    if value is None or isinstance(value, Place):
+        return value
+    address, _, port = value.strip().rpartition(":") if isinstance(value, str) else ("", "", "")
+    address = address.removeprefix("[").removesuffix("]")
+    try:
+        here = ip_address(address)
+    except ValueError:
+        raise ValueError("write an address of this machine alone and a port, like 127.0.0.1:8731") from None
+    if not here.is_loopback or "%" in address:
+        raise ValueError(f"{address[:40]} can be reached from elsewhere: only 127.0.0.1 or [::1] can be listened on")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= PORT_MAX):
+        raise ValueError("write a port between 1 and 65535 after the address, like 127.0.0.1:8731")
+    return Place(str(here), int(port))
+
+
+class LocalSettings(Section):
+    """Where to listen for MCP over HTTP; nowhere, if it is not set. The door's socket is always there."""
+
+    listen: Annotated[Place | None, PlainValidator(_place)] = None
