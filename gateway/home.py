@@ -12,6 +12,8 @@ import platformdirs
 from gateway.ports import TollbridgeError
 
 HOME_VARIABLE: Final = "TOLLBRIDGE_HOME"
+OFF_VARIABLE: Final = "TOLLBRIDGE_OFF"
+"""Set to 1 before a client starts, it lets that session work ungated and unmetered. No setting of the gateway's."""
 
 
 class SettingsError(TollbridgeError):

@@ -331,6 +331,9 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     yield from telegram(settings.telegram, now_ms, running=pid is not None)
     yield from places(settings.agents, path)
     yield from claude(settings.agents, environ)
+    from gateway.cli import desk_checks
+
+    yield from desk_checks.desk(settings.agents, path, environ)
     yield from bank(settings.bank)
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     yield prices(settings.agents.claude.model, today)

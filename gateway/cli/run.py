@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-from gateway.cli import bank, budget, mcp
+from gateway.cli import bank, budget, mcp, plugin
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
@@ -38,6 +38,7 @@ def application() -> typer.Typer:
     app.add_typer(budget.group, name="budget")
     app.add_typer(bank.group, name="bank")
     app.add_typer(mcp.group, name="mcp")
+    app.add_typer(plugin.group, name="plugin")
     return app
 
 

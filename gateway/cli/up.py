@@ -22,7 +22,8 @@ def up(
     # Before the gateway's own code is loaded, so that what is missing is said at once.
     config.require_ready(settings, chat.value)
     from gateway.app import run_gateway
-    from gateway.cli import ledger
+    from gateway.cli import ledger, plugin_files
 
+    plugin_files.refreshed(settings.home)
     with ledger.naming(settings.home):
         run_gateway(settings, chat=chat.value)

@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 
 from gateway.config.settings import Settings
 from gateway.config.values import Section
-from gateway.home import HOME_VARIABLE, SettingsError, home_directory
+from gateway.home import HOME_VARIABLE, OFF_VARIABLE, SettingsError, home_directory
 
 PREFIX: Final = "TOLLBRIDGE_"
-RESERVED: Final = frozenset({HOME_VARIABLE})
+RESERVED: Final = frozenset({HOME_VARIABLE, OFF_VARIABLE})
 """Variables with the prefix that are no settings."""
 LARGEST_FILE_BYTES: Final = 256 * 1024
 

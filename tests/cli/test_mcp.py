@@ -53,7 +53,7 @@ def test_the_command_becomes_the_relay(tmp_path: Path, mode: str) -> None:
 
 def test_the_relay_is_where_the_command_looks_for_it() -> None:
     """Beside the servers that it leads to."""
-    assert (ROOT / "mcp_servers" / "relay.py").resolve() == mcp.RELAY
+    assert (ROOT / "mcp_servers" / "relay.py").samefile(mcp.RELAY)
     assert mcp.RELAY.is_file()
 
 

@@ -17,6 +17,9 @@ from tests.cli.kit import ROOT, environment
 
 RELAY = ROOT / "mcp_servers" / "relay.py"
 COMMAND = [sys.executable, "-I", "-S", str(RELAY)]
+CLIENT = ["/bin/sh", "-c", '"$@"; exit $?', "client"]
+"""A client that is started with its variables, and then starts what follows: only those are believed."""
+OURS = {"TOLLBRIDGE_OFF", "TOLLBRIDGE_AGENT"}
 LIMIT_S = 20
 LINE_MAX = 64 * 1024 * 1024
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
@@ -91,6 +94,7 @@ async def started(home: Path, kind: str = "channel", patience: str = "", **more:
         f"import sys; sys.path.append({str(RELAY.parent)!r}); import relay; relay.{patience}; relay.main([{kind!r}])"
     )
     command = [*COMMAND[:-1], "-c", changed] if patience else [*COMMAND, kind]
+    command = [*CLIENT, *command] if OURS & more.keys() else command
     async with await anyio.open_process(command, env=environment(home, **more), stderr=subprocess.PIPE) as process:
         try:
             yield Client(process)
@@ -113,10 +117,10 @@ def gateway(home: Path, verdict: dict[str, Any] | None = None) -> Iterator[subpr
 
 
 async def hooked(
-    home: Path, event: str, said: bytes = b"{}", seconds: float = LIMIT_S, **more: str
+    home: Path, event: str, said: bytes = b"{}", seconds: float = LIMIT_S, *, client: bool = True, **more: str
 ) -> tuple[int, bytes]:
     """A hook's exit code and what it says."""
-    command = [*COMMAND, "hook", event, str(seconds)]
+    command = [*(CLIENT if client and OURS & more.keys() else ()), *COMMAND, "hook", event, str(seconds)]
     with anyio.fail_after(2 * LIMIT_S):
         done = await anyio.run_process(command, input=said, env=environment(home, **more), check=False)
     assert done.stderr == b"", os.fsdecode(done.stderr)

@@ -225,6 +225,15 @@ async def test_a_session_that_is_off_goes_on_and_is_known_to_be(tmp_path: Path, 
     assert [(hook.event, hook.off) for hook in desk.hooks] == ([(event, True)] if event == "SessionStart" else [])
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+async def test_what_only_a_repositorys_settings_say_is_not_believed(tmp_path: Path) -> None:
+    """Attack 58: variables that the client was not started with open no gate."""
+    none = tmp_path / "none"
+    code, said = await hooked(none, "UserPromptSubmit", client=False, TOLLBRIDGE_OFF="1", TOLLBRIDGE_AGENT="1")
+    assert code == 0
+    assert json.loads(said)["decision"] == "block"
+
+
 # ------------------------------------------------------------------------------------------------------------- the door
 async def test_hooks_need_no_token_since_nobody_else_can_open_the_door(tmp_path: Path) -> None:
     """Attacks 55 and 57: a socket of 0600 in a home of 0700, and no port of this machine is listened at."""

@@ -1,0 +1,202 @@
+"""The doctor's checks on sessions that a person opens at the desk: the plugin, what it needs, and what switches gate, meter or channel off."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gateway.cli import claude_code, machine, plugin
+from gateway.cli.checks import Check, Status
+from gateway.cli.claude_code import ClaudeCodeError
+from gateway.home import OFF_VARIABLE
+
+if TYPE_CHECKING:
+    from gateway.config import AgentSettings
+
+OLDEST_PYTHON: Final = (3, 8)
+"""The oldest that runs the plugin's hooks and servers."""
+MOST_REPOSITORIES: Final = 500
+_FILES: Final = ("settings.json", "settings.local.json")
+_CONSOLE: Final = frozenset({"api_key", "claude.ai", "oauth_token", "console"})
+
+
+def desk(settings: "AgentSettings", home: Path, environ: Mapping[str, str]) -> Iterator[Check]:
+    """All of them, or one if the plugin is not installed."""
+    program = machine.find(settings.claude.command, environ)
+    if program is None:
+        return
+    if program.version is not None and program.version < claude_code.OLDEST:
+        oldest = machine.dotted(claude_code.OLDEST)
+        yield _warn(
+            "plugin", f"{program.words} is older than {oldest}", "update it: the plugin needs its hooks and channels"
+        )
+        return
+    try:
+        found = claude_code.plugin(program.path, environ)
+    except ClaudeCodeError as error:
+        yield _warn("plugin", str(error), "sessions that you open yourself may be neither gated nor metered")
+        return
+    if found is None:
+        yield _ok("plugin", "not installed: `tollbridge plugin install` joins the sessions that you open yourself")
+        return
+    flaw = plugin.flaw_of(found, home)
+    if flaw:
+        yield _warn("plugin", flaw, "run `tollbridge plugin install`")
+    else:
+        yield _ok("plugin", f"{claude_code.PLUGIN} {found.version}, from {found.folder}")
+    yield python(environ)
+    yield from sign_in(program.path, environ)
+    yield from switches(environ, *managed())
+    yield from repositories([*_here(), settings.directory], settings.roots, environ)
+    yield from start(environ)
+
+
+def python(environ: Mapping[str, str]) -> Check:
+    """The interpreter that Claude Code starts for hooks and servers: `python3` on the PATH."""
+    found = machine.find("python3", environ)
+    mend = "put a python3 of 3.8 or newer on the PATH: without it the plugin's hooks block every prompt"
+    if found is None:
+        return _warn("python3", "there is none on the PATH", mend)
+    if found.version is None or found.version[:2] < OLDEST_PYTHON:
+        return _warn("python3", f"{found.words} cannot run the plugin's hooks", mend)
+    return _ok("python3", f"hooks run on {found.words}")
+
+
+def sign_in(program: str, environ: Mapping[str, str]) -> Iterator[Check]:
+    """By what kind of account: gate and meter work with each, channels not."""
+    try:
+        found = claude_code.sign_in(program, environ)
+    except ClaudeCodeError as error:
+        yield _warn("channels", str(error), "see with `claude auth status` how Claude Code is signed in")
+        return
+    if found.provider != "firstParty":
+        words = f"signed in with {found.provider or 'another provider'}, where Claude Code has no channels"
+        yield _warn(
+            "channels",
+            words,
+            "gate and meter work; for messages from the phone sign in with claude.ai or a Console key",
+        )
+    elif found.method == "none":
+        yield _warn(
+            "channels",
+            "Claude Code is not signed in",
+            "start `claude` once and sign in with claude.ai or a Console key",
+        )
+    elif found.method in _CONSOLE:
+        yield _ok("channels", f"signed in by {found.method}, with which channels work")
+    else:
+        yield _warn(
+            "channels", f"signed in by {found.method}", "channels were tried with claude.ai and Console keys only"
+        )
+
+
+def managed() -> tuple[dict[str, Any], str]:
+    """What the organization sets, and why that cannot be read, empty if it can."""
+    try:
+        return claude_code.managed(), ""
+    except (ClaudeCodeError, OSError) as error:
+        return {}, str(error)
+
+
+def switches(environ: Mapping[str, str], organization: dict[str, Any], unread: str = "") -> Iterator[Check]:
+    """What in the environment, the organization's settings or one's own switches hooks or channels off."""
+    own = claude_code.directory(environ) / "settings.json"
+    holds: dict[str, Any] = {}
+    try:
+        holds = claude_code.read(own)[1]
+    except ClaudeCodeError as error:
+        yield _warn("claude settings", str(error), "Claude Code may ignore all of it, and the plugin with it")
+    if unread:
+        yield _warn("claude settings", unread, "what your organization has set could not be looked at")
+    theirs = claude_code.variables(holds)
+    quiet = [
+        name
+        for name in claude_code.FLAGLESS
+        for set_ in (environ, theirs)
+        if claude_code.is_on(name, set_.get(name, ""))
+    ]
+    if quiet:
+        words = f"{quiet[0]} is set: Claude Code then does not learn that it has channels"
+        yield _warn("channels", words, "unset it for messages from the phone; gate and meter work all the same")
+    if organization and organization.get("channelsEnabled") is not True:
+        words = "your organization's settings do not allow channels (channelsEnabled)"
+        yield _warn("channels", words, "ask whoever manages them; gate and meter work all the same")
+    if organization.get("disableAllHooks") is True or organization.get("allowManagedHooksOnly") is True:
+        words = (
+            "your organization's settings let no hooks of yours run: sessions at the desk are neither gated nor metered"
+        )
+        yield _warn("hooks", words, "ask whoever manages them to let the plugin's hooks run")
+    if (organization | holds).get("respondToBashCommands") is not False:
+        words = "after `! COMMAND` Claude Code makes a call that no hook can gate; it is metered all the same"
+        yield _warn("bash mode", words, f'set "respondToBashCommands": false in {own} to have no such calls')
+    for words in claude_code.ungated(holds):
+        yield _warn("hooks", f"{own} {words}", "take it out: sessions at the desk would not be gated or metered")
+
+
+def repositories(places: Iterable[Path], roots: Iterable[Path], environ: Mapping[str, str]) -> Iterator[Check]:
+    """Settings that stand in repositories: whoever wrote one can switch gate and meter off in it, and that must not stay unseen."""
+    looked = list(dict.fromkeys(islice(_repositories(places, roots), MOST_REPOSITORIES)))
+    own = claude_code.directory(environ)  # which `switches` has looked at
+    folders = [folder for place in looked if (folder := place / ".claude") != own]
+    before = 0
+    for path in (folder / name for folder in folders for name in _FILES):
+        try:
+            holds = claude_code.read(path)[1]
+        except ClaudeCodeError as error:
+            yield _warn("repository", _printable(str(error)), "look at it before you open a session there")
+            before += 1
+            continue
+        for words in claude_code.ungated(holds):
+            mend = "take it out before you open a session there: what it starts may be neither gated nor metered"
+            yield _warn("repository", f"{_printable(str(path))} {words}", mend)
+            before += 1
+        for words in claude_code.unheard(holds):
+            mend = "gate and meter work there, with less to go by: take it out if that was not meant"
+            yield _warn("repository", f"{_printable(str(path))} {words}", mend)
+            before += 1
+    if not before:
+        yield _ok("repositories", f"none of {len(looked)} that were looked at switches gate or meter off")
+
+
+def _here() -> list[Path]:
+    """The directory in which the doctor was called, if it is still there."""
+    try:
+        return [Path.cwd()]
+    except OSError:
+        return []
+
+
+def _repositories(places: Iterable[Path], roots: Iterable[Path]) -> Iterator[Path]:
+    """The directories, those above them up to their repository's top, and what lies in the roots."""
+    for place in places:
+        for path in (place, *place.parents):
+            yield path
+            if (path / ".git").exists():
+                break
+    for root in roots:
+        yield root
+        try:
+            yield from sorted(path for path in root.iterdir() if path.is_dir())
+        except OSError:  # the checks of directories say so
+            continue
+
+
+def start(environ: Mapping[str, str]) -> Iterator[Check]:
+    """How a session is started from here, and whether it would be gated."""
+    if environ.get(OFF_VARIABLE, "") not in {"", "0"}:  # as the relay reads it
+        words = f"{OFF_VARIABLE} is set here: sessions that are started from this terminal are not gated, and reported as unmetered"
+        yield _warn("off", words, f"unset {OFF_VARIABLE} unless you mean it")
+    allowed = plugin.is_allowed(managed()[0])
+    yield _ok("session", f"start one that the phone reaches with: {plugin.words_to_start(allowed=allowed)}")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _ok(name: str, found: str) -> Check:
+    return Check(name, Status.OK, found)
+
+
+def _warn(name: str, found: str, mend: str) -> Check:
+    return Check(name, Status.WARN, found, mend)
