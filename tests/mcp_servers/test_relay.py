@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +164,18 @@ async def test_what_cannot_be_read_from_the_gateway_never_reaches_the_client(tmp
 async def test_what_the_client_has_cancelled_is_not_answered_any_more(tmp_path: Path) -> None:
     """The gateway hears of it; and when the connection breaks, only what still waits is answered."""
     desk = DeskGateway()
-    async with started(tmp_path / "home") as client:
-        async with answering(tmp_path / "home", desk.routes):
-            await client.shake_hands()
-            for own in ("first", "second"):
-                await client.say("tools/call", HANG, id=own)
-            await client.say("notifications/cancelled", {"requestId": "first"})
-            with anyio.fail_after(LIMIT_S):
-                await desk.until(1, "notifications/cancelled")
+    async with AsyncExitStack() as at_work, started(tmp_path / "home") as client:
+        await at_work.enter_async_context(answering(tmp_path / "home", desk.routes))
+        with anyio.fail_after(LIMIT_S):
+            while not desk.connections:  # or the relay would answer the calls by itself
+                await desk.wait()
+        await client.shake_hands()
+        for own in ("first", "second"):
+            await client.say("tools/call", HANG, id=own)
+        await client.say("notifications/cancelled", {"requestId": "first"})
+        with anyio.fail_after(LIMIT_S):
+            await desk.until(1, "notifications/cancelled")
+        await at_work.aclose()
         assert (await client.frame())["id"] == "second"
         await client.ask("ping")
     assert "first" not in [one.get("id") for one in client.frames]
