@@ -33,6 +33,7 @@ from gateway.domain.place import Grant, Role
 from gateway.engine import Desk, Engine, Rules, Team, World, requests
 from gateway.engine.asked import Pace
 from gateway.engine.world import no_step
+from gateway.files import Spool
 from gateway.local import changes, door
 from gateway.ports import Agent, Bank, Chat, TollbridgeError
 from gateway.pricing import ListPrices
@@ -67,6 +68,8 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         idle_ms=int(agents.idle_minutes * MINUTE_MS),
         pause_ms=int(settings.pause_minutes * MINUTE_MS),
         approval_ms=int(settings.approval_minutes * MINUTE_MS),
+        files=str(agents.files),
+        file_bytes_max=agents.file_mb * 1024 * 1024,
         policy=settings.policy_rules,
         unpriced_refused=budgets.unpriced == "refuse",
         desks=desks(settings, people),
@@ -124,6 +127,7 @@ async def engine(
             "channel": await stack.enter_async_context(DeskAgent(settings.home)),
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
+        world.spool = Spool(settings.home, clock.new_id)
         world.team = team_of(settings)
         if world.team is not None:
             world.bank = await stack.enter_async_context(bank_of(settings))

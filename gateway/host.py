@@ -18,7 +18,8 @@ from gateway.config.local import Place
 from gateway.core import summary
 from gateway.domain.effects import Edit, Say
 from gateway.domain.place import Session
-from gateway.engine import Engine, World
+from gateway.domain.turn import Turn
+from gateway.engine import Engine, World, attachments, parcels
 from gateway.engine.asked import Asking, Caller, Pace, no_session, session_of_agent
 from gateway.engine.world import Draft
 from gateway.local import relays, token
@@ -34,9 +35,7 @@ TURNS_LOOKED_AT: Final = 20
 NOT_JOINED: Final = (
     "No session belongs to this channel yet: say it in the terminal, and try again after the next prompt."
 )
-NO_FILES: Final = "Files cannot be sent yet: say where it is, or what is in it."
-NO_REACTIONS: Final = "This chat takes no reactions from here: say it in a reply."
-NO_ATTACHMENT: Final = "There is no such attachment."
+NOT_WRITTEN: Final = "No message with this id is known here: react to one that a person wrote to this session."
 NOT_OURS: Final = "No message of this session has this id: reply gives the ids of those that can be changed."
 
 
@@ -121,17 +120,19 @@ class DeskHost:
         await self._stack.enter_async_context(self._desk.joined(channel, self._named, self._lineage))
 
     async def reply(self, text: str, files: Sequence[str], quotes: str | None) -> Done | Declined:
-        if files:
-            return Declined(NO_FILES)
         found = await self._session()
         if found is None:
             return Declined(NOT_JOINED)
         client, session = found
+        packed = await parcels.pack(self._world, session.directory, tuple(files)) if files else ()
+        if isinstance(packed, str):
+            return Declined(packed)
         ref = f"said:{session.id}:{self._world.clock.new_uuid()}"
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
-            draft.say(Say(session.thread, ref, f"{_quote(view, session, quotes)}{text}", ring=True))
+            words = f"{_quote(view, session, quotes)}{text}"
+            draft.say(Say(session.thread, ref, words, ring=True, files=packed))
             return draft.done(None)
 
         await self._world.commit(decide)
@@ -139,8 +140,15 @@ class DeskHost:
         return Done("It is on its way to the person's chat.", (ref,))
 
     async def react(self, message_id: str, emoji: str) -> Done | Declined:
-        del message_id, emoji
-        return Declined(NO_REACTIONS)
+        found = await self._session()
+        if found is None:
+            return Declined(NOT_JOINED)
+        _, session = found
+        turn = await self._world.store.read(lambda view: _turn_of(view, session, message_id))
+        if turn is None or not turn.message_id:
+            return Declined(NOT_WRITTEN)
+        refusal = await self._world.chat.react(session.thread, turn.message_id, emoji)
+        return Declined(refusal) if refusal else Done("It stands on the message.")
 
     async def edit(self, message_id: str, text: str) -> Done | Declined:
         found = await self._session()
@@ -161,8 +169,11 @@ class DeskHost:
         return Done("It is on its way to the person's chat.", (message_id,)) if done else Declined(NOT_OURS)
 
     async def download(self, attachment_id: str) -> Saved | Declined:
-        del attachment_id
-        return Declined(NO_ATTACHMENT)
+        found = await self._session()
+        if found is None:
+            return Declined(NOT_JOINED)
+        fetched = await attachments.download(self._world, found[1].id, attachment_id)
+        return Declined(fetched) if isinstance(fetched, str) else Saved(fetched.path)
 
     async def fetch(self) -> Unread:
         client = self._client()
@@ -189,8 +200,13 @@ class DeskHost:
         return None if session is None else (client, session)
 
 
+def _turn_of(view: View, session: Session, message_id: str) -> Turn | None:
+    """The turn that a message of the session's chat began, by the id under which the session has it."""
+    turns = view.latest_turns(session.id, TURNS_LOOKED_AT) if message_id else ()
+    return next((turn for turn in turns if turn.prompt_uuid == message_id), None)
+
+
 def _quote(view: View, session: Session, quotes: str | None) -> str:
     """The first words of the message that is answered, where it is known."""
-    turns = view.latest_turns(session.id, TURNS_LOOKED_AT) if quotes else ()
-    words = next((summary.title(turn.prompt) for turn in turns if turn.prompt_uuid == quotes), "")
-    return f"> {summary.escape(words)}\n\n" if words else ""
+    turn = _turn_of(view, session, quotes or "")
+    return f"> {summary.escape(summary.title(turn.prompt))}\n\n" if turn is not None else ""

@@ -48,7 +48,10 @@ class UnreadableError(TollbridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One message on its way out. `body` is what `Chat.compose` made; `edits` names the message to change instead."""
+    """One message on its way out. `edits` names the message to change instead.
+
+    `body` is what `Chat.compose` made, or `core.files.enclosed` (`core.files.parcel_of` tells).
+    """
 
     id: int
     thread: Thread
@@ -90,6 +93,13 @@ class Rejected:
 Receipt = Delivered | Delayed | Uncertain | Rejected
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that a person sent is on the disk, with so many bytes."""
+
+    size: int
+
+
 class Chat(Protocol):
     """A chat service. Updates come in as opaque text with a unique key, so that they can be stored before they are read."""
 
@@ -123,6 +133,17 @@ class Chat(Protocol):
         """Show for a few seconds that work goes on. Losing it is harmless."""
         ...
 
+    async def fetch(self, attachment_id: str, into: str, bytes_max: int) -> Saved | str:
+        """Save a file that a person sent under this path, whole and for this user alone; or why not, and nothing is there.
+
+        `bytes_max` is counted as they come, whatever the service says of its size. It is never unpacked.
+        """
+        ...
+
+    async def react(self, thread: Thread, message_id: str, emoji: str) -> str:
+        """Put an emoji on a message of the thread, in place of one that we put there before; empty: done, else why not."""
+        ...
+
 
 # ----------------------------------------------------------------------------------------------------------- the agent
 @dataclass(frozen=True, slots=True)
@@ -153,6 +174,8 @@ class Launch:
     directory: str
     agent_session: str | None = None
     model: str | None = None
+    folder: str = ""
+    """Where what people send for it is saved: it may read there too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +396,10 @@ class View(Protocol):
 
     def message_id(self, ref: str) -> str | None:
         """The chat's own name for the message `ref`, once it was delivered."""
+        ...
+
+    def unsent_files(self) -> frozenset[str]:
+        """The copies (their paths) that messages carry which wait, are on their way, or may not have arrived."""
         ...
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:

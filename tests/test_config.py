@@ -429,3 +429,10 @@ def test_runs_are_asked_about_from_a_part_of_a_subscription_on_or_never(
 def test_a_limit_on_counts_that_cannot_be_meant_is_rejected(tmp_path: Path, line: str, says: str) -> None:
     """The sentence names the setting and what to write."""
     assert says in refusal(tmp_path, f"[budgets]\n{line}\n")
+
+
+def test_files_that_people_send_lie_outside_of_the_gateways_own_directory(tmp_path: Path) -> None:
+    """Agents may not read in there, so a file would be of no use."""
+    assert not settings_from("", {}, tmp_path).agents.files.is_relative_to(tmp_path)
+    assert "agents.files" in refusal(tmp_path, TOLLBRIDGE_AGENTS__FILES=str(tmp_path / "files"))
+    assert "FILE_MB" in refusal(tmp_path, TOLLBRIDGE_AGENTS__FILE_MB="0")

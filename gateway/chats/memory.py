@@ -2,21 +2,25 @@
 
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import anyio
 
+from gateway.core.files import parcel_of
 from gateway.domain.effects import Button
 from gateway.domain.events import Ignored, Incoming, Message, Tap, Unsupported
+from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
+from gateway.files import TooLargeError, save
 from gateway.ports import (
     Delayed,
     Delivered,
     Post,
     Receipt,
     Rejected,
+    Saved,
     StoreError,
     Uncertain,
     UnreadableError,
@@ -25,6 +29,8 @@ from gateway.ports import (
 MAX_CHARACTERS = 4096
 NOTHING = "(nothing to show)"
 STORE_RETRY_S = 0.01
+CHUNK = 4096
+REACTIONS = ("\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}", "\N{EYES}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,9 @@ class Shown:
     buttons: tuple[Button, ...] = ()
     rang: bool = False
     edits: int = 0
+    file: Parcel | None = None
+    content: bytes = b""
+    """Of the file, if it is one."""
 
     def button(self, label: str) -> Button:
         """The first button whose label begins like this. Raises LookupError."""
@@ -69,6 +78,11 @@ class MemoryChat:
         self.receipts: deque[Receipt] = deque()
         self.acknowledged: list[tuple[str, str]] = []
         self.typed: list[Thread] = []
+        self.reactions: dict[str, str] = {}
+        """By message, of ours or of a person's."""
+        self.files: dict[str, bytes] = {}
+        """What people sent, by the name under which it can be fetched."""
+        self._said: dict[str, Thread] = {}
         self._waiting: deque[tuple[str, str]] = deque()
         self._last = 0
         self._changed = _Change()
@@ -89,7 +103,26 @@ class MemoryChat:
         """A person types a text, or a reply to a message; one that begins with a slash is a command."""
         name, _, rest = text.removeprefix("/").partition(" ")
         command = (name, rest.strip()) if text.startswith("/") else None
-        return self.post(Message(thread, person, text, command, to.message_id if to else ""))
+        message_id = self._number()
+        self._said[message_id] = thread
+        return self.post(Message(thread, person, text, command, to.message_id if to else "", message_id=message_id))
+
+    def sends_file(
+        self,
+        thread: Thread,
+        person: str,
+        content: bytes,
+        name: str = "notes.txt",
+        text: str = "",
+        kind: FileKind = FileKind.DOCUMENT,
+    ) -> str:
+        """A person sends a file, perhaps with words; the result is the name under which it can be fetched."""
+        file_id, message_id = f"file-{self._number()}", self._number()
+        self.files[file_id] = content
+        self._said[message_id] = thread
+        sent = (Attachment(file_id, name, kind, len(content)),)
+        self.post(Message(thread, person, text, message_id=message_id, attachments=sent))
+        return file_id
 
     def taps(self, shown: Shown, label: str, person: str) -> str:
         """A person presses the button of this message whose label begins like this; the result is the tap's id."""
@@ -166,6 +199,12 @@ class MemoryChat:
         prepared = self.receipts.popleft() if self.receipts else None
         if isinstance(prepared, Delayed | Rejected):
             return prepared
+        try:
+            parcel = parcel_of(post.ref, post.body)
+        except ValueError as error:
+            return Rejected(str(error))
+        if parcel is not None:
+            return await self._deliver_file(post, parcel, prepared)
         body = json.loads(post.body)
         buttons = tuple(Button(label, token) for label, token in body["buttons"])
         if post.edits is None:
@@ -175,6 +214,16 @@ class MemoryChat:
             shown = replace(old, text=body["text"], buttons=buttons, edits=old.edits + 1)
         else:
             return Rejected("message to edit not found")
+        self.messages[shown.message_id] = shown
+        self._changed.announce()
+        return prepared if isinstance(prepared, Uncertain) else Delivered(shown.message_id)
+
+    async def _deliver_file(self, post: Post, parcel: Parcel, prepared: Receipt | None) -> Receipt:
+        try:
+            content = await anyio.Path(parcel.path).read_bytes()
+        except OSError as error:
+            return Rejected(f"the copy of the file cannot be read ({error.strerror})")
+        shown = Shown(post.thread, self._number(), parcel.name, rang=post.ring, file=parcel, content=content)
         self.messages[shown.message_id] = shown
         self._changed.announce()
         return prepared if isinstance(prepared, Uncertain) else Delivered(shown.message_id)
@@ -190,6 +239,35 @@ class MemoryChat:
         await anyio.lowlevel.checkpoint()
         self.typed.append(thread)
 
+    async def fetch(self, attachment_id: str, into: str, bytes_max: int) -> Saved | str:
+        """Save a file that a person sent here."""
+        content = self.files.get(attachment_id)
+        if content is None:
+            return "there is no such file"
+
+        async def chunks() -> AsyncGenerator[bytes]:
+            for at in range(0, len(content), CHUNK):
+                yield content[at : at + CHUNK]
+
+        try:
+            return Saved(await save(chunks(), into, bytes_max))
+        except TooLargeError as error:
+            return str(error)
+        except OSError as error:
+            return f"it cannot be saved ({error.strerror})"
+
+    async def react(self, thread: Thread, message_id: str, emoji: str) -> str:
+        """Note the emoji on a message of ours or of a person's."""
+        await anyio.lowlevel.checkpoint()
+        if emoji not in REACTIONS:
+            return f"There is no reaction {emoji[:20]!r} here: use one of {' '.join(REACTIONS)}."
+        shown = self.messages.get(message_id)
+        if thread != (self._said.get(message_id) if shown is None else shown.thread):
+            return "There is no such message here."
+        self.reactions[message_id] = emoji
+        self._changed.announce()
+        return ""
+
     def _number(self) -> str:
         self._last += 1
         return str(self._last)
@@ -198,7 +276,10 @@ class MemoryChat:
 def _dump(incoming: Message | Tap | Unsupported) -> str:
     thread = [incoming.thread.service, incoming.thread.chat, incoming.thread.topic]
     if isinstance(incoming, Message):
-        rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to}
+        rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to} | {
+            "id": incoming.message_id,
+            "files": [[one.id, one.name, one.kind, one.size] for one in incoming.attachments],
+        }
     elif isinstance(incoming, Unsupported):
         rest = {"words": incoming.words, "once": incoming.once}
     else:
@@ -215,4 +296,6 @@ def _load(value: dict[str, Any]) -> Incoming:
     if "words" in value:
         return Unsupported(thread, person, value["words"], value["once"])
     command = value["command"]
-    return Message(thread, person, value["text"], (command[0], command[1]) if command else None, value["replies"])
+    typed = (command[0], command[1]) if command else None
+    files = tuple(Attachment(name, shown, FileKind(kind), size) for name, shown, kind, size in value["files"])
+    return Message(thread, person, value["text"], typed, value["replies"], message_id=value["id"], attachments=files)

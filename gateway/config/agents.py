@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_cache_dir
 from pydantic import BeforeValidator, Field, model_validator
 
 from gateway.config.values import Directory, Minutes, Section
@@ -46,6 +47,10 @@ class AgentSettings(Section):
     """`/new` works under these only; default: the directory alone."""
     max_processes: int = Field(default=4, ge=1, le=64)
     idle_minutes: Minutes = 10
+    files: Directory = Field(default_factory=lambda: Path(user_cache_dir("tollbridge", appauthor=False), "files"))
+    """Below it, files that people send are saved, a folder for each session: agents read them there."""
+    file_mb: int = Field(default=20, ge=1, le=100)
+    """The largest of them; Telegram's own server gives bots no more than 20."""
     claude: ClaudeSettings = ClaudeSettings()
 
     @model_validator(mode="after")

@@ -49,6 +49,15 @@ class Settings(Section):
             raise ValueError(f"{twice[0]} is named twice{where} (in people, telegram.allowed_users): keep one of them")
         return self
 
+    @model_validator(mode="after")
+    def _files_are_not_in_the_home(self) -> "Settings":
+        if self.agents.files.resolve().is_relative_to(self.home.resolve()):
+            raise ValueError(
+                f"agents.files {self.agents.files} is inside the gateway's own directory, which agents may not read: "
+                "name one outside of it"
+            )
+        return self
+
     @field_validator("policy")
     @classmethod
     def _rules_make_sense_together(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.core import gauges
+from gateway.core.files import stand_in
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
@@ -129,7 +130,7 @@ HELP = "\n".join(
 def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a command: the match is the table
     """What the person wants. Never raises: what cannot be understood is explained."""
     if message.command is None:
-        return _text(message.text.strip())
+        return _text(message.text.strip() or stand_in(message.attachments))
     name, argument = message.command[0].lower(), message.command[1].strip()
     whom = argument.lower()
     match name:

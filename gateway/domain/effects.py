@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.domain.approval import Approval, Option
+from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Thread
 
@@ -17,13 +18,17 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Send a message; Markdown. `ref` names it for later edits and makes saying it twice harmless. `ring`: notify aloud."""
+    """Send a message; Markdown. `ref` names it for later edits and makes saying it twice harmless. `ring`: notify aloud.
+
+    `files` follow it, each a message of its own; with files the text may be empty, and is then no message.
+    """
 
     thread: Thread
     ref: str
     text: str
     buttons: tuple[Button, ...] = ()
     ring: bool = False
+    files: tuple[Parcel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What happens: what people send, and what an agent did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.domain.files import Attachment
 from gateway.domain.place import Thread
 from gateway.domain.usage import MAIN_LOOP, Usage
 
@@ -17,6 +18,10 @@ class Message:
     command: tuple[str, str] | None = None
     replies_to: str = ""
     """The message that it is a reply to, by the chat's own name."""
+    message_id: str = field(default="", compare=False)
+    """The chat's own name for it, to react to it."""
+    attachments: tuple[Attachment, ...] = ()
+    """Files that came with it; the text may then be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,9 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A person sent what is not read here: a picture, an edit, ... `words` say so, in Markdown.
+    """A person sent what is not read here: a voice message, an edit, ... `words` say so, in Markdown.
 
-    `once` names what they are about within the chat: things of the same name (the pictures of an album) get one answer.
+    `once` names what they are about within the chat: things of the same name (the videos of an album) get one answer.
     """
 
     thread: Thread

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from gateway.domain.budget import Lift, Scope
 from gateway.domain.estimate import Estimate
+from gateway.domain.files import Attachment
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import NO_TOKENS, Flag, Tokens
 
@@ -117,6 +118,10 @@ class Turn:
     waits_until_ms: int | None = None
     """Allowed, and to be sent again where it was typed, until then: its agent takes no prompt from a chat for it."""
     claim: Claim | None = None
+    attachments: tuple[Attachment, ...] = ()
+    """Files that came with the prompt: they are fetched before it is handed over."""
+    message_id: str = ""
+    """The chat's own name for the message that it was, if it was one."""
 
     @property
     def overdraft(self) -> Usd:

@@ -6,7 +6,7 @@ import structlog
 from gateway.core.approve import TooLate
 from gateway.domain.events import Ignored, Message, Tap, Unsupported
 from gateway.domain.turn import TurnState
-from gateway.engine import desk
+from gateway.engine import attachments, desk, parcels
 from gateway.engine.clients import Clients
 from gateway.engine.inbound import handle_message, handle_unsupported
 from gateway.engine.leases import Leases
@@ -60,6 +60,8 @@ class Engine:
             clients = Clients(self.world, tasks, leases)
             self.world.perform, self._clients = clients.perform, clients
             try:
+                await parcels.sweep(self.world)  # before anything is set going that may need a file
+                await attachments.sweep(self.world)
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
                 tasks.start_soon(reprice, self.world)

@@ -14,7 +14,7 @@ from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Res
 from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import answering, desk, gating, listening, metering
+from gateway.engine import answering, attachments, desk, gating, listening, metering
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
@@ -28,6 +28,7 @@ INTERRUPT_LIMIT_MS = 10_000
 FOLLOW_UP_MS = 3_000
 """How long a queued prompt waits for the run that usually follows when a background task ended."""
 NOBODY = "Nobody answered at the budget limit; it can be continued."
+NOTHING_LEFT = "Nothing was sent to the agent: the message was only files. Send it again."
 HAND_OVERS_MAX = 2
 """How often a prompt is offered: a client may have ended unseen since its last run."""
 
@@ -112,15 +113,39 @@ class Clients:
     # ---------------------------------------------------------------------------------------------------- starting
     async def _start_turn(self, effect: StartTurn) -> None:
         async with self._turns.of(effect.session_id):
+            prompt = await self._prompt(effect)
+            if prompt is None:
+                await self._has_nothing(effect)
+                return
             try:
                 for _ in range(HAND_OVERS_MAX):
                     live = await self._client_for(effect)
-                    if live is None or await self._hand_over(live, effect):
+                    if live is None or await self._hand_over(live, effect, prompt):
                         return
                     await self._forget(live)
                 await self._failed_to_start(effect, "It ended before it took the prompt.")
             except AgentAwayError:
                 await self._world.commit(desk.away(effect.session_id, effect.turn_id))
+
+    async def _prompt(self, effect: StartTurn) -> str | None:
+        """What the agent is given, with the files that belong to it fetched; None: there is nothing to give it."""
+        turn = await self._world.store.read(lambda view: view.turn(effect.turn_id))
+        if turn is None or turn.state is not TurnState.HELD:
+            return turn.prompt if turn is not None else ""  # Nothing is handed over then.
+        return await attachments.prompt(self._world, turn)
+
+    async def _has_nothing(self, effect: StartTurn) -> None:
+        """The message was only files, and none of them could be fetched: no call is made for it."""
+
+        def decide(view: View) -> Decision[None]:
+            draft = Draft()
+            session = view.session(effect.session_id)
+            if session is not None:
+                self._fail(view, draft, session, effect, NOTHING_LEFT, "None of its files could be fetched.")
+            return draft.done(None)
+
+        await self._world.commit(decide)
+        self._use_room()
 
     async def _client_for(self, effect: StartTurn) -> Live | None:
         live = self._live.get(effect.session_id)
@@ -167,7 +192,8 @@ class Clients:
         if session is None:
             return None
         try:
-            client = await self._world.agents[session.agent].start(launch(session))
+            place = await attachments.folder(self._world, session.id)
+            client = await self._world.agents[session.agent].start(replace(launch(session), folder=place))
         except AgentAwayError:
             raise
         except AgentUnavailableError as error:
@@ -245,7 +271,7 @@ class Clients:
                 return True
         return False
 
-    async def _hand_over(self, live: Live, effect: StartTurn) -> bool:
+    async def _hand_over(self, live: Live, effect: StartTurn, prompt: str) -> bool:
         """Give the prompt to the client; False: the client has ended, and never had it."""
         world = self._world
 
@@ -272,7 +298,7 @@ class Clients:
         live.pending[turn.prompt_uuid] = turn.id
         world.on_step("turn.released")
         try:
-            await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else turn.prompt)
+            await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else prompt)
         except AgentAwayError:
             live.pending.pop(turn.prompt_uuid, None)
             raise

@@ -148,13 +148,14 @@ def repository(directory: Path) -> str:
 
 
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:
-    if replies.take(world, view, draft, message, text, waiting):
+    # A file is no answer to a question, whatever stands beside it.
+    if not message.attachments and replies.take(world, view, draft, message, text, waiting):
         return
     session = replies.meant(view, message) or view.current_session(message.thread)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
-    if replies.answer(world, view, draft, message, session, queue, text):
+    if not message.attachments and replies.answer(world, view, draft, message, session, queue, text):
         return
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
@@ -169,6 +170,8 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
         prompt_uuid=world.clock.new_uuid(),
         created_at_ms=world.clock.now_ms(),
         model=session.model,
+        attachments=message.attachments,
+        message_id=message.message_id,
     )
     if queue:
         draft.put.append(turn)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
+from gateway.core.files import FILE_MARK
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.place import Thread
+from gateway.engine import parcels
 from gateway.engine.world import Draft, World
 from gateway.ports import (
     LONGEST_WAIT_MS,
@@ -26,6 +28,8 @@ log = structlog.get_logger()
 BATCH = 100
 AT_ONCE_MAX = 8
 SEND_LIMIT_S = 20.0
+FILE_LIMIT_S = 180.0
+"""Fifty megabytes over a slow line."""
 
 
 @dataclass(slots=True)
@@ -78,16 +82,22 @@ async def deliver_forever(world: World) -> None:
 
 
 async def _deliver(world: World, pace: Pace, post: Post) -> None:
-    receipt: Receipt = Uncertain(f"no answer within {SEND_LIMIT_S:.0f} s")
-    # A gateway that stops hears how a request ended that it has begun: else each stop would leave doubts.
-    with anyio.CancelScope(shield=True):
+    is_file = FILE_MARK in post.ref
+    limit_s = FILE_LIMIT_S if is_file else SEND_LIMIT_S
+    receipt: Receipt = Uncertain(f"no answer within {limit_s:.0f} s")
+    # A gateway that stops hears how a request ended that it has begun: else each stop would leave doubts. Files may take too long.
+    with anyio.CancelScope(shield=True) as scope:
         await world.store.sending(post)
         world.on_step("post.sending")
-        with anyio.move_on_after(SEND_LIMIT_S):
+        scope.shield = not is_file
+        with anyio.move_on_after(limit_s):
             receipt = await world.chat.deliver(post)
+        scope.shield = True
         world.on_step("post.sent")
         receipt = await world.store.receipted(post, receipt)
     world.on_step("post.receipted")
+    if is_file and isinstance(receipt, Delivered | Rejected):
+        await parcels.done(world, post, receipt)
     now = world.clock.ticks_ms()
     wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
     match receipt:
@@ -133,8 +143,8 @@ async def repeat_unsure(world: World) -> None:
 
 
 def matters(ref: str) -> bool:
-    """Whether a message is a question or an answer: those are never lost."""
-    return ref.startswith(APPROVAL_REF) or ref.endswith((":end", ":answer"))
+    """Whether a message is a question, an answer or a file: those are never lost."""
+    return ref.startswith(APPROVAL_REF) or ref.endswith((":end", ":answer")) or FILE_MARK in ref
 
 
 MAY_REPEAT = "The message above may be a repeat: it is not known whether it arrived the first time."

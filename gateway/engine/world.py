@@ -12,6 +12,7 @@ import structlog
 
 from gateway import clock
 from gateway.core import gauges, scopes
+from gateway.core.files import enclosed, file_ref
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
 from gateway.core.gauges import Gauge
@@ -27,6 +28,7 @@ from gateway.domain.place import Grant, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.engine.team import Team
+from gateway.files import Spool
 from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, View
 
 T = TypeVar("T")
@@ -74,6 +76,9 @@ class Rules:
     open_turns_max: int = 50
     desks: tuple[Desk, ...] = ()
     """Whose sessions they are that are opened at the desk, and where they are told of; the first that fits."""
+    files: str = ""
+    """The directory below which files that people send are saved, a folder for each session; empty: none are."""
+    file_bytes_max: int = 20 * 1024 * 1024
     policy: tuple[Rule, ...] = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     unpriced_refused: bool = False
@@ -204,6 +209,8 @@ class World:
     bank: Bank | None = None
     present: Callable[[Session], bool] = always
     """Whether the session's agent takes prompts now: the running engine's own."""
+    spool: Spool | None = None
+    """Where copies of files wait to be sent; None: none are."""
     perform: Callable[[Sequence[Effect]], None] = no_agents
     """Does to agents what a decision wants done: the running engine's own."""
     posted: anyio.Event = field(default_factory=anyio.Event)
@@ -216,7 +223,12 @@ class World:
             decision = decide(view)
             return replace(
                 decision,
-                posts=tuple(self._post(effect) for effect in decision.effects if isinstance(effect, Say | Edit)),
+                posts=tuple(
+                    post
+                    for effect in decision.effects
+                    if isinstance(effect, Say | Edit)
+                    for post in self._posts(effect)
+                ),
                 effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit)),
                 figures=self.team.figures(view, decision.put, self.clock.now_ms()) if self.team else (),
             )
@@ -234,11 +246,18 @@ class World:
         self.perform(decision.effects)
         return decision
 
-    def _post(self, effect: Say | Edit) -> NewPost:
-        bodies = self.chat.compose(effect.text, effect.buttons)
+    def _posts(self, effect: Say | Edit) -> Iterator[NewPost]:
+        """The message, and after it its files: each is sent, and receipted, by itself."""
         if isinstance(effect, Edit):
-            return NewPost(effect.thread, effect.ref, bodies[:1], edit=True)
-        return NewPost(effect.thread, effect.ref, bodies, ring=effect.ring)
+            yield NewPost(effect.thread, effect.ref, self.chat.compose(effect.text, effect.buttons)[:1], edit=True)
+            return
+        worded = bool(effect.text.strip() or effect.buttons or not effect.files)
+        if worded:
+            bodies = self.chat.compose(effect.text, effect.buttons)
+            yield NewPost(effect.thread, effect.ref, bodies, ring=effect.ring)
+        for number, parcel in enumerate(effect.files, start=1):
+            ring = effect.ring and number == 1 and not worded
+            yield NewPost(effect.thread, file_ref(effect.ref, number), (enclosed(parcel),), ring=ring)
 
     def today(self) -> date:
         """The date where the owner is."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, text, update
 
+from gateway.core.files import FILE_MARK, parcel_of
 from gateway.domain.place import Thread
 from gateway.ports import (
     LONGEST_WAIT_MS,
@@ -292,6 +293,14 @@ def unsure(connection: Connection) -> tuple[tuple[Thread, str, str], ...]:
     query = query.order_by(outbox.c.created_at_ms, outbox.c.id)
     found = connection.execute(query).mappings()
     return tuple(dict.fromkeys((rows.thread_of(row), row["ref"], row["reason"]) for row in found))
+
+
+def unsent_files(connection: Connection) -> frozenset[str]:
+    """The paths of the files that messages carry which may still be sent."""
+    unsent = outbox.c.state.in_(("waiting", "sending", "uncertain")) & outbox.c.ref.contains(FILE_MARK)
+    found = connection.execute(select(outbox.c.ref, outbox.c.body).where(unsent)).all()
+    parcels = (parcel_of(ref, body) for ref, body in found)
+    return frozenset(parcel.path for parcel in parcels if parcel is not None)
 
 
 def never_arrived(connection: Connection, since_ms: int) -> tuple[str, ...]:

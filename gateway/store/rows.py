@@ -12,6 +12,7 @@ from gateway.core.turn import CUT_SHORT
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
+from gateway.domain.files import Attachment, FileKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -132,6 +133,8 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "ended_at_ms": turn.ended_at_ms,
         "waits_until_ms": turn.waits_until_ms,
         "claim": None if turn.claim is None else dump([turn.claim.kind, turn.claim.text]),
+        "attachments": dump([[one.id, one.name, one.kind, one.size] for one in turn.attachments]),
+        "message_id": turn.message_id,
     }
 
 
@@ -167,7 +170,19 @@ def turn_of(row: Row) -> Turn:
             ended_at_ms=row["ended_at_ms"],
             waits_until_ms=row["waits_until_ms"],
             claim=None if row["claim"] is None else _claim_of(json.loads(row["claim"])),
+            attachments=tuple(
+                _attachment_of(one) for one in stored.members(json.loads(row["attachments"]), "attachments")
+            ),
+            message_id=row["message_id"],
         )
+
+
+def _attachment_of(facts: Any) -> Attachment:
+    name, shown, kind, size, *_ = stored.members(facts, "attachment", 4)
+    size = None if size is None else stored.typed(size, int, "attachment")
+    return Attachment(
+        stored.typed(name, str, "attachment"), stored.typed(shown, str, "attachment"), FileKind(kind), size
+    )
 
 
 def _tokens_of(facts: Any) -> Tokens:

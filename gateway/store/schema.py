@@ -185,6 +185,8 @@ turns = _table(
     _number("ended_at_ms", null=True),
     _number("waits_until_ms", null=True),
     _words("claim", null=True),
+    _words("attachments", default="[]"),
+    _words("message_id", default=""),
 )
 Index("turns_session", turns.c.session_id, turns.c.created_at_ms)
 Index("turns_undone", turns.c.session_id, turns.c.created_at_ms, sqlite_where=text(UNDONE))

@@ -179,6 +179,9 @@ class SqlView:
     def ref_of(self, thread: Thread, message_id: str) -> str | None:
         return posts.ref_of(self._open, thread, message_id)
 
+    def unsent_files(self) -> frozenset[str]:
+        return posts.unsent_files(self._open)
+
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
         asked = {"person": person, "agent": agent, "most": min(limit, MOST_PAST_TURNS)}
         return tuple(rows.past_of(*row) for row in self._open.execute(_PAST_TURNS, asked).all())

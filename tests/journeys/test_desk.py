@@ -158,10 +158,13 @@ async def test_sub_agents_in_the_background_are_metered_and_their_reports_are_ga
     async with rig(tmp_path) as gateway:
         inputs = {"description": "look", "prompt": "look around", "subagent_type": "general-purpose"}
         gateway.api.script([Tool("Agent", inputs), Text("Sent."), Text("Reported.")])
-        gateway.api.script([Tool("Bash", {"command": "ls"}), Text("Looked.")], kind="sub")
+        hold = Hold(before_start=True)
+        gateway.api.script([Tool("Bash", {"command": "ls"}), [hold, Text("Looked.")]], kind="sub")
         with terminal(gateway.environ, tmp_path / "project") as desk:
             await desk.ready()
             await desk.says("delegate")
+            await desk.shows("Sent.")
+            hold.release()
             await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
             await gateway.exact()
             assert len(gateway.api.charges) == 5

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.domain.approval import Approval, ApprovalKind, Choice, Option
 from gateway.domain.budget import Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
+from gateway.domain.files import Attachment, FileKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -61,6 +62,8 @@ TURN = Turn(
     outcome=Outcome(OutcomeKind.ANSWER, "done"),
     started_at_ms=NOW + 1,
     ended_at_ms=None,
+    attachments=(Attachment("f1", "a.png", FileKind.PHOTO), Attachment("f2", "b.pdf", FileKind.DOCUMENT, 5)),
+    message_id="77",
 )
 APPROVAL = Approval(
     id="a_1",

@@ -187,6 +187,7 @@ def _arguments(launch: Launch, name: str, *, resume: bool) -> list[str]:
     arguments += ["--include-partial-messages", "--forward-subagent-text", "--permission-prompt-tool", "stdio"]
     # A conversation that never had a prompt has no transcript, and cannot be resumed: it begins under the same name.
     arguments += [f"--resume={name}" if resume else f"--session-id={name}"]
+    arguments += [f"--add-dir={launch.folder}"] if launch.folder else []
     return arguments + ([f"--model={launch.model}"] if launch.model else [])
 
 

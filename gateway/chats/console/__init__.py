@@ -17,10 +17,13 @@ from gateway.chats.console.conversation import Conversation, Shown, dump, load, 
 from gateway.chats.console.keys import Editor, Ended, Entered, Typed, chunks, lines, single_keys
 from gateway.chats.console.player import Await, Player, PlayerStuckError, Press, Write
 from gateway.chats.console.screen import Screen
+from gateway.core.files import parcel_of, readable
+from gateway.core.summary import escape
 from gateway.domain.effects import Button
 from gateway.domain.events import Ignored, Incoming, Message, Tap
+from gateway.domain.files import Parcel
 from gateway.domain.place import Thread
-from gateway.ports import Delivered, Post, Receipt, Rejected, StoreError, UnreadableError
+from gateway.ports import Delivered, Post, Receipt, Rejected, Saved, StoreError, UnreadableError
 
 __all__ = ["PERSON", "THREAD", "Await", "ConsoleChat", "Player", "PlayerStuckError", "Press", "Write"]
 
@@ -28,6 +31,8 @@ PERSON = "you"
 THREAD = Thread("console", PERSON)
 EDIT_GAP_MS = 100
 STORE_RETRY_S = 0.2
+EMOJI_MAX = 16
+QUOTED_MAX = 60
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(?P<rest>.*))?", re.DOTALL)
 _OWN_ID = re.compile(r"\d+-\d+")
 
@@ -87,7 +92,7 @@ class ConsoleChat:
             fields = json.loads(payload)
             if "token" in fields:
                 return Tap(THREAD, self._person, fields["token"], fields["message_id"], fields["tap_id"])
-            return self._message(fields["text"])
+            return self._message(fields["text"], fields.get("id", ""))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableError(f"not something that was typed here: {error!r}") from None
 
@@ -103,7 +108,12 @@ class ConsoleChat:
     async def deliver(self, post: Post) -> Receipt:
         """Draw a message, or what changed in one. One that stands in an earlier run of this chat is drawn anew."""
         await anyio.lowlevel.checkpoint()
-        text, buttons = load(post.body)
+        try:
+            parcel = parcel_of(post.ref, post.body)
+        except ValueError as error:
+            return Rejected(str(error))
+        # The person sits where the file is: its own place says more than a copy's.
+        text, buttons = load(post.body) if parcel is None else (_file(parcel), ())
         old = None if post.edits is None else self.conversation.get(post.edits)
         if post.edits is not None and old is None and _OWN_ID.fullmatch(post.edits) is None:
             return Rejected("the message to edit is gone")
@@ -119,6 +129,25 @@ class ConsoleChat:
         await anyio.lowlevel.checkpoint()
         if words:
             self._screen.note(words)
+
+    async def fetch(self, attachment_id: str, into: str, bytes_max: int) -> Saved | str:  # noqa: ARG002 - the port's signature
+        """Nobody sends a file here: it is on this machine already."""
+        await anyio.lowlevel.checkpoint()
+        return "no file was sent here"
+
+    async def react(self, thread: Thread, message_id: str, emoji: str) -> str:
+        """Say which emoji was put on which message."""
+        await anyio.lowlevel.checkpoint()
+        if thread != THREAD or _OWN_ID.fullmatch(message_id) is None:
+            return "There is no such message here."
+        if not 0 < len(emoji) <= EMOJI_MAX or emoji.isascii():
+            return "That is no emoji."
+        shown = self.conversation.get(message_id)
+        lines = (
+            [line for line in shown.text.splitlines() if line.strip()] if shown is not None else ["to what you wrote"]
+        )
+        self._screen.note(f"{emoji} {lines[0][:QUOTED_MAX]}")
+        return ""
 
     async def typing(self, thread: Thread) -> None:
         """Show at the input line that work goes on."""
@@ -136,12 +165,12 @@ class ConsoleChat:
             else:
                 self._unaccepted = None
 
-    def _message(self, text: str) -> Incoming:
+    def _message(self, text: str, message_id: str) -> Incoming:
         if not text.strip():
             return Ignored("an empty line")
         found = _COMMAND.fullmatch(text.strip())
         command = (found["name"].lower(), (found["rest"] or "").strip()) if found else None
-        return Message(THREAD, self._person, text, command)
+        return Message(THREAD, self._person, text, command, message_id=message_id)
 
     async def _inputs(self) -> AsyncGenerator[dict[str, Any]]:
         """What the person does, as payloads."""
@@ -157,7 +186,7 @@ class ConsoleChat:
                     self._screen.note(f"There is no [{move.number}]. If it was meant for the agent, add a word to it.")
                 elif isinstance(move, str):
                     self._screen.spoken(move)
-                    yield {"text": move}
+                    yield {"text": move, "id": f"{self._start}-{self._number()}"}
                 else:
                     shown, button = move
                     self._screen.spoken(button.label)
@@ -205,3 +234,7 @@ class ConsoleChat:
     def _number(self) -> int:
         self._last += 1
         return self._last
+
+
+def _file(parcel: Parcel) -> str:
+    return f"File: {escape(parcel.source)} ({readable(parcel.size)})"

@@ -1,16 +1,26 @@
 """Telegram as a chat service: python-telegram-bot over long polling, with a durable inbox before every confirmation."""
 
 import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import anyio
-from telegram.error import InvalidToken, TelegramError
+from telegram.constants import ReactionEmoji
+from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
 from gateway import clock
-from gateway.chats.telegram.bot import BotIdentity, TelegramBot, check_token, redact, rejected_token
+from gateway.chats.telegram.bot import (
+    BotIdentity,
+    FloodedError,
+    NotSentError,
+    TelegramBot,
+    check_token,
+    redact,
+    rejected_token,
+)
 from gateway.chats.telegram.deliver import Courier
 from gateway.chats.telegram.markup import compose
 from gateway.chats.telegram.read import SERVICE, read
@@ -19,7 +29,8 @@ from gateway.core.route import COMMANDS
 from gateway.domain.effects import Button
 from gateway.domain.events import Incoming, Tap
 from gateway.domain.place import Thread
-from gateway.ports import Post, Receipt
+from gateway.files import TooLargeError, save
+from gateway.ports import Post, Receipt, Saved
 
 # python-telegram-bot would warn on every 429 otherwise; it reads this when it makes the error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -33,6 +44,16 @@ INTRODUCTION_LIMIT_S = 10.0
 """A gateway starts without Telegram's answer after so long: what waits in its store is not held up by the network."""
 LONGEST_WORDS = 200
 """UTF-16 units of the answer to a tap."""
+
+
+FETCH_WAITS_S = (0.5, 2.0, 0.0)
+"""After each failed try to download a file."""
+NO_MESSAGE = "There is no such message here: give the id that came with it."
+_EMOJI_STYLE = "\ufe0f"
+"""Follows an emoji or not, as keyboards like it; Telegram wants each of them in one way."""
+_REACTIONS = {emoji.value.replace(_EMOJI_STYLE, ""): emoji.value for emoji in ReactionEmoji}
+_USUAL = " ".join("\N{THUMBS UP SIGN}\N{THUMBS DOWN SIGN}\N{EYES}\N{FIRE}\N{PARTY POPPER}\N{THINKING FACE}")
+_MESSAGE_ID = re.compile(r"[0-9]{1,15}")
 
 
 class TelegramChat:
@@ -113,6 +134,42 @@ class TelegramChat:
         shown = {"text": fitting} if fitting else {}
         with suppress(TelegramError), anyio.move_on_after(COURTESY_LIMIT_S):
             await self._bot.call("answerCallbackQuery", {"callback_query_id": tap.tap_id, **shown})
+
+    async def fetch(self, attachment_id: str, into: str, bytes_max: int) -> Saved | str:
+        """Save a file that was sent to the bot; a connection that breaks is tried again."""
+        why = ""
+        for wait_s in FETCH_WAITS_S:
+            try:
+                return Saved(await save(self._bot.content(attachment_id), into, bytes_max))
+            except (TooLargeError, BadRequest, Forbidden, InvalidToken) as error:
+                return redact(str(error))
+            except OSError as error:
+                return f"it cannot be saved ({error.strerror})"
+            except TelegramError as error:
+                why = redact(error.message)
+                await anyio.sleep(wait_s)
+        return why
+
+    async def react(self, thread: Thread, message_id: str, emoji: str) -> str:
+        """Put one of the emoji that Telegram has for it on a message; empty: done, else why not."""
+        plain = _REACTIONS.get(emoji.strip().replace(_EMOJI_STYLE, ""))
+        if plain is None:
+            return f"Telegram has no reaction {emoji[:20]!r}: use one of {_USUAL}, or another that it offers."
+        if not _MESSAGE_ID.fullmatch(message_id):
+            return NO_MESSAGE
+        reaction = [{"type": "emoji", "emoji": plain}]
+        place = {"chat_id": int(thread.chat), "message_id": int(message_id)}
+        try:
+            with anyio.fail_after(COURTESY_LIMIT_S):
+                await self._bot.call("setMessageReaction", {**place, "reaction": reaction})
+        except BadRequest as error:
+            known = "not found" in error.message.lower()
+            return NO_MESSAGE if known else f"Telegram refuses it: {redact(error.message)}."
+        except (FloodedError, NotSentError) as error:
+            return f"The reaction was not put there: {redact(error.message)}."
+        except (TelegramError, TimeoutError) as error:
+            return f"It is not known whether the reaction stands: {redact(str(error)) or 'no answer in time'}."
+        return ""
 
     async def typing(self, thread: Thread) -> None:
         """Show "typing" for about five seconds."""

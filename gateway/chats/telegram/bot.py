@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import httpx
 from telegram import Bot
-from telegram.error import InvalidToken, NetworkError, TelegramError
+from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
 from gateway.core.route import Command
@@ -22,6 +22,9 @@ CLOSE_LIMIT_S = 5.0
 CHECK_LIMIT_S = 30.0
 DEFAULT_FLOOD_WAIT_S = 5
 LONGEST_FLOOD_WAIT_S = 24 * 3600
+DOWNLOAD_PATIENCE_S = 20.0
+DOWNLOAD_CHUNK = 256 * 1024
+_FILE_PATH = re.compile(r"\w[\w./ -]{0,500}", re.ASCII)
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{1,200}", re.ASCII)
 _BEFORE_IT_WENT_OUT = (
     httpx.ConnectError,
@@ -57,6 +60,10 @@ class ServerFailedError(NetworkError):
     def __init__(self, code: int) -> None:
         super().__init__(f"the server answered with HTTP status {code}")
         self.code = code
+
+
+class TooLargeForTelegramError(BadRequest):
+    """The request was not taken: it is larger than the server allows."""
 
 
 class FloodedError(TelegramError):
@@ -150,6 +157,8 @@ def _check_answer(code: int, payload: bytes) -> None:
         raise FloodedError(
             min(wait, LONGEST_FLOOD_WAIT_S) if isinstance(wait, int) and wait > 0 else DEFAULT_FLOOD_WAIT_S
         )
+    if code == 413:  # noqa: PLR2004 - HTTP's Content Too Large
+        raise TooLargeForTelegramError("it is too large for Telegram")
     telegram_speaks = answer.get("ok") is False and isinstance(parameters, Mapping)
     if code >= 500 or not telegram_speaks:  # noqa: PLR2004 - HTTP's server errors
         raise ServerFailedError(code)
@@ -188,9 +197,33 @@ class TelegramBot(Bot):
     def __repr__(self) -> str:
         return "TelegramBot()"
 
-    async def call(self, method: str, parameters: Mapping[str, Any] | None = None) -> Any:
-        """Call a method of the Bot API and return its `result` as it came. Raises telegram.error.TelegramError."""
+    async def call(
+        self, method: str, parameters: Mapping[str, Any] | None = None, *, patience_s: float | None = None
+    ) -> Any:
+        """Call a method of the Bot API and return its `result` as it came. Raises telegram.error.TelegramError.
+
+        `patience_s`: how long the answer may take, if not the usual 20 seconds.
+        """
+        if patience_s is not None:
+            return await self._post(method, dict(parameters or {}), read_timeout=patience_s)
         return await self._post(method, dict(parameters or {}))
+
+    async def content(self, file_id: str) -> AsyncGenerator[bytes]:
+        """The content of a file that was sent to the bot, as it comes. Raises telegram.error.TelegramError."""
+        match await self.call("getFile", {"file_id": file_id}):
+            case {"file_path": str(path)} if _FILE_PATH.fullmatch(path) and ".." not in path:
+                pass
+            case _:
+                raise AnswerLostError("Telegram's answer does not say where the file is")
+        client = httpx.AsyncClient(timeout=DOWNLOAD_PATIENCE_S, headers={"Accept-Encoding": "identity"})
+        try:
+            async with client, client.stream("GET", f"{self.base_file_url}/{path}") as answer:
+                if answer.status_code != 200:  # noqa: PLR2004 - HTTP's success
+                    raise ServerFailedError(answer.status_code)
+                async for chunk in answer.aiter_raw(DOWNLOAD_CHUNK):
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise AnswerLostError(f"the connection to Telegram broke ({type(error).__name__})") from None
 
     async def identity(self) -> BotIdentity:
         """Who the bot is, as getMe says. Raises telegram.error.TelegramError."""

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import anyio
+from telegram import InputFile
 from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
 
 from gateway.chats.telegram.bot import (
@@ -12,14 +15,20 @@ from gateway.chats.telegram.bot import (
     NotSentError,
     ServerFailedError,
     TelegramBot,
+    TooLargeForTelegramError,
     redact,
 )
+from gateway.core.files import parcel_of
+from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.ports import Delayed, Delivered, Post, Receipt, Rejected, Uncertain
 
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
 GATEWAY_TIMEOUT = 504
+UPLOAD_PATIENCE_S = 60.0
+"""How long Telegram may take over a file once it has it."""
+_NO_PHOTO = ("photo_", "image_process_failed", "too big for a photo")
 
 
 class Courier:
@@ -32,15 +41,20 @@ class Courier:
         self._flood: tuple[Thread, int] | None = None
 
     async def deliver(self, post: Post) -> Receipt:
-        """Send or edit one message. Never raises for what the service or the network does."""
+        """Send or edit one message, or send one file. Never raises for what the service or the network does."""
         try:
-            parameters = _parameters(post)
+            parcel = parcel_of(post.ref, post.body)
+            parameters = _parameters(post) if parcel is None else _place(post)
         except ValueError:
             return Rejected("this message was not made for Telegram")
         try:
-            message_id = await self._ask(post, parameters)
+            message_id = (
+                await self._ask(post, parameters) if parcel is None else await self._send_file(parcel, parameters)
+            )
         except TelegramError as error:
             return self._receipt(post, error)
+        except OSError as error:
+            return Rejected(f"the copy of the file cannot be read ({error.strerror})")
         self._failures = 0
         return Delivered(message_id)
 
@@ -57,11 +71,25 @@ class Courier:
         if post.edits is not None:
             await self._bot.call("editMessageText", parameters)
             return post.edits
-        match await self._bot.call("sendMessage", parameters):
-            case {"message_id": int(number)}:
-                return str(number)
-            case _:
-                raise AnswerLostError("Telegram's answer does not name the message")
+        return _named(await self._bot.call("sendMessage", parameters))
+
+    async def _send_file(self, parcel: Parcel, parameters: dict[str, Any]) -> str:
+        """A picture that Telegram does not take as one (too wide, broken) goes as any other file."""
+        if parcel.kind is FileKind.PHOTO:
+            try:
+                return await self._upload("sendPhoto", "photo", parcel, parameters)
+            except TooLargeForTelegramError:
+                raise
+            except BadRequest as error:
+                if not any(word in error.message.lower() for word in _NO_PHOTO):
+                    raise
+        return await self._upload("sendDocument", "document", parcel, parameters)
+
+    async def _upload(self, method: str, field: str, parcel: Parcel, parameters: dict[str, Any]) -> str:
+        handle = await anyio.to_thread.run_sync(Path(parcel.path).open, "rb")
+        with handle:
+            file = InputFile(handle, filename=redact(parcel.name), read_file_handle=False)
+            return _named(await self._bot.call(method, {**parameters, field: file}, patience_s=UPLOAD_PATIENCE_S))
 
     def _receipt(self, post: Post, error: TelegramError) -> Receipt:
         """BadRequest is a NetworkError to the library: the order of the cases matters."""
@@ -97,6 +125,21 @@ class Courier:
         return wait
 
 
+def _named(message: Any) -> str:
+    """The id of a message that was sent."""
+    match message:
+        case {"message_id": int(number)}:
+            return str(number)
+        case _:
+            raise AnswerLostError("Telegram's answer does not name the message")
+
+
+def _place(post: Post) -> dict[str, Any]:
+    """Where a new message goes, and whether it rings."""
+    topic = {"message_thread_id": int(post.thread.topic)} if post.thread.topic else {}
+    return {"chat_id": int(post.thread.chat), **topic, "disable_notification": not post.ring}
+
+
 def _parameters(post: Post) -> dict[str, Any]:
     """The request's parameters. Raises ValueError for a post that was not composed for Telegram."""
     made = json.loads(post.body)
@@ -104,8 +147,7 @@ def _parameters(post: Post) -> dict[str, Any]:
     if not isinstance(made, dict):
         raise ValueError("a body is an object")  # noqa: TRY004 - one error for everything that is not for Telegram
     body = {name: made[name] for name in ("text", "entities", "reply_markup") if name in made}
-    body |= {"chat_id": int(post.thread.chat), "link_preview_options": {"is_disabled": True}}
+    body |= {"link_preview_options": {"is_disabled": True}}
     if post.edits is not None:
-        return {**body, "message_id": int(post.edits)}
-    topic = {"message_thread_id": int(post.thread.topic)} if post.thread.topic else {}
-    return {**body, **topic, "disable_notification": not post.ring}
+        return {**body, "chat_id": int(post.thread.chat), "message_id": int(post.edits)}
+    return {**body, **_place(post)}

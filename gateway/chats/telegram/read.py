@@ -6,13 +6,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.core.files import shown_name
 from gateway.domain.events import Ignored, Incoming, Message, Tap, Unsupported
+from gateway.domain.files import Attachment, FileKind
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
 
 SERVICE = "telegram"
-TEXT_ONLY = "I read text only for now."
+TEXT_ONLY = "I read text, pictures and files only."
 CAPTION_UNUSED = " The caption is not used either: send it as a message."
+COMMAND_BELOW = "A command below a file is not carried out: send it as a message."
 FIRST_VERSION = "I use the first version; /stop and write again."
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,64})(?:@(?P<bot>[A-Za-z0-9_]{1,64}))?", re.ASCII)
@@ -39,6 +42,8 @@ _MEDIA = (
 )
 """What people send; everything else without text is a service message (somebody joined, a title changed)."""
 _DEEPEST = 100
+LONGEST_FILE_ID = 512
+LARGEST_SIZE = 2**53
 
 
 class _Wire(BaseModel):
@@ -80,6 +85,7 @@ class _Message(_Wire):
     edit_date: int = 0
     media_group_id: str = Field(default="", max_length=64)
     caption: str = ""
+    caption_entities: tuple[_Entity, ...] = Field(default=(), strict=False)
     text: str = ""
     entities: tuple[_Entity, ...] = Field(default=(), strict=False)
 
@@ -148,8 +154,9 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
     if isinstance(person, Ignored):
         return person
     if not message.text.strip():
-        return _read_media(message, raw, person)
-    command = _command(message)
+        attachment = _attachment(raw)
+        return _read_media(message, raw, person) if attachment is None else _read_file(message, attachment, person)
+    command = _command(message, message.text, message.entities)
     if _for_another(command, username):
         return Ignored("a command for another bot")
     return Message(
@@ -158,6 +165,7 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
         text=message.text,
         command=command[:2] if command else None,
         replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
+        message_id=str(message.message_id),
     )
 
 
@@ -170,6 +178,38 @@ def _person(message: _Message) -> str | Ignored:
     if message.sender is None or message.sender.is_bot:
         return Ignored("not written by a person")
     return str(message.sender.id)
+
+
+def _read_file(message: _Message, attachment: Attachment, person: str) -> Incoming:
+    """A caption is its text. Words that would be a command stay with the person: nobody looks for an order to stop below a picture."""
+    if _command(message, message.caption, message.caption_entities) is not None:
+        return Unsupported(_thread(message), person, COMMAND_BELOW, str(message.message_id))
+    return Message(
+        thread=_thread(message),
+        person=person,
+        text=message.caption,
+        replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
+        message_id=str(message.message_id),
+        attachments=(attachment,),
+    )
+
+
+def _attachment(raw: dict[str, Any]) -> Attachment | None:
+    """The picture, at its largest, or the document; None for everything else. (An animation also calls itself a document.)"""
+    match raw:
+        case {"animation": _}:
+            return None
+        case {"photo": [*_, {"file_id": str(name), **about}]} if 0 < len(name) <= LONGEST_FILE_ID:
+            return Attachment(name, "photo.jpg", FileKind.PHOTO, _size(about))
+        case {"document": {"file_id": str(name), **about}} if 0 < len(name) <= LONGEST_FILE_ID:
+            return Attachment(name, shown_name(str(about.get("file_name", ""))), FileKind.DOCUMENT, _size(about))
+        case _:
+            return None
+
+
+def _size(about: dict[str, Any]) -> int | None:
+    size = about.get("file_size")
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST_SIZE else None
 
 
 def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Incoming:
@@ -186,7 +226,7 @@ def _read_edit(message: _Message, username: str) -> Incoming:
         return person
     if not message.text.strip() or not message.edit_date:
         return Ignored("an edit of something else than words")
-    if _for_another(_command(message), username):
+    if _for_another(_command(message, message.text, message.entities), username):
         return Ignored("a command for another bot")
     return Unsupported(_thread(message), person, FIRST_VERSION, f"edit:{message.message_id}")
 
@@ -195,17 +235,17 @@ def _for_another(command: tuple[str, str, str] | None, username: str) -> bool:
     return command is not None and command[2].lower() not in {"", username.lower()}
 
 
-def _command(message: _Message) -> tuple[str, str, str] | None:
+def _command(message: _Message, text: str, entities: tuple[_Entity, ...]) -> tuple[str, str, str] | None:
     """Name, arguments and addressee, if the person typed a command at the very start themselves."""
     if message.forward_origin is not None or message.via_bot is not None:
         return None
-    typed = _COMMAND.match(message.text)
+    typed = _COMMAND.match(text)
     if typed is None:
         return None
-    known = any((e.type, e.offset, e.length) == ("bot_command", 0, typed.end()) for e in message.entities)
+    known = any((e.type, e.offset, e.length) == ("bot_command", 0, typed.end()) for e in entities)
     if not known:
         return None
-    return typed["name"].lower(), message.text[typed.end() :].strip(), typed["bot"] or ""
+    return typed["name"].lower(), text[typed.end() :].strip(), typed["bot"] or ""
 
 
 def _read_tap(query: _CallbackQuery) -> Incoming:

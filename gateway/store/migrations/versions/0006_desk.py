@@ -1,4 +1,4 @@
-"""A turn waits to be sent again where it was typed, and keeps what its agent claims; sessions are found by their agent's name."""
+"""A turn waits to be sent again where it was typed, keeps what its agent claims and what came with it; sessions are found by their agent's name."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,5 +13,7 @@ def upgrade() -> None:
     """Columns and an index: nothing that was there changes."""
     op.add_column("turns", sa.Column("waits_until_ms", sa.Integer(), nullable=True))
     op.add_column("turns", sa.Column("claim", sa.Text(), nullable=True))
+    op.add_column("turns", sa.Column("attachments", sa.Text(), nullable=False, server_default="[]"))
+    op.add_column("turns", sa.Column("message_id", sa.Text(), nullable=False, server_default=""))
     named = sa.text("agent_session IS NOT NULL")
     op.create_index("sessions_of_agent", "sessions", ["agent_session"], sqlite_where=named)

@@ -1,0 +1,123 @@
+"""Which files may go through a chat, what they are called, and how the outbox holds one; pure."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from gateway.domain.files import Attachment, FileKind, Parcel
+
+FILES_MAX: Final = 10
+"""With one message."""
+BYTES_MAX: Final = 50_000_000
+"""What a bot may send at most."""
+PHOTO_BYTES_MAX: Final = 10_000_000
+NAME_MAX: Final = 100
+SUFFIX_MAX: Final = 10
+UNNAMED: Final = "file"
+FILE_MARK: Final = ":file:"
+
+_SYSTEM: Final = ("/proc", "/sys", "/dev")
+"""What looks like files there is the system itself, and may hold what no agent is told."""
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,10}")
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_JPEG: Final = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an opened file is: its path with every link resolved, and whether that leads into the gateway's own directory."""
+
+    path: str
+    regular: bool
+    own: bool
+
+
+def may_send(found: Found) -> str:
+    """Why it may not be sent; empty: it may, as far as can be said before it is read."""
+    if found.own:
+        return "That is the gateway's own: it is not sent."
+    if not found.regular:
+        return "That is not a regular file: only those are sent."
+    if any(found.path == place or found.path.startswith(f"{place}/") for place in _SYSTEM):
+        return "That is the system's and not a file of yours: it is not sent."
+    return ""
+
+
+def shown_name(name: str) -> str:
+    """The name without directories, controls and quotes, in at most 100 characters; one that devices have begins with a line."""
+    last = re.split(r"[/\\]", name)[-1].replace('"', "'")
+    clean = "".join(char for char in last if unicodedata.category(char)[0] != "C").strip()
+    if not clean.strip("."):
+        return UNNAMED
+    if _DEVICE.fullmatch(clean):
+        clean = f"_{clean}"
+    if len(clean) <= NAME_MAX:
+        return clean
+    suffix = suffix_of(clean)
+    return clean[: NAME_MAX - len(suffix)] + suffix
+
+
+def suffix_of(name: str) -> str:
+    """A plain `.txt` at a name's end, or nothing."""
+    at = name.rfind(".")
+    found = _SUFFIX.fullmatch(name[at:]) if at > 0 else None
+    return found[0].lower() if found else ""
+
+
+def kind_of(head: bytes, size: int) -> FileKind:
+    """A picture if it begins like one and is no larger than chats take them."""
+    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    picture = webp or head.startswith((_PNG, _JPEG))
+    return FileKind.PHOTO if picture and size <= PHOTO_BYTES_MAX else FileKind.DOCUMENT
+
+
+def readable(size: int) -> str:
+    """`812 bytes`, `118 kB`, `2.4 MB`."""
+    if size < 1000:  # noqa: PLR2004 - the unit's own
+        return "1 byte" if size == 1 else f"{size} bytes"
+    return f"{size / 1000:.0f} kB" if size < 999_500 else f"{size / 1_000_000:.1f} MB"  # noqa: PLR2004 - see above
+
+
+# ------------------------------------------------------------------------------------------------------ in the outbox
+def file_ref(ref: str, number: int) -> str:
+    """What the outbox calls the file of this number that goes with a message."""
+    return f"{ref}{FILE_MARK}{number}"
+
+
+def enclosed(parcel: Parcel) -> str:
+    """The body of the message that is nothing but this file, the same for every chat."""
+    return json.dumps(asdict(parcel))
+
+
+def parcel_of(ref: str, body: str) -> Parcel | None:
+    """The file that a message of this name is; None: it is text. Raises ValueError for a body that `enclosed` did not make."""
+    if FILE_MARK not in ref:
+        return None
+    match json.loads(body):
+        case {"path": str(path), "name": str(name), "kind": str(kind), "size": int(size), "source": str(source)}:
+            return Parcel(path, name, FileKind(kind), size, source)
+        case _:
+            raise ValueError("not the body of a file")
+
+
+# --------------------------------------------------------------------------------------------------- what people send
+def stand_in(attachments: Sequence[Attachment]) -> str:
+    """The prompt of a message that is only files."""
+    return " ".join(f"[{one.name}]" for one in attachments)
+
+
+def room(kept: Iterable[tuple[str, int]], wanted: int, quota: int) -> tuple[str, ...]:
+    """Which of the files (name, bytes; oldest first) have to go so that so many bytes more fit into the quota."""
+    files = list(kept)
+    over = sum(size for _, size in files) + wanted - quota
+    gone: list[str] = []
+    for name, size in files:
+        if over <= 0:
+            break
+        gone.append(name)
+        over -= size
+    return tuple(gone)

@@ -1,0 +1,117 @@
+"""Files that people send: fetched when their prompt is about to be handed over, into a folder that its agent may read."""
+
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from gateway.core.files import readable, shown_name, stand_in, suffix_of
+from gateway.core.summary import escape
+from gateway.domain.effects import Say
+from gateway.domain.files import Attachment
+from gateway.domain.turn import Turn
+from gateway.engine.world import Draft, World
+from gateway.files import folder_of, forget_old
+from gateway.ports import Decision, Saved, View
+
+log = structlog.get_logger()
+
+FETCH_LIMIT_S = 150.0
+TURNS_LOOKED_AT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that a person sent, on this machine."""
+
+    path: str
+    size: int
+
+
+async def sweep(world: World) -> None:
+    """Files that people sent long ago are deleted."""
+    if world.rules.files:
+        await anyio.to_thread.run_sync(forget_old, world.rules.files, world.clock.now_ms())
+
+
+async def folder(world: World, session_id: str) -> str:
+    """The session's folder, made if it is not there; empty: there can be none."""
+    if not world.rules.files:
+        return ""
+    try:
+        made = await anyio.to_thread.run_sync(folder_of, world.rules.files, session_id, world.rules.file_bytes_max)
+    except OSError as error:
+        log.warning("there is no folder for what people send", session=session_id, why=str(error))
+        return ""
+    return str(made)
+
+
+async def prompt(world: World, turn: Turn) -> str | None:
+    """The prompt with a line for each file; None: there was nothing but files, and none could be fetched.
+
+    What could not be fetched is told in the thread, once, and in the prompt.
+    """
+    if not turn.attachments or turn.continues:
+        return turn.prompt
+    found = [await _fetch(world, turn, number) for number in range(len(turn.attachments))]
+    failed = [n for n, one in enumerate(found) if isinstance(one, str)]
+    bare = turn.prompt == stand_in(turn.attachments)
+    nothing = bare and len(failed) == len(found)
+    if failed:
+        await _tell(world, turn, {n: str(found[n]) for n in failed}, runs=not nothing)
+    if nothing:
+        return None
+    lines = [_line(one, what) for one, what in zip(turn.attachments, found, strict=True)]
+    return "\n".join(lines if bare else [turn.prompt, "", *lines])
+
+
+async def download(world: World, session_id: str, attachment_id: str) -> Fetched | str:
+    """Fetch a file that came with one of the session's latest messages, or say why not: no other file is anybody's business."""
+    turns = await world.store.read(lambda view: view.latest_turns(session_id, TURNS_LOOKED_AT))
+    for turn in turns:
+        for number, one in enumerate(turn.attachments):
+            if one.id == attachment_id:
+                return await _fetch(world, turn, number)
+    return "No message of this session came with such a file."
+
+
+async def _fetch(world: World, turn: Turn, number: int) -> Fetched | str:
+    """Where it was saved: under the same name however often it is tried, and not again if it is there."""
+    one, bytes_max = turn.attachments[number], world.rules.file_bytes_max
+    if one.size is not None and one.size > bytes_max:
+        return f"it is larger than {readable(bytes_max)}"
+    place = await folder(world, turn.session_id)
+    if not place:
+        return "there is no place to save it (agents.files in the settings)"
+    path = anyio.Path(place, f"{turn.id}-{number + 1}{suffix_of(one.name)}")
+    if await path.is_file():
+        return Fetched(str(path), (await path.stat()).st_size)
+    saved: Saved | str = f"it did not come within {FETCH_LIMIT_S:.0f} seconds"
+    with anyio.move_on_after(FETCH_LIMIT_S):
+        saved = await world.chat.fetch(one.id, str(path), bytes_max)
+    if isinstance(saved, str):
+        log.warning("a file could not be fetched", turn=turn.id, why=saved)
+        return saved
+    return Fetched(str(path), saved.size)
+
+
+def _line(one: Attachment, found: Fetched | str) -> str:
+    called = f'{one.kind} "{shown_name(one.name)}"'
+    if isinstance(found, str):
+        return f"[{called} was attached and could not be fetched: {found}]"
+    return f"[{called} is attached: {found.path} ({readable(found.size)})]"
+
+
+async def _tell(world: World, turn: Turn, failed: dict[int, str], *, runs: bool) -> None:
+    names = [(escape(shown_name(turn.attachments[n].name)), escape(why)) for n, why in failed.items()]
+    after = " The text runs without it." if runs else ""
+    words = "\n".join(f"{name} could not be fetched: {why}.{after}" for name, why in names)
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session = view.session(turn.session_id)
+        if session is not None:
+            draft.say(Say(session.thread, f"turn:{turn.id}:unfetched", words))
+        return draft.done(None)
+
+    await world.commit(decide)
