@@ -91,6 +91,8 @@ class DeskAgent:
         self._patience_s = patience_s
         self._sessions: dict[str, _Session] = {}
         self._relays: list[_Relay] = []
+        self._ended: list[tuple[str, int]] = []
+        """Sessions that have ended in processes that may still be there."""
         self._meeting = anyio.Lock()
         self._crew = anyio.create_task_group()
         self._exit = AsyncExitStack()
@@ -191,7 +193,8 @@ class DeskAgent:
         session = self._sessions.pop(session_id, None)
         if session is not None:
             await session.client.gone(why)
-            self._note(session_id).unlink(missing_ok=True)
+            # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
+            self._ended = [*self._ended[-SESSIONS_MAX:], (session_id, session.process)]
             for relay in self._relays:
                 relay.joined = None if relay.joined is session.client else relay.joined
 
@@ -202,6 +205,12 @@ class DeskAgent:
             for name, session in list(self._sessions.items()):
                 if session.process and not await anyio.to_thread.run_sync(is_there, session.process):
                     await self._forget(name, "its process is gone")
+            for name, process in list(self._ended):
+                if name in self._sessions:
+                    self._ended.remove((name, process))
+                elif not await anyio.to_thread.run_sync(is_there, process):
+                    self._ended.remove((name, process))
+                    self._note(name).unlink(missing_ok=True)
 
     # ----------------------------------------------------------------------------------------------------- the channel
     @asynccontextmanager
