@@ -1,7 +1,7 @@
 """What a client's session waits for: from the start of its MCP server to a listed tool, and from a hook to its verdict.
 
-Usage: python -m benchmarks.mcp_start [--json] [--rounds N] [--hooks N]. The relay, with a gateway up, stands beside the smallest server
-on stdio that the package `mcp` makes; a hook, asking the same gateway, beside a Python that does nothing. All of a round run one
+Usage: python -m benchmarks.mcp_start [--json] [--rounds N] [--hooks N]. The relay, with the whole gateway up, stands beside the smallest server
+on stdio that the package `mcp` makes; a hook, asking the door alone, beside a Python that does nothing. All of a round run one
 after another, and each figure is the median of its rounds. Memory is what the started process has when the tool is listed. Both are also given for a relay and
 a hook whose compiled file Python has kept, which it does if they are imported.
 """
@@ -43,6 +43,7 @@ anyio.run(main)
 """
 KEPT = f"import sys; sys.path.append({str(RELAY.parent)!r}); import relay; relay.main(sys.argv[1:])"
 """The hook by import, so that Python keeps what it has compiled."""
+START_S = 30.0
 AIM_TIME, AIM_MEMORY, AIM_HOOK = 0.05, 0.2, 2.0
 BLOCKS = {"decision": "block", "reason": "asked on your phone"}
 CLIENT = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "benchmark", "version": "1"}}
@@ -66,8 +67,9 @@ def measure(rounds: int, hooks: int) -> dict[str, Any]:
     """Every figure, by name: seconds and bytes."""
     with tempfile.TemporaryDirectory() as directory:
         home, blocking = Path(directory) / "home", Path(directory) / "blocking"
-        with gateway(home), gateway(blocking, BLOCKS):
-            return {"servers": servers(home, rounds), "hooks": verdicts(home, blocking, hooks)}
+        real = Path(directory) / "real"
+        with gateway(home), gateway(blocking, BLOCKS), whole_gateway(real):
+            return {"servers": servers(real, rounds), "hooks": verdicts(home, blocking, hooks)}
 
 
 def in_turn(names: Sequence[str], rounds: int) -> Iterator[str]:
@@ -93,6 +95,26 @@ def gateway(home: Path, verdict: Mapping[str, Any] | None = None) -> Iterator[No
         try:
             if process.stdout is None or process.stdout.readline() != "ready\n":
                 raise SystemExit("the gateway to measure with did not start")
+            yield
+        finally:
+            process.kill()
+
+
+@contextmanager
+def whole_gateway(home: Path) -> Iterator[None]:
+    """`tollbridge up`, with a terminal for its chat: relays meet the channel's own server."""
+    work = home.parent / "work"
+    work.mkdir()
+    where = environment(home) | {"TOLLBRIDGE_AGENTS__DEFAULT": "scripted", "TOLLBRIDGE_AGENTS__DIRECTORY": str(work)}
+    command = [sys.executable, "-m", "gateway", "up", "--chat", "console"]
+    pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, env=where, stdin=pipe, stdout=quiet) as process:  # noqa: S603 - made here
+        try:
+            until = time.monotonic() + START_S
+            while not (home / "gateway.sock").exists():
+                if process.poll() is not None or time.monotonic() > until:
+                    raise SystemExit("the gateway to measure with did not start")
+                time.sleep(0.1)
             yield
         finally:
             process.kill()
@@ -140,7 +162,7 @@ def listed(command: Sequence[str], home: Path) -> tuple[float, int]:
         say(id=2, method="tools/list")
         tools = json.loads(process.stdout.readline())["result"]["tools"]
         took = time.perf_counter() - began
-        if [tool["name"] for tool in tools] != ["reply"]:
+        if "reply" not in [tool["name"] for tool in tools]:
             raise SystemExit(f"{command[-1][:100]} listed {tools}, and not the tool that is there")
         return took, memory(process.pid)
     finally:
