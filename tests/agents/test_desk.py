@@ -1,0 +1,343 @@
+"""A session at the desk as a client: what its hooks and its transcript tell, and what goes through its channel."""
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from gateway.agents.claude.desk import client as desk
+from gateway.agents.claude.desk.client import DeskClient
+from gateway.agents.claude.desk.hooks import Event, Told, no, read
+from gateway.agents.claude.desk.log import Log
+from gateway.core.channel import Push
+from gateway.domain.effects import AllowTool, DenyTool, EndTurn, GoOn
+from gateway.domain.events import (
+    Acted,
+    AgentEvent,
+    AskedPermission,
+    CallMetered,
+    End,
+    Exited,
+    Finished,
+    Listening,
+    Paused,
+    Started,
+    Withdrawn,
+)
+from gateway.ports import AgentAwayError
+
+pytestmark = pytest.mark.anyio
+
+MODEL = "claude-opus-4-8"
+UUID = "9f1c7f3e-0000-4000-8000-000000000001"
+
+
+def told(event: str, **more: Any) -> Told:
+    """What a hook is told."""
+    return Told.model_validate({"session_id": "s", "hook_event_name": event, "prompt_id": "p1", "cwd": "/w", **more})
+
+
+def asked(name: str) -> dict[str, Any]:
+    """The line of a request of the main loop."""
+    return {"type": "api-request", "id": name, "params": {"model": MODEL}}
+
+
+def answered(name: str, request: str, *, stop: str | None = "end_turn", tool: str = "") -> dict[str, Any]:
+    """The line of an answer: 10 tokens in, 5 out."""
+    content: list[dict[str, Any]] = [{"type": "text", "text": f"answer {name}"}]
+    content += [{"type": "tool_use", "id": tool, "name": "Bash", "input": {}}] if tool else []
+    usage = {"input_tokens": 10, "output_tokens": 5}
+    message = {"id": name, "model": MODEL, "content": content, "stop_reason": stop, "usage": usage}
+    return {"type": "assistant", "message": message, "requestRef": request}
+
+
+INTERRUPTED = {"type": "user", "message": {"content": [{"type": "text", "text": "[Request interrupted by user]"}]}}
+
+
+class Channel:
+    """The way to the session, which takes everything until it is cut."""
+
+    def __init__(self) -> None:
+        self.pushed: list[Push] = []
+        self.verdicts: list[tuple[str, bool]] = []
+        self.cut = False
+
+    async def push(self, message: Push) -> bool:
+        self.pushed.append(message)
+        return not self.cut
+
+    async def verdict(self, request_id: str, *, allow: bool) -> bool:
+        self.verdicts.append((request_id, allow))
+        return not self.cut
+
+
+class Bench:
+    """A session, its transcript, and whoever reads its events and answers its boundaries."""
+
+    def __init__(self, place: Path, patience_s: float = 5) -> None:
+        self.path = place / "s.jsonl"
+        log = Log(self.path)
+        log.since(None)
+        self.client = DeskClient("s", "/w", log, (str(place / "home"),), patience_s)
+        self.events: list[AgentEvent] = []
+        self.says: Callable[[Paused], Any] = lambda _paused: GoOn()
+        self._heard = anyio.Event()
+
+    def writes(self, *lines: dict[str, Any]) -> None:
+        """The client writes its transcript."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+
+    async def listens(self) -> None:
+        async for event in self.client.events():
+            self.events.append(event)
+            if isinstance(event, Paused) and (answer := self.says(event)) is not None:
+                await self.client.respond(event.request_id, answer)
+            heard, self._heard = self._heard, anyio.Event()
+            heard.set()
+
+    async def until(self, wanted: type, times: int = 1) -> Any:
+        """The last event of a kind, as soon as there are so many."""
+        with anyio.fail_after(10):
+            while len(found := self.of(wanted)) < times:
+                await self._heard.wait()
+        return found[-1]
+
+    def of(self, wanted: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, wanted)]
+
+
+@asynccontextmanager
+async def open_at_desk(place: Path, patience_s: float = 5) -> AsyncGenerator[Bench]:
+    """An open session; at the end it is closed."""
+    bench = Bench(place, patience_s)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bench.listens)
+        tasks.start_soon(bench.client.live)
+        yield bench
+        await bench.client.gone("the test is over")
+
+
+async def test_a_typed_run_is_told_metered_and_ended(tmp_path: Path) -> None:
+    """Its calls come before the end; the words of the end are the last ones of the agent."""
+    async with open_at_desk(tmp_path) as desk_:
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt="fix it")) == {}
+        desk_.writes(asked("r1"), answered("m1", "r1"))
+        assert await desk_.client.hook(told("Stop", last_assistant_message="answer m1")) == {}
+        finished = await desk_.until(Finished)
+        assert (finished.end, finished.text, finished.prompt_uuid) == (End.DONE, "answer m1", None)
+        assert [event.typed for event in desk_.of(Started)] == ["fix it"]
+        assert [(call.call_id, call.usage.tokens.output) for call in desk_.of(CallMetered)] == [("m1", 5)]
+
+
+async def test_a_copy_of_a_call_that_another_conversation_made_is_not_counted(tmp_path: Path) -> None:
+    """A fork's transcript holds answers to requests that it never made."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go on"))
+        desk_.writes(answered("old", "r0"), asked("r1"), answered("new", "r1"), answered("new", "r1"))
+        await desk_.client.hook(told("Stop", last_assistant_message="answer new"))
+        await desk_.until(Finished)
+        assert [call.call_id for call in desk_.of(CallMetered)] == ["new"]
+
+
+async def test_what_the_gateway_says_no_to_is_blocked_and_no_run_begins(tmp_path: Path) -> None:
+    """The reason is the gateway's, and the next prompt is asked about anew."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.says = lambda _paused: EndTurn("asked on your phone")
+        for _ in range(2):
+            verdict = await desk_.client.hook(told("UserPromptSubmit", prompt="dear"))
+            assert verdict == {"decision": "block", "reason": "asked on your phone"}
+        assert desk_.of(Finished) == []
+
+
+async def test_a_boundary_that_nobody_answers_fails_closed(tmp_path: Path) -> None:
+    """The tool is denied before the client's own limit, the run is over, and nothing further of it runs."""
+    async with open_at_desk(tmp_path, patience_s=0.1) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        desk_.says = lambda _paused: None
+        verdict = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={"command": "ls"}))
+        assert (verdict["continue"], verdict["stopReason"]) == (False, desk.TOO_LATE)
+        assert (await desk_.until(Finished)).end is End.HALTED
+        desk_.says = lambda _paused: GoOn()
+        again = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={"command": "pwd"}))
+        assert again["hookSpecificOutput"]["permissionDecision"] == "deny"
+
+
+async def test_a_tool_that_reaches_for_the_gateways_home_does_not_run(tmp_path: Path) -> None:
+    """It is denied, and the agent goes on."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        inputs = {"command": f"cat {tmp_path}/home/config.toml"}
+        verdict = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input=inputs))
+        assert verdict["hookSpecificOutput"]["permissionDecision"] == "deny"
+        assert "continue" not in verdict
+        assert desk_.of(Acted) == []
+
+
+async def test_what_is_typed_while_a_run_works_waits_for_its_end(tmp_path: Path) -> None:
+    """The hook is held, one prompt at a time; what tells of a background task is not, since the run waits for it."""
+    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="first"))
+        tasks.start_soon(desk_.client.hook, told("UserPromptSubmit", prompt="second"))
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt="<task-notification>x")) == {}
+        assert [event.typed for event in desk_.of(Started)] == ["first"]
+        await desk_.client.hook(told("Stop", last_assistant_message=""))
+        assert (await desk_.until(Started, 2)).typed == "second"
+
+
+async def test_an_interruption_that_no_hook_tells_of_ends_the_run(tmp_path: Path) -> None:
+    """The transcript tells; the cut call is a lower bound, and a request without an answer is flagged."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        desk_.writes(asked("r1"), answered("m1", "r1", stop=None), asked("r2"), INTERRUPTED)
+        assert (await desk_.until(Finished)).end is End.INTERRUPTED
+        assert {(call.call_id, call.ended) for call in desk_.of(CallMetered)} == {
+            ("m1", False),
+            ("unanswered-r2", False),
+        }
+
+
+async def test_a_message_is_pushed_once_and_known_to_be_there_by_its_hook(tmp_path: Path) -> None:
+    """The session's own prompt hook shows the tag with its id: the run is that message's."""
+    async with open_at_desk(tmp_path) as desk_:
+        channel = Channel()
+        desk_.client.join(channel)
+        await desk_.until(Listening)
+        await desk_.client.prompt(UUID, "hello")
+        assert [push.text for push in channel.pushed] == ["hello"]
+        tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt=tag)) == {}
+        assert [(event.prompt_uuid, event.typed) for event in desk_.of(Started)] == [(UUID, None)]
+        assert desk_.client.unread() == ()
+        desk_.client.replied()
+        await desk_.client.hook(told("Stop", last_assistant_message="x"))
+        finished = await desk_.until(Finished)
+        assert (finished.prompt_uuid, finished.told) == (UUID, True)
+
+
+async def test_a_message_that_is_not_confirmed_is_given_up_and_blocked_if_it_comes_after_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends as interrupted; a late arrival makes no call, or a second sending would be a second run."""
+    monkeypatch.setattr(desk, "CONFIRM_S", 0.1)
+    monkeypatch.setattr(desk, "IDLE_LOOK_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.prompt(UUID, "hello")
+        finished = await desk_.until(Finished)
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, desk.UNCONFIRMED)
+        tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
+        verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag))
+        assert verdict == {"decision": "block", "reason": desk.SAID_AGAIN}
+
+
+async def test_without_a_channel_a_message_waits(tmp_path: Path) -> None:
+    """Nothing is written anywhere: the caller is told that the session takes no messages now."""
+    async with open_at_desk(tmp_path) as desk_:
+        with pytest.raises(AgentAwayError):
+            await desk_.client.prompt(UUID, "hello")
+        channel = Channel()
+        channel.cut = True
+        desk_.client.join(channel)
+        with pytest.raises(AgentAwayError):
+            await desk_.client.prompt(UUID, "hello")
+        assert not desk_.client.listens
+        assert desk_.client.unread() == ()
+
+
+async def test_a_message_that_the_agent_fetched_is_not_run_again(tmp_path: Path) -> None:
+    """It belongs to what the agent does now; the hook that shows it later finds nothing to begin."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.prompt(UUID, "hello")
+        assert [push.id for push in desk_.client.unread()] == [UUID]
+        desk_.client.fetched([UUID])
+        finished = await desk_.until(Finished)
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.DONE, UUID, desk.TAKEN_IN)
+        assert desk_.client.unread() == ()
+
+
+async def test_allowed_is_true_once_the_session_has_used_the_tool(tmp_path: Path) -> None:
+    """The verdict is written; that it was heard shows when the tool has run. What is allowed for the session is not asked again."""
+    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
+        channel, heard = Channel(), list[bool]()
+        desk_.client.join(channel)
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        await desk_.client.asks("abcde", "Bash", "List files", "ls")
+        request = await desk_.until(AskedPermission)
+        assert (request.request_id, request.tool, request.can_remember) == ("abcde", "Bash", True)
+
+        async def answer() -> None:
+            heard.append(await desk_.client.respond("abcde", AllowTool(for_session=True)))
+
+        tasks.start_soon(answer)
+        await anyio.wait_all_tasks_blocked()
+        assert heard == []
+        await desk_.client.hook(told("PostToolUse", tool_name="Bash"))
+        await anyio.wait_all_tasks_blocked()
+        assert heard == [True]
+        await desk_.client.asks("fghij", "Bash", "List files", "ls")
+        assert channel.verdicts == [("abcde", True), ("fghij", True)]
+
+
+async def test_a_question_that_is_answered_at_the_desk_is_withdrawn(tmp_path: Path) -> None:
+    """The tool has run, so somebody has said yes there; an answer from the phone comes too late."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        await desk_.client.asks("abcde", "Bash", "List files", "ls")
+        await desk_.client.hook(told("PostToolUse", tool_name="Bash"))
+        assert (await desk_.until(Withdrawn)).request_id == "abcde"
+        assert await desk_.client.respond("abcde", DenyTool("no")) is False
+
+
+async def test_a_session_that_is_gone_says_what_it_used_in_all(tmp_path: Path) -> None:
+    """What no line showed is booked as a call of its own; what waits is answered."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        used = {MODEL: {"inputTokens": 110, "outputTokens": 25}}
+        desk_.writes(asked("r1"), answered("m1", "r1"), {"type": "cost-state", "modelUsage": used})
+        await desk_.client.gone("it was closed")
+        await desk_.until(Exited)
+        calls = desk_.of(CallMetered)
+        assert [(call.usage.tokens.input, call.usage.tokens.output) for call in calls] == [(10, 5), (100, 20)]
+
+
+def test_a_log_begins_where_the_gateway_first_heard_of_the_session(tmp_path: Path) -> None:
+    """Of a conversation that is taken up again, only what follows counts, and of its sums only what is added."""
+    path = tmp_path / "s.jsonl"
+    before = [
+        asked("r0"),
+        answered("m0", "r0"),
+        {"type": "cost-state", "modelUsage": {MODEL: {"inputTokens": 10, "outputTokens": 5}}},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in before))
+    log = Log(path)
+    assert log.skip() is not None
+    assert log.read() == []
+    used = {MODEL: {"inputTokens": 20, "outputTokens": 10}}
+    with path.open("a") as file:
+        for line in (asked("r1"), answered("m1", "r1"), {"type": "cost-state", "modelUsage": used}):
+            file.write(json.dumps(line) + "\n")
+    assert [call.call_id for call in log.read()] == ["m1"]
+    assert log.summed
+    assert log.unlisted() == []
+
+
+@pytest.mark.parametrize("event", list(Event))
+def test_a_no_stops_what_can_be_stopped_and_says_nothing_elsewhere(event: Event) -> None:
+    """Where there is a gate the verdict holds the reason; a hook that only tells is not answered."""
+    gates = {Event.PROMPT, Event.TOOL, Event.BATCH, Event.COMPACT}
+    assert ("because" in json.dumps(no(event, "because"))) is (event in gates)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"session_id": 7}', b"\xff", b'{"session_id": "' + b"x" * 500 + b'"}']
+)
+def test_a_hook_that_cannot_be_read_is_none(body: bytes) -> None:
+    """Whatever comes in, the answer is a value."""
+    assert read(body) is None
