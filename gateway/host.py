@@ -4,6 +4,7 @@
 """
 
 import socket
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -56,13 +57,13 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
         return await desk.hook(hook.event, hook.body, await _lineage(hook.peer))
 
     async def channel(hello: relays.Hello, lines: Lines) -> None:
-        server = await to_thread.run_sync(import_module, "mcp_servers.channel")
+        server = await to_thread.run_sync(_loaded, "mcp_servers.channel")
         async with AsyncExitStack() as stack:
             host = DeskHost(world, desk, hello.session, await _lineage(hello.peer), stack)
             await server.serve(lines, lines, host, session=hello.session)
 
     async def budget(hello: relays.Hello, lines: Lines) -> None:
-        server = await to_thread.run_sync(import_module, "mcp_servers.budget")
+        server = await to_thread.run_sync(_loaded, "mcp_servers.budget")
         own = session_of_agent(hello.session)
         if not await _may_speak(world, desk, hello):
             log.warning("a program names a session that it does not descend from", session=hello.session)
@@ -70,6 +71,15 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
         await server.serve(lines, lines, Asking(world, Caller(RELAYED, own=own), pace), session=hello.session)
 
     return relays.routes({"channel": channel, "budget": budget}, judge, HOOK_S)
+
+
+_LOADING: Final = threading.Lock()
+
+
+def _loaded(name: str) -> Any:
+    """A server's module. Two threads that load parts of `mcp` at once wait for each other for good."""
+    with _LOADING:
+        return import_module(name)
 
 
 async def _lineage(peer: Peer) -> Sequence[int]:
@@ -91,8 +101,8 @@ def bound_at(place: Place) -> socket.socket:
 
 async def listen_at(listener: socket.socket, running: Engine, home: Path, pace: Pace) -> None:
     """Answer on the loopback address: the budget's MCP server."""
-    loopback = import_module("gateway.local.loopback")
-    budget = await to_thread.run_sync(import_module, "mcp_servers.budget")
+    loopback = _loaded("gateway.local.loopback")
+    budget = await to_thread.run_sync(_loaded, "mcp_servers.budget")
     await running.ready.wait()
     caller = Caller(HTTP, named=lambda handle: token.session_of(token.token_of(home), handle))
     asking = Asking(running.world, caller, pace)

@@ -65,6 +65,9 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             turn = gating.start(world, view, draft, session, _turn(world, session, known))
         elif turn.continues and turn.state is TurnState.QUEUED:
             turn = gating.start(world, view, draft, session, turn, here=True)
+        elif turn.state is TurnState.HELD and (view.frozen or not world.lent(view, turn.scopes)):
+            turn = advance(gating.let_go(draft, turn), Step.REQUEUE, waits_until_ms=None)
+            turn = gating.start(world, view, draft, session, turn, here=True)
         if turn.state is not TurnState.HELD:
             return draft.done(Typed(why=_why(turn)))
         turn = advance(turn, Step.RELEASE, started_at_ms=now_ms, waits_until_ms=None)

@@ -33,7 +33,7 @@ from gateway.ports import View
 SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
 AWAY: Final = (
-    "Not delivered yet: the session is not open at the desk. It waits until it is; /start lets the gateway open it."
+    "Not delivered yet: the session takes no messages now. It waits until it does; /start lets the gateway open it."
 )
 
 
@@ -105,7 +105,7 @@ def start(
     that is not there waits until it is; `here`: the agent is the one that goes on with it.
     """
     from_chat = turn.origin is Origin.PERSON or (turn.origin is Origin.DESK and turn.continues)
-    if from_chat and not here and not world.present(session):
+    if from_chat and turn.state is TurnState.QUEUED and not here and not world.present(session):
         return wait(draft, session, turn)
     turn, verdict = _judge(world, view, draft, session, turn, consent)
     match verdict:
@@ -226,7 +226,7 @@ def _allow(
     if turn.origin is Origin.BACKGROUND and not turn.continues:
         turn = advance(turn, Step.RELEASE, started_at_ms=world.clock.now_ms())
         draft.effects.append(Unpause(session.id, GoOn()))
-    elif turn.origin is Origin.DESK and not turn.continues:
+    elif turn.origin is Origin.DESK and not (turn.continues and world.present(session)):
         turn = replace(turn, waits_until_ms=world.clock.now_ms() + SENT_AGAIN_MS)
     else:
         draft.effects.append(StartTurn(session.id, turn.id))

@@ -255,7 +255,10 @@ def _go_on(
                 draft.effects.append(Unpause(session.id, GoOn()))
             else:
                 turn = replace(turn, prompt_uuid=world.clock.new_uuid(), continues=True)
-                draft.effects.append(StartTurn(session.id, turn.id))
+                if turn.origin is Origin.DESK and not world.present(session):
+                    turn = replace(turn, waits_until_ms=world.clock.now_ms() + gating.SENT_AGAIN_MS)
+                else:
+                    draft.effects.append(StartTurn(session.id, turn.id))
             draft.put.append(turn)
         case Ask(question):
             _close(draft, approval, "Asked again: it changed.")

@@ -76,9 +76,35 @@ class DoorError(Exception):
 
 
 # ------------------------------------------------------------------------------------------------------------- the door
+OWN = (b"TOLLBRIDGE_HOME", b"TOLLBRIDGE_OFF", b"TOLLBRIDGE_AGENT", b"XDG_DATA_HOME", b"HOME")
+"""What only the person may say: of these the client's own values count, as it was started with."""
+STARTED = {}  # what the client was started with, once it was looked at
+
+
 def environ(name: str) -> str:
-    """A variable of the environment, as os.environ has it; empty where it is not set."""
-    return posix.environ.get(name.encode("ascii"), b"").decode(sys.getfilesystemencoding(), "surrogateescape")
+    """A variable of the environment, as os.environ has it; empty where it is not set.
+
+    A repository's settings can set variables for what the client starts, and not for the client: under Claude Code what it was
+    started with counts, where there is /proc to see that.
+    """
+    key = name.encode("ascii")
+    found = posix.environ.get(key, b"")
+    if found and key in OWN and b"CLAUDECODE" in posix.environ and sys.platform.startswith("linux"):
+        found = _started().get(key, b"")
+    return found.decode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _started() -> dict:
+    if not STARTED:
+        STARTED[b""] = b""
+        try:
+            with open(f"/proc/{posix.getppid()}/environ", "rb", buffering=0) as file:
+                for one in file.read().split(b"\0"):
+                    name, _, value = one.partition(b"=")
+                    STARTED[name] = value
+        except OSError:
+            pass
+    return STARTED
 
 
 def home() -> str:
@@ -208,26 +234,12 @@ def sentence(status: int, body: bytes) -> str:
 
 def is_off() -> bool:
     """Whether the person has switched Tollbridge off for this session."""
-    return environ("TOLLBRIDGE_OFF") not in ("", "0") and started_with("TOLLBRIDGE_OFF")
+    return environ("TOLLBRIDGE_OFF") not in ("", "0")
 
 
 def is_inside_agent() -> bool:
     """Whether the gateway itself has started this session."""
-    return environ("TOLLBRIDGE_AGENT") != "" and started_with("TOLLBRIDGE_AGENT")
-
-
-def started_with(name: str) -> bool:
-    """Whether the client had the variable when it was started: a repository's settings can set it for what the client starts.
-
-    Only where there is /proc; elsewhere the variable is believed.
-    """
-    if not sys.platform.startswith("linux"):
-        return True
-    try:
-        with open(f"/proc/{posix.getppid()}/environ", "rb") as file:
-            return b"\0" + name.encode("ascii") + b"=" in b"\0" + file.read()
-    except OSError:
-        return False
+    return environ("TOLLBRIDGE_AGENT") != ""
 
 
 # ---------------------------------------------------------------------------------------------------------------- hooks

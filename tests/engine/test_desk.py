@@ -9,7 +9,7 @@ import pytest
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
-from gateway.domain.budget import ScopeKind
+from gateway.domain.budget import Entry, EntryKind, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import End, Finished, Listening, Paused, Started
 from gateway.domain.money import ZERO, Usd
@@ -17,6 +17,7 @@ from gateway.domain.turn import Origin, TurnState
 from gateway.engine import desk
 from gateway.engine.gating import SENT_AGAIN_MS
 from gateway.engine.world import Clock, Desk, Rules, World
+from gateway.ports import Decision
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 from tests.engine.desk import HERE, AtDesk, DeskAgent, attached
 
@@ -271,3 +272,35 @@ async def test_a_message_that_is_not_confirmed_can_be_sent_again() -> None:
         client.tell(Finished(End.INTERRUPTED, "Not confirmed.", uuid, ()))
         await gateway.taps("Not confirmed.", "Send again")
         assert (await client.prompted(2))[1] == "hello"
+
+
+async def test_a_paused_run_without_a_channel_goes_on_after_the_yes_with_whatever_is_typed() -> None:
+    """Nobody answered in time; after a yes the next word typed at the desk goes on with the turn, and is not asked about again."""
+    async with at_desk(with_limits(session="50", confirm="0.50")) as gateway:
+        client = await attached(gateway, listens=False)
+        assert await client.types("work") == GoOn()
+        client.tell(client.calls(60), Paused("at the limit", "the next call"))
+        asked = await gateway.sees("Paused")
+        client.tell(client.ends(end=End.HALTED))
+        await gateway.until(lambda turns: turns[0].continues)
+        gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
+        await gateway.until(lambda turns: turns[0].waits_until_ms is not None)
+        assert await client.types("continue") == GoOn()
+        client.tell(client.calls(5), client.ends())
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert turn.spent == Usd.parse("0.65")
+
+
+async def test_what_was_allowed_before_everything_stopped_does_not_run() -> None:
+    """A yes from before is no way around a stop that came after it, whoever said it."""
+    async with at_desk(with_limits(confirm="0.10")) as gateway:
+        client = await attached(gateway)
+        await client.types("dear")
+        await gateway.taps("**dear**", "Run, up to $0.50")
+        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        stop = Entry(EntryKind.FREEZE, (), who="bank", why="fenced")
+        await gateway.world.commit(lambda _view: Decision(None, entries=(stop,)))
+        answer = await client.types("dear")
+        assert isinstance(answer, EndTurn)
+        assert "Everything is stopped" in answer.reason
+        assert (await gateway.balance()).held == ZERO

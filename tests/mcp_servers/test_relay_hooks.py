@@ -227,11 +227,14 @@ async def test_a_session_that_is_off_goes_on_and_is_known_to_be(tmp_path: Path, 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 async def test_what_only_a_repositorys_settings_say_is_not_believed(tmp_path: Path) -> None:
-    """Attack 58: variables that the client was not started with open no gate."""
-    none = tmp_path / "none"
-    code, said = await hooked(none, "UserPromptSubmit", client=False, TOLLBRIDGE_OFF="1", TOLLBRIDGE_AGENT="1")
+    """Attack 58: variables that the client was not started with open no gate, and lead to no other gateway."""
+    async with answering(tmp_path / "theirs", DeskGateway().routes) as theirs:
+        code, verdict = await hooked(
+            theirs, "UserPromptSubmit", client=False, TOLLBRIDGE_OFF="1", TOLLBRIDGE_AGENT="1", CLAUDECODE="1"
+        )
     assert code == 0
-    assert json.loads(said)["decision"] == "block"
+    assert json.loads(verdict)["decision"] == "block"
+    assert str(theirs) not in verdict.decode()
 
 
 # ------------------------------------------------------------------------------------------------------------- the door

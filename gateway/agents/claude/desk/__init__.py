@@ -45,6 +45,7 @@ LOOK_EVERY_S: Final = 2.0
 UNREAD: Final = (
     "Tollbridge cannot read what Claude Code says here: is it of a newer version? `tollbridge doctor` tells."
 )
+MOVED: Final = "Tollbridge was told of another transcript of this session before: start it again."
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
 ELSEWHERE_S: Final = 10.0
 
@@ -58,6 +59,7 @@ class _Session:
 
     client: DeskClient
     process: int
+    transcript: Path
     refused: str = ""
 
 
@@ -66,7 +68,7 @@ class _Relay:
     """A channel that is joined: to the session of its client's process, whichever that is."""
 
     pusher: Pusher
-    process: int
+    lineage: tuple[int, ...]
     session: str
     joined: DeskClient | None = field(default=None)
 
@@ -124,7 +126,7 @@ class DeskAgent:
     async def hook(self, event: str, body: bytes, lineage: Sequence[int]) -> Mapping[str, Any]:
         """The verdict at a hook. `lineage`: its process and those above it."""
         told = await anyio.to_thread.run_sync(hooks.read, body)
-        if told is None or told.hook_event_name != event:
+        if told is None or told.hook_event_name != event or not Path(told.transcript_path).name:
             log.warning("a hook said what cannot be read", hook=event)
             return hooks.no(event, UNREAD)
         try:
@@ -137,11 +139,17 @@ class DeskAgent:
             return hooks.no(event, session.refused)
         verdict = await session.client.hook(told)
         if event == Event.END:
-            await self._forget(told.session_id, CLOSED)
+            with anyio.CancelScope(shield=True):  # its hook may be killed at any moment
+                await self._forget(told.session_id, CLOSED)
         return verdict
 
     async def _session_of(self, told: Told, lineage: Sequence[int]) -> _Session | None:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
+        known = self._sessions.get(told.session_id)
+        if known is not None and not known.refused:
+            if told.transcript_path and Path(told.transcript_path) != known.transcript:
+                raise AgentUnavailableError(MOVED)
+            return known
         async with self._meeting:
             known = self._sessions.get(told.session_id)
             if known is not None and not known.refused:
@@ -155,7 +163,7 @@ class DeskAgent:
             session = known or await self._meet(told, lineage)
             session.refused = await self.attach(NAME, session.client, told.cwd)
             self._sessions[told.session_id] = session
-            if not session.refused and known is None:
+            if not session.refused:
                 self._crew.start_soon(session.client.live)
             self._join()
             return session
@@ -165,7 +173,7 @@ class DeskAgent:
         logs = await anyio.to_thread.run_sync(self._log_of, told, fresh)
         process = lineage[1] if len(lineage) > 1 else 0
         client = DeskClient(told.session_id, told.cwd, logs, self._private, self._patience_s)
-        return _Session(client, process)
+        return _Session(client, process, Path(told.transcript_path))
 
     def _log_of(self, told: Told, fresh: bool) -> Log:  # noqa: FBT001 - a thread's call knows no names
         """Where the session's own part of its transcript begins: where it was first heard of, by this gateway or an earlier one."""
@@ -181,9 +189,17 @@ class DeskAgent:
             if fresh:
                 logs.since(None)
             words = None if used is None else used.decode(errors="replace")
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place.write_text(json.dumps({"offset": logs.offset, "used": words}), encoding="utf-8")
+            self._keep(place, json.dumps({"offset": logs.offset, "used": words}))
         return logs
+
+    def _keep(self, place: Path, words: str) -> None:
+        try:
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.write_text(words, encoding="utf-8")
+        except OSError as error:
+            raise AgentUnavailableError(
+                f"Tollbridge cannot write {place} ({error.strerror}): mend that first."
+            ) from None
 
     def _note(self, session_id: str) -> Path:
         name = "".join(char if char.isalnum() or char in "-_" else "_" for char in session_id)[:100]
@@ -216,7 +232,7 @@ class DeskAgent:
     @asynccontextmanager
     async def joined(self, pusher: Pusher, session: str, lineage: Sequence[int]) -> AsyncGenerator[None]:
         """Have messages go through this channel as long as the block lasts; `session`: as the channel's process knows it."""
-        relay = _Relay(pusher, lineage[1] if len(lineage) > 1 else 0, session)
+        relay = _Relay(pusher, tuple(lineage), session)
         self._relays.append(relay)
         self._join()
         try:
@@ -238,8 +254,10 @@ class DeskAgent:
     def _join(self) -> None:
         """A session and a channel find each other by the process that started both, or by the session's name."""
         for relay in self._relays:
-            newest = [one for one in self._sessions.values() if one.process and one.process == relay.process]
+            newest = [one for one in self._sessions.values() if one.process and one.process in relay.lineage[1:2]]
             named = self._sessions.get(relay.session)
+            if named is not None and named.process and named.process not in relay.lineage:
+                named = None
             found = newest[-1] if newest else named
             if found is not None and not found.refused and relay.joined is not found.client:
                 if relay.joined is not None:

@@ -28,6 +28,7 @@ from gateway.domain.events import (
     AgentEvent,
     AskedPermission,
     BackgroundChanged,
+    CallMetered,
     End,
     Exited,
     Finished,
@@ -36,7 +37,7 @@ from gateway.domain.events import (
     Started,
     Withdrawn,
 )
-from gateway.domain.usage import MAIN_LOOP
+from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 from gateway.ports import AgentAwayError, Process
 
 log = structlog.get_logger()
@@ -50,12 +51,15 @@ BATCH_LIMIT_S: Final = 5.0
 READ_EVERY_S: Final = 0.02
 CONFIRM_S: Final = 60.0
 """How long it may take until it is known that the session has a message."""
+ASKS_MAX: Final = 16
+"""So many questions of one session may wait; the screen at the desk shows every one."""
 VERDICT_S: Final = 600.0
 """How long it may take until it is seen that the session has heard an answer."""
 SAID_AGAIN: Final = "This message was given up: send it again from the phone."
 UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 TAKEN_IN: Final = "The session has read it, beside what it was doing."
 TOO_LATE: Final = "nobody answered in time; after a yes on the phone, write: continue"
+UNSEEN: Final = "the transcript does not show what this run uses: is it switched off (CLAUDE_CODE_SKIP_PROMPT_HISTORY)?"
 CLOSED: Final = "it was closed at the desk"
 ENDS: Final = "the gateway stops: start it again with `tollbridge up`, then write: continue"
 
@@ -225,9 +229,15 @@ class DeskClient:
         self._pushed.pop(uuid or "", None)
         await self._flush()
         self._log.begin()
-        self._run = _Run(uuid, told.prompt_id)
+        # What waited for another run's end bears that one's name, and gets its own with its first hook.
+        self._run = _Run(uuid, "" if told.prompt_id in self._log.past else told.prompt_id)
         started = Started(self.agent_session, self._model, uuid, typed)
-        answer = await self._stand("the first call", MAIN_LOOP, started)
+        try:
+            answer = await self._stand("the first call", MAIN_LOOP, started)
+        except anyio.get_cancelled_exc_class():  # its hook was killed: nothing runs
+            self._telling.tell([Finished(End.INTERRUPTED, "", uuid, None)])
+            self._no_run()
+            raise
         if isinstance(answer, GoOn):
             return {}
         if typed is None:
@@ -253,8 +263,10 @@ class DeskClient:
         self._seen(told)
         names = {used.tool_use_id for used in told.tool_calls if used.tool_use_id}
         await self._read_until(lambda: told.loop != MAIN_LOOP or names <= self._log.used, BATCH_LIMIT_S)
-        self._heard_all()
-        answer = await self._stand("the next call", told.loop)
+        if told.loop == MAIN_LOOP:
+            self._heard_all()
+        seen = told.loop != MAIN_LOOP or names <= self._log.used
+        answer = await self._stand("the next call", told.loop) if seen else EndTurn(UNSEEN)
         if isinstance(answer, GoOn):
             return {}
         await self._halt(told)
@@ -294,6 +306,9 @@ class DeskClient:
         await self._read_until(lambda: not said or self._log.said.strip() == said)
         self._agents, others = told.running()
         if self._run is not None:
+            if said and not self._log.said and told.hook_event_name == Event.STOP:
+                unseen = Usage(self._model or "unknown", Tokens())
+                self._telling.tell([CallMetered(clock.new_id("unseen"), unseen, MAIN_LOOP, ended=False)])
             failed = told.hook_event_name == Event.FAILED
             await self._end(End.ERROR if failed else End.DONE, said or told.error)
             self._telling.tell([BackgroundChanged(len(self._agents), others)] if self._agents or others else [])
@@ -351,6 +366,9 @@ class DeskClient:
             async with self._reading:
                 self._telling.tell(self._log.cut(every_loop=False))
         self._heard_all()
+        self._log.owed = end is not End.INTERRUPTED and not self._log.ended
+        if run.prompt_id:
+            self._log.past.add(run.prompt_id)
         told = run.replied and end is End.DONE
         self._telling.tell([Finished(end, text, run.uuid, None, len(self._agents), told)])
         self._no_run()
@@ -442,6 +460,8 @@ class DeskClient:
         if (tool, preview) in self._allowed and self._pusher is not None:
             await self._pusher.verdict(request_id, allow=True)
             return
+        if request_id in self._asks or len(self._asks) >= ASKS_MAX:
+            return  # its own screen asks all the same
         self._asks[request_id] = _Asks(tool, preview)
         detail = "\n".join(part for part in (tool, preview, description) if part)
         self._telling.tell(

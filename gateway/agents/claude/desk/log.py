@@ -37,6 +37,10 @@ class Log:
     """Names of the tool uses that were read since the last `begin`."""
     said: str = ""
     """The last text of the main loop that was read."""
+    owed: bool = False
+    """The run before ended at a hook: the line about its end is still to come, and says nothing of the next."""
+    past: Recent = field(default_factory=Recent)
+    """The prompts whose runs are over."""
     calls: Calls = field(default_factory=Calls)
     _tails: dict[Path, Tail] = field(default_factory=dict)
     _requests: Recent = field(default_factory=Recent)
@@ -47,7 +51,7 @@ class Log:
 
     def begin(self) -> None:
         """A run begins."""
-        self.ended, self.used, self.said = "", frozenset(), ""
+        self.ended, self.used, self.said, self._total = "", frozenset(), "", None
 
     def read(self) -> list[CallMetered]:
         """What was added since the last look; not for the event loop where much was."""
@@ -107,7 +111,7 @@ class Log:
         return [CallMetered(f"{name}-{n}", usage, MAIN_LOOP) for n, usage in enumerate(rest)]
 
     def _line(self, line: bytes, *, main: bool) -> list[CallMetered]:
-        if INTERRUPTED in line and main and b'"type":"user"' in line.replace(b" ", b""):
+        if INTERRUPTED in line and main and self._interrupts(line):
             self.ended = "interrupted"
         found = record(line)
         if found is not None:
@@ -115,6 +119,16 @@ class Log:
         if b'"api-request"' in line or b'"turn_duration"' in line or b'"cost-state"' in line:
             self._other(line, main=main)
         return []
+
+    def _interrupts(self, line: bytes) -> bool:
+        """Whether it is the client's own word, not a tool's output or a prompt that quotes it, and of no run that is over."""
+        try:
+            value = json.loads(line)
+            [part] = value["message"]["content"]
+            said = part["type"] == "text" and part["text"].startswith(INTERRUPTED.decode())
+            return bool(said and value["type"] == "user" and value.get("promptId", "") not in self.past)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return False
 
     def _other(self, line: bytes, *, main: bool) -> None:
         try:
@@ -127,7 +141,7 @@ class Log:
             case "api-request", _:
                 self._asked(value, main=main)
             case "system", "turn_duration":
-                self.ended = self.ended or "over"
+                self.ended, self.owed = self.ended or ("" if self.owed else "over"), False
             case "cost-state", _:
                 self._total = value.get("modelUsage")
             case _:
