@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import anyio
 import structlog
 from anyio import to_thread
 
-from gateway.agents.claude.desk import DeskAgent, DeskClient
+from gateway.agents.claude.desk import STARTS, DeskAgent, DeskClient
 from gateway.config.local import Place
 from gateway.core import summary
 from gateway.domain.effects import Edit, Say
@@ -100,16 +101,32 @@ def bound_at(place: Place) -> socket.socket:
 
 
 async def listen_at(listener: socket.socket, running: Engine, home: Path, pace: Pace) -> None:
-    """Answer on the loopback address: the budget's MCP server."""
-    loopback = _loaded("gateway.local.loopback")
-    budget = await to_thread.run_sync(_loaded, "mcp_servers.budget")
-    await running.ready.wait()
-    caller = Caller(HTTP, named=lambda handle: token.session_of(token.token_of(home), handle))
-    asking = Asking(running.world, caller, pace)
+    """Answer on the loopback address: the budget's MCP server, and what clients at the desk export of their sessions.
+
+    Both say that the gateway starts until it has.
+    """
+    loopback, logs = _loaded("gateway.local.loopback"), _loaded("gateway.local.logs")
+    desk = cast("DeskAgent", running.world.agents["channel"])
+    routes = {MCP_PATH: logs.unavailable(STARTS), logs.PATH: logs.route(desk.telemetry)}
     address, port, *_ = listener.getsockname()
-    log.info("MCP is answered over HTTP", address=address, port=port, path=MCP_PATH)
-    async with budget.over_http(asking) as mcp:
-        await loopback.serve(listener, loopback.Guarded({MCP_PATH: mcp}, lambda: token.token_of(home), address, port))
+    guarded = loopback.Guarded(routes, lambda: token.token_of(home), address, port)
+    served = anyio.Event()
+
+    async def mcp() -> None:
+        budget = await to_thread.run_sync(_loaded, "mcp_servers.budget")
+        await running.ready.wait()
+        caller = Caller(HTTP, named=lambda handle: token.session_of(token.token_of(home), handle))
+        async with budget.over_http(Asking(running.world, caller, pace)) as routes[MCP_PATH]:
+            log.info("MCP is answered over HTTP", address=address, port=port, path=MCP_PATH)
+            with anyio.CancelScope(shield=True):
+                await served.wait()  # Whoever is being answered is answered first.
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(mcp)
+        try:
+            await loopback.serve(listener, guarded)
+        finally:
+            served.set()
 
 
 class DeskHost:

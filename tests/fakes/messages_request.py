@@ -27,7 +27,7 @@ IN_MID_TURN = re.compile(
     r"The user sent a new message while you were working:\n(.*?)\n\nThis is how Claude Code", re.DOTALL
 )
 COMPACTION = "Your task is to create a detailed summary of the conversation"
-TITLES = ("sentence-case title", "Generate a concise", "Generate a short title", "isNewTopic")
+TITLES = ("sentence-case title", "Write the title in", "Generate a concise", "Generate a short title", "isNewTopic")
 SMALL = 1_024
 """A call without tools that asks for no more tokens than this is the client's own."""
 

@@ -32,6 +32,8 @@ class Record(Wire):
     timestamp: str = ""
     request: Name = Field("", alias="requestRef")
     """The name of the request that it answers, as another line of the same file has it."""
+    request_id: Name = Field("", alias="requestId")
+    """The same request's name at the API, as telemetry has it."""
 
     @property
     def loop(self) -> str:

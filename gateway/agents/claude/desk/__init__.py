@@ -16,8 +16,10 @@ import anyio
 import anyio.to_thread
 import structlog
 
+from gateway import clock
 from gateway.agents.claude import reach
-from gateway.agents.claude.desk import hooks
+from gateway.agents.claude.calls import Recent
+from gateway.agents.claude.desk import hooks, otlp
 from gateway.agents.claude.desk.client import CLOSED, DeskClient, Pusher
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.log import Log
@@ -32,7 +34,7 @@ from gateway.ports import (
 )
 from gateway.processes import is_there
 
-__all__ = ["DeskAgent", "DeskClient"]
+__all__ = ["STARTS", "DeskAgent", "DeskClient"]
 
 log = structlog.get_logger()
 
@@ -46,8 +48,11 @@ UNREAD: Final = (
     "Tollbridge cannot read what Claude Code says here: is it of a newer version? `tollbridge doctor` tells."
 )
 MOVED: Final = "Tollbridge was told of another transcript of this session before: start it again."
+STARTS: Final = "Tollbridge's gateway has just been started: try again in a moment."
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
 ELSEWHERE_S: Final = 10.0
+KEPT: Final = ".calls"
+"""How the file ends that remembers the calls which only telemetry told of."""
 
 Attach = Callable[[str, DeskClient, str], Awaitable[str]]
 """The engine's: an agent of this name is there, in this directory; not empty: why it may not take part."""
@@ -96,6 +101,8 @@ class DeskAgent:
         self._ended: list[tuple[str, int]] = []
         """Sessions that have ended in processes that may still be there."""
         self._meeting = anyio.Lock()
+        self._strangers = Recent()
+        self._dropped = 0
         self._crew = anyio.create_task_group()
         self._exit = AsyncExitStack()
 
@@ -143,6 +150,28 @@ class DeskAgent:
                 await self._forget(told.session_id, CLOSED)
         return verdict
 
+    # -------------------------------------------------------------------------------------------------------- telemetry
+    async def telemetry(self, body: bytes) -> bool:
+        """What a client exports of its sessions, OTLP log records in JSON; False: they cannot be read.
+
+        Raises AgentUnavailableError while the gateway starts: whoever exports tries again.
+        """
+        if self.attach is None:
+            raise AgentUnavailableError(STARTS)
+        heard = await anyio.to_thread.run_sync(otlp.read, body)
+        by_session: dict[str, list[otlp.Heard]] = {}
+        for one in heard or ():
+            by_session.setdefault(one.session, []).append(one)
+        for name, ours in by_session.items():
+            session = self._sessions.get(name)
+            if session is not None and not session.refused:
+                await session.client.reported(ours)
+            elif requests := sum(one.request is not None for one in ours):
+                self._dropped += requests
+                if self._strangers.add(name):
+                    log.info("telemetry of a session that is not open here", session=name, dropped=self._dropped)
+        return heard is not None
+
     async def _session_of(self, told: Told, lineage: Sequence[int]) -> _Session | None:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
         known = self._sessions.get(told.session_id)
@@ -157,7 +186,7 @@ class DeskAgent:
             if told.hook_event_name == Event.END:
                 return None
             if self.attach is None:
-                raise AgentUnavailableError("Tollbridge's gateway has just been started: try again in a moment.")
+                raise AgentUnavailableError(STARTS)
             if len(self._sessions) >= SESSIONS_MAX:
                 raise AgentUnavailableError(TOO_MANY)
             session = known or await self._meet(told, lineage)
@@ -181,7 +210,7 @@ class DeskAgent:
         logs = Log(Path(told.transcript_path))
         try:
             noted = json.loads(place.read_text(encoding="utf-8"))
-            logs.offset = int(noted["offset"])
+            logs.offset, logs.reported.since_ms = int(noted["offset"]), int(noted.get("since_ms", 0))
             if noted["used"] is not None:
                 logs.since(noted["used"].encode() or None)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -189,7 +218,10 @@ class DeskAgent:
             if fresh:
                 logs.since(None)
             words = None if used is None else used.decode(errors="replace")
-            self._keep(place, json.dumps({"offset": logs.offset, "used": words}))
+            logs.reported.since_ms = clock.now_ms()
+            self._keep(place, json.dumps({"offset": logs.offset, "used": words, "since_ms": logs.reported.since_ms}))
+        logs.reported.kept = place.with_suffix(KEPT)
+        logs.reported.load()
         return logs
 
     def _keep(self, place: Path, words: str) -> None:
@@ -227,6 +259,7 @@ class DeskAgent:
                 elif not await anyio.to_thread.run_sync(is_there, process):
                     self._ended.remove((name, process))
                     self._note(name).unlink(missing_ok=True)
+                    self._note(name).with_suffix(KEPT).unlink(missing_ok=True)
 
     # ----------------------------------------------------------------------------------------------------- the channel
     @asynccontextmanager

@@ -20,6 +20,7 @@ from gateway.agents.claude.control import STARTS_A_LOOP
 from gateway.agents.claude.desk import hooks
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.log import Log
+from gateway.agents.claude.desk.otlp import Heard
 from gateway.agents.claude.telling import Telling
 from gateway.core import channel
 from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn
@@ -48,6 +49,8 @@ READ_LIMIT_S: Final = 1.5
 """How long a line of the transcript may take to appear; usually it is there within 0.2 s."""
 BATCH_LIMIT_S: Final = 5.0
 """The same where the next call depends on it."""
+COMPACTED_LIMIT_S: Final = 6.0
+"""How long telemetry may take to tell of a compaction: clients export every 5 s by default."""
 READ_EVERY_S: Final = 0.02
 CONFIRM_S: Final = 60.0
 """How long it may take until it is known that the session has a message."""
@@ -119,6 +122,8 @@ class DeskClient:
         self._changed = anyio.Event()
         self._queue = anyio.Lock()
         self._reading = anyio.Lock()
+        self._heard_of: list[Heard] = []
+        self._compactions = 0
         self._waits: dict[str, _Waits] = {}
         self._asks: dict[str, _Asks] = {}
         self._allowed: set[tuple[str, str]] = set()
@@ -283,13 +288,16 @@ class DeskClient:
             before = ()
         answer = await self._stand("the compaction of the conversation", MAIN_LOOP, *before)
         if isinstance(answer, GoOn):
+            self._compactions = self._log.reported.compactions
             return {}
         if by_hand:
             self._no_run()
         return hooks.no(Event.COMPACT, _why(answer))
 
     async def _compacted(self, told: Told) -> Mapping[str, Any]:
-        await self._flush()
+        # Only telemetry tells what it cost, where there is any, and a moment later.
+        seen = self._log.reported
+        await self._read_until(lambda: not seen.flows or seen.compactions > self._compactions, COMPACTED_LIMIT_S)
         if self._compacts:
             await self._end(End.DONE, "")
         elif told.trigger == "auto" and self._run is not None:
@@ -383,11 +391,21 @@ class DeskClient:
 
     # ------------------------------------------------------------------------------------------------------- the meter
     async def _flush(self) -> None:
-        """Tell every call that has ended, before anything that follows."""
+        """Tell every call that has ended, before anything that follows; nothing once all is summed up."""
         async with self._reading:
-            events = await anyio.to_thread.run_sync(self._log.read)
+            if self._telling.gone.is_set():
+                return
+            heard = tuple(self._heard_of)
+            events = await anyio.to_thread.run_sync(self._log.read, heard, anyio.current_time())
+            del self._heard_of[: len(heard)]  # Not before: whoever waits may be cancelled, and nothing is lost.
             self._telling.tell(events)
             self._model = next((e.usage.model for e in reversed(events) if e.loop == MAIN_LOOP), self._model)
+
+    async def reported(self, heard: Sequence[Heard]) -> None:
+        """Its telemetry tells of it."""
+        if not self._telling.gone.is_set():
+            self._heard_of += heard
+            await self._flush()
 
     async def _read_until(self, there: Callable[[], bool], limit_s: float = READ_LIMIT_S) -> None:
         with anyio.move_on_after(limit_s):
@@ -423,9 +441,11 @@ class DeskClient:
             waits.answered.set()
         await self._read_until(lambda: why != CLOSED or self._log.summed)
         await self._end(End.INTERRUPTED, "")
-        self._telling.tell([*self._log.cut(every_loop=True), *self._log.unlisted()])
-        self._telling.tell([Exited(why)])
-        self._telling.gone.set()
+        async with self._reading:
+            heard = tuple(self._heard_of)
+            rest = await anyio.to_thread.run_sync(self._log.read, heard, math.inf)
+            self._telling.tell([*rest, *self._log.cut(every_loop=True), *self._log.unlisted(), Exited(why)])
+            self._telling.gone.set()
         self._telling.wake()
         self._change()
 

@@ -1,16 +1,20 @@
 """The transcript of a session at the desk, read as it grows: the calls of its loops, and how its runs end.
 
-Every call of the main loop and of sub-agents is there, compactions and titles are not; what the client says it used in all stands
-there once it has ended. (Facts of 2.1.328.)
+Every call of the main loop and of sub-agents is there, compactions and titles are not: telemetry tells of those, where the client
+exports it; and what the client says it used in all stands there once it has ended. (Facts of 2.1.328.)
 """
 
 import json
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.agents.claude.calls import Calls, Open, Recent
 from gateway.agents.claude.counts import sums
+from gateway.agents.claude.desk.otlp import ApiRequest, Heard
+from gateway.agents.claude.desk.reported import Reported, beyond
 from gateway.agents.claude.tally import total_tokens
 from gateway.agents.claude.transcript import PARSED_MAX, Record, Tail, record, sub_agents
 from gateway.agents.claude.wire import Block
@@ -20,6 +24,7 @@ from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 INTERRUPTED: Final = b"[Request interrupted by user"
 _KINDS: Final = (b'"api-request"', b'"assistant"', b'"turn_duration"', b'"cost-state"', INTERRUPTED)
 REQUESTS_MAX: Final = 10_000
+EARLY_MAX: Final = 100
 
 
 @dataclass(slots=True)
@@ -42,9 +47,12 @@ class Log:
     past: Recent = field(default_factory=Recent)
     """The prompts whose runs are over."""
     calls: Calls = field(default_factory=Calls)
+    reported: Reported = field(default_factory=Reported)
     _tails: dict[Path, Tail] = field(default_factory=dict)
     _requests: Recent = field(default_factory=Recent)
     """Requests that this conversation made: a fork's transcript also holds answers to those of the one that it was forked from."""
+    _early: deque[Record] = field(default_factory=lambda: deque(maxlen=EARLY_MAX))
+    """Answers that came before the lines of their requests: the client writes both at once, in either order."""
     _open: dict[str, str] = field(default_factory=dict)
     """Requests of the main loop that have no answer yet, with their models."""
     _total: Any = None
@@ -53,8 +61,11 @@ class Log:
         """A run begins."""
         self.ended, self.used, self.said, self._total = "", frozenset(), "", None
 
-    def read(self) -> list[CallMetered]:
-        """What was added since the last look; not for the event loop where much was."""
+    def read(self, heard: Iterable[Heard] = (), now: float = 0.0) -> list[CallMetered]:
+        """What was added since the last look, and what telemetry told meanwhile; not for the event loop where much was.
+
+        `now`: seconds of a monotonic clock; infinity where nothing more will be added.
+        """
         events: list[CallMetered] = []
         for path in (self.path, *sub_agents(self.path)):
             tail = self._tails.setdefault(path, Tail(path, self.offset if path == self.path else 0))
@@ -62,6 +73,15 @@ class Log:
                 for line in piece:
                     if any(kind in line for kind in _KINDS) and len(line) <= PARSED_MAX:
                         events += self._line(line, main=path == self.path)
+        self.reported.hear(heard, now)
+        return events + self._beside(self.reported.due(now))
+
+    def _beside(self, requests: Iterable[ApiRequest]) -> list[CallMetered]:
+        events = [CallMetered(one.request, one.usage(), one.loop) for one in requests]
+        for event in events:
+            self.calls.tally.metered(event.usage)
+            if event.loop == MAIN_LOOP:
+                self._open.pop(next(iter(self._open), ""), None)  # It had its answer, though nobody wrote that down.
         return events
 
     def skip(self) -> bytes | None:
@@ -117,7 +137,7 @@ class Log:
         if found is not None:
             return self._answer(found)
         if b'"api-request"' in line or b'"turn_duration"' in line or b'"cost-state"' in line:
-            self._other(line, main=main)
+            return self._other(line, main=main)
         return []
 
     def _interrupts(self, line: bytes) -> bool:
@@ -130,42 +150,65 @@ class Log:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
 
-    def _other(self, line: bytes, *, main: bool) -> None:
+    def _other(self, line: bytes, *, main: bool) -> list[CallMetered]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
-            return
+            return []
         if not isinstance(value, dict):
-            return
+            return []
         match value.get("type"), value.get("subtype"):
             case "api-request", _:
-                self._asked(value, main=main)
+                return self._asked(value, main=main)
             case "system", "turn_duration":
                 self.ended, self.owed = self.ended or ("" if self.owed else "over"), False
             case "cost-state", _:
                 self._total = value.get("modelUsage")
             case _:
                 pass
+        return []
 
-    def _asked(self, value: dict[str, Any], *, main: bool) -> None:
+    def _asked(self, value: dict[str, Any], *, main: bool) -> list[CallMetered]:
         name, params = value.get("id"), value.get("params")
-        if isinstance(name, str) and self._requests.add(name) and main and len(self._open) < REQUESTS_MAX:
+        if not isinstance(name, str) or not self._requests.add(name):
+            return []
+        if main and len(self._open) < REQUESTS_MAX:
             model = params.get("model") if isinstance(params, dict) else None
             self._open[name] = model if isinstance(model, str) else "unknown"
+        early = [one for one in self._early if one.request == name]
+        for one in early:
+            self._early.remove(one)
+        return [event for one in early for event in self._answer(one)]
 
     def _answer(self, found: Record) -> list[CallMetered]:
         request = found.request
         if request and request not in self._requests:
-            return []  # A copy: it was made, and is counted, elsewhere.
+            # Its request is yet to be read, or it is a copy: that was made, and is counted, elsewhere.
+            self._early.append(found)
+            return []
         self._open.pop(request, None)
         message = found.message
         if found.loop == MAIN_LOOP:
             self.used |= {block.id for block in message.content if block.type == "tool_use"}
             self.said = next((_text(block) for block in message.content if block.type == "text"), self.said)
         call = Open(found.loop, message.model, message.usage)
+        final = (
+            message.usage.usage(message.model) if message.stop_reason is not None and message.usage.readable else None
+        )
+        booked = self.reported.shown(found.request_id, final)
+        if booked is not None:
+            return self._late(found, booked, final)
         if message.stop_reason is None:
             return self.calls.begin(message.id, call)
         return [*self.calls.settle(message.id, call)]
+
+    def _late(self, found: Record, booked: ApiRequest, final: Usage | None) -> list[CallMetered]:
+        """A call that telemetry has told of already: at most something more of it is to be booked."""
+        more = beyond(final, booked) if final is not None else None
+        if more is None or not self._requests.add(f"late {found.message.id}"):
+            return []
+        self.calls.tally.metered(more)
+        return [CallMetered(found.message.id, more, found.loop)]
 
 
 def _text(block: Block) -> str:
