@@ -18,7 +18,7 @@ from anyio import to_thread
 from gateway.agents.claude.desk import STARTS, DeskAgent, DeskClient
 from gateway.config.local import Place
 from gateway.core import summary
-from gateway.domain.effects import Edit, Say
+from gateway.domain.effects import SAID_REF, Edit, Say
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.engine import Engine, World, attachments, parcels
@@ -154,7 +154,7 @@ class DeskHost:
         packed = await parcels.pack(self._world, session.directory, tuple(files)) if files else ()
         if isinstance(packed, str):
             return Declined(packed)
-        ref = f"said:{session.id}:{self._world.clock.new_uuid()}"
+        ref = f"{SAID_REF}{session.id}:{self._world.clock.new_uuid()}"
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
@@ -182,7 +182,7 @@ class DeskHost:
         if found is None:
             return Declined(NOT_JOINED)
         _, session = found
-        if not message_id.startswith(f"said:{session.id}:"):
+        if not message_id.startswith(f"{SAID_REF}{session.id}:"):
             return Declined(NOT_OURS)
 
         def decide(view: View) -> Decision[bool]:

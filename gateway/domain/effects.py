@@ -1,11 +1,15 @@
 """What the core wants done. Say and Edit are durable (they go to the outbox); the rest is derived anew after a crash."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.domain.approval import Approval, Option
 from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Thread
+
+SAID_REF: Final = "said:"
+"""How the refs of messages begin that an agent sends by itself, in the middle of its work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ INTERRUPT_LIMIT_MS = 10_000
 FOLLOW_UP_MS = 3_000
 """How long a queued prompt waits for the run that usually follows when a background task ended."""
 NOBODY = "Nobody answered at the budget limit; it can be continued."
+AWAY_S = 1.0
+"""After so long a prompt that an open session could not be given is offered to it again."""
 NOTHING_LEFT = "Nothing was sent to the agent: the message was only files. Send it again."
 HAND_OVERS_MAX = 2
 """How often a prompt is offered: a client may have ended unseen since its last run."""
@@ -126,6 +128,14 @@ class Clients:
                 await self._failed_to_start(effect, "It ended before it took the prompt.")
             except AgentAwayError:
                 await self._world.commit(desk.away(effect.session_id, effect.turn_id))
+                self._tasks.start_soon(self._offer_again, effect.session_id)
+
+    async def _offer_again(self, session_id: str) -> None:
+        """What told that the agent takes prompts again may have come before it was written down that one waits."""
+        await anyio.sleep(AWAY_S)
+        live = self._live.get(session_id)
+        if live is not None and live.client.listens and not live.busy:
+            await self.next_in_line(session_id)
 
     async def _prompt(self, effect: StartTurn) -> str | None:
         """What the agent is given, with the files that belong to it fetched; None: there is nothing to give it."""

@@ -34,6 +34,7 @@ NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person
 ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
 REPLACED: Final = "Another prompt was typed at the desk."
 WENT_ON: Final = "It was at work while nobody here could see it."
+UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +223,15 @@ def away(session_id: str, turn_id: str) -> Callable[[View], Decision[None]]:
     return decide
 
 
-def unseen(world: World, session_id: str) -> Callable[[View], Decision[str | None]]:
-    """A turn for calls that belong to none: they were made while nobody here could see it, and are booked all the same."""
+def unseen(world: World, session_id: str, call_id: str) -> Callable[[View], Decision[str | None]]:
+    """A turn for calls that belong to none: they were made while nobody here could see it, and are booked all the same. None for
+    one that an earlier gateway has booked.
+    """
 
     def decide(view: View) -> Decision[str | None]:
         draft, now_ms = Draft(), world.clock.now_ms()
         session = view.session(session_id)
-        if session is None:
+        if session is None or view.call_known(call_id):
             return draft.done(None)
         turn = replace(
             _turn(world, session, WENT_ON),

@@ -143,9 +143,8 @@ async def _typed(world: World, live: Live, prompt: str) -> bool:
 async def _metered(world: World, live: Live, event: CallMetered) -> None:
     live.metered.append(event.usage)
     if live.turn_id is None:
-        live.turn_id = (await world.commit(desk.unseen(world, live.session_id))).result
+        live.turn_id = (await world.commit(desk.unseen(world, live.session_id, event.call_id))).result
     if live.turn_id is None:
-        log.warning("a call that belongs to no turn", session=live.session_id, call=event.call_id)
         return
     if event.loop == MAIN_LOOP and event.ended:
         live.model = event.usage.model
@@ -275,8 +274,9 @@ async def _exited(world: World, live: Live, reason: str) -> None:
     if live.turn_id is not None and (live.busy or live.result):
         event, metered = live.result or (replace(gone, prompt_uuid=live.prompt_uuid), live.metered)
         ends.insert(0, (live.turn_id, event, metered))
-    for turn_id, event, metered in ends:
+    for turn_id, told, metered in ends:
         had = stopped or await _had(world, live, turn_id)
+        event = told if had or not live.attached else replace(told, text=f"{told.text}. {desk.UNCONFIRMED}")
         behind = event.background > 0
         after = ending.Aftermath(
             stopped=stopped,
@@ -294,7 +294,7 @@ async def _had(world: World, live: Live, turn_id: str) -> bool:
     """Whether the conversation of a client that is gone holds the turn's prompt."""
     session = await world.store.read(lambda view: view.session(live.session_id))
     turn = await world.store.read(lambda view: view.turn(turn_id))
-    if session is None or turn is None or turn.origin is Origin.BACKGROUND or turn.continues:
+    if session is None or turn is None or turn.origin is not Origin.PERSON or turn.continues:
         return True
     found = await world.agents[session.agent].recover(launch(session), live.client.process, turn.prompt_uuid)
     return found.prompt_known

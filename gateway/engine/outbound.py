@@ -8,6 +8,7 @@ import structlog
 
 from gateway.core.files import FILE_MARK
 from gateway.domain.approval import APPROVAL_REF
+from gateway.domain.effects import SAID_REF
 from gateway.domain.place import Thread
 from gateway.engine import parcels
 from gateway.engine.world import Draft, World
@@ -144,7 +145,7 @@ async def repeat_unsure(world: World) -> None:
 
 def matters(ref: str) -> bool:
     """Whether a message is a question, an answer or a file: those are never lost."""
-    return ref.startswith(APPROVAL_REF) or ref.endswith((":end", ":answer")) or FILE_MARK in ref
+    return ref.startswith((APPROVAL_REF, SAID_REF)) or ref.endswith((":end", ":answer")) or FILE_MARK in ref
 
 
 MAY_REPEAT = "The message above may be a repeat: it is not known whether it arrived the first time."

@@ -9,13 +9,13 @@ import structlog
 
 from gateway.core.policy import words
 from gateway.core.turn import Step, advance
-from gateway.domain.approval import ApprovalKind, ApprovalState
+from gateway.domain.approval import ApprovalKind, ApprovalState, Option
 from gateway.domain.budget import Entry, EntryKind, Scope, Unit
 from gateway.domain.effects import StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import ending, gating, limits, metering
+from gateway.engine import desk, ending, gating, limits, metering
 from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
@@ -151,14 +151,18 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
         if isinstance(call, CallMetered):
             await world.commit(metering.book_call(world, turn.id, call))
     stopped = turn.outcome is not None
-    if found.prompt_known or unprompted or stopped:
-        end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else GATEWAY_STOPPED)
+    # What was written to a session of a person's own may still arrive: it is not written again unless somebody says so.
+    pushed = turn.continues or turn.origin is Origin.PERSON
+    unsure = pushed and not found.prompt_known and world.agents[session.agent].traits.attached != ""
+    if found.prompt_known or unprompted or stopped or unsure:
+        why = f"{GATEWAY_STOPPED} {desk.UNCONFIRMED}" if unsure else GATEWAY_STOPPED
+        end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else why)
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
         metered = await world.store.read(lambda view: view.metered(turn.id))
         said = await world.store.read(lambda view: view.message_id(metering.answer_ref(turn.id)))
         after = ending.Aftermath(
             stopped=stopped,
-            offer=() if stopped or turn.origin is Origin.DESK else gating.CONTINUE_OPTIONS,
+            offer=() if stopped or turn.origin is Origin.DESK else _offer(turn, unsure=unsure),
             told=said is not None,
             lost=end.background > 0,  # agents that worked behind a finished run died in the middle of something
             said=next((event.text for event in reversed(events) if isinstance(event, Said)), ""),
@@ -170,6 +174,10 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
         world.on_step("turn.resent")
     await _forget(world, session.id)
     log.info("recovered a turn", turn=turn.id, known=found.prompt_known)
+
+
+def _offer(turn: Turn, *, unsure: bool) -> tuple[Option, ...]:
+    return gating.AGAIN_OPTIONS if unsure and not turn.continues else gating.CONTINUE_OPTIONS
 
 
 async def _forget(world: World, session_id: str) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from gateway import app, config
+from gateway.agents.claude.desk import client
 from gateway.chats import telegram
 from gateway.ports import TollbridgeError
 
@@ -34,6 +35,7 @@ def narrator(step: str | None, n: int) -> Callable[[str], None]:
 def main() -> int:
     """Run until told to stop, or killed. The chat's courtesy towards Telegram is left out: it would only make the tests slow."""
     telegram.PRIVATE_SEND_GAP_MS = telegram.PRIVATE_EDIT_GAP_MS = 0
+    client.CONFIRM_S = float(os.environ.get("TBTEST_CONFIRM_S") or client.CONFIRM_S)
     order = json.loads(sys.stdin.readline() or "null")
     if order is None:
         return 0

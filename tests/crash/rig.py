@@ -25,7 +25,7 @@ from tests.fakes.bot_api_phone import Button, Phone, Seen
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.messages_api import MessagesApi
 
-OWNERS = (4711, 4712)
+OWNERS = (4711, 4712, 4713)
 REPOSITORY = Path(__file__).parents[2]
 GENEROUS = {"SESSION_USD": "50", "DAY_USD": "500", "CONFIRM_ABOVE_USD": "20", "DEFAULT_HOLD_USD": "0.50"}
 """So that only a test's own limit speaks."""
@@ -206,9 +206,16 @@ async def taps(phone: Phone, wanted: Callable[[Button], bool]) -> None:
 
 @asynccontextmanager
 async def machine(
-    tmp_path: Path, limits: Mapping[str, str] = GENEROUS, *, people: int = 1, gateways: int = 2
+    tmp_path: Path,
+    limits: Mapping[str, str] = GENEROUS,
+    *,
+    people: int = 1,
+    gateways: int = 2,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Machine]:
-    """The stand-ins, and a home without a gateway yet. `limits`: its budgets; `gateways`: how many will be started."""
+    """The stand-ins, and a home without a gateway yet. `limits`: its budgets; `gateways`: how many will be started; `settings`:
+    more of its environment.
+    """
     place = tmp_path / "machine"
     (place / "work").mkdir(parents=True)
     with MessagesApi() as api, BotApi() as telegram:
@@ -222,6 +229,7 @@ async def machine(
             "TOLLBRIDGE_AGENTS__CLAUDE__COMMAND": str(find_claude()),
             "TOLLBRIDGE_TIMEZONE": "UTC",
             **budgets,
+            **(settings or {}),
         }
         phones = [telegram.user(person, f"Person {person}") for person in OWNERS[:people]]
         async with anyio.create_task_group() as tasks:

@@ -16,7 +16,10 @@ HERE = "/work"
 
 
 class DeskAgent:
-    """The Agent port for what is opened at the desk: it starts nothing."""
+    """The Agent port for what is opened at the desk: it starts nothing. `known`: whether its sessions have what they were told."""
+
+    def __init__(self, *, known: bool = True) -> None:
+        self.known = known
 
     traits = AgentTraits("channel", "Claude Code at the desk", pauses=True, overshoot="one call", attached="scripted")
 
@@ -25,7 +28,7 @@ class DeskAgent:
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
         del launch, process, prompt_uuid
-        return Recovered(prompt_known=True, events=())
+        return Recovered(prompt_known=self.known, events=())
 
 
 @dataclass
@@ -34,9 +37,12 @@ class AtDesk:
 
     agent_session: str
     listens: bool = False
+    away: bool = False
+    """It takes no prompt, though its channel is open."""
     prompts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
     process: Process = field(default_factory=lambda: Process("", 1, "", ""))
+    refused: anyio.Event = field(default_factory=anyio.Event)
     _calls: int = 0
 
     def __post_init__(self) -> None:
@@ -49,7 +55,8 @@ class AtDesk:
             yield event
 
     async def prompt(self, uuid: str, text: str) -> None:
-        if not self.listens:
+        if not self.listens or self.away:
+            self.refused.set()
             raise AgentAwayError("nothing listens")
         self.prompts.append((uuid, text))
         self._ring()

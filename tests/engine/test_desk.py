@@ -11,7 +11,7 @@ from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
 from gateway.domain.budget import Entry, EntryKind, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
-from gateway.domain.events import End, Finished, Listening, Paused, Started
+from gateway.domain.events import End, Exited, Finished, Listening, Paused, Started
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine import desk
@@ -29,7 +29,12 @@ DESKS = (Desk("/", OWNER, THREAD.chat),)
 
 @asynccontextmanager
 async def at_desk(
-    rules: Rules = RULES, home: Path | None = None, chat: MemoryChat | None = None, clock: Clock | None = None
+    rules: Rules = RULES,
+    home: Path | None = None,
+    chat: MemoryChat | None = None,
+    clock: Clock | None = None,
+    *,
+    known: bool = True,
 ) -> AsyncGenerator[Bench]:
     """A gateway that knows sessions of the desk, and can go on with them by the scripted agent."""
     place = home / "scripted" if home else None
@@ -38,7 +43,7 @@ async def at_desk(
     def prepare(world: World) -> None:
         world.clock = clock or world.clock
 
-    agents = {"scripted": agent, "channel": DeskAgent()}
+    agents = {"scripted": agent, "channel": DeskAgent(known=known)}
     async with agent, bench(script(call(1)), replace(rules, desks=DESKS), home, agents, chat, prepare) as gateway:
         yield gateway
 
@@ -304,3 +309,74 @@ async def test_what_was_allowed_before_everything_stopped_does_not_run() -> None
         assert isinstance(answer, EndTurn)
         assert "Everything is stopped" in answer.reason
         assert (await gateway.balance()).held == ZERO
+
+
+@pytest.mark.parametrize(("known", "button"), [(True, "Continue"), (False, "Send again")])
+async def test_what_a_dead_gateway_may_have_delivered_is_not_sent_again_by_itself(
+    tmp_path: Path, known: bool, button: str
+) -> None:
+    """Whether the session has the message or not: the next gateway asks, and a tap has it go on or sends it again."""
+    chat = MemoryChat()
+    async with at_desk(home=tmp_path, chat=chat) as gateway:
+        await attached(gateway)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        await gateway.until(lambda turns: bool(turns) and turns[-1].state is TurnState.RUNNING)
+    async with at_desk(home=tmp_path, chat=chat, known=known) as gateway:
+        client = await attached(gateway)
+        client.tell(Listening())
+        asked = await gateway.sees("The gateway stopped while this was at work")
+        assert (desk.UNCONFIRMED in asked.text) is not known
+        assert client.prompts == []
+        await gateway.taps("The gateway stopped while this was at work", button)
+        assert ((await client.prompted())[1] == "hello") is not known
+        assert (await gateway.balance()).held != ZERO
+
+
+async def test_a_message_that_dies_with_its_client_is_said_to_be_not_confirmed(tmp_path: Path) -> None:
+    """It was handed over and the conversation does not hold it: the phone says so, and a tap sends it to the next client."""
+    async with at_desk(home=tmp_path, known=False) as gateway:
+        client = await attached(gateway)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("hello")
+        uuid, _ = await client.prompted()
+        await client.stands(Started("conversation", MODEL, uuid))
+        client.tell(Exited("its process is gone"))
+        await client.close()
+        await gateway.sees(desk.UNCONFIRMED)
+        another = await attached(gateway)
+        await gateway.taps(desk.UNCONFIRMED, "Send again")
+        assert (await another.prompted())[1] == "hello"
+
+
+async def test_calls_that_an_earlier_gateway_has_booked_make_no_turn_of_their_own(tmp_path: Path) -> None:
+    """The transcript is read again from where the session began: what is known is passed over, what is new is booked."""
+    chat = MemoryChat()
+    async with at_desk(home=tmp_path, chat=chat) as gateway:
+        client = await attached(gateway)
+        first = client.calls(7)
+        assert await client.types("fix it") == GoOn()
+        client.tell(first, client.ends())
+        await gateway.ended(TurnState.FINISHED)
+    async with at_desk(home=tmp_path, chat=chat) as gateway:
+        client = await attached(gateway)
+        client.tell(first)
+        assert await client.types("and this") == GoOn()
+        client.tell(first, replace(client.calls(2), call_id="new"), client.ends())
+        turns = await gateway.until(lambda turns: all(turn.state is TurnState.FINISHED for turn in turns))
+        assert [turn.spent for turn in turns] == [Usd.parse("0.07"), Usd.parse("0.02")]
+
+
+async def test_what_an_open_session_did_not_take_is_offered_again_without_news(tmp_path: Path) -> None:
+    """It was just busy, and what told that it is free came before the message was put back: it is not left lying."""
+    async with at_desk(home=tmp_path) as gateway:
+        client = await attached(gateway)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        client.away = True
+        gateway.says("hello")
+        await client.refused.wait()
+        client.away = False
+        assert (await client.prompted())[1] == "hello"

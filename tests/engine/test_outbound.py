@@ -108,18 +108,19 @@ async def test_a_question_that_is_rejected_is_an_error_that_names_it() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_of_what_may_not_have_arrived_answers_are_repeated_and_progress_lines_let_go() -> None:
+@pytest.mark.parametrize("answer", ["t_1:end", "t_1:answer", "said:s_1:reply", "approval:ask_1"])
+async def test_of_what_may_not_have_arrived_answers_are_repeated_and_progress_lines_let_go(answer: str) -> None:
     """What nobody will repeat is not asked about again."""
     chat = MemoryChat()
     async with open_store(None) as store:
-        for ref in ("t_1:status", "t_1:end"):
+        for ref in ("t_1:status", answer):
             await say(store, ref)
             post = await next_post(store)
             await store.sending(post)
             await store.receipted(post, Uncertain("no answer"))
         await repeat_unsure(world_of(store, chat))
         assert await store.unsure() == ()
-        assert (await next_post(store)).ref == "t_1:end"
+        assert (await next_post(store)).ref == answer
 
 
 class Ended(MemoryChat):

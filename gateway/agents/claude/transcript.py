@@ -122,6 +122,17 @@ def prompt_time(transcript: Path, prompt_uuid: str) -> str | None:
     return None
 
 
+def is_message(line: bytes, name: str) -> bool:
+    """The line is a prompt, or what a tool brought, that holds a message of this name: the agent has it."""
+    if name.encode() not in line:
+        return False
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("type") == "user"
+
+
 def is_prompt(line: bytes, prompt_uuid: str) -> bool:
     """The line is the prompt itself, not something that mentions it."""
     if prompt_uuid.encode() not in line:

@@ -4,10 +4,9 @@ async with DeskAgent(home, engine.attach) as desk:
     verdict = await desk.hook("UserPromptSubmit", body, lineage)
 """
 
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,9 +19,11 @@ from gateway import clock
 from gateway.agents.claude import reach
 from gateway.agents.claude.calls import Recent
 from gateway.agents.claude.desk import hooks, otlp
-from gateway.agents.claude.desk.client import CLOSED, DeskClient, Pusher
+from gateway.agents.claude.desk.client import CLOSED, READ_EVERY_S, READ_LIMIT_S, DeskClient, Pusher
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.log import Log
+from gateway.agents.claude.desk.notes import Note, Notes, started
+from gateway.agents.claude.transcript import Tail, is_message
 from gateway.ports import (
     AgentAwayError,
     AgentTraits,
@@ -47,12 +48,10 @@ LOOK_EVERY_S: Final = 2.0
 UNREAD: Final = (
     "Tollbridge cannot read what Claude Code says here: is it of a newer version? `tollbridge doctor` tells."
 )
-MOVED: Final = "Tollbridge was told of another transcript of this session before: start it again."
+MOVED: Final = "Tollbridge hears of this session from elsewhere than before: start it again."
 STARTS: Final = "Tollbridge's gateway has just been started: try again in a moment."
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
-ELSEWHERE_S: Final = 10.0
-KEPT: Final = ".calls"
-"""How the file ends that remembers the calls which only telemetry told of."""
+KILLED: Final = "its process is gone"
 
 Attach = Callable[[str, DeskClient, str], Awaitable[str]]
 """The engine's: an agent of this name is there, in this directory; not empty: why it may not take part."""
@@ -66,6 +65,7 @@ class _Session:
     process: int
     transcript: Path
     refused: str = ""
+    lives: bool = False
 
 
 @dataclass(slots=True)
@@ -76,6 +76,11 @@ class _Relay:
     lineage: tuple[int, ...]
     session: str
     joined: DeskClient | None = field(default=None)
+
+    @property
+    def process(self) -> int:
+        """Of the client that has started it."""
+        return _parent(self.lineage)
 
 
 class DeskAgent:
@@ -94,6 +99,7 @@ class DeskAgent:
         self.attach: Attach | None = None
         """Set once the engine is ready; until then every session is told that the gateway starts."""
         self._home = home
+        self._notes = Notes(home / "agents" / "desk")
         self._private = reach.spellings(home)
         self._patience_s = patience_s
         self._sessions: dict[str, _Session] = {}
@@ -125,9 +131,17 @@ class DeskAgent:
         raise AgentAwayError(f"no session is open at the desk in {launch.directory}")
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
-        """What an earlier gateway may have missed is read when the session is heard of again; nothing is to be ended."""
-        del launch, process, prompt_uuid
-        return Recovered(prompt_known=True, events=())
+        """Whether the session's conversation holds the message. What it has cost is read when the session is heard of again."""
+        del process
+        note = await anyio.to_thread.run_sync(self._notes.read, launch.agent_session or "")
+        known = not prompt_uuid
+        if note is not None and not known:
+            tail = Tail(Path(note.transcript), note.offset or 0)
+            with anyio.move_on_after(READ_LIMIT_S):  # the client writes it down a little after its hook has let it in
+                while not known:
+                    known = await anyio.to_thread.run_sync(_holds, tail, prompt_uuid)
+                    await anyio.sleep(0 if known else READ_EVERY_S)
+        return Recovered(prompt_known=known, events=())
 
     # ------------------------------------------------------------------------------------------------------ the hooks
     async def hook(self, event: str, body: bytes, lineage: Sequence[int]) -> Mapping[str, Any]:
@@ -145,7 +159,7 @@ class DeskAgent:
         if session.refused:
             return hooks.no(event, session.refused)
         verdict = await session.client.hook(told)
-        if event == Event.END:
+        if event == Event.END and self._sessions.get(told.session_id) is session:
             with anyio.CancelScope(shield=True):  # its hook may be killed at any moment
                 await self._forget(told.session_id, CLOSED)
         return verdict
@@ -174,12 +188,19 @@ class DeskAgent:
 
     async def _session_of(self, told: Told, lineage: Sequence[int]) -> _Session | None:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
+        process = _parent(lineage)
         known = self._sessions.get(told.session_id)
-        if known is not None and not known.refused:
-            if told.transcript_path and Path(told.transcript_path) != known.transcript:
+        if known is not None and known.process and known.process in lineage[2:]:
+            raise AgentUnavailableError(
+                MOVED
+            )  # The client starts its hooks itself: this is something that its agent has started.
+        if known is not None and not known.refused and process in (0, known.process):
+            if Path(told.transcript_path) != known.transcript:
                 raise AgentUnavailableError(MOVED)
             return known
         async with self._meeting:
+            opened = told.hook_event_name == Event.START and told.source in ("startup", "resume")
+            await self._replace(told.session_id, process, opened=opened)
             known = self._sessions.get(told.session_id)
             if known is not None and not known.refused:
                 return known
@@ -189,77 +210,98 @@ class DeskAgent:
                 raise AgentUnavailableError(STARTS)
             if len(self._sessions) >= SESSIONS_MAX:
                 raise AgentUnavailableError(TOO_MANY)
-            session = known or await self._meet(told, lineage)
-            session.refused = await self.attach(NAME, session.client, told.cwd)
-            self._sessions[told.session_id] = session
-            if not session.refused:
-                self._crew.start_soon(session.client.live)
-            self._join()
+            fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
+            here = Note(told.session_id, told.transcript_path, told.cwd, process)
+            session = known or await self._meet(here, fresh=fresh)
+            await self._take_in(session, told.session_id, told.cwd)
             return session
 
-    async def _meet(self, told: Told, lineage: Sequence[int]) -> _Session:
-        fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
-        logs = await anyio.to_thread.run_sync(self._log_of, told, fresh)
-        process = lineage[1] if len(lineage) > 1 else 0
-        client = DeskClient(told.session_id, told.cwd, logs, self._private, self._patience_s)
-        return _Session(client, process, Path(told.transcript_path))
+    async def _take_in(self, session: _Session, session_id: str, directory: str) -> None:
+        """Have the engine listen to it, and its channel, if there is one already, push to it."""
+        if self.attach is None:
+            raise AssertionError
+        session.refused = await self.attach(NAME, session.client, directory)
+        self._sessions[session_id] = session
+        if not session.refused and not session.lives:
+            session.lives = True
+            self._crew.start_soon(session.client.live)
+        self._join()
 
-    def _log_of(self, told: Told, fresh: bool) -> Log:  # noqa: FBT001 - a thread's call knows no names
+    async def _replace(self, session_id: str, process: int, *, opened: bool) -> None:
+        """A client was killed, and its session is open again in another process: what the first one did is over."""
+        known = self._sessions.get(session_id)
+        if known is None or not process or not known.process or process == known.process:
+            return
+        if opened or not await anyio.to_thread.run_sync(is_there, known.process):
+            await self._forget(session_id, KILLED)
+
+    async def _meet(self, here: Note, *, fresh: bool) -> _Session:
+        logs = await anyio.to_thread.run_sync(self._log_of, here, fresh)
+        client = DeskClient(here.session, here.directory, logs, self._private, self._patience_s)
+        await client.catch_up()
+        return _Session(client, here.process, Path(here.transcript))
+
+    def _log_of(self, here: Note, fresh: bool) -> Log:  # noqa: FBT001 - a thread's call knows no names
         """Where the session's own part of its transcript begins: where it was first heard of, by this gateway or an earlier one."""
-        place = self._note(told.session_id)
-        logs = Log(Path(told.transcript_path))
-        try:
-            noted = json.loads(place.read_text(encoding="utf-8"))
-            logs.offset, logs.reported.since_ms = int(noted["offset"]), int(noted.get("since_ms", 0))
-            if noted["used"] is not None:
-                logs.since(noted["used"].encode() or None)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            used = b"" if fresh else logs.skip()
+        note = self._notes.read(here.session)
+        logs = Log(Path(here.transcript))
+        if note is not None and note.offset is not None:
+            logs.offset, used, since_ms = note.offset, note.used, note.since_ms
+            if used is not None:
+                logs.since(used.encode() or None)
+        else:
+            found = b"" if fresh else logs.skip()
             if fresh:
                 logs.since(None)
-            words = None if used is None else used.decode(errors="replace")
-            logs.reported.since_ms = clock.now_ms()
-            self._keep(place, json.dumps({"offset": logs.offset, "used": words, "since_ms": logs.reported.since_ms}))
-        logs.reported.kept = place.with_suffix(KEPT)
+            used, since_ms = None if found is None else found.decode(errors="replace"), clock.now_ms()
+        logs.reported.since_ms = since_ms
+        known = replace(here, started=started(here.process), offset=logs.offset, used=used, since_ms=since_ms)
+        try:
+            self._notes.write(known)
+        except OSError as error:
+            why = f"Tollbridge cannot keep its notes in {self._home} ({error.strerror}): mend that first."
+            raise AgentUnavailableError(why) from None
+        logs.reported.kept = self._notes.kept(here.session)
         logs.reported.load()
         return logs
 
-    def _keep(self, place: Path, words: str) -> None:
-        try:
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            place.write_text(words, encoding="utf-8")
-        except OSError as error:
-            raise AgentUnavailableError(
-                f"Tollbridge cannot write {place} ({error.strerror}): mend that first."
-            ) from None
-
-    def _note(self, session_id: str) -> Path:
-        name = "".join(char if char.isalnum() or char in "-_" else "_" for char in session_id)[:100]
-        return self._home / "agents" / "desk" / f"{name}.json"
-
     async def _forget(self, session_id: str, why: str) -> None:
         session = self._sessions.pop(session_id, None)
-        if session is not None:
-            await session.client.gone(why)
-            # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
+        if session is None:
+            return
+        for relay in self._relays:
+            relay.joined = None if relay.joined is session.client else relay.joined
+        # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
+        told = why == CLOSED
+        if told:
             self._ended = [*self._ended[-SESSIONS_MAX:], (session_id, session.process)]
-            for relay in self._relays:
-                relay.joined = None if relay.joined is session.client else relay.joined
+        settled = await session.client.gone(why)
+        if settled and session_id not in self._sessions:  # it may be open again by now
+            await anyio.to_thread.run_sync(self._end_note, session_id, not told)
+
+    def _end_note(self, session_id: str, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
+        """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked."""
+        note = self._notes.read(session_id)
+        if note is not None:
+            kept = (None, None) if over else (note.offset, note.used)
+            self._notes.write(replace(note, ended=True, offset=kept[0], used=kept[1]))
+            if over:
+                self._notes.kept(session_id).unlink(missing_ok=True)
 
     async def _watch(self) -> None:
         """A client that was killed says nothing: its process is looked for."""
         while True:
             await anyio.sleep(LOOK_EVERY_S)
             for name, session in list(self._sessions.items()):
-                if session.process and not await anyio.to_thread.run_sync(is_there, session.process):
-                    await self._forget(name, "its process is gone")
+                gone = session.process and not await anyio.to_thread.run_sync(is_there, session.process)
+                if gone and self._sessions.get(name) is session:
+                    await self._forget(name, KILLED)
             for name, process in list(self._ended):
                 if name in self._sessions:
                     self._ended.remove((name, process))
                 elif not await anyio.to_thread.run_sync(is_there, process):
                     self._ended.remove((name, process))
-                    self._note(name).unlink(missing_ok=True)
-                    self._note(name).with_suffix(KEPT).unlink(missing_ok=True)
+                    await anyio.to_thread.run_sync(self._end_note, name, True)  # noqa: FBT003 - see there
 
     # ----------------------------------------------------------------------------------------------------- the channel
     @asynccontextmanager
@@ -267,13 +309,34 @@ class DeskAgent:
         """Have messages go through this channel as long as the block lasts; `session`: as the channel's process knows it."""
         relay = _Relay(pusher, tuple(lineage), session)
         self._relays.append(relay)
-        self._join()
         try:
+            await self._found_by(relay)
             yield
         finally:
             self._relays.remove(relay)
             if relay.joined is not None:
                 relay.joined.leave(pusher)
+
+    async def _found_by(self, relay: _Relay) -> None:
+        """A channel brings back its session, which an earlier gateway knew: nothing is typed there while its person is away."""
+        async with self._meeting:
+            await self._replace(relay.session, relay.process, opened=False)
+            known = relay.session in self._sessions or any(
+                one.process == relay.process for one in self._sessions.values() if one.process
+            )
+            if not known and self.attach is not None and len(self._sessions) < SESSIONS_MAX:
+                note = await anyio.to_thread.run_sync(self._noted, relay)
+                if note is not None:
+                    session = await self._meet(note, fresh=False)
+                    await self._take_in(session, note.session, note.directory)
+            self._join()
+
+    def _noted(self, relay: _Relay) -> Note | None:
+        """The session that the channel's client has open, as far as it was noted."""
+        note = self._notes.of_process(relay.process) or self._notes.read(relay.session)
+        if note is None or (note.ended and note.process == relay.process):
+            return None  # It was left for another one, of which nothing is known.
+        return note if note.process and is_there(note.process) else replace(note, process=relay.process)
 
     def process_of(self, agent_session: str) -> int | None:
         """The process of an open session's client; None: it is not open, or its process is not known."""
@@ -297,3 +360,16 @@ class DeskAgent:
                     relay.joined.leave(relay.pusher)
                 relay.joined = found.client
                 found.client.join(relay.pusher)
+
+
+def _holds(tail: Tail, name: str) -> bool:
+    """Whether a message of this name stands in what was added to a conversation."""
+    while (piece := tail.piece()) is not None:
+        if any(is_message(line, name) for line in piece):
+            return True
+    return False
+
+
+def _parent(lineage: Sequence[int]) -> int:
+    """The process that started a hook or a relay; 0: not known."""
+    return lineage[1] if len(lineage) > 1 else 0

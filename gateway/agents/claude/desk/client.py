@@ -133,6 +133,8 @@ class DeskClient:
         self._agents: frozenset[str] = frozenset()
         self._compacts = False
         self._stopping = ""
+        self._leaving = False
+        """It is gone, and only that is still to be told."""
 
     # ----------------------------------------------------------------------------------------------- the Client port
     @property
@@ -147,14 +149,14 @@ class DeskClient:
     async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Write a message into the session. It is there once the session's own hook, or the agent, has shown it."""
         pusher = self._pusher
-        if pusher is None or self._run is not None:
+        if pusher is None or self._run is not None or self._leaving:
             raise AgentAwayError("nothing in this session takes messages now")
         push = channel.Push(uuid, text[: channel.TEXT_CHARACTERS_MAX], dict(attributes or {}))
         self._pushed[uuid] = (push, anyio.current_time() + CONFIRM_S)
         if not await pusher.push(push):
-            del self._pushed[uuid]
             self._pusher = None if self._pusher is pusher else self._pusher
-            raise AgentAwayError("the session's channel is gone")
+            if self._pushed.pop(uuid, None) is not None:
+                raise AgentAwayError("the session's channel is gone")
 
     async def respond(self, request_id: str, answer: Answer) -> bool:
         """Answer a hook that waits, or a question about a tool; True once it is seen that the session has heard it."""
@@ -206,9 +208,10 @@ class DeskClient:
         if told.prompt.startswith(hooks.NOTIFICATION) and self._run is not None:
             return {}
         ids = channel.received(told.prompt)
-        if any(name in self._given_up for name in ids):
-            return hooks.no(Event.PROMPT, SAID_AGAIN)
         uuid = next((name for name in ids if name in self._pushed), None)
+        if any(name in self._given_up for name in ids) or (ids and uuid is None and hooks.is_ours(told.prompt)):
+            # An earlier gateway may have pushed it: the phone says that it is not confirmed, and can send it again.
+            return hooks.no(Event.PROMPT, SAID_AGAIN)
         if uuid is not None and self._run is not None:
             # The run may wait for this hook: it takes the message in, and its own boundaries go on to hold it.
             self.fetched((uuid,))
@@ -245,7 +248,7 @@ class DeskClient:
             raise
         if isinstance(answer, GoOn):
             return {}
-        if typed is None:
+        if typed is None and not self._leaving:
             self._telling.tell([Finished(End.HALTED, "", uuid, None)])
         self._no_run()
         return hooks.no(Event.PROMPT, _why(answer))
@@ -342,6 +345,8 @@ class DeskClient:
 
     async def _stand(self, before: str, loop: str, *first: AgentEvent) -> Answer:
         """Wait at a boundary until it is answered, or until it has to be."""
+        if self._leaving:
+            return EndTurn(CLOSED)
         if self._stopping and loop == MAIN_LOOP:
             return EndTurn(self._stopping)
         with self._waiting() as (name, waits):
@@ -368,7 +373,7 @@ class DeskClient:
     async def _end(self, end: End, text: str) -> None:
         """The run is over: tell what it has cost, and how it ended."""
         run = self._run
-        if run is None:
+        if run is None or self._leaving:
             return
         if end is End.INTERRUPTED:
             async with self._reading:
@@ -424,6 +429,11 @@ class DeskClient:
                 await self._end(End.INTERRUPTED if self._log.ended == "interrupted" else End.HALTED, "")
             self._give_up(anyio.current_time())
 
+    async def catch_up(self) -> None:
+        """Read what stands in the transcript already, or its lines would be taken for those of what happens next."""
+        await self._flush()
+        self._log.begin()
+
     def _give_up(self, now: float) -> None:
         for name, (_, until) in list(self._pushed.items()):
             if until <= now:
@@ -431,23 +441,28 @@ class DeskClient:
                 self._given_up.add(name)
                 self._telling.tell([Finished(End.INTERRUPTED, UNCONFIRMED, name, ())])
 
-    async def gone(self, why: str) -> None:
-        """It is not there any more: tell what it has cost, and that it is over. Idempotent."""
-        if self._telling.gone.is_set():
-            return
-        self._pusher = None
+    async def gone(self, why: str) -> bool:
+        """It is not there any more: tell what it has cost, and that it is over. Idempotent. True: all of it is told of."""
+        if self._leaving:
+            return False
+        self._leaving, self._pusher = True, None
         for waits in self._waits.values():
             waits.answer = waits.answer or EndTurn(why)
             waits.answered.set()
         await self._read_until(lambda: why != CLOSED or self._log.summed)
-        await self._end(End.INTERRUPTED, "")
+        # How its run ended, nobody saw: that its process is gone says it, and whether the conversation has what began it.
+        self._heard_all()
+        self._no_run()
+        self._give_up(math.inf)
         async with self._reading:
             heard = tuple(self._heard_of)
             rest = await anyio.to_thread.run_sync(self._log.read, heard, math.inf)
+            settled = self._log.summed or why == CLOSED
             self._telling.tell([*rest, *self._log.cut(every_loop=True), *self._log.unlisted(), Exited(why)])
             self._telling.gone.set()
         self._telling.wake()
         self._change()
+        return settled
 
     # ----------------------------------------------------------------------------------------------------- the channel
     def join(self, pusher: Pusher) -> None:

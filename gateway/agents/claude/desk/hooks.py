@@ -4,6 +4,7 @@ A verdict is the JSON that the hook prints. Where the gateway says no, a prompt 
 its next call.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -92,6 +93,14 @@ def read(body: bytes) -> Told | None:
         return Told.model_validate_json(body)
     except ValidationError:
         return None
+
+
+def is_ours(prompt: str) -> bool:
+    """Whether a prompt is a message that came through a channel of Tollbridge's."""
+    return _OURS.match(prompt) is not None
+
+
+_OURS = re.compile(r'\s*+<channel source="[^"<>\n]*tollbridge')
 
 
 def no(event: str, why: str) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""What outlives the gateway of sessions at the desk: where their transcripts are, from where on they are read, and whose they are."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.agents.left_behind import started_at
+
+NOTES_MAX: Final = 500
+"""So many sessions are known again; of the others the oldest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A session that was open. `offset`: where its own part of the transcript begins; None: its client is gone, and what stands
+    there is booked. `used`: the client's last words on what it had used before, "" for nothing; None: not known. `process`: the client's,
+    which `started` tells from another of the same number.
+    """
+
+    session: str
+    transcript: str
+    directory: str
+    process: int = 0
+    started: str = ""
+    offset: int | None = None
+    used: str | None = None
+    ended: bool = False
+    """It said so."""
+    since_ms: int = 0
+    """When it was first heard of: telemetry from before is of what stands before `offset`."""
+
+
+class Notes:
+    """A file for each session. Nothing here is for the event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, session: str) -> Note | None:
+        """What is known of a session; None: nothing that can be read."""
+        note = _read(self._place(session))
+        return note if note is not None and note.session == session else None
+
+    def write(self, note: Note) -> None:
+        """Whole or not at all, whenever the gateway is killed."""
+        place = self._place(note.session)
+        fresh = not place.exists()
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = place.with_suffix(".new")
+        new.write_text(json.dumps(asdict(note)), encoding="utf-8")
+        new.replace(place)
+        if fresh:
+            for old in self._all()[NOTES_MAX:]:
+                old.unlink(missing_ok=True)
+                old.with_suffix(".calls").unlink(missing_ok=True)
+
+    def kept(self, session: str) -> Path:
+        """Where the calls are remembered that only telemetry told of."""
+        return self._place(session).with_suffix(".calls")
+
+    def of_process(self, process: int) -> Note | None:
+        """The session that was open last in a process that still runs."""
+        started = started_at(process) if process else None
+        if started is None:
+            return None
+        notes = (_read(place) for place in self._all())
+        mine = (note for note in notes if note is not None and (note.process, note.started) == (process, started))
+        return next((note for note in mine if not note.ended), None)
+
+    def _all(self) -> list[Path]:
+        """The newest first."""
+        found: list[tuple[float, Path]] = []
+        for place in self._folder.glob("*.json"):
+            with suppress(OSError):
+                found.append((place.stat().st_mtime, place))
+        return [place for _, place in sorted(found, reverse=True)]
+
+    def _place(self, session: str) -> Path:
+        name = "".join(char if char.isalnum() or char in "-_" else "_" for char in session)[:100]
+        return self._folder / f"{name}.json"
+
+
+def started(process: int) -> str:
+    """What tells this process from another of the same number."""
+    return (started_at(process) if process else None) or ""
+
+
+def _read(place: Path) -> Note | None:
+    try:
+        told = json.loads(place.read_text(encoding="utf-8"))
+        note = Note(**told)
+    except (OSError, ValueError, TypeError):
+        return None
+    texts = (note.session, note.transcript, note.directory, note.started)
+    whole = (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(note.process, int)
+        and isinstance(note.since_ms, int)
+    )
+    known = isinstance(note.offset, int | None) and isinstance(note.used, str | None)
+    return note if whole and known and isinstance(note.ended, bool) else None

@@ -1,0 +1,230 @@
+"""Sessions at the desk across deaths: of the gateway, of a relay, of the client. The test plays their hooks and their channel."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+
+from gateway.agents.claude.desk import DeskAgent, DeskClient
+from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, UNCONFIRMED
+from gateway.core import channel
+from gateway.domain.effects import GoOn
+from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused
+from gateway.ports import Launch
+
+pytestmark = pytest.mark.anyio
+
+SESSION = "0f4c1d6e-0000-4000-8000-000000000001"
+MESSAGE = "7e57ab1e-0000-4000-8000-000000000001"
+
+
+class Wire:
+    """A channel that takes everything."""
+
+    def __init__(self) -> None:
+        self.pushed: list[channel.Push] = []
+
+    async def push(self, message: channel.Push) -> bool:
+        self.pushed.append(message)
+        return True
+
+    async def verdict(self, request_id: str, *, allow: bool) -> bool:
+        del request_id, allow
+        return True
+
+
+@dataclass
+class Gateway:
+    """One gateway's desk, until it ends. It lets everything go on, and keeps what it is told."""
+
+    desk: DeskAgent
+    place: Path
+    process: int
+    clients: list[DeskClient] = field(default_factory=list[DeskClient])
+    told: list[AgentEvent] = field(default_factory=list[AgentEvent])
+    tasks: anyio.abc.TaskGroup | None = None
+    silent: bool = False
+    """It answers nothing."""
+
+    async def attach(self, agent: str, client: DeskClient, directory: str) -> str:
+        assert (agent, directory, self.tasks is not None) == ("channel", str(self.place), True)
+        self.clients.append(client)
+        assert self.tasks is not None
+        self.tasks.start_soon(self._listen, client)
+        return ""
+
+    async def _listen(self, client: DeskClient) -> None:
+        async for event in client.events():
+            self.told.append(event)
+            if isinstance(event, Paused) and not self.silent:
+                await client.respond(event.request_id, GoOn())
+
+    async def hook(self, event: str, process: int = 0, **more: Any) -> Any:
+        body = {"session_id": SESSION, "hook_event_name": event, "cwd": str(self.place), **more}
+        body["transcript_path"] = str(self.place / "transcript.jsonl")
+        return await self.desk.hook(event, json.dumps(body).encode(), (1, process or self.process))
+
+    def ends(self) -> list[Finished]:
+        return [event for event in self.told if isinstance(event, Finished)]
+
+    async def until(self, kind: type[AgentEvent]) -> None:
+        with anyio.fail_after(10):
+            while not any(isinstance(event, kind) for event in self.told):  # noqa: ASYNC110 - events tell of all kinds
+                await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def gateway(place: Path, process: int = 0) -> AsyncGenerator[Gateway]:
+    """A gateway's desk."""
+    one = Gateway(DeskAgent(place / "home"), place, process or os.getpid())
+    one.desk.attach = one.attach
+    async with AsyncExitStack() as stack:
+        one.tasks = await stack.enter_async_context(anyio.create_task_group())
+        await stack.enter_async_context(one.desk)
+        yield one
+        one.tasks.cancel_scope.cancel()
+
+
+@contextmanager
+def process() -> Iterator[int]:
+    """A process that lives until then."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        yield child.pid
+        child.kill()
+
+
+def tag(name: str = MESSAGE) -> str:
+    """A message as the client shows it."""
+    return f'<channel source="plugin:tollbridge:channel" message_id="{name}">\nhello\n</channel>'
+
+
+def writes(place: Path, *lines: dict[str, Any]) -> None:
+    """More of the transcript."""
+    with (place / "transcript.jsonl").open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def call(name: str) -> Sequence[dict[str, Any]]:
+    """A call as the client writes it down."""
+    message = {"id": name, "model": "claude-opus-4-8", "stop_reason": "end_turn", "usage": {"output_tokens": 5}}
+    return (
+        {"type": "api-request", "id": f"ask {name}"},
+        {"type": "assistant", "requestRef": f"ask {name}"} | {"message": message},
+    )
+
+
+async def test_a_channel_alone_brings_its_session_back_after_a_restart(tmp_path: Path) -> None:
+    """No hook comes while the person is away: the next gateway can push all the same, and reads on where the session began."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+        writes(tmp_path, *call("one"))
+    async with gateway(tmp_path) as second:
+        wire = Wire()
+        async with second.desk.joined(wire, "another name, from before /clear", (1, os.getpid())):
+            await second.until(Listening)
+            [client] = second.clients
+            assert client.agent_session == SESSION
+            await client.prompt(MESSAGE, "hello")
+            assert [push.text for push in wire.pushed] == ["hello"]
+            assert [event.call_id for event in second.told if isinstance(event, CallMetered)] == ["one"]
+
+
+async def test_a_session_that_has_ended_is_not_brought_back_by_its_channel(tmp_path: Path) -> None:
+    """Its client went on to another one, of which this gateway has not heard: nothing is pushed to the wrong conversation."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+        await first.hook("SessionEnd", reason="clear")
+    async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
+        assert second.clients == []
+
+
+async def test_what_an_earlier_gateway_pushed_is_not_let_in_by_the_next(tmp_path: Path) -> None:
+    """The phone says already that it is not confirmed: it runs when it is sent again, and not twice."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+    async with gateway(tmp_path) as second:
+        verdict = await second.hook("UserPromptSubmit", prompt=tag(), prompt_id="p")
+        assert verdict == {"decision": "block", "reason": SAID_AGAIN}
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_the_transcript_says_whether_a_message_was_taken(tmp_path: Path, there: bool) -> None:
+    """A prompt of the conversation is proof; a line that says that it was blocked is none."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+    mine = {"type": "user", "message": {"role": "user", "content": tag()}}
+    blocked = {"type": "system", "subtype": "informational", "content": f"blocked by hook\nOriginal prompt: {tag()}"}
+    writes(tmp_path, mine if there else blocked)
+    found = await DeskAgent(tmp_path / "home").recover(Launch("s", str(tmp_path), SESSION), None, MESSAGE)
+    assert found.prompt_known is there
+
+
+async def test_a_session_that_is_opened_again_in_another_process_begins_anew(tmp_path: Path) -> None:
+    """Its client was killed a moment ago: what was pushed to that one is not confirmed, and the new one takes messages."""
+    async with gateway(tmp_path) as one:
+        with process() as old:
+            await one.hook("SessionStart", old, source="startup")
+            async with one.desk.joined(Wire(), SESSION, (1, old)):
+                await one.clients[0].prompt(MESSAGE, "hello")
+        wire = Wire()
+        async with one.desk.joined(wire, SESSION, (1, os.getpid())):
+            await one.until(Exited)
+            assert one.ends() == [Finished(End.INTERRUPTED, UNCONFIRMED, MESSAGE, ())]
+            await one.hook("SessionStart", source="resume")
+            another = str(uuid.uuid4())
+            await one.clients[-1].prompt(another, "again")
+            assert [push.id for push in wire.pushed] == [another]
+            assert await one.hook("UserPromptSubmit", prompt=tag(another), prompt_id="p") == {}
+
+
+async def test_a_run_that_dies_with_its_client_is_not_said_to_have_ended(tmp_path: Path) -> None:
+    """The hook let the message in, and then all of the client was gone: whoever hears of it has to look into the conversation."""
+    async with gateway(tmp_path) as one:
+        with process() as old:
+            await one.hook("SessionStart", old, source="startup")
+            async with one.desk.joined(Wire(), SESSION, (1, old)):
+                await one.clients[0].prompt(MESSAGE, "hello")
+                assert await one.hook("UserPromptSubmit", old, prompt=tag(), prompt_id="p") == {}
+        await one.hook("SessionStart", source="resume")
+        await one.until(Exited)
+        assert one.ends() == []
+
+
+async def test_a_run_that_dies_at_its_first_boundary_is_not_said_to_have_been_stopped(tmp_path: Path) -> None:
+    """Nobody had answered the hook yet: the message is not there, and was not refused either."""
+    async with gateway(tmp_path) as one:
+        one.silent = True
+        with process() as old:
+            await one.hook("SessionStart", old, source="startup")
+            async with one.desk.joined(Wire(), SESSION, (1, old)):
+                await one.clients[0].prompt(MESSAGE, "hello")
+                assert one.tasks is not None
+                one.tasks.start_soon(lambda: one.hook("UserPromptSubmit", old, prompt=tag(), prompt_id="p"))
+                await one.until(Paused)
+        await one.hook("SessionStart", source="resume")
+        await one.until(Exited)
+        assert one.ends() == []
+
+
+async def test_old_lines_do_not_end_the_run_that_is_under_way(tmp_path: Path) -> None:
+    """A gateway comes in the middle of a run: what stands in the transcript about earlier ones is past."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+    writes(tmp_path, *call("one"), {"type": "system", "subtype": "turn_duration"})
+    async with gateway(tmp_path) as second:
+        assert await second.hook("PostToolBatch", prompt_id="p") == {}
+        await anyio.sleep(2 * LOOK_EVERY_S)
+        assert second.ends() == []
+        await second.hook("Stop", prompt_id="p")
+        await second.until(Finished)
+        assert [end.end for end in second.ends()] == [End.DONE]
