@@ -361,7 +361,7 @@ def test_people_who_make_no_sense_are_refused(tmp_path: Path, toml: str, words: 
 
 def test_people_that_are_no_list_are_refused(tmp_path: Path) -> None:
     """With an example of what to write."""
-    assert 'write a list of tables, like [{"id": 4712' in refusal(tmp_path, TOLLBRIDGE_PEOPLE="ada")
+    assert 'write a list of tables, like [{"name"' in refusal(tmp_path, TOLLBRIDGE_PEOPLE="ada")
 
 
 def test_a_team_without_anybody_who_may_answer_does_not_start(tmp_path: Path) -> None:
@@ -436,3 +436,10 @@ def test_files_that_people_send_lie_outside_of_the_gateways_own_directory(tmp_pa
     assert not settings_from("", {}, tmp_path).agents.files.is_relative_to(tmp_path)
     assert "agents.files" in refusal(tmp_path, TOLLBRIDGE_AGENTS__FILES=str(tmp_path / "files"))
     assert "FILE_MB" in refusal(tmp_path, TOLLBRIDGE_AGENTS__FILE_MB="0")
+
+
+def test_places_of_the_desk_can_stand_in_a_variable(tmp_path: Path) -> None:
+    """As JSON, like people: a directory, and whose sessions there they are."""
+    places = '[{"directory": "/work/app", "person": 4712, "topic": "5"}]'
+    [place] = settings_from("", {"TOLLBRIDGE_DESK__PLACES": places}, tmp_path).desk.places
+    assert (str(place.directory), place.person, place.chat, place.topic) == ("/work/app", 4712, "", "5")

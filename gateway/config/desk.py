@@ -1,10 +1,11 @@
 """`[desk]`: whose the sessions are that people open themselves, and where the chat hears of them."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from gateway.config.values import Person, Section
+from gateway.config.values import Person, Section, tables
 
 PLACES_MAX = 100
 
@@ -23,5 +24,5 @@ class DeskSettings(Section):
 
     person: Person | None = None
     chat: str = Field(default="", max_length=40)
-    places: tuple[DeskPlace, ...] = Field(default=(), max_length=PLACES_MAX)
+    places: Annotated[tuple[DeskPlace, ...], BeforeValidator(tables)] = Field(default=(), max_length=PLACES_MAX)
     """Exceptions; the first whose directory holds the session's counts."""

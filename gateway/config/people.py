@@ -1,12 +1,11 @@
 """`[telegram]` and `[[people]]`: the bot, and who may do what."""
 
-import json
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from gateway.config.values import Amount, Person, Persons, Section
+from gateway.config.values import Amount, Person, Persons, Section, tables
 from gateway.domain.place import Role
 
 TELEGRAM_BASE_URL: Final = "https://api.telegram.org/bot"
@@ -33,15 +32,6 @@ def _base_url(value: object) -> object:
     return url
 
 
-def _tables(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise ValueError('write a list of tables, like [{"id": 4712, "role": "approver"}]') from None
-    return value
-
-
 class TelegramSettings(Section):
     """The bot, and who may write to it. The token never shows in `repr` or errors."""
 
@@ -65,4 +55,4 @@ class PersonSettings(Section):
         return self
 
 
-People = Annotated[tuple[PersonSettings, ...], BeforeValidator(_tables)]
+People = Annotated[tuple[PersonSettings, ...], BeforeValidator(tables)]

@@ -113,3 +113,13 @@ Minutes = Annotated[float, Field(gt=0, le=7 * 24 * 60, allow_inf_nan=False)]
 Person = Annotated[int, BeforeValidator(_user)]
 Persons = Annotated[tuple[int, ...], BeforeValidator(_users)]
 Zone = Annotated[str, BeforeValidator(_zone)]
+
+
+def tables(value: object) -> object:
+    """A list of tables, which a variable of the environment gives as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError('write a list of tables, like [{"name": "value"}, ...]') from None
+    return value
