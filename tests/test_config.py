@@ -440,6 +440,6 @@ def test_files_that_people_send_lie_outside_of_the_gateways_own_directory(tmp_pa
 
 def test_places_of_the_desk_can_stand_in_a_variable(tmp_path: Path) -> None:
     """As JSON, like people: a directory, and whose sessions there they are."""
-    places = '[{"directory": "/work/app", "person": 4712, "topic": "5"}]'
+    places = '[{"directory": "/srv/app", "person": 4712, "topic": "5"}]'
     [place] = settings_from("", {"TOLLBRIDGE_DESK__PLACES": places}, tmp_path).desk.places
-    assert (str(place.directory), place.person, place.chat, place.topic) == ("/work/app", 4712, "", "5")
+    assert (str(place.directory), place.person, place.chat, place.topic) == ("/srv/app", 4712, "", "5")
