@@ -22,7 +22,7 @@ from gateway.domain.effects import SAID_REF, Edit, Say
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.engine import Engine, World, attachments, parcels
-from gateway.engine.asked import Asking, Caller, Pace, no_session, session_of_agent
+from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
 from gateway.engine.world import Draft
 from gateway.local import relays, token
 from gateway.local.lines import Lines
@@ -65,10 +65,16 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
 
     async def budget(hello: relays.Hello, lines: Lines) -> None:
         server = await to_thread.run_sync(_loaded, "mcp_servers.budget")
-        own = session_of_agent(hello.session)
-        if not await _may_speak(world, desk, hello):
-            log.warning("a program names a session that it does not descend from", session=hello.session)
-            own = no_session
+        lineage, found = await _lineage(hello.peer), session_of_agent(hello.session)
+        allowed = await _descends(world, hello, lineage)
+
+        def own(view: View) -> Session | None:
+            """Asked at each call: a session at the desk is spoken for by what its own client has started, as long as it is open."""
+            session = found(view)
+            if session is None or not world.agents[session.agent].traits.attached:
+                return session if allowed else None
+            return session if desk.process_of(hello.session) in lineage else None
+
         await server.serve(lines, lines, Asking(world, Caller(RELAYED, own=own), pace), session=hello.session)
 
     return relays.routes({"channel": channel, "budget": budget}, judge, HOOK_S)
@@ -87,12 +93,12 @@ async def _lineage(peer: Peer) -> Sequence[int]:
     return (await to_thread.run_sync(family_of, peer.pid)).lineage
 
 
-async def _may_speak(world: World, desk: DeskAgent, hello: relays.Hello) -> bool:
-    """Whether a program may speak for the session that it names: where that is open, it has to descend from its client."""
+async def _descends(world: World, hello: relays.Hello, lineage: Sequence[int]) -> bool:
+    """Whether a program may speak for a session that the gateway has started: where that is at work, it has to descend from it."""
     session = await world.store.read(lambda view: view.session_of_agent(hello.session))
     known = {process.session_id: process.pid for process in await world.store.processes()}
-    client = desk.process_of(hello.session) or (known.get(session.id) if session is not None else None)
-    return client is None or client in await _lineage(hello.peer)
+    client = known.get(session.id) if session is not None else None
+    return client is None or client in lineage
 
 
 def bound_at(place: Place) -> socket.socket:

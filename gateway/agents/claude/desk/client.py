@@ -54,6 +54,7 @@ COMPACTED_LIMIT_S: Final = 6.0
 READ_EVERY_S: Final = 0.02
 CONFIRM_S: Final = 60.0
 """How long it may take until it is known that the session has a message."""
+WHOLE_CHARACTERS_MAX: Final = 150
 ASKS_MAX: Final = 16
 """So many questions of one session may wait; the screen at the desk shows every one."""
 VERDICT_S: Final = 600.0
@@ -500,7 +501,7 @@ class DeskClient:
         self._asks[request_id] = _Asks(tool, preview)
         detail = "\n".join(part for part in (tool, preview, description) if part)
         self._telling.tell(
-            [AskedPermission(request_id, tool, preview or description, detail, can_remember=bool(preview))]
+            [AskedPermission(request_id, tool, preview or description, detail, can_remember=_is_whole(preview))]
         )
 
     async def _verdict(self, request_id: str, asks: _Asks, answer: Answer) -> bool:
@@ -528,6 +529,11 @@ class DeskClient:
             del self._asks[name]
             asks.heard.set()
             self._telling.tell([Withdrawn(name)])
+
+
+def _is_whole(preview: str) -> bool:
+    """Whether what is shown of a tool's input is surely all of it: the client may shorten what is long."""
+    return 0 < len(preview) < WHOLE_CHARACTERS_MAX and not preview.rstrip().endswith(("…", "..."))
 
 
 def _why(answer: Answer) -> str:
