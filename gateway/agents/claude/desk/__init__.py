@@ -66,6 +66,8 @@ class _Session:
     transcript: Path
     refused: str = ""
     lives: bool = False
+    sure: bool = False
+    """Its process is the client's own. (A hook that outlives a killed client has the one that takes in orphans for a parent.)"""
 
 
 @dataclass(slots=True)
@@ -190,7 +192,7 @@ class DeskAgent:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
         process = _parent(lineage)
         known = self._sessions.get(told.session_id)
-        if known is not None and known.process and known.process in lineage[2:]:
+        if known is not None and known.sure and known.process in lineage[2:]:
             raise AgentUnavailableError(
                 MOVED
             )  # The client starts its hooks itself: this is something that its agent has started.
@@ -213,6 +215,7 @@ class DeskAgent:
             fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
             here = Note(told.session_id, told.transcript_path, told.cwd, process)
             session = known or await self._meet(here, fresh=fresh)
+            session.sure = told.hook_event_name == Event.START and process > 1
             await self._take_in(session, told.session_id, told.cwd)
             return session
 
@@ -372,4 +375,4 @@ def _holds(tail: Tail, name: str) -> bool:
 
 def _parent(lineage: Sequence[int]) -> int:
     """The process that started a hook or a relay; 0: not known."""
-    return lineage[1] if len(lineage) > 1 else 0
+    return lineage[1] if len(lineage) > 1 and lineage[1] > 1 else 0
