@@ -69,7 +69,8 @@ def _ran_once(machine: Machine, jobs: Iterable[str]) -> None:
     for job in jobs:
         assert seen[job].in_conversation == 1, (job, seen[job])
         noted = notes(machine.place / "work", job)
-        assert not noted.exists() or noted.read_text() == f"{job}\n", noted.read_text()
+        # A kill may meet the tool's shell between opening the file and writing to it.
+        assert not noted.exists() or noted.read_text() in ("", f"{job}\n"), noted.read_text()
 
 
 def _answered(machine: Machine, jobs: Iterable[str]) -> None:
