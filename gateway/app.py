@@ -1,17 +1,14 @@
 """The composition root: the only file that names the adapters."""
 
-import logging
-import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -19,7 +16,7 @@ import structlog
 from anyio.abc import SocketListener
 from rich.console import Console
 
-from gateway import clock, host, lock, priors
+from gateway import clock, host, lock, logs, priors
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent
@@ -34,7 +31,7 @@ from gateway.engine import Desk, Engine, Rules, Team, World, requests
 from gateway.engine.asked import Pace
 from gateway.engine.world import no_step
 from gateway.files import Spool
-from gateway.local import changes, door
+from gateway.local import autostart, changes, door
 from gateway.ports import Agent, Bank, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
@@ -43,7 +40,6 @@ from gateway.store import open_readonly, open_store
 log = structlog.get_logger()
 
 MINUTE_MS = 60_000
-LOG_BYTES_MAX = 10_000_000
 NAME_FILE = "gateway-name"
 
 
@@ -271,44 +267,20 @@ async def run_until_signal(
             tasks.cancel_scope.cancel()
 
 
-def run_gateway(settings: Settings, *, chat: str, on_step: Callable[[str], None] = no_step) -> None:
+def run_gateway(
+    settings: Settings, *, chat: str, log_file: Path | None = None, on_step: Callable[[str], None] = no_step
+) -> None:
     """`tollbridge up`. Raises TollbridgeError, and LockedError while another gateway works with the home."""
     require_ready(settings, chat)
     opened = [path for path in (settings.home, config_file(settings.home)) if lock.close_to_others(path)]
-    with lock.hold(settings.home), logging_to(settings.home / "gateway.log" if chat == "console" else None):
+    if chat == "console":
+        log_file = log_file or settings.home / logs.FILE
+    with lock.hold(settings.home), logs.logging_to(log_file):
         for path in opened:
             log.warning("this was open to other users of the machine, and is closed to them now", path=str(path))
+        if chat != "console" and (why := autostart.kept(settings.home, allowed=settings.local.autostart)):
+            log.warning(why)
         anyio.run(lambda: serve(settings, chat, on_step=on_step), backend="asyncio")
-
-
-@contextmanager
-def logging_to(file: Path | None) -> Iterator[None]:
-    """Log to stderr, or to a file where the terminal is the phone; a file that grew too large begins anew."""
-    if file is None:
-        _log_to(sys.stderr, colours=sys.stderr.isatty())
-        yield
-        return
-    big = file.exists() and file.stat().st_size > LOG_BYTES_MAX
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if big else 0), 0o600)
-    with os.fdopen(descriptor, "a", encoding="utf-8", buffering=1) as stream:
-        _log_to(stream, colours=False)
-        try:
-            yield
-        finally:
-            structlog.reset_defaults()
-
-
-def _log_to(stream: TextIO, *, colours: bool) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(),
-            structlog.dev.ConsoleRenderer(colors=colours),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
-    )
 
 
 DEMO_TOML = """
@@ -331,7 +303,7 @@ def run_demo(*, unattended: bool) -> None:
         work.mkdir()
         toml = DEMO_TOML.replace("[agents]", f'[agents]\ndirectory = "{work}"')
         settings = settings_from(toml, {}, home)
-        with lock.hold(home), logging_to(home / "gateway.log"):
+        with lock.hold(home), logs.logging_to(home / logs.FILE):
             anyio.run(lambda: _play(settings, unattended=unattended), backend="asyncio")
         with open_readonly(home) as reader:
             sessions, turns = reader.sessions(), tuple(turn for _, turn in reader.report_rows())

@@ -334,6 +334,7 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     from gateway.cli import desk_checks
 
     yield from desk_checks.desk(settings.agents, path, environ)
+    yield from desk_checks.autostart(path, allowed=settings.local.autostart)
     yield from bank(settings.bank)
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     yield prices(settings.agents.claude.model, today)

@@ -9,6 +9,7 @@ from gateway.cli import claude_code, machine, plugin
 from gateway.cli.checks import Check, Status
 from gateway.cli.claude_code import ClaudeCodeError
 from gateway.home import OFF_VARIABLE
+from gateway.local.autostart import FILE
 
 if TYPE_CHECKING:
     from gateway.config import AgentSettings
@@ -188,6 +189,15 @@ def start(environ: Mapping[str, str]) -> Iterator[Check]:
         yield _warn("off", words, f"unset {OFF_VARIABLE} unless you mean it")
     allowed = plugin.is_allowed(managed()[0])
     yield _ok("session", f"start one that the phone reaches with: {plugin.words_to_start(allowed=allowed)}")
+
+
+def autostart(home: Path, *, allowed: bool) -> Iterator[Check]:
+    """Whether a session that opens would start the gateway."""
+    if allowed and (home / FILE).is_file():
+        yield _ok("autostart", "a session at the desk starts the gateway, if none works")
+    elif allowed:
+        words = "local.autostart is set, and nothing is noted of how to start the gateway"
+        yield _warn("autostart", words, "run `tollbridge up` once; its log says if something stands in the way")
 
 
 def _printable(text: str) -> str:

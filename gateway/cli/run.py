@@ -16,7 +16,7 @@ from gateway.cli.report import report
 from gateway.cli.reprice import reprice
 from gateway.cli.sessions import sessions
 from gateway.cli.setup import setup
-from gateway.cli.up import up
+from gateway.cli.up import down, up
 from gateway.ports import TollbridgeError
 
 FAILED = 1
@@ -33,7 +33,7 @@ def application() -> typer.Typer:
         help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
     )
     app.callback()(_options)
-    for command in (up, setup, doctor, sessions, report, reprice, demo):
+    for command in (up, down, setup, doctor, sessions, report, reprice, demo):
         app.command()(command)
     app.add_typer(budget.group, name="budget")
     app.add_typer(bank.group, name="bank")

@@ -1,4 +1,4 @@
-"""`[local]`: the listener for programs on this machine that cannot open the gateway's socket."""
+"""`[local]`: what programs on this machine may do: reach the gateway without its socket, start it."""
 
 from ipaddress import ip_address
 from typing import Annotated, Final, NamedTuple
@@ -34,6 +34,9 @@ def _place(value: object) -> Place | None:
 
 
 class LocalSettings(Section):
-    """Where to listen for MCP over HTTP; nowhere, if it is not set. The door's socket is always there."""
+    """What goes on on this machine alone. The door's socket is always there."""
 
     listen: Annotated[Place | None, PlainValidator(_place)] = None
+    """Where to listen for MCP over HTTP; nowhere, if it is not set."""
+    autostart: bool = False
+    """Whether a Claude Code session that is opened at the desk starts the gateway, if none works."""

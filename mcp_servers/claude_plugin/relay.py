@@ -75,6 +75,10 @@ class DoorError(Exception):
     """The gateway cannot be asked, or does not answer: a sentence that says what to do."""
 
 
+class AbsentError(DoorError):
+    """No gateway works with this home."""
+
+
 # ------------------------------------------------------------------------------------------------------------- the door
 OWN = (b"TOLLBRIDGE_HOME", b"TOLLBRIDGE_OFF", b"TOLLBRIDGE_AGENT", b"XDG_DATA_HOME", b"HOME")
 """What only the person may say: of these the client's own values count, as it was started with."""
@@ -159,7 +163,7 @@ def connected(until: float) -> _socket.socket:
         _knock(door, path, until)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         door.close()
-        raise DoorError(absent()) from None
+        raise AbsentError(absent()) from None
     except (BlockingIOError, _socket.timeout):
         door.close()
         raise DoorError(SILENT) from None
@@ -170,6 +174,74 @@ def connected(until: float) -> _socket.socket:
         if directory >= 0:
             posix.close(directory)
     return door
+
+
+AUTOSTART, LOCK, LOG = "autostart.json", "lock", "gateway.log"
+AUTOSTART_BYTES_MAX = 64 * 1024
+LOG_FLAGS = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+STARTING = "the gateway is being started: try again in a moment"
+
+
+def autostart(*, start: bool) -> bool:
+    """Start a gateway, if its home has a note of how (local.autostart in its settings); True: one is being started, by whomever.
+
+    Whoever starts it holds the note's lock until the gateway answers or has failed. Nothing of the client's environment goes into it.
+    Raises DoorError, OSError, ValueError.
+    """
+    import fcntl
+
+    place = home()
+    note = posix.open(place + "/" + AUTOSTART, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    try:
+        found = posix.fstat(note)
+        if found.st_uid != posix.getuid() or found.st_mode & 0o077:
+            return False
+        try:
+            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        if start:
+            _start(note, place)
+        return start
+    finally:
+        posix.close(note)
+
+
+def _start(note: int, place: str) -> None:
+    """In a session of its own, and no child of the client's relay. It takes the lock with it. Raises OSError, ValueError."""
+    import json
+
+    try:
+        told = json.loads(posix.read(note, AUTOSTART_BYTES_MAX))
+        command, directory, environment = told["command"], told["directory"], dict(told["environment"])
+    except (KeyError, TypeError):
+        raise ValueError(f"{place}/{AUTOSTART} is no note of how to start a gateway") from None
+    environment["TOLLBRIDGE_HOME"] = place
+    child = posix.fork()
+    if child:
+        posix.waitpid(child, 0)
+        return
+    try:
+        posix.setsid()
+        if not posix.fork():
+            posix.dup2(posix.open("/dev/null", posix.O_RDONLY), 0)
+            log = posix.open(place + "/" + LOG, LOG_FLAGS, 0o600)
+            for descriptor in (1, 2):
+                posix.dup2(log, descriptor)
+            posix.set_inheritable(note, True)  # noqa: FBT003 - it takes no name
+            posix.chdir(directory)
+            posix.execve(command[0], command, environment)
+    finally:
+        posix._exit(127)  # noqa: SLF001 - its name
+
+
+def was_killed() -> bool:
+    """Whether the gateway that worked here last ended without winding up: its process still stands in its lock."""
+    try:
+        with open(home() + "/" + LOCK, "rb", buffering=0) as file:
+            return file.read(1) != b""
+    except (OSError, DoorError):
+        return False
 
 
 SWITCHED, FINE = 101, 200  # of HTTP
@@ -271,7 +343,7 @@ def _verdict(event: str, until: float) -> bytes:
         until = min(until, time.monotonic() + ASIDE_S)
         ask("/v1/hooks/SessionStart?off=1", _heard(until), until)
         return b""
-    status, body = ask("/v1/hooks/" + event, _heard(until), until)
+    status, body = ask("/v1/hooks/" + event, _heard(until), until, start=event == "SessionStart")
     if status != FINE:
         raise DoorError(sentence(status, body))
     if body != b"{}":  # what is said most often needs no look, and json takes as long as everything else here
@@ -316,9 +388,9 @@ def _parts(until: float) -> "Iterator[bytes]":
         yield posix.read(0, CHUNK)
 
 
-def ask(path: str, body: bytes, until: float) -> "tuple[int, bytes]":
-    """Post it: the status and what came back. Raises DoorError."""
-    door = connected(until)
+def ask(path: str, body: bytes, until: float, *, start: bool = False) -> "tuple[int, bytes]":
+    """Post it: the status and what came back. `start`: a gateway is started for it, if that is allowed. Raises DoorError."""
+    door = _met(until, start=start)
     raw, found = bytearray(), None
     try:
         try:
@@ -343,6 +415,22 @@ def ask(path: str, body: bytes, until: float) -> "tuple[int, bytes]":
     finally:
         door.close()
     return found
+
+
+def _met(until: float, *, start: bool) -> _socket.socket:
+    """A connection to the door; a gateway that is being started is waited for. Raises DoorError."""
+    while True:
+        try:
+            return connected(until)
+        except AbsentError:
+            try:
+                is_coming = autostart(start=start)
+            except (OSError, ValueError):
+                is_coming = False
+            if not is_coming or time.monotonic() >= until:
+                raise
+            start = False
+            time.sleep(RETRY_S[0])
 
 
 def refusal(event: str, why: str) -> bytes:
@@ -379,6 +467,8 @@ RETRY_S = (0.1, 3.0)
 """Between two attempts to find a gateway: at first, and at most."""
 STEADY_S = 5.0
 """A gateway that lasted so long is looked for again at once; one that ends at once is left more and more in peace."""
+START_EVERY_S = 300.0
+"""A relay starts a gateway so often at most."""
 KEPT_S = 60.0
 """For how long a question about a permission is worth being passed on to a gateway that comes."""
 KEPT_MAX = 32
@@ -445,6 +535,7 @@ class Relay:
         self.head = bytearray()
         self.state, self.until, self.retry_s = AWAY, 0.0, RETRY_S[0]
         self.joined_at = 0.0  # when a gateway was last joined to, if ever
+        self.starts_at = 0.0  # not before then a gateway is started
         self.held = []
         self.pending = {}  # the client's requests: id -> method
         self.asked = {}  # the gateway's requests: the id that the client sees -> the gateway's own
@@ -648,6 +739,9 @@ class Relay:
         try:
             self.door = connected(now)
             self.door.settimeout(0)
+        except AbsentError as error:
+            self.lose(self.start(now) or str(error))
+            return
         except DoorError as error:
             self.lose(str(error))
             return
@@ -662,6 +756,23 @@ class Relay:
         wants = "Connection: Upgrade\r\nUpgrade: mcp\r\n"
         self.to_door += post("/v1/relay/" + self.kind, hello, wants) + hello
         self.state, self.until = KNOCKING, now + KNOCK_S
+
+    def start(self, now: float) -> str:
+        """Start a gateway where the settings allow it; what there is to say then. One that a person has stopped stays stopped for
+        the sessions that it knew.
+        """
+        try:
+            start = now >= self.starts_at and (not self.joined_at or was_killed())
+            if not autostart(start=start):
+                return ""
+        except (FileNotFoundError, DoorError):
+            return ""
+        except (OSError, ValueError) as error:
+            return f"the gateway cannot be started ({error}): start it with `tollbridge up`"
+        if start:
+            self.starts_at = now + START_EVERY_S
+        self.retry_s = RETRY_S[0]
+        return STARTING
 
     def read_door(self) -> None:
         if self.door is None:

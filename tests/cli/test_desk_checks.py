@@ -66,6 +66,17 @@ def put(path: Path, holds: object) -> Path:
     return path
 
 
+def test_the_doctor_says_whether_a_session_would_start_the_gateway(tmp_path: Path) -> None:
+    """Nothing where it is not wanted; what is missing where it is."""
+    assert list(desk_checks.autostart(tmp_path, allowed=False)) == []
+    [found] = desk_checks.autostart(tmp_path, allowed=True)
+    assert (found.status, "tollbridge up" in found.mend) == ("warn", True)
+    (tmp_path / "autostart.json").write_text("{}")
+    assert warned(desk_checks.autostart(tmp_path, allowed=True)) == []
+    [one] = desk_checks.autostart(tmp_path, allowed=True)
+    assert one.status == "ok"
+
+
 def warned(found: Iterable[Check]) -> list[str]:
     """What is worth a look, each with a way to mend it."""
     listed = [check for check in found if check.status is not Status.OK]
