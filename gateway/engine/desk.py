@@ -63,7 +63,8 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             else:
                 drop(world, view, draft, one, REPLACED)
         if turn is None:
-            turn = gating.start(world, view, draft, session, _turn(world, session, known))
+            turn = world.new_turn(session, Origin.DESK, session.owner, known)
+            turn = gating.start(world, view, draft, session, turn)
         elif turn.continues and turn.state is TurnState.QUEUED:
             turn = gating.start(world, view, draft, session, turn, here=True)
         elif turn.state is TurnState.HELD and (view.frozen or not world.lent(view, turn.scopes)):
@@ -114,20 +115,6 @@ def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
         return draft.done(len(overdue))
 
     return decide
-
-
-def _turn(world: World, session: Session, prompt: str) -> Turn:
-    return Turn(
-        id=world.clock.new_id("t"),
-        session_id=session.id,
-        origin=Origin.DESK,
-        state=TurnState.QUEUED,
-        person=session.owner,
-        prompt=prompt,
-        prompt_uuid=world.clock.new_uuid(),
-        created_at_ms=world.clock.now_ms(),
-        model=session.model,
-    )
 
 
 def _why(turn: Turn) -> str:
@@ -234,7 +221,7 @@ def unseen(world: World, session_id: str, call_id: str) -> Callable[[View], Deci
         if session is None or view.call_known(call_id):
             return draft.done(None)
         turn = replace(
-            _turn(world, session, WENT_ON),
+            world.new_turn(session, Origin.DESK, session.owner, WENT_ON),
             state=TurnState.FINISHED,
             scopes=world.counted(view, session, session.owner),
             outcome=Outcome(OutcomeKind.NOTHING, WENT_ON),

@@ -160,19 +160,8 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
         return
-    turn = Turn(
-        id=world.clock.new_id("t"),
-        session_id=session.id,
-        origin=Origin.PERSON,
-        state=TurnState.QUEUED,
-        person=message.person,
-        prompt=text,
-        prompt_uuid=world.clock.new_uuid(),
-        created_at_ms=world.clock.now_ms(),
-        model=session.model,
-        attachments=message.attachments,
-        message_id=message.message_id,
-    )
+    turn = world.new_turn(session, Origin.PERSON, message.person, text)
+    turn = replace(turn, attachments=message.attachments, message_id=message.message_id)
     if queue:
         draft.put.append(turn)
         asked = any(view.open_approvals(waiting.id) for waiting in queue)

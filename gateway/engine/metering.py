@@ -20,6 +20,7 @@ QUESTION_CHOICES_MAX = 8
 NO_AGENT = "The agent no longer waits for this."
 OVER = "The turn that this worked for is over."
 LET_GO = "The agent does not wait any more; a yes to the question above still lets it go on."
+UNPROMPTED = "The agent goes on by itself: a background task ended."
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,17 +221,7 @@ def background_run(world: World, session_id: str) -> Callable[[View], Decision[T
         session = view.session(session_id)
         if session is None:
             return draft.done(None)
-        turn = Turn(
-            id=world.clock.new_id("t"),
-            session_id=session_id,
-            origin=Origin.BACKGROUND,
-            state=TurnState.QUEUED,
-            person=_who_caused(view, session),
-            prompt="The agent goes on by itself: a background task ended.",
-            prompt_uuid=world.clock.new_uuid(),
-            created_at_ms=world.clock.now_ms(),
-            model=session.model,
-        )
+        turn = world.new_turn(session, Origin.BACKGROUND, _who_caused(view, session), UNPROMPTED)
         turn = gating.start(world, view, draft, session, turn)
         if turn.state is TurnState.RUNNING:
             words = summary.progress(turn, [], turn.prompt, world.clock.now_ms())

@@ -86,17 +86,7 @@ def _act(
             )
         case ApprovalKind.CONTINUE:
             _close(draft, approval, "Going on.")
-            again = Turn(
-                id=world.clock.new_id("t"),
-                session_id=session.id,
-                origin=Origin.PERSON,
-                state=TurnState.QUEUED,
-                person=approval.answered_by,
-                prompt=_word_to_go_on(turn, option),
-                prompt_uuid=world.clock.new_uuid(),
-                created_at_ms=world.clock.now_ms(),
-                model=session.model,
-            )
+            again = world.new_turn(session, Origin.PERSON, approval.answered_by, _word_to_go_on(turn, option))
             if draft.open_turns(view, session.id):
                 draft.put.append(again)
             else:

@@ -25,7 +25,7 @@ from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread
-from gateway.domain.turn import Turn, TurnState
+from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.engine.team import Team
 from gateway.files import Spool
@@ -371,6 +371,20 @@ class World:
     def list_price(self, view: View, agent: str) -> bool:
         """Whether an amount is a list price and may be none that anybody pays: the agent can run, or does, on a subscription."""
         return self.agents[agent].traits.list_price or bool(view.quotas(agent))
+
+    def new_turn(self, session: Session, origin: Origin, person: str, prompt: str) -> Turn:
+        """A queued turn on this person's account: it was put before no gate yet."""
+        return Turn(
+            id=self.clock.new_id("t"),
+            session_id=session.id,
+            origin=origin,
+            state=TurnState.QUEUED,
+            person=person,
+            prompt=prompt,
+            prompt_uuid=self.clock.new_uuid(),
+            created_at_ms=self.clock.now_ms(),
+            model=session.model,
+        )
 
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""
