@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from gateway.core.turn import Step, advance
-from gateway.domain.approval import ApprovalState
 from gateway.domain.effects import Say
 from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -61,7 +60,7 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             if (one.prompt == known or one.continues) and one.state in AGAIN and not is_over(one, now_ms):
                 turn = one
             else:
-                drop(world, view, draft, one, REPLACED)
+                gating.drop(world, view, draft, one, REPLACED)
         if turn is None:
             turn = world.new_turn(session, Origin.DESK, session.owner, known)
             turn = gating.start(world, view, draft, session, turn)
@@ -92,15 +91,6 @@ def is_over(turn: Turn, now_ms: int) -> bool:
     return turn.waits_until_ms is not None and turn.waits_until_ms <= now_ms
 
 
-def drop(world: World, view: View, draft: Draft, turn: Turn, why: str) -> None:
-    """A prompt that was typed is not going to run: nothing was spent on it, and what is held for it is free."""
-    gating.withdraw(draft, view.open_approvals(turn.id), why, state=ApprovalState.WITHDRAWN)
-    step = Step.STOP if turn.state in (TurnState.HELD, TurnState.PAUSED) else Step.REFUSE
-    outcome = Outcome(OutcomeKind.CANCELLED, why)
-    ended = advance(turn, step, outcome=outcome, ended_at_ms=world.clock.now_ms(), waits_until_ms=None)
-    draft.put.append(gating.settle(draft, ended))
-
-
 def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
     """What was allowed and never sent again is dropped; the result is how many turns that were."""
 
@@ -108,7 +98,7 @@ def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
         draft = Draft()
         overdue = view.expected_turns(world.clock.now_ms(), limit)
         for turn in overdue:
-            drop(world, view, draft, turn, "It was not sent again in time.")
+            gating.drop(world, view, draft, turn, "It was not sent again in time.")
             session = view.session(turn.session_id)
             if session is not None:
                 gating.next_in_line(world, view, draft, session)

@@ -308,6 +308,15 @@ def decline(
         draft.effects.append(Unpause(session.id, EndTurn(why)))
 
 
+def drop(world: World, view: View, draft: Draft, turn: Turn, why: str) -> None:
+    """End a turn that does not run: its questions are closed, and what is held for it is free. Nothing follows it."""
+    withdraw(draft, view.open_approvals(turn.id), why, state=ApprovalState.WITHDRAWN)
+    step = Step.STOP if turn.state in (TurnState.HELD, TurnState.PAUSED) else Step.REFUSE
+    outcome = Outcome(OutcomeKind.CANCELLED, why)
+    ended = advance(turn, step, outcome=outcome, ended_at_ms=world.clock.now_ms(), waits_until_ms=None)
+    draft.put.append(settle(draft, ended))
+
+
 def next_in_line(world: World, view: View, draft: Draft, session: Session) -> None:
     """If nothing of the session is at work, put its oldest queued turn before the gate."""
     turns = draft.open_turns(view, session.id)

@@ -23,7 +23,6 @@ from gateway.core.route import (
     Stop,
     route,
 )
-from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Interrupt, Say
@@ -59,6 +58,7 @@ def handle_message(
 
 
 MAY_NOT = "You may read here, and no more than that: ask an owner."
+STOPPED = "Stopped."
 
 
 def needed(intent: Intent) -> Deed:
@@ -254,19 +254,14 @@ def _stop(world: World, view: View, draft: Draft, message: Message, *, everythin
 
 def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:
     """End a turn because a person said so: at once where no agent is at work, else by an interrupt that ends it."""
-    now = world.clock.now_ms()
-    gating.withdraw(draft, view.open_approvals(turn.id), "Stopped.", state=ApprovalState.WITHDRAWN)
-    outcome = Outcome(OutcomeKind.CANCELLED, "stopped")
     if turn.origin is Origin.BACKGROUND or turn.state in (TurnState.RUNNING, TurnState.PAUSED):
         draft.effects.append(Interrupt(turn.session_id))
-    if turn.state in (TurnState.QUEUED, TurnState.ASKING):
-        draft.put.append(advance(turn, Step.REFUSE, outcome=outcome, ended_at_ms=now))
-    elif turn.state in (TurnState.HELD, TurnState.PAUSED):
-        stopped = advance(turn, Step.STOP, outcome=outcome, ended_at_ms=now)
-        draft.put.append(gating.settle(draft, stopped))
-    elif turn.state is TurnState.RUNNING:
-        # Should the gateway end before the agent does, its prompt is not sent again.
-        draft.put.append(replace(turn, outcome=outcome))
+    if turn.state is not TurnState.RUNNING:
+        gating.drop(world, view, draft, turn, STOPPED)
+        return
+    gating.withdraw(draft, view.open_approvals(turn.id), STOPPED, state=ApprovalState.WITHDRAWN)
+    # Should the gateway end before the agent does, its prompt is not sent again.
+    draft.put.append(replace(turn, outcome=Outcome(OutcomeKind.CANCELLED, STOPPED)))
 
 
 def _go(world: World, view: View, draft: Draft, message: Message) -> None:
