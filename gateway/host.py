@@ -20,7 +20,6 @@ from gateway.config.local import Place
 from gateway.core import summary
 from gateway.domain.effects import SAID_REF, Edit, Say
 from gateway.domain.place import Session
-from gateway.domain.turn import Turn
 from gateway.engine import Engine, World, attachments, parcels
 from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
 from gateway.engine.world import Draft
@@ -33,7 +32,6 @@ from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved, U
 
 log = structlog.get_logger()
 
-TURNS_LOOKED_AT: Final = 20
 NOT_JOINED: Final = (
     "No session belongs to this channel yet: say it in the terminal, and try again after the next prompt."
 )
@@ -177,7 +175,7 @@ class DeskHost:
         if found is None:
             return Declined(NOT_JOINED)
         _, session = found
-        turn = await self._world.store.read(lambda view: _turn_of(view, session, message_id))
+        turn = await self._world.store.read(lambda view: view.turn_of_prompt(session.id, message_id))
         if turn is None or not turn.message_id:
             return Declined(NOT_WRITTEN)
         refusal = await self._world.chat.react(session.thread, turn.message_id, emoji)
@@ -233,13 +231,7 @@ class DeskHost:
         return None if session is None else (client, session)
 
 
-def _turn_of(view: View, session: Session, message_id: str) -> Turn | None:
-    """The turn that a message of the session's chat began, by the id under which the session has it."""
-    turns = view.latest_turns(session.id, TURNS_LOOKED_AT) if message_id else ()
-    return next((turn for turn in turns if turn.prompt_uuid == message_id), None)
-
-
 def _quote(view: View, session: Session, quotes: str | None) -> str:
     """The first words of the message that is answered, where it is known."""
-    turn = _turn_of(view, session, quotes or "")
+    turn = view.turn_of_prompt(session.id, quotes) if quotes else None
     return f"> {summary.escape(summary.title(turn.prompt))}\n\n" if turn is not None else ""

@@ -354,6 +354,10 @@ class View(Protocol):
 
     def turn(self, turn_id: str) -> Turn | None: ...
 
+    def turn_of_prompt(self, session_id: str, prompt_uuid: str) -> Turn | None:
+        """The session's turn whose prompt its agent knows under this name."""
+        ...
+
     def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
         """The session's latest turns in any state, newest first."""
         ...

@@ -126,6 +126,11 @@ class SqlView:
         row = self._one(_TURN, id=turn_id)
         return None if row is None else rows.turn_of(row)
 
+    def turn_of_prompt(self, session_id: str, prompt_uuid: str) -> Turn | None:
+        query = select(turns).where(turns.c.session_id == session_id, turns.c.prompt_uuid == prompt_uuid)
+        row = self._one(query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(1))
+        return None if row is None else rows.turn_of(row)
+
     def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
         query = select(turns).where(turns.c.session_id == session_id)
         query = query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)

@@ -1,5 +1,6 @@
 """What the engine may rely on, whichever kind of database is underneath."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift,
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Grant, Role, Thread
-from gateway.domain.turn import TurnState
+from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Flag
 from gateway.ports import Decision, Process, StoreError, View
 from gateway.store import SqliteStore
@@ -164,6 +165,19 @@ async def test_turns_are_listed_by_age_and_state(store: SqliteStore) -> None:
         return open_, everywhere, latest
 
     assert await store.read(ids) == (["t_1", "t_3"], ["t_1", "t_3", "t_4"], ["t_3", "t_2"])
+
+
+async def test_a_turn_is_found_by_its_prompt_in_its_own_session_alone(store: SqliteStore) -> None:
+    """However many followed it; the same prompt in another session is another turn."""
+    other = turn(40, session_id="s_2")
+    await put(store, put=(SESSION, replace(SESSION, id="s_2"), *(turn(number) for number in range(1, 40)), other))
+
+    def found(session_id: str, prompt_uuid: str) -> Callable[[View], Turn | None]:
+        return lambda view: view.turn_of_prompt(session_id, prompt_uuid)
+
+    assert await store.read(found("s_1", "uuid-1")) == turn(1)
+    assert await store.read(found("s_2", "uuid-40")) == other
+    assert await store.read(found("s_2", "uuid-1")) is None
 
 
 async def test_a_turn_is_open_exactly_in_the_states_that_lead_somewhere(store: SqliteStore) -> None:

@@ -56,6 +56,7 @@ def plans(connection: Connection) -> Iterator[list[str]]:
         (lambda c: SqlView(c).all_open_turns(), "INDEX turns_undone"),
         (lambda c: SqlView(c).lifts(NOW), "entries_timed (until_ms>?)"),
         (lambda c: SqlView(c).latest_turns("s_1", 5), "turns_session (session_id=?)"),
+        (lambda c: SqlView(c).turn_of_prompt("s_1", "uuid-1"), "turns_session (session_id=?)"),
         (lambda c: SqlView(c).unheard_approvals("t_1"), "approvals_unheard (turn_id=?)"),
         (lambda c: SqlView(c).open_approvals("t_1"), "approvals_open (turn_id=?)"),
         (lambda c: SqlView(c).overdue_approvals(NOW, 1), "approvals_overdue (expires_at_ms<?)"),

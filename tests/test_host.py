@@ -1,0 +1,79 @@
+"""What comes in on this machine, joined to the engine: what a session at the desk says and does through its channel."""
+
+import json
+import os
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.agents.claude.desk import DeskAgent
+from gateway.core.channel import Push
+from gateway.domain.turn import Origin, TurnState
+from gateway.engine.world import Desk
+from gateway.host import NOT_WRITTEN, DeskHost
+from gateway.ports import Decision
+from mcp_servers.channel_host import Declined, Done
+from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
+
+pytestmark = pytest.mark.anyio
+
+SESSION = "0f4c1d6e-0000-4000-8000-000000000001"
+LINEAGE = (1, os.getpid())
+THUMB = "\N{THUMBS UP SIGN}"
+
+
+class Wire:
+    """The channel: it takes everything."""
+
+    session = SESSION
+
+    async def push(self, message: Push) -> bool:
+        del message
+        return True
+
+    async def verdict(self, request_id: str, *, allow: bool) -> bool:
+        del request_id, allow
+        return True
+
+
+@asynccontextmanager
+async def joined(place: Path) -> AsyncGenerator[tuple[Bench, DeskHost]]:
+    """A gateway, and the host of a session's channel that listens."""
+    desk, rules = DeskAgent(place / "home"), replace(RULES, desks=(Desk("/", OWNER, THREAD.chat),))
+    start = {"session_id": SESSION, "hook_event_name": "SessionStart", "source": "startup", "cwd": str(place)}
+    body = json.dumps(start | {"transcript_path": str(place / "transcript.jsonl")}).encode()
+    async with desk, bench(script(call(1)), rules, agents={"channel": desk}) as gateway, AsyncExitStack() as stack:
+        desk.attach = gateway.engine.attach
+        await desk.hook("SessionStart", body, LINEAGE)
+        host = DeskHost(gateway.world, desk, SESSION, LINEAGE, stack)
+        await host.ready(Wire())
+        await gateway.sees("Open at the desk")
+        yield gateway, host
+
+
+async def test_a_message_is_quoted_and_reacted_to_however_many_turns_ago_it_was(tmp_path: Path) -> None:
+    """What a person wrote forty turns ago stands above the answer, and the emoji stands on it."""
+    async with joined(tmp_path) as (gateway, host):
+        gateway.says("fix it")
+        [first] = await gateway.until(bool)
+        [session] = await gateway.sessions()
+        world = gateway.world
+        later = [world.new_turn(session, Origin.DESK, OWNER, f"{number}") for number in range(40)]
+        ended = tuple(replace(turn, state=TurnState.FINISHED) for turn in later)
+        await world.commit(lambda _view: Decision(None, put=ended))
+        assert isinstance(await host.reply("Fixed.", (), first.prompt_uuid), Done)
+        await gateway.sees("> fix it\n\nFixed.")
+        assert isinstance(await host.react(first.prompt_uuid, THUMB), Done)
+        assert gateway.chat.reactions == {first.message_id: THUMB}
+
+
+@pytest.mark.parametrize("name", ["", "7e57ab1e-0000-4000-8000-000000000001"])
+async def test_what_nobody_wrote_is_not_quoted_and_not_reacted_to(tmp_path: Path, name: str) -> None:
+    """The answer goes out without a quotation; of the reaction the agent is told what it can do."""
+    async with joined(tmp_path) as (gateway, host):
+        await host.reply("Fixed.", (), name)
+        assert (await gateway.sees("Fixed.")).text == "Fixed."
+        assert await host.react(name, THUMB) == Declined(NOT_WRITTEN)
