@@ -324,9 +324,7 @@ class DeskAgent:
         """A channel brings back its session, which an earlier gateway knew: nothing is typed there while its person is away."""
         async with self._meeting:
             await self._replace(relay.session, relay.process, opened=False)
-            known = relay.session in self._sessions or any(
-                one.process == relay.process for one in self._sessions.values() if one.process
-            )
+            known = relay.session in self._sessions or self._newest_in(relay.process) is not None
             if not known and self.attach is not None and len(self._sessions) < SESSIONS_MAX:
                 note = await anyio.to_thread.run_sync(self._noted, relay)
                 if note is not None:
@@ -350,14 +348,18 @@ class DeskAgent:
         """The session that a channel is joined to now."""
         return next((relay.joined for relay in self._relays if relay.pusher is pusher), None)
 
+    def _newest_in(self, process: int) -> _Session | None:
+        """The session that was opened last in a client's process; none where that is not known."""
+        found = (one for one in reversed(self._sessions.values()) if process and one.process == process)
+        return next(found, None)
+
     def _join(self) -> None:
         """A session and a channel find each other by the process that started both, or by the session's name."""
         for relay in self._relays:
-            newest = [one for one in self._sessions.values() if one.process and one.process in relay.lineage[1:2]]
             named = self._sessions.get(relay.session)
             if named is not None and named.process and named.process not in relay.lineage:
                 named = None
-            found = newest[-1] if newest else named
+            found = self._newest_in(relay.process) or named
             if found is not None and not found.refused and relay.joined is not found.client:
                 if relay.joined is not None:
                     relay.joined.leave(relay.pusher)
