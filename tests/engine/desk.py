@@ -8,6 +8,7 @@ import anyio
 from gateway.agents.claude.telling import Telling
 from gateway.domain.effects import Answer
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Paused, Started
+from gateway.domain.turn import TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.ports import AgentAwayError, AgentTraits, Launch, Process, Recovered
 from tests.engine.bench import MODEL, Bench
@@ -127,3 +128,28 @@ async def attached(
     client = AtDesk(agent_session, listens)
     assert await gateway.engine.attach("channel", client, directory) == ""
     return client
+
+
+async def allowed(gateway: Bench) -> AtDesk:
+    """One in which "dear" was typed and asked about, and may be sent again after the yes."""
+    client = await attached(gateway)
+    await client.types("dear")
+    await gateway.taps("**dear**", "Run, up to $0.50")
+    await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+    return client
+
+
+async def current(gateway: Bench, agent_session: str = "conversation", *, listens: bool = True) -> AtDesk:
+    """The current one of its thread: what the person writes goes to it."""
+    client = await attached(gateway, agent_session, listens=listens)
+    gateway.says("/sessions 1")
+    await gateway.sees("this one")
+    return client
+
+
+async def handed(gateway: Bench, text: str) -> tuple[AtDesk, str]:
+    """The current one, which has been handed what the person wrote, and the uuid of that prompt."""
+    client = await current(gateway)
+    gateway.says(text)
+    uuid, _ = await client.prompted()
+    return client, uuid

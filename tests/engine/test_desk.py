@@ -19,7 +19,7 @@ from gateway.engine.gating import SENT_AGAIN_MS
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import Decision
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
-from tests.engine.desk import HERE, AtDesk, DeskAgent, attached
+from tests.engine.desk import HERE, AtDesk, DeskAgent, allowed, attached, current, handed
 
 pytestmark = pytest.mark.anyio
 
@@ -96,10 +96,7 @@ async def test_what_was_allowed_and_is_not_sent_again_in_time_holds_nothing() ->
     """Ten minutes after the yes the hold is free, and the prompt is asked about anew."""
     now = [1_000_000]
     async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
-        client = await attached(gateway)
-        await client.types("dear")
-        await gateway.taps("**dear**", "Run, up to $0.50")
-        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        client = await allowed(gateway)
         now[0] += SENT_AGAIN_MS
         assert await client.types("dear") == EndTurn(desk.ASKED)
         turns = await gateway.until(lambda turns: turns[0].state is TurnState.STOPPED)
@@ -110,10 +107,7 @@ async def test_a_yes_outlives_the_gateway(tmp_path: Path) -> None:
     """The gateway ends between the yes and the second try: the prompt passes at the next gateway."""
     chat = MemoryChat()
     async with at_desk(with_limits(confirm="0.10"), tmp_path, chat) as gateway:
-        client = await attached(gateway)
-        await client.types("dear")
-        await gateway.taps("**dear**", "Run, up to $0.50")
-        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        await allowed(gateway)
     async with at_desk(with_limits(confirm="0.10"), tmp_path, chat) as gateway:
         client = await attached(gateway)
         assert await client.types("dear") == GoOn()
@@ -147,11 +141,7 @@ async def test_a_message_from_the_phone_reaches_the_open_session_and_its_answer_
 async def test_an_answer_that_the_agent_sent_itself_is_not_repeated() -> None:
     """Only the line with the cost follows."""
     async with at_desk() as gateway:
-        client = await attached(gateway)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
-        gateway.says("hello")
-        uuid, _ = await client.prompted()
+        client, uuid = await handed(gateway, "hello")
         await client.stands(Started("conversation", MODEL, uuid))
         client.tell(client.calls(2), client.ends("The answer.", uuid, told=True))
         await gateway.sees("$0.02 · ")
@@ -161,9 +151,7 @@ async def test_an_answer_that_the_agent_sent_itself_is_not_repeated() -> None:
 async def test_a_message_waits_while_the_session_is_not_open_and_is_delivered_when_it_is() -> None:
     """Nothing is held meanwhile; the person is told once; it arrives once."""
     async with at_desk() as gateway:
-        client = await attached(gateway, listens=False)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
+        client = await current(gateway, listens=False)
         gateway.says("hello")
         await gateway.sees("Not delivered yet")
         assert (await gateway.turn()).state is TurnState.QUEUED
@@ -179,9 +167,7 @@ async def test_start_lets_the_gateway_open_what_is_not_open(tmp_path: Path) -> N
     (tmp_path / "scripted").mkdir()
     (tmp_path / "scripted" / f"{CONVERSATION}.jsonl").touch()
     async with at_desk(home=tmp_path) as gateway:
-        await attached(gateway, CONVERSATION, listens=False)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
+        await current(gateway, CONVERSATION, listens=False)
         gateway.says("hello")
         await gateway.sees("Not delivered yet")
         gateway.says("/start")
@@ -253,11 +239,7 @@ async def test_sessions_of_the_desk_are_told_of_where_the_settings_say() -> None
 async def test_a_run_whose_agents_still_work_is_over_when_the_next_prompt_begins() -> None:
     """A run ends with agents behind it, and a prompt that was on its way begins: the run is settled, and nothing hangs."""
     async with at_desk() as gateway:
-        client = await attached(gateway)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
-        gateway.says("hello")
-        uuid, _ = await client.prompted()
+        client, uuid = await handed(gateway, "hello")
         await client.stands(Started("conversation", MODEL, None))
         client.tell(client.calls(2), Finished(End.DONE, "First.", None, None, background=1))
         await client.stands(Started("conversation", MODEL, uuid))
@@ -269,11 +251,7 @@ async def test_a_run_whose_agents_still_work_is_over_when_the_next_prompt_begins
 async def test_a_message_that_is_not_confirmed_can_be_sent_again() -> None:
     """Nothing shows that the session has it: it ends as interrupted, with a button, and is not sent twice by itself."""
     async with at_desk() as gateway:
-        client = await attached(gateway)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
-        gateway.says("hello")
-        uuid, _ = await client.prompted()
+        client, uuid = await handed(gateway, "hello")
         client.tell(Finished(End.INTERRUPTED, "Not confirmed.", uuid, ()))
         await gateway.taps("Not confirmed.", "Send again")
         assert (await client.prompted(2))[1] == "hello"
@@ -299,10 +277,7 @@ async def test_a_paused_run_without_a_channel_goes_on_after_the_yes_with_whateve
 async def test_what_was_allowed_before_everything_stopped_does_not_run() -> None:
     """A yes from before is no way around a stop that came after it, whoever said it."""
     async with at_desk(with_limits(confirm="0.10")) as gateway:
-        client = await attached(gateway)
-        await client.types("dear")
-        await gateway.taps("**dear**", "Run, up to $0.50")
-        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        client = await allowed(gateway)
         stop = Entry(EntryKind.FREEZE, (), who="bank", why="fenced")
         await gateway.world.commit(lambda _view: Decision(None, entries=(stop,)))
         answer = await client.types("dear")
@@ -318,9 +293,7 @@ async def test_what_a_dead_gateway_may_have_delivered_is_not_sent_again_by_itsel
     """Whether the session has the message or not: the next gateway asks, and a tap has it go on or sends it again."""
     chat = MemoryChat()
     async with at_desk(home=tmp_path, chat=chat) as gateway:
-        await attached(gateway)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
+        await current(gateway)
         gateway.says("hello")
         await gateway.until(lambda turns: bool(turns) and turns[-1].state is TurnState.RUNNING)
     async with at_desk(home=tmp_path, chat=chat, known=known) as gateway:
@@ -337,11 +310,7 @@ async def test_what_a_dead_gateway_may_have_delivered_is_not_sent_again_by_itsel
 async def test_a_message_that_dies_with_its_client_is_said_to_be_not_confirmed(tmp_path: Path) -> None:
     """It was handed over and the conversation does not hold it: the phone says so, and a tap sends it to the next client."""
     async with at_desk(home=tmp_path, known=False) as gateway:
-        client = await attached(gateway)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
-        gateway.says("hello")
-        uuid, _ = await client.prompted()
+        client, uuid = await handed(gateway, "hello")
         await client.stands(Started("conversation", MODEL, uuid))
         client.tell(Exited("its process is gone"))
         await client.close()
@@ -372,9 +341,7 @@ async def test_calls_that_an_earlier_gateway_has_booked_make_no_turn_of_their_ow
 async def test_what_an_open_session_did_not_take_is_offered_again_without_news(tmp_path: Path) -> None:
     """It was just busy, and what told that it is free came before the message was put back: it is not left lying."""
     async with at_desk(home=tmp_path) as gateway:
-        client = await attached(gateway)
-        gateway.says("/sessions 1")
-        await gateway.sees("this one")
+        client = await current(gateway)
         client.away = True
         gateway.says("hello")
         await client.refused.wait()
