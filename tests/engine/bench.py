@@ -25,6 +25,7 @@ from gateway.store import open_store
 from tests.engine.steps import Steps
 
 THREAD = Thread("memory", "1")
+OTHER = Thread("memory", "2")
 THREADS_MAX = 64
 OWNER = "7"
 MODEL = "claude-opus-4-8"
@@ -56,14 +57,19 @@ class Bench:
     steps: Steps
     engine: Engine
 
-    def says(self, text: str) -> None:
-        self.chat.says(THREAD, OWNER, text)
+    def says(self, text: str, thread: Thread = THREAD) -> None:
+        self.chat.says(thread, OWNER, text)
 
-    async def sees(self, words: str) -> Shown:
-        return await self.chat.waits_for(THREAD, words)
+    async def sees(self, words: str, thread: Thread = THREAD) -> Shown:
+        return await self.chat.waits_for(thread, words)
 
     async def taps(self, words: str, label: str) -> None:
         self.chat.taps(await self.sees(words), label, OWNER)
+
+    async def begins_anew(self, directory: str = "") -> None:
+        """Another session in the thread: what the person writes from now on goes to it."""
+        self.says(f"/new {directory}".rstrip())
+        await self.sees("New session")
 
     async def sessions(self) -> list[Session]:
         """Every session, oldest first."""

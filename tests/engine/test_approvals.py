@@ -125,8 +125,7 @@ async def test_a_reply_to_a_question_is_never_a_prompt(how: str) -> None:
             gateway.chat.taps(asked, "No", OWNER)
             await gateway.sees("No.")
         else:
-            gateway.says("/new")
-            await gateway.sees("New session")
+            await gateway.begins_anew()
         gateway.chat.says(THREAD, OWNER, "2.50", to=asked)
         if how == "answered":
             await gateway.sees("This was answered already.")

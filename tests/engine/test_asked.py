@@ -450,8 +450,7 @@ async def test_a_claim_is_kept_as_the_agents_own_words_and_changes_nothing() -> 
 async def test_a_session_without_a_turn_has_nothing_to_report_on() -> None:
     """A claim needs a turn to stand beside."""
     async with bench(script(call(1))) as gateway:
-        gateway.says("/new")
-        await gateway.sees("New session")
+        await gateway.begins_anew()
         [session] = await gateway.sessions()
         desk = Asking(gateway.world, Caller("an agent", own=lambda view: view.session(session.id)), Pace())
         refused = await desk.report("", ClaimKind.NOTHING, "Nothing yet.")

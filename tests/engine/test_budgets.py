@@ -8,10 +8,10 @@ import pytest
 from gateway.agents.scripted import Background, SubAgent, UseTool
 from gateway.domain.budget import BOOKED, EntryKind, Scope, ScopeKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, Role
 from gateway.domain.turn import TurnState
 from gateway.store import open_readonly
-from tests.engine.bench import OWNER, RULES, THREAD, bench, call, script, with_limits
+from tests.engine.bench import OTHER, OWNER, RULES, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -46,8 +46,7 @@ async def test_sessions_of_one_person_in_one_repository_share_the_projects_budge
     async with bench(TWO_CALLS, rules) as gateway:
         gateway.says("go")
         await gateway.ended(TurnState.FINISHED)
-        gateway.says("/new web")
-        await gateway.sees("New session")
+        await gateway.begins_anew("web")
         gateway.says("go on")
         await gateway.sees("$0.30 left of the project's $0.90.")
 
@@ -101,14 +100,13 @@ async def test_three_quarters_and_nearly_all_of_a_limit_are_said_once_each() -> 
 
 async def test_a_changed_setting_counts_at_once_unless_a_person_set_another_limit(tmp_path: Path) -> None:
     """The next start has other limits: a known session has them too, and one whose limit a person set keeps that."""
-    thread = Thread("memory", "2")
     async with bench(TWO_CALLS, with_limits(session="5"), home=tmp_path) as gateway:
         gateway.says("go")
         await gateway.ended(TurnState.FINISHED)
-        gateway.chat.says(thread, OWNER, "/new")
-        await gateway.chat.waits_for(thread, "New session")
-        gateway.chat.says(thread, OWNER, "/budget 3")
-        await gateway.chat.waits_for(thread, "of $3.00")
+        gateway.says("/new", OTHER)
+        await gateway.sees("New session", OTHER)
+        gateway.says("/budget 3", OTHER)
+        await gateway.sees("of $3.00", OTHER)
         sessions = await gateway.sessions()
     async with bench(TWO_CALLS, with_limits(session="7"), home=tmp_path) as gateway:
         limits = [(await gateway.balance_of(Scope(ScopeKind.SESSION, one.id))).limit for one in sessions]
@@ -139,8 +137,7 @@ async def test_a_run_behind_another_persons_prompt_counts_against_that_person() 
     helper = SubAgent("reader", (call(1),))
     play = script(Background((helper,), report=(call(1),)), call(1))
     async with bench(play, replace(RULES, people=people)) as gateway:
-        gateway.says("/new")
-        await gateway.sees("New session")
+        await gateway.begins_anew()
         gateway.chat.says(THREAD, "8", "go")
         turns = await gateway.until(lambda turns: len(turns) == 2 and turns[1].state is TurnState.FINISHED)
         assert [turn.person for turn in turns] == ["8", "8"]

@@ -256,8 +256,7 @@ async def test_a_gateway_that_ends_between_the_yes_and_the_start_runs_it_on_the_
     async with bench(busy, rules, tmp_path, chat=chat) as gateway:
         gateway.says("one")
         await gateway.ended(TurnState.FINISHED)
-        gateway.says("/new")
-        await gateway.sees("New session")
+        await gateway.begins_anew()
         gateway.says("long")
         await gateway.until(lambda turns: turns[-1].state is TurnState.RUNNING)
         gateway.says("/sessions 2")

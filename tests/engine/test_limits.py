@@ -13,11 +13,11 @@ import pytest
 from gateway.agents.scripted import AskPerson, Script, UseTool
 from gateway.domain.budget import Caps, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, Role
 from gateway.domain.turn import Turn, TurnState
 from gateway.engine import Rules
 from gateway.store import open_readonly
-from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
+from tests.engine.bench import OTHER, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -65,8 +65,7 @@ async def test_tokens_of_a_day_are_counted_over_its_sessions() -> None:
     async with bench(SIX_CALLS, capped(ScopeKind.DAY, Caps(tokens=30_000))) as gateway:
         gateway.says("one")
         await gateway.ended(TurnState.FINISHED)
-        gateway.says("/new")
-        await gateway.sees("New session")
+        await gateway.begins_anew()
         gateway.says("two")
         asked = await gateway.sees("Paused: the day's 30k tokens are used up.")
         await gateway.sees("75 % of the day's 30k tokens are used: 24k tokens.")
@@ -273,9 +272,8 @@ async def test_a_raise_for_one_turn_is_no_room_for_another() -> None:
         gateway.says("go")
         await gateway.taps("Paused: the day budget of $0.25 is used up.", "Raise +$2, up to $1.95 more")
         await gateway.until(lambda turns: turns[0].state is TurnState.RUNNING)
-        other = Thread("memory", "2")
-        gateway.chat.says(other, OWNER, "me too")
-        await gateway.chat.waits_for(other, "$0.00 left of the day's $0.25.")
+        gateway.says("me too", OTHER)
+        await gateway.sees("$0.00 left of the day's $0.25.", OTHER)
         going.set()
         await gateway.until(lambda turns: turns[0].state is TurnState.FINISHED)
 

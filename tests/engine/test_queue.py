@@ -6,9 +6,8 @@ import pytest
 from gateway.agents.scripted import AskPerson, UseTool
 from gateway.domain.budget import ScopeKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Thread
 from gateway.domain.turn import TurnState
-from tests.engine.bench import OWNER, bench, call, script, with_limits
+from tests.engine.bench import OTHER, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -50,14 +49,13 @@ async def test_turns_that_are_put_before_the_gate_in_one_decision_see_each_other
     lasts = anyio.Event()
     limits = with_limits(session="5", confirm="1", step="0.60", approval_ms=700)
     async with bench(script(call(1, lasts=lasts)), limits) as gateway:
-        one, two = Thread("memory", "1"), Thread("memory", "2")
         dear = gateway.world.rules
         object.__setattr__(dear, "confirm_above", Usd.parse("0.10"))
-        for thread in (one, two):
-            gateway.chat.says(thread, OWNER, "asked about")
-            await gateway.chat.waits_for(thread, "asked about")
-            gateway.chat.says(thread, OWNER, "queued")
-            await gateway.chat.waits_for(thread, "Queued as number 1")
+        for thread in (THREAD, OTHER):
+            gateway.says("asked about", thread)
+            await gateway.sees("asked about", thread)
+            gateway.says("queued", thread)
+            await gateway.sees("Queued as number 1", thread)
         object.__setattr__(dear, "confirm_above", Usd.parse("1"))
         object.__setattr__(dear, "limits", {**dear.limits, ScopeKind.DAY: Usd.parse("1")})
         turns = await gateway.until(
@@ -93,8 +91,7 @@ async def test_sessions_are_listed_by_number_and_gone_back_to() -> None:
     async with bench(script(call(1))) as gateway:
         gateway.says("first words")
         first = await gateway.ended(TurnState.FINISHED)
-        gateway.says("/new")
-        await gateway.sees("New session")
+        await gateway.begins_anew()
         gateway.says("/sessions 3")
         await gateway.sees("There is no session 3 here")
         gateway.says("/sessions 2")
@@ -114,8 +111,7 @@ async def test_a_turn_that_waits_for_a_place_says_so_and_gets_the_first_that_is_
     async with bench(play, with_limits(processes_max=1)) as gateway:
         gateway.says("first")
         await gateway.until(lambda turns: bool(turns) and turns[0].state is TurnState.RUNNING)
-        other = Thread("memory", "2")
-        gateway.chat.says(other, OWNER, "second")
-        await gateway.chat.waits_for(other, "Waits for its place: 1 agent is at work already.")
+        gateway.says("second", OTHER)
+        await gateway.sees("Waits for its place: 1 agent is at work already.", OTHER)
         works.set()
-        await gateway.chat.waits_for(other, "All done.")
+        await gateway.sees("All done.", OTHER)
