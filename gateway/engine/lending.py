@@ -165,28 +165,28 @@ class Lender:
         return False
 
     async def _retire(self, loan: Loan, refused: Refused) -> None:
-        """The bank does not renew a lease: what it paid for is told and it is given back. Nothing starts where it was fenced."""
-
-        def decide(_view: View) -> Decision[None]:
-            draft = Draft()
-            if refused.reason is Reason.FENCED:
-                draft.entries.append(Entry(EntryKind.FREEZE, (), who="bank", why=f"lease {loan.id} was fenced"))
-                for thread in self.owners():
-                    draft.say(self._world.notice(thread, FENCED, ring=True))
-            return replace(draft.done(None), put=(loan,))
-
-        await self._world.commit(decide)
+        """The bank does not renew a lease: what it paid for is told and it is given back."""
+        await self._world.commit(lambda view: self._end(view, loan, refused))
         await self._give_back(loan)
 
     async def _give_back(self, loan: Loan) -> bool:
         balance = await self._world.store.read(lambda view: view.balance(lease_scope(loan.scope, loan.id)))
         if balance.held:
             return False
-        if loan.lease is not None:
-            await self.reach(self.bank.repay(loan.lease, balance.spent))
-        await self.keep(replace(loan, pending=None, told=balance.spent, state=LoanState.CLOSED))
+        answer = None if loan.lease is None else await self.reach(self.bank.repay(loan.lease, balance.spent))
+        closed = replace(loan, pending=None, told=balance.spent, state=LoanState.CLOSED)
+        await self._world.commit(lambda view: self._end(view, closed, answer))
         self._team.asked.pop(loan.id, None)
         return True
+
+    def _end(self, view: View, loan: Loan, answer: Lease | Refused | None) -> Decision[None]:
+        """Write a loan at its end. Nothing starts where it was fenced, whether that shows at a renewal or when it is given back."""
+        draft = Draft()
+        if isinstance(answer, Refused) and answer.reason is Reason.FENCED and not view.frozen:
+            draft.entries.append(Entry(EntryKind.FREEZE, (), who="bank", why=f"lease {loan.id} was fenced"))
+            for thread in self.owners():
+                draft.say(self._world.notice(thread, FENCED, ring=True))
+        return replace(draft.done(None), put=(loan,))
 
 
 def _at_work(view: View, scope: Scope) -> bool:

@@ -109,8 +109,9 @@ async def test_a_lease_that_nobody_uses_is_given_back_when_its_renewal_is_due() 
         assert balance.spent == usd("0.30")
 
 
-async def test_a_machine_that_lost_its_lease_is_fenced_and_starts_nothing_until_somebody_looked() -> None:
-    """A copy of the gateway renewed the lease: its own renewal is refused, owners are told, and only /go lets turns start."""
+@pytest.mark.parametrize("asleep", [True, False], ids=["when it gives it back", "when it needs it"])
+async def test_a_machine_that_lost_its_lease_is_fenced_and_starts_nothing_until_somebody_looked(asleep: bool) -> None:
+    """A copy of the gateway renewed the lease: the bank refuses its own, owners are told once, and only /go lets turns start."""
     async with limited("10") as bank, member(bank, ONE_CALL) as desk:
         desk.gateway.says("go")
         await desk.gateway.ended(TurnState.FINISHED)
@@ -119,15 +120,22 @@ async def test_a_machine_that_lost_its_lease_is_fenced_and_starts_nothing_until_
         stolen = await bank.renew(Renewal("other", loan.lease, ZERO, usd("2"), usd("1"), TERMS.lasts_ms))
         assert not isinstance(stolen, Refused)
         desk.ticks.ms += TERMS.lasts_ms
-        desk.gateway.says("again")
+        if asleep:
+            desk.wakes()
+        else:
+            desk.gateway.says("again")
         await desk.gateway.chat.waits_for(Thread("memory", OWNER), "Another process uses this gateway's name")
+        if asleep:
+            desk.gateway.says("again")
         await desk.gateway.sees("Not run: Everything is stopped")
         assert len(desk.gateway.agent.charges) == 1
         assert (await desk.stands()).spent == usd("0.30")
         desk.gateway.says("/go")
         await desk.gateway.sees("Paid turns may start again.")
         desk.gateway.says("again")
-        await desk.gateway.ended(TurnState.FINISHED)
+        await desk.gateway.until(lambda turns: [turn.state for turn in turns].count(TurnState.FINISHED) == 2)
+        told = [seen for seen in desk.gateway.chat.sees(Thread("memory", OWNER)) if "Another process uses" in seen.text]
+        assert len(told) == 1
         assert await bank.verify() == ()
 
 
