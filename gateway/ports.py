@@ -27,7 +27,7 @@ from gateway.domain.lease import (
     TeamStatus,
 )
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Session, Thread
+from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Rates, Unpriced, Usage
 
@@ -438,6 +438,14 @@ class View(Protocol):
         """Figures that the bank may not have yet, in the order of their numbers."""
         ...
 
+    def unmetered(self, agent_session: str) -> Unmetered | None:
+        """What is known of a session that went without Tollbridge."""
+        ...
+
+    def unmetered_told(self, since_ms: int) -> int:
+        """Of how many such sessions a chat was told since then."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
@@ -448,7 +456,7 @@ class Decision(Generic[T]):
     """
 
     result: T
-    put: tuple[Session | Turn | Approval | Process | Quota | Loan, ...] = ()
+    put: tuple[Session | Turn | Approval | Process | Quota | Loan | Unmetered, ...] = ()
     grants: tuple[Grant, ...] | None = None
     current: Session | None = None
     entries: tuple[Entry, ...] = ()

@@ -1,7 +1,8 @@
 """Where people and agents are: a thread in a chat, a session in a directory, and who may do what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from gateway.domain.money import Usd
 
@@ -37,6 +38,26 @@ class Session:
     cache_ttl_s: int = 300
     title: str = ""
     project: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmetered:
+    """A session that was opened without Tollbridge, by the agent's own id of it: where, and when it was first and last heard of.
+
+    `told_at_ms`: when the chat was told; None: it was not.
+    """
+
+    session: str
+    directory: str
+    since_ms: int
+    last_ms: int
+    told_at_ms: int | None = None
+
+    def merged(self, other: Self) -> Self:
+        """What is known of one session from two sources."""
+        newer = self if self.last_ms >= other.last_ms else other
+        told = self.told_at_ms if self.told_at_ms is not None else other.told_at_ms
+        return replace(newer, since_ms=min(self.since_ms, other.since_ms), told_at_ms=told)
 
 
 class Role(StrEnum):

@@ -82,6 +82,8 @@ class Rates:
 
 
 MAIN_LOOP = "main"
+UNLISTED = "unlisted-"
+"""So begin the names of calls that no transcript shows, booked from a client's own sums when its session ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from gateway.domain.budget import NO_CAPS, Balance, Caps, Entry, Lift, Quota, Sc
 from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Session, Thread
+from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.engine.team import Team
@@ -149,7 +149,7 @@ def always(_session: Session) -> bool:
 class Draft:
     """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
 
-    put: list[Session | Turn | Approval | Process | Quota] = field(default_factory=list)
+    put: list[Session | Turn | Approval | Process | Quota | Unmetered] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None

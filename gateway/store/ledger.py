@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, literal, or_, select, text, update
+from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, literal, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Scope
@@ -53,6 +53,13 @@ _PAGE = 1000
 
 # Built once: to put a statement together takes SQLAlchemy several times as long as to run it.
 _CALL_KNOWN = select(exists().where(entries.c.call_id == bindparam("call_id")))
+_PRICED = entries.alias("priced")
+_SPENT_ON = (
+    select(entries.c.session_id, func.sum(entries.c.spent + func.coalesce(_PRICED.c.spent, 0)))
+    .outerjoin(_PRICED, _PRICED.c.call_id == literal("reprice:") + cast(entries.c.seq, Text))
+    .where(entries.c.call_id >= bindparam("first"), entries.c.call_id < bindparam("beyond"))
+    .group_by(entries.c.session_id)
+)
 _FROZEN = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
 _POLICY = select(entries.c.detail).where(text(POLICY_KIND)).order_by(entries.c.seq.desc()).limit(1)
 _TIMED = select(entries).where(text(TIMED), entries.c.until_ms > bindparam("now_ms")).order_by(entries.c.until_ms)
@@ -94,6 +101,14 @@ def entry_hash(row: rows.Row) -> str:
 def call_known(connection: Connection, call_id: str) -> bool:
     """Whether a call with this id is in the ledger."""
     return bool(connection.scalar(_CALL_KNOWN, {"call_id": call_id}))
+
+
+def spent_on(connection: Connection, beginning: str) -> dict[str, Usd]:
+    """By session what its calls cost whose names begin so, with the prices that were found for them later."""
+    found = connection.execute(
+        _SPENT_ON, {"first": beginning, "beyond": f"{beginning[:-1]}{chr(ord(beginning[-1]) + 1)}"}
+    )
+    return {session_id: Usd(spent) for session_id, spent in found}
 
 
 def metered(connection: Connection, turn_id: str) -> tuple[Usage, ...]:

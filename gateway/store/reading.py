@@ -10,11 +10,13 @@ from typing import TypeVar
 from sqlalchemy import Connection, func, select, text
 
 from gateway.domain.budget import Balance, Scope, ScopeKind
-from gateway.domain.place import Session, Thread
+from gateway.domain.money import Usd
+from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Turn
+from gateway.domain.usage import UNLISTED
 from gateway.ports import Record, StoreError, View
 from gateway.store import home as homes
-from gateway.store import inbox, ledger, migrate, posts, rows, sqlite
+from gateway.store import inbox, ledger, migrate, posts, rows, sqlite, unmetered
 from gateway.store.ledger import Flaw
 from gateway.store.schema import UNPRICED, balances, turns
 from gateway.store.view import SqlView, all_sessions
@@ -63,6 +65,14 @@ class Reader:
         """How many calls of all turns have no known price."""
         unpriced = select(func.coalesce(func.sum(turns.c.unpriced_calls), 0)).where(text(UNPRICED))
         return self._connection.execute(unpriced).scalar_one()
+
+    def unmetered(self) -> tuple[Unmetered, ...]:
+        """Sessions that went without Tollbridge, the one that was heard of last at the end; at most the latest 1,000."""
+        return unmetered.latest(self._connection)
+
+    def unlisted(self) -> dict[str, Usd]:
+        """By session what was booked when it ended because no transcript shows it; the prices that were found later included."""
+        return ledger.spent_on(self._connection, UNLISTED)
 
     def balances(self) -> tuple[Balance, ...]:
         """The balance of every scope that the ledger names."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0006_desk"
+HEAD = "0007_unmetered"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -320,3 +320,12 @@ leases = _table(
 Index("leases_state", leases.c.state, leases.c.seq)
 
 figures = _table("figures", Column("seq", Integer, primary_key=True), _words("figure"), sqlite_autoincrement=True)
+
+unmetered = _table(
+    "unmetered",
+    _words("session", key=True),
+    _words("directory"),
+    _number("since_ms"),
+    _number("last_ms"),
+    _number("told_at_ms", null=True),
+)

@@ -10,11 +10,11 @@ from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Session, Thread
+from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import ledger, loans, posts, rows
+from gateway.store import ledger, loans, posts, rows, unmetered
 from gateway.store.schema import (
     OPEN,
     PRICED,
@@ -211,6 +211,12 @@ class SqlView:
 
     def figures(self, limit: int) -> tuple[Figure, ...]:
         return loans.waiting(self._open, limit)
+
+    def unmetered(self, agent_session: str) -> Unmetered | None:
+        return unmetered.find(self._open, agent_session)
+
+    def unmetered_told(self, since_ms: int) -> int:
+        return unmetered.told(self._open, since_ms)
 
     def _approval(self, row: rows.Row) -> Approval:
         found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])

@@ -10,10 +10,10 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Quota
 from gateway.domain.lease import Loan
-from gateway.domain.place import Session
+from gateway.domain.place import Session, Unmetered
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
-from gateway.store import inbox, ledger, loans, posts, rows
+from gateway.store import inbox, ledger, loans, posts, rows, unmetered
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ _CHANGED_SESSION = update(sessions).where(sessions.c.id == bindparam("session_id
 _NEW_SESSION = insert(sessions)
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
-Put = Session | Turn | Approval | Process | Quota | Loan
+Put = Session | Turn | Approval | Process | Quota | Loan | Unmetered
 
 FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SETTLED, EntryKind.VOIDED}
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
@@ -74,6 +74,8 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:
             )
         case Loan():
             loans.keep(connection, record, now_ms)
+        case Unmetered():
+            unmetered.keep(connection, record, now_ms)
 
 
 def prune(connection: Connection, now_ms: int) -> None:

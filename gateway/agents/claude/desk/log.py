@@ -19,7 +19,7 @@ from gateway.agents.claude.tally import total_tokens
 from gateway.agents.claude.transcript import PARSED_MAX, Record, Tail, record, sub_agents
 from gateway.agents.claude.wire import Block
 from gateway.domain.events import CallMetered
-from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
+from gateway.domain.usage import MAIN_LOOP, UNLISTED, Tokens, Usage
 
 INTERRUPTED: Final = b"[Request interrupted by user"
 _KINDS: Final = (b'"api-request"', b'"assistant"', b'"turn_duration"', b'"cost-state"', INTERRUPTED)
@@ -126,7 +126,7 @@ class Log:
         found = sums(total) if total is not None else None
         if found is None:
             return []
-        name = f"unlisted-{self.path.stem}-{sum(total_tokens(found).values())}"
+        name = f"{UNLISTED}{self.path.stem}-{sum(total_tokens(found).values())}"
         rest = self.calls.tally.unlisted(found)
         return [CallMetered(f"{name}-{n}", usage, MAIN_LOOP) for n, usage in enumerate(rest)]
 
