@@ -67,6 +67,8 @@ ANSWER_BYTES_MAX = 1024 * 1024
 CHUNK = 64 * 1024
 HOOK_S, HOOK_S_MAX = 50.0, 1e6
 """How long a hook waits for its verdict if nobody says otherwise: a little less than a client's usual minute."""
+UNHEARD = "unmetered.jsonl"
+UNHEARD_BYTES_MAX = 1_000_000  # a little less than 1 MB: several hooks may write at once
 ASIDE_S = 2.0
 """How long a hook takes at most whose verdict is known before anybody is asked."""
 
@@ -341,7 +343,13 @@ def _verdict(event: str, until: float) -> bytes:
         return b""
     if off:
         until = min(until, time.monotonic() + ASIDE_S)
-        ask("/v1/hooks/SessionStart?off=1", _heard(until), until)
+        said = _heard(until)
+        try:
+            heard = ask("/v1/hooks/SessionStart?off=1", said, until)[0] == FINE
+        except DoorError:
+            heard = False
+        if not heard:
+            _write_down(said)
         return b""
     status, body = ask("/v1/hooks/" + event, _heard(until), until, start=event == "SessionStart")
     if status != FINE:
@@ -355,6 +363,25 @@ def _verdict(event: str, until: float) -> bytes:
         except (ValueError, RecursionError):
             raise DoorError(GARBLED) from None
     return body
+
+
+def _write_down(said: bytes) -> None:
+    """No gateway hears that this session goes without it: the next one reads it in its home. Whatever fails, fails silently."""
+    import json
+
+    try:
+        told = json.loads(said)
+        known = {"session": str(told["session_id"])[:200], "directory": str(told["cwd"])[:4096]}
+        line = json.dumps({**known, "at_ms": time.time_ns() // 1_000_000}).encode("ascii") + b"\n"
+        flags = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+        file = posix.open(home() + "/" + UNHEARD, flags, 0o600)
+        try:
+            if posix.fstat(file).st_size + len(line) <= UNHEARD_BYTES_MAX:
+                posix.write(file, line)
+        finally:
+            posix.close(file)
+    except (DoorError, OSError, LookupError, TypeError, ValueError, RecursionError):
+        pass
 
 
 def _heard(until: float) -> bytes:

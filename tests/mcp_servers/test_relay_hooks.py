@@ -20,9 +20,10 @@ from gateway.local import place
 from gateway.local.door import Reply, Request
 from gateway.ports import TollbridgeError
 from mcp_servers import relay
+from tests.cli.kit import environment
 from tests.fakes.desk_gateway import DeskGateway
 from tests.local.kit import answering
-from tests.mcp_servers.relay_kit import COMMAND, RELAY, hooked
+from tests.mcp_servers.relay_kit import CLIENT, COMMAND, RELAY, hooked
 
 pytestmark = pytest.mark.anyio
 
@@ -223,6 +224,98 @@ async def test_a_session_that_is_off_goes_on_and_is_known_to_be(tmp_path: Path, 
     async with answering(tmp_path / "home", desk.routes) as home:
         assert await hooked(home, event, TOLLBRIDGE_OFF="1") == (0, b"")
     assert [(hook.event, hook.off) for hook in desk.hooks] == ([(event, True)] if event == "SessionStart" else [])
+
+
+STARTED = {"session_id": "9f1c", "cwd": "/srv/caf\u00e9 \udcff", "prompt": "secret", "hook_event_name": "SessionStart"}
+
+
+async def off(home: Path, told: object, *shell: str) -> None:
+    """A session that is off begins; its hook is silent, whatever comes of it."""
+    said = told if isinstance(told, bytes) else json.dumps(told).encode()
+    environ = environment(home, TOLLBRIDGE_OFF="1")
+    command = [*(shell or CLIENT), *COMMAND, "hook", "SessionStart", "20"]
+    with anyio.fail_after(40):
+        done = await anyio.run_process(command, input=said, env=environ, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+async def test_a_session_that_is_off_is_written_down_where_no_gateway_hears_it(tmp_path: Path) -> None:
+    """A line each, for this user alone: which session, where and when, and nothing else of what the client said."""
+    home, before = lock.make_home(tmp_path / "home"), time.time()
+    await off(home, STARTED)
+    await off(
+        home, STARTED | {"session_id": "x" * 300, "cwd": "/" * 5000}, "/bin/sh", "-c", 'umask 0; "$@"; exit $?', "x"
+    )
+    file = home / relay.UNHEARD
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    first, second = [json.loads(line) for line in file.read_text(encoding="ascii").splitlines()]
+    assert before <= first.pop("at_ms") / 1000 + 0.001 <= time.time() + 0.001
+    assert first == {"session": "9f1c", "directory": STARTED["cwd"]}
+    assert (second["session"], second["directory"]) == ("x" * 200, "/" * 4096)
+    assert [path.name for path in home.iterdir()] == [relay.UNHEARD]
+
+
+@pytest.mark.parametrize(
+    "words", [b"", OK + b"Content-Length: 100\r\n\r\n{", b"HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n{}"]
+)
+async def test_a_gateway_that_did_not_take_it_in_has_not_heard_it(tmp_path: Path, words: bytes) -> None:
+    """It ends, breaks off or refuses; one that took it in finds nothing written down."""
+    async with saying(tmp_path / "home", words):
+        await off(tmp_path / "home", STARTED)
+    assert json.loads((tmp_path / "home" / relay.UNHEARD).read_text())["session"] == "9f1c"
+    async with answering(tmp_path / "other", DeskGateway().routes) as home:
+        await off(home, STARTED)
+        assert not (home / relay.UNHEARD).exists()
+
+
+async def test_a_gateway_that_hangs_holds_up_no_session_that_is_off(tmp_path: Path) -> None:
+    """After two seconds it is written down, and the session begins."""
+    began = time.monotonic()
+    async with saying(tmp_path / "home", b"", hangs=True):
+        await off(tmp_path / "home", STARTED)
+    assert time.monotonic() - began < 15
+    assert (tmp_path / "home" / relay.UNHEARD).exists()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(b"", b"{", b"[]", b"7", b"\xff", b"[" * 200_000),
+        *({}, {"session_id": "a"}, {"session_id": [], "cwd": None}),
+    ],
+    ids=lambda told: repr(told)[:20],
+)
+async def test_what_cannot_be_written_down_is_passed_over(tmp_path: Path, told: object) -> None:
+    """A client that says something else, or too little."""
+    home = lock.make_home(tmp_path / "home")
+    await off(home, told)
+    lines = (home / relay.UNHEARD).read_bytes().splitlines() if (home / relay.UNHEARD).exists() else []
+    assert all(isinstance(json.loads(line)["session"], str) for line in lines)
+
+
+async def test_no_home_is_made_and_nothing_else_is_written_to(tmp_path: Path) -> None:
+    """Neither a directory that is not there, nor what a link leads to, nor a pipe or a directory in the file's place."""
+    await off(tmp_path / "none", STARTED)
+    assert not (tmp_path / "none").exists()
+    other = tmp_path / "other"
+    other.write_bytes(b"theirs")
+    links, pipes, folders = (lock.make_home(tmp_path / name) / relay.UNHEARD for name in ("links", "pipes", "folders"))
+    links.symlink_to(other)
+    os.mkfifo(pipes)
+    folders.mkdir()
+    for file in (links, pipes, folders):
+        await off(file.parent, STARTED)
+    assert other.read_bytes() == b"theirs"
+    assert list(folders.iterdir()) == []
+
+
+async def test_what_is_written_down_never_grows_beyond_a_megabyte(tmp_path: Path) -> None:
+    """Whoever starts sessions in a loop fills no disk."""
+    file = lock.make_home(tmp_path / "home") / relay.UNHEARD
+    file.write_bytes(b"x" * (relay.UNHEARD_BYTES_MAX - 200))
+    for _ in range(3):
+        await off(file.parent, STARTED)
+    assert relay.UNHEARD_BYTES_MAX - 200 < file.stat().st_size <= relay.UNHEARD_BYTES_MAX < 1024 * 1024
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
