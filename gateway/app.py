@@ -192,7 +192,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
         else:
             bot = await introduced(chat)
         pace = Pace()
-        also = [partial(answer_at, listener, running, pace)]
+        also = [partial(answer_at, listener, running, pace), partial(host.collect, running, settings.home)]
         if loopback is not None:
             also.append(partial(host.listen_at, loopback, running, settings.home, pace))
         await run_until_signal(running, *also, chat=chat_name, **bot, agent=settings.agents.default)

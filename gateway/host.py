@@ -6,7 +6,7 @@
 import socket
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,19 +15,20 @@ import anyio
 import structlog
 from anyio import to_thread
 
-from gateway.agents.claude.desk import STARTS, DeskAgent, DeskClient
+from gateway.agents.claude.desk import STARTS, DeskAgent, DeskClient, hooks, unheard
 from gateway.config.local import Place
 from gateway.core import summary
 from gateway.domain.effects import SAID_REF, Edit, Say
-from gateway.domain.place import Session
+from gateway.domain.place import Session, Unmetered
 from gateway.engine import Engine, World, attachments, parcels
+from gateway.engine import desk as at_desk
 from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
 from gateway.engine.world import Draft
 from gateway.local import relays, token
 from gateway.local.lines import Lines
 from gateway.local.peers import Peer, family_of
 from gateway.local.routes import Routes
-from gateway.ports import Decision, View
+from gateway.ports import Decision, TollbridgeError, View
 from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved, Unread
 
 log = structlog.get_logger()
@@ -38,6 +39,11 @@ NOT_JOINED: Final = (
 NOT_WRITTEN: Final = "No message with this id is known here: react to one that a person wrote to this session."
 NOT_OURS: Final = "No message of this session has this id: reply gives the ids of those that can be changed."
 
+COLLECT_EVERY_S: Final = 600.0
+"""A hook may also have found no gateway that was there, but had no time for it."""
+COLLECTED_AT_ONCE: Final = 100
+FILES_MAX: Final = 2
+"""One that an earlier gateway had begun to read, and the newest."""
 
 HOOK_S: Final = 3_500.0
 """How long a hook may wait at the door; the desk answers before."""
@@ -51,7 +57,7 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
 
     async def judge(hook: relays.Hook) -> Mapping[str, Any]:
         if hook.off:
-            log.warning("a session at the desk goes without Tollbridge: what it spends is not metered")
+            await _goes_without(world, hook)
             return {}
         return await desk.hook(hook.event, hook.body, await _lineage(hook.peer))
 
@@ -76,6 +82,46 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
         await server.serve(lines, lines, Asking(world, Caller(RELAYED, own=own), pace), session=hello.session)
 
     return relays.routes({"channel": channel, "budget": budget}, judge, HOOK_S)
+
+
+async def _goes_without(world: World, hook: relays.Hook) -> None:
+    """A session begins that its person started with TOLLBRIDGE_OFF."""
+    told = await to_thread.run_sync(hooks.read, hook.body)
+    if told is None or not told.session_id or {told.hook_event_name, hook.event} != {hooks.Event.START}:
+        log.warning("a session at the desk goes without Tollbridge, and says nothing of itself that can be read")
+        return
+    log.warning("a session at the desk goes without Tollbridge: what it spends is not metered", session=told.session_id)
+    now_ms = world.clock.now_ms()
+    heard = Unmetered(told.session_id, told.cwd, now_ms, now_ms)
+    # After /clear the same client goes on: it was said when that was opened.
+    await world.commit(at_desk.unmetered(world, (heard,), opened=told.source != "clear"))
+
+
+async def collect(running: Engine, home: Path) -> None:
+    """Keep what hooks of sessions without Tollbridge wrote down while no gateway heard them: now, and every now and then."""
+    await running.ready.wait()
+    while True:
+        try:
+            for _ in range(FILES_MAX):
+                found = await to_thread.run_sync(unheard.take, home, running.world.clock.now_ms())
+                if found is None:
+                    break
+                await _keep(running.world, found)
+                await to_thread.run_sync(unheard.done, home)
+        except OSError as error:
+            log.warning("what hooks wrote down of sessions without Tollbridge cannot be read", why=str(error))
+            with suppress(OSError):
+                await to_thread.run_sync(unheard.done, home)
+        except TollbridgeError as error:
+            log.warning("sessions without Tollbridge could not be kept: they are tried again", why=str(error))
+        await anyio.sleep(COLLECT_EVERY_S)
+
+
+async def _keep(world: World, found: unheard.Unheard) -> None:
+    log.warning("sessions at the desk went without Tollbridge", sessions=len(found.sessions), unreadable=found.bad)
+    for first in range(0, len(found.sessions), COLLECTED_AT_ONCE):
+        some = found.sessions[first : first + COLLECTED_AT_ONCE]
+        await world.commit(at_desk.unmetered(world, some))
 
 
 _LOADING: Final = threading.Lock()

@@ -4,14 +4,15 @@ Such an agent is there or not; what is written to it from a chat waits while it 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from gateway.core import change, summary
 from gateway.core.turn import Step, advance
 from gateway.domain.effects import Say
-from gateway.domain.place import Session, Thread
+from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine import gating
 from gateway.engine.inbound import repository
@@ -23,6 +24,10 @@ PROMPT_CHARACTERS_MAX: Final = 50_000
 
 AGAIN: Final = (TurnState.QUEUED, TurnState.ASKING, TurnState.HELD)
 """From these a prompt that is typed again takes up its turn."""
+
+TOLD_HOURLY_MAX: Final = 10
+"""Of so many sessions without Tollbridge the chats are told in an hour: whoever starts them may be an agent, in a loop."""
+HOUR_MS: Final = 3_600_000
 
 GONE: Final = "The gateway does not know this session: start it again."
 ASKED: Final = (
@@ -220,5 +225,30 @@ def unseen(world: World, session_id: str, call_id: str) -> Callable[[View], Deci
         )
         draft.put.append(turn)
         return draft.done(turn.id)
+
+    return decide
+
+
+# ------------------------------------------------------------------------------------------------- without Tollbridge
+def unmetered(world: World, heard: Iterable[Unmetered], *, opened: bool = True) -> Callable[[View], Decision[None]]:
+    """Keep sessions that go without Tollbridge, each named once. `opened`: people are told, once of each session and without a
+    ring, as long as they are not told too often.
+    """
+
+    def decide(view: View) -> Decision[None]:
+        draft, now_ms = Draft(), world.clock.now_ms()
+        left = TOLD_HOURLY_MAX - view.unmetered_told(now_ms - HOUR_MS) if opened else 0
+        for one in heard:
+            known = view.unmetered(one.session)
+            kept = one if known is None else one.merged(known)
+            desk = _desk(world, one.directory or "/")
+            if kept.told_at_ms is None and left > 0 and desk is not None:
+                where = change.reason(one.directory) or "a directory that it did not name"
+                words = f"Claude Code was opened in {where} with TOLLBRIDGE_OFF: what it spends is not metered."
+                thread = Thread(world.chat.service, desk.chat, desk.topic)
+                draft.say(Say(thread, f"unmetered:{one.session}", summary.escape(words)))
+                kept, left = replace(kept, told_at_ms=now_ms), left - 1
+            draft.put.append(kept)
+        return draft.done(None)
 
     return decide

@@ -9,10 +9,12 @@ import pytest
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
+from gateway.core import summary
 from gateway.domain.budget import Entry, EntryKind, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import End, Exited, Finished, Listening, Paused, Started
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.place import Unmetered
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine import desk
 from gateway.engine.gating import SENT_AGAIN_MS
@@ -347,3 +349,62 @@ async def test_what_an_open_session_did_not_take_is_offered_again_without_news(t
         await client.refused.wait()
         client.away = False
         assert (await client.prompted())[1] == "hello"
+
+
+# ------------------------------------------------------------------------------------------------- without Tollbridge
+def off(name: str, directory: str = HERE, at_ms: int = 1) -> Unmetered:
+    """A session that goes without Tollbridge, heard of once."""
+    return Unmetered(name, directory, at_ms, at_ms)
+
+
+async def kept(gateway: Bench, name: str) -> Unmetered:
+    """What is known of such a session."""
+    found = await gateway.world.store.read(lambda view: view.unmetered(name))
+    assert found is not None
+    return found
+
+
+def told(gateway: Bench) -> list[str]:
+    """What the phone says of such sessions."""
+    return [one.text for one in gateway.chat.sees(THREAD) if "TOLLBRIDGE" in one.text]
+
+
+async def test_a_session_without_tollbridge_is_told_of_once_and_quietly() -> None:
+    """Where the sessions of that directory are told of; heard of again it is kept, with its first and its last time."""
+    async with at_desk() as gateway:
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("a", "/srv/*x*_\u202e", 5)]))
+        shown = await gateway.sees("what it spends is not metered.")
+        assert summary.escape("Claude Code was opened in /srv/*x*_\\u{202e} with TOLLBRIDGE_OFF:") in shown.text
+        assert not shown.rang
+        for at_ms in (9, 3):
+            await gateway.world.commit(desk.unmetered(gateway.world, [off("a", at_ms=at_ms)]))
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("b", "")]))
+        await gateway.sees("in a directory that it did not name")
+        assert len(told(gateway)) == 2
+        found = await kept(gateway, "a")
+        assert (found.directory, found.since_ms, found.last_ms) == (HERE, 3, 9)
+
+
+async def test_whoever_starts_sessions_without_tollbridge_in_a_loop_sends_ten_messages_an_hour() -> None:
+    """All are kept; one that was not told of can be told of later, an hour after the first."""
+    now = [1_795_000_000_000]
+    async with at_desk(clock=Clock(now_ms=lambda: now[0])) as gateway:
+        for first in (0, 7, 14):
+            await gateway.world.commit(desk.unmetered(gateway.world, [off(str(n)) for n in range(first, first + 7)]))
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("cleared")], opened=False))
+        await gateway.until(lambda _turns: len(told(gateway)) == 10)
+        assert [(await kept(gateway, str(n))).told_at_ms is None for n in range(21)] == [False] * 10 + [True] * 11
+        now[0] += desk.HOUR_MS
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("20"), off("3"), off("cleared")], opened=True))
+        await gateway.until(lambda _turns: len(told(gateway)) == 12)
+
+
+async def test_a_session_without_tollbridge_that_belongs_to_nobody_is_kept() -> None:
+    """Nobody is told in a chat that is not theirs."""
+    async with at_desk() as gateway:
+        gateway.world.rules = replace(gateway.world.rules, desks=(Desk("/elsewhere", OWNER, THREAD.chat),))
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("a")]))
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("b", "/elsewhere/app")]))
+        await gateway.sees("in /elsewhere/app")
+        assert len(told(gateway)) == 1
+        assert (await kept(gateway, "a")).told_at_ms is None
