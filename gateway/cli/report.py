@@ -40,6 +40,7 @@ def report(
     if since:
         raise TollbridgeError("--since goes with --team: without it every turn of this gateway is shown")
     from gateway.cli import ledger
+    from gateway.cli.called import as_called
     from gateway.reports import cost, estimates
 
     account = ledger.read(session)
@@ -47,11 +48,16 @@ def report(
         raise TollbridgeError(f"there is no session {session[:40]!r}: `tollbridge sessions` lists them")
     judged = estimates.account(account.sessions, account.turns) if of_estimates else None
     if as_json:
-        told = cost.report(account.sessions, account.turns) if judged is None else estimates.report(judged)
+        told = (
+            cost.report(account.sessions, account.turns, account.unmetered)
+            if judged is None
+            else estimates.report(judged)
+        )
         typer.echo(json.dumps(told, indent=2))
         return
     from rich.console import Console
 
+    from gateway.reports import beyond
     from gateway.reports.text import report_tables
 
     console = Console(highlight=False, markup=False)
@@ -59,6 +65,9 @@ def report(
         console.print(estimates.tables(judged, console.width))
     else:
         console.print(report_tables(account.sessions, account.turns, console.width))
+        untold = beyond.untold(account.sessions, account.turns, account.unlisted)
+        for sentences in filter(None, (ledger.went_without(account), untold)):
+            console.print(beyond.wrapped(as_called(sentences), console.width))
 
 
 def _team(since: str, by: Fold, *, as_json: bool) -> None:

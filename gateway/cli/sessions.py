@@ -7,6 +7,7 @@ def sessions() -> None:
 
     from gateway.cli import ledger
     from gateway.config import load
+    from gateway.reports.beyond import wrapped
     from gateway.reports.text import NOTE, sessions_table
 
     zone = load().zone
@@ -15,3 +16,5 @@ def sessions() -> None:
     console.print(sessions_table(account.sessions, account.turns, zone, console.width))
     if account.sessions:
         console.print(NOTE)
+    if sentence := ledger.went_without(account):
+        console.print(wrapped(sentence, console.width))

@@ -7,21 +7,29 @@ every call is unpriced has no cost that could be named. With some calls unpriced
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Session
+from gateway.domain.place import Session, Unmetered
 from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_TOKENS, Tokens
 
 SCHEMA: Final = 1
 
 
-def report(sessions: Sequence[Session], turns: Sequence[Turn]) -> dict[str, Any]:
-    """The report as JSON values, schema 1: sessions in the order given, each with its turns in the order given."""
+def report(sessions: Sequence[Session], turns: Sequence[Turn], unmetered: Sequence[Unmetered] = ()) -> dict[str, Any]:
+    """The report as JSON values, schema 1: sessions in the order given, each with its turns in the order given.
+
+    Beside them sessions that went without Tollbridge, by their agent's own id; times are ISO 8601 in UTC.
+    """
     of = by_session(turns)
-    return {"schema": SCHEMA, "sessions": [_session(session, of[session.id]) for session in sessions]}
+    return {
+        "schema": SCHEMA,
+        "sessions": [_session(session, of[session.id]) for session in sessions],
+        "unmetered": [_unmetered(one) for one in unmetered],
+    }
 
 
 def by_session(turns: Iterable[Turn]) -> defaultdict[str, list[Turn]]:
@@ -53,6 +61,19 @@ def _session(session: Session, turns: Sequence[Turn]) -> dict[str, Any]:
         "tokens": _tokens(sum((turn.tokens for turn in turns), NO_TOKENS)),
         "turns": [_turn(turn) for turn in turns],
     }
+
+
+def _unmetered(one: Unmetered) -> dict[str, Any]:
+    return {
+        "session": one.session,
+        "directory": one.directory,
+        "since": _iso(one.since_ms),
+        "last": _iso(one.last_ms),
+    }
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _turn(turn: Turn) -> dict[str, Any]:

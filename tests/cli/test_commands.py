@@ -177,7 +177,7 @@ def test_a_report_says_which_options_do_not_go_together(home: Path, options: tup
 
 def test_reading_commands_make_nothing(home: Path):
     """A home without a ledger has an empty account, and still no ledger afterwards."""
-    assert json.loads(run(home, "report", "--json").stdout) == {"schema": 1, "sessions": []}
+    assert json.loads(run(home, "report", "--json").stdout) == {"schema": 1, "sessions": [], "unmetered": []}
     assert "Nothing was spent yet" in run(home, "report").stdout
     assert "no sessions yet" in run(home, "sessions").stdout
     assert list(home.iterdir()) == []

@@ -7,7 +7,7 @@ from rich.console import Console, RenderableType
 
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Session, Thread
+from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens
 from gateway.reports.cost import report
@@ -50,7 +50,8 @@ def shown(table: RenderableType, width: int = 80) -> str:
 
 def test_the_report_has_the_promised_shape_to_the_last_key():
     """Schema 1 as published: readers may rely on every name and form."""
-    assert report([SESSION], [TURN]) == {
+    off = Unmetered("9f1c", "/home/me/app", 1_795_000_000_000, 1_795_000_061_001, told_at_ms=1)
+    assert report([SESSION], [TURN], [off]) == {
         "schema": 1,
         "sessions": [
             {
@@ -91,6 +92,14 @@ def test_the_report_has_the_promised_shape_to_the_last_key():
                         },
                     }
                 ],
+            }
+        ],
+        "unmetered": [
+            {
+                "session": "9f1c",
+                "directory": "/home/me/app",
+                "since": "2026-11-18T11:06:40.000+00:00",
+                "last": "2026-11-18T11:07:41.001+00:00",
             }
         ],
     }
