@@ -40,6 +40,10 @@ class Session:
     project: str = ""
 
 
+UNMETERED_MAX = 1_000
+"""So many sessions without Tollbridge are kept, the latest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unmetered:
     """A session that was opened without Tollbridge, by the agent's own id of it: where, and when it was first and last heard of.

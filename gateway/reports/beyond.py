@@ -1,5 +1,6 @@
 """What an account cannot show, in sentences: sessions that went without Tollbridge, and what no transcript tells of at the desk."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from textwrap import fill
@@ -7,7 +8,7 @@ from typing import Final
 
 from gateway.core.change import reason
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Session, Unmetered
+from gateway.domain.place import UNMETERED_MAX, Session, Unmetered
 from gateway.domain.turn import Origin, Turn
 from gateway.reports.cost import by_session
 from gateway.reports.text import short_path
@@ -16,6 +17,7 @@ AT_DESK: Final = "channel"
 """The agent of sessions that people open themselves."""
 _WIDTH: Final = 80
 _PATH: Final = 40
+_COMMAND: Final = re.compile("`[^`]*`")
 
 
 def went_without(found: Sequence[Unmetered], zone: tzinfo, own: str) -> str:
@@ -28,6 +30,7 @@ def went_without(found: Sequence[Unmetered], zone: tzinfo, own: str) -> str:
     last = found[-1]
     at = datetime.fromtimestamp(last.last_ms / 1000, zone)
     sessions = "1 session" if len(found) == 1 else f"{len(found)} sessions"
+    sessions = f"at least {sessions}" if len(found) >= UNMETERED_MAX else sessions
     where = f" in {_place(last.directory, own)}" if last.directory else ""
     which = f", the last on {at.day} {at:%b %H:%M}" if len(found) > 1 else f" on {at.day} {at:%b %H:%M}"
     return f"Not metered: {sessions} went with TOLLBRIDGE_OFF{which}{where}."
@@ -51,8 +54,9 @@ def untold(sessions: Sequence[Session], turns: Sequence[Turn], unlisted: Mapping
 
 
 def wrapped(sentences: str, width: int = _WIDTH) -> str:
-    """The sentences in lines of at most `width` columns, and 80."""
-    return fill(sentences, min(width, _WIDTH), break_on_hyphens=False)
+    """The sentences in lines of at most `width` columns, and 80; a command stays on one line."""
+    kept = _COMMAND.sub(lambda match: match.group().replace(" ", "\N{NO-BREAK SPACE}"), sentences)
+    return fill(kept, min(width, _WIDTH), break_on_hyphens=False).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _typed(turns: Sequence[Turn]) -> bool:

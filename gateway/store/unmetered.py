@@ -5,11 +5,10 @@ from dataclasses import asdict
 from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from gateway.domain.place import Unmetered
+from gateway.domain.place import UNMETERED_MAX, Unmetered
 from gateway.store.inbox import DAY_MS
 from gateway.store.schema import unmetered
 
-KEPT_MAX = 1_000
 TOLD_KEPT_MS = DAY_MS
 """What a chat was told of so lately is forgotten last: it is counted."""
 
@@ -18,7 +17,7 @@ _LATEST = (
     .order_by(
         (func.coalesce(unmetered.c.told_at_ms, 0) > bindparam("told_after_ms")).desc(), unmetered.c.last_ms.desc()
     )
-    .offset(KEPT_MAX)
+    .offset(UNMETERED_MAX)
 )
 
 
@@ -28,7 +27,7 @@ def keep(connection: Connection, one: Unmetered, now_ms: int) -> None:
     statement = insert(unmetered).values(row)
     rest = {name: statement.excluded[name] for name in row if name != "session"}
     connection.execute(statement.on_conflict_do_update(index_elements=["session"], set_=rest))
-    if (connection.scalar(select(func.count()).select_from(unmetered)) or 0) > KEPT_MAX:
+    if (connection.scalar(select(func.count()).select_from(unmetered)) or 0) > UNMETERED_MAX:
         gone = delete(unmetered).where(unmetered.c.session.in_(_LATEST))
         connection.execute(gone, {"told_after_ms": now_ms - TOLD_KEPT_MS})
 

@@ -14,8 +14,11 @@ import pytest
 
 import gateway.cli
 from gateway.config import config_file
+from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
+from gateway.domain.place import Unmetered
+from gateway.domain.usage import UNLISTED
 from gateway.ports import Decision
 from gateway.store import open_store
 from tests.cli.kit import COMMAND, ROOT, environment, session, turn
@@ -204,6 +207,37 @@ async def test_report_and_sessions_show_what_the_ledger_holds(home: Path):
     assert first.id[:10] in listed
     assert "/srv/project" in listed
     assert "there is no session 'x'" in refusal(run(home, "report", "--session", "x"))
+
+
+@pytest.mark.anyio
+async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
+    """Sessions that went without Tollbridge below the tables, and what transcripts of the desk do not tell, in 80 columns."""
+    desk, other = replace(session(1), agent="channel", agent_session="9f1c"), session(2)
+    own = turn(desk, "0.42")
+    unlisted = Entry(
+        EntryKind.CALL, own.scopes, session_id=desk.id, spent=Usd.parse("0.31"), call_id=f"{UNLISTED}9f1c-7-0"
+    )
+    at_ms = 1_793_714_520_000
+    off = Unmetered("9f1c", str(home.parent / "app"), at_ms - 9_000_000, at_ms)
+    old = Unmetered("0c6a", "/srv/\x1b[2J", 0, 0)
+    async with open_store(home, lambda: at_ms) as store:
+        await store.transact(lambda _: Decision(None, put=(desk, other, own, off, old), entries=(unlisted,)), at_ms)
+    where = {"HOME": str(home.parent), "TOLLBRIDGE_TIMEZONE": "UTC"}
+    told = run(home, "report", **where).stdout
+    assert "Not metered: 2 sessions went with TOLLBRIDGE_OFF, the last on 3 Nov 14:02 in\n~/app.\n" in told
+    assert "is booked when the session ends ($0.31 so far), or at once with `" in " ".join(told.split())
+    assert "plugin install --exact`" in told
+    assert max(map(len, told.splitlines())) <= 80
+    listed = run(home, "sessions", **where).stdout
+    assert listed.splitlines()[-2:] == told[told.index("Not metered") :].splitlines()[:2]
+    assert "no transcript" not in listed
+    one = {"session": "9f1c", "directory": off.directory, "since": "2026-11-03T11:32:00.000+00:00"}
+    [first, last] = json.loads(run(home, "report", "--json", **where).stdout)["unmetered"]
+    assert last == one | {"last": "2026-11-03T14:02:00.000+00:00"}
+    assert first["session"] == "0c6a"
+    assert json.loads(run(home, "report", "--json", "--session", desk.id).stdout)["unmetered"] == [last]
+    assert json.loads(run(home, "report", "--json", "--session", other.id).stdout)["unmetered"] == []
+    assert "transcript" not in run(home, "report", "--session", other.id, **where).stdout
 
 
 def test_a_reader_that_goes_away_ends_the_report_quietly(home: Path):

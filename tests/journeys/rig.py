@@ -174,6 +174,7 @@ async def rig(
                     await engine.ready.wait()
                 desk.attach = engine.attach
                 tasks.start_soon(door.serve, listener, host.routes(world, desk, Pace()))
+                tasks.start_soon(host.collect, engine, home)
                 phone = phone or telegram.user(OWNER, "Ada")
                 asks = environ | {"TOLLBRIDGE_HOME": str(home)}
                 yield Rig(telegram, api, world, store, phone, steps, home, asks)

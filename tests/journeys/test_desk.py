@@ -7,7 +7,8 @@ import anyio
 import pytest
 
 from gateway.domain.turn import Origin, TurnState
-from gateway.domain.usage import Flag
+from gateway.domain.usage import UNLISTED, Flag
+from gateway.store import open_readonly
 from tests.fakes.claude_desk import terminal
 from tests.fakes.messages_api import Hold, MessagesApi, Text, Tool
 from tests.journeys.rig import rig
@@ -151,6 +152,33 @@ async def test_a_compaction_is_gated_and_its_cost_is_booked_when_the_session_end
             await desk.leaves()
             await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
             await gateway.exact()
+
+
+async def test_what_the_client_asks_without_a_gate_is_booked_as_it_happens_or_when_the_session_ends(
+    tmp_path: Path,
+) -> None:
+    """The answer to a command that is run with `!` stands in the transcript; that to /btw does not: its cost is told apart."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Text("Hello."), Text("Seen it."), Text("Aside.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("hello")
+            await gateway.sees("At the desk: hello")
+            await desk.says("!echo bang")
+            await gateway.until(lambda turns: sum(turn.calls for turn in turns) == 2)
+            await gateway.exact()
+            await desk.says("/btw what is this")
+            await desk.shows("Aside.")
+            assert sum(turn.calls for turn in await gateway.turns()) == 2
+            desk.keys("\x1b")
+            await anyio.sleep(0.5)
+            await desk.leaves()
+            await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+            await gateway.exact()
+        [session] = await gateway.sessions()
+        with open_readonly(gateway.home) as reader:
+            [last] = [one for one in reader.records() if (one.entry.call_id or "").startswith(UNLISTED)]
+            assert reader.unlisted() == {session.id: last.entry.spent}
 
 
 async def test_sub_agents_in_the_background_are_metered_and_their_reports_are_gated(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, timedelta, timezone
 import pytest
 
 from gateway.domain.money import Usd
-from gateway.domain.place import Unmetered
+from gateway.domain.place import UNMETERED_MAX, Unmetered
 from gateway.domain.turn import Origin
 from gateway.reports.beyond import untold, went_without, wrapped
 from tests.reports.test_cost import SESSION, TURN
@@ -23,6 +23,8 @@ def test_sessions_that_went_without_are_counted_and_the_last_is_named() -> None:
     both = [replace(OFF, session="old", last_ms=0), OFF]
     words = "Not metered: 2 sessions went with TOLLBRIDGE_OFF, the last on 3 Nov 14:02 in ~/app."
     assert went_without(both, UTC, "/home/me") == words
+    many = went_without([OFF] * UNMETERED_MAX, UTC, "/home/me")
+    assert many.startswith("Not metered: at least 1000 sessions went")
     one = went_without([OFF], timezone(timedelta(hours=1)), "/home/you")
     assert one == "Not metered: 1 session went with TOLLBRIDGE_OFF on 3 Nov 15:02 in /home/me/app."
 
@@ -61,3 +63,4 @@ def test_sentences_fit_into_eighty_columns_and_fewer(width: int) -> None:
     lines = wrapped(sentences, width).splitlines()
     assert max(map(len, lines)) <= min(width, 80)
     assert " ".join(lines) == sentences
+    assert any("`tollbridge plugin install --exact`" in line for line in lines)

@@ -7,11 +7,11 @@ import pytest
 
 from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Unmetered
+from gateway.domain.place import UNMETERED_MAX, Unmetered
 from gateway.domain.usage import UNLISTED
 from gateway.store import SqliteStore, open_readonly, open_store
 from gateway.store.inbox import DAY_MS
-from gateway.store.unmetered import KEPT_MAX, latest
+from gateway.store.unmetered import latest
 from tests.store.kit import DAY, NOW, SESSION, TURN, call, put
 
 pytestmark = pytest.mark.anyio
@@ -45,12 +45,12 @@ async def test_only_the_latest_are_kept_and_those_that_are_counted(store: Sqlite
     told = Unmetered("told", "/srv", 0, 0, told_at_ms=NOW - DAY_MS + 1)
     old = replace(ONE, session="told long ago", last_ms=0, told_at_ms=NOW - DAY_MS)
     await put(store, put=(told, old))
-    for first in range(0, KEPT_MAX + 100, 100):
+    for first in range(0, UNMETERED_MAX + 100, 100):
         await put(store, put=tuple(replace(ONE, session=str(n), last_ms=n) for n in range(first, first + 100)))
     found = await everything(store)
-    assert len(found) == KEPT_MAX
+    assert len(found) == UNMETERED_MAX
     assert found[0] == told
-    assert [one.session for one in found[1:]] == [str(n) for n in range(101, KEPT_MAX + 100)]
+    assert [one.session for one in found[1:]] == [str(n) for n in range(101, UNMETERED_MAX + 100)]
     assert await store.read(lambda view: view.unmetered_told(0)) == 1
 
 

@@ -14,14 +14,13 @@ from pydantic import Field, ValidationError
 
 from gateway.agents.claude.counts import Id, Wire
 from gateway.agents.claude.wire import PathName
-from gateway.domain.place import Unmetered
+from gateway.domain.place import UNMETERED_MAX, Unmetered
 
 FILE: Final = "unmetered.jsonl"
 TAKEN: Final = f"{FILE}.taken"
 """Where the file is while it is read, so that hooks begin a new one."""
 BYTES_MAX: Final = 1024 * 1024
 """Hooks do not write more."""
-SESSIONS_MAX: Final = 1_000
 
 
 class _Line(Wire):
@@ -64,7 +63,7 @@ def read(data: bytes, now_ms: int) -> Unheard:
     found: dict[str, Unmetered] = {}
     for one in good:
         found[one.session] = one.merged(found[one.session]) if one.session in found else one
-    latest = sorted(found.values(), key=lambda one: one.last_ms)[-SESSIONS_MAX:]
+    latest = sorted(found.values(), key=lambda one: one.last_ms)[-UNMETERED_MAX:]
     return Unheard(tuple(latest), len(lines) - len(good) + (len(data) > BYTES_MAX))
 
 
