@@ -112,6 +112,13 @@ def verbatim(text: str) -> str:
     return f"{fence}\n{seen}\n{fence}"
 
 
+def code(line: str) -> str:
+    """A line of somebody's text as code within a sentence: nothing in it is markup, a link or a command to tap."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
 def revealed(text: str, limit: int) -> tuple[str, int]:
     """The text with every character that would not show, or would cover another, as its code: so many characters of that, and
     how many of the text they leave out.

@@ -243,10 +243,11 @@ def unmetered(world: World, heard: Iterable[Unmetered], *, opened: bool = True) 
             kept = one if known is None else one.merged(known)
             desk = _desk(world, one.directory or "/")
             if kept.told_at_ms is None and left > 0 and desk is not None:
-                where = change.reason(one.directory) or "a directory that it did not name"
-                words = f"Claude Code was opened in {where} with TOLLBRIDGE_OFF: what it spends is not metered."
+                name = change.reason(one.directory)
+                where = summary.code(name) if name else "a directory that it did not name"
+                words = f"Claude Code was opened in {where} with `TOLLBRIDGE_OFF`: what it spends is not metered."
                 thread = Thread(world.chat.service, desk.chat, desk.topic)
-                draft.say(Say(thread, f"unmetered:{one.session}", summary.escape(words)))
+                draft.say(Say(thread, f"unmetered:{one.session}", words))
                 kept, left = replace(kept, told_at_ms=now_ms), left - 1
             draft.put.append(kept)
         return draft.done(None)

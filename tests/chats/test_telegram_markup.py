@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.chats.telegram.markup import MAX_CHARACTERS, NOTHING, compose
+from gateway.core.summary import code
 from gateway.domain.effects import Button
 from tests.fakes.bot_api_markdown import utf16
 from tests.fakes.bot_api_text import Formatted, clean
@@ -74,6 +75,14 @@ def test_what_agents_write_is_not_eaten_as_markup(text: str) -> None:
 def test_code_is_shown_as_it_is(text: str) -> None:
     """Nothing is escaped inside code."""
     assert entities(text) == [("code", text.strip("`"))]
+
+
+@pytest.mark.parametrize(
+    "line", ["/srv/*a*_b", "a`b", "`", "``a", "/x ` `` y`", "/a [x](http://e.f) <b>||c||", "\\u{202e}"]
+)
+def test_somebodys_line_as_code_is_that_line(line: str) -> None:
+    """Whatever a directory is called: no markup, no link, no command that a tap would send."""
+    assert entities(f"It is in {code(line)}.") == [("code", line)]
 
 
 def test_a_fence_keeps_its_text_and_language() -> None:

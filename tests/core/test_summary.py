@@ -165,6 +165,15 @@ def test_a_fence_in_what_is_asked_for_cannot_end_the_block() -> None:
     assert summary.verbatim("a ```` b") == "`````\na ```` b\n`````"
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [("/srv/*a*_b", "`/srv/*a*_b`"), ("a`b", "``a`b``"), ("`", "`` ` ``"), ("``a", "``` ``a ```"), ("a`", "`` a` ``")],
+)
+def test_a_line_as_code_cannot_end_the_code(line: str, shown: str) -> None:
+    """As long a fence as it takes, with a blank where a backtick would join it."""
+    assert summary.code(line) == shown
+
+
 def test_what_is_too_long_to_show_is_said_to_be() -> None:
     """Nobody takes a part for the whole."""
     shown = summary.verbatim("x" * (summary.VERBATIM_CHARACTERS_MAX + 7))

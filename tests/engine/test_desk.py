@@ -9,7 +9,6 @@ import pytest
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
-from gateway.core import summary
 from gateway.domain.budget import Entry, EntryKind, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import End, Exited, Finished, Listening, Paused, Started
@@ -372,9 +371,9 @@ def told(gateway: Bench) -> list[str]:
 async def test_a_session_without_tollbridge_is_told_of_once_and_quietly() -> None:
     """Where the sessions of that directory are told of; heard of again it is kept, with its first and its last time."""
     async with at_desk() as gateway:
-        await gateway.world.commit(desk.unmetered(gateway.world, [off("a", "/srv/*x*_\u202e", 5)]))
+        await gateway.world.commit(desk.unmetered(gateway.world, [off("a", "/srv/*x*`_\u202e", 5)]))
         shown = await gateway.sees("what it spends is not metered.")
-        assert summary.escape("Claude Code was opened in /srv/*x*_\\u{202e} with TOLLBRIDGE_OFF:") in shown.text
+        assert "Claude Code was opened in ``/srv/*x*`_\\u{202e}`` with `TOLLBRIDGE_OFF`: " in shown.text
         assert not shown.rang
         for at_ms in (9, 3):
             await gateway.world.commit(desk.unmetered(gateway.world, [off("a", at_ms=at_ms)]))
@@ -405,6 +404,6 @@ async def test_a_session_without_tollbridge_that_belongs_to_nobody_is_kept() -> 
         gateway.world.rules = replace(gateway.world.rules, desks=(Desk("/elsewhere", OWNER, THREAD.chat),))
         await gateway.world.commit(desk.unmetered(gateway.world, [off("a")]))
         await gateway.world.commit(desk.unmetered(gateway.world, [off("b", "/elsewhere/app")]))
-        await gateway.sees("in /elsewhere/app")
+        await gateway.sees("in `/elsewhere/app`")
         assert len(told(gateway)) == 1
         assert (await kept(gateway, "a")).told_at_ms is None
