@@ -104,13 +104,9 @@ def _tell(
     metering.renew(draft, session, turn, ending)
     if turn.origin is Origin.DESK:
         # The answer stands on the screen that it was asked for on.
-        draft.say(
-            Say(
-                session.thread,
-                f"turn:{turn.id}:end",
-                f"At the desk: {summary.escape(summary.title(turn.prompt))}\n{line}",
-            )
-        )
+        named = f"At the desk: {summary.escape(summary.title(turn.prompt))}"
+        how = [] if turn.state is TurnState.FINISHED else [f"{ending}."]
+        draft.say(Say(session.thread, f"turn:{turn.id}:end", "\n".join([named, *how, line])))
     elif after.offer and turn.state is TurnState.INTERRUPTED:
         named = f"**{summary.escape(summary.title(turn.prompt))}**"
         follows = [NEXT_RUNS] if draft.open_turns(view, session.id) else []

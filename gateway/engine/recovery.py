@@ -154,7 +154,9 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
     # What was written to a session of a person's own may still arrive: it is not written again unless somebody says so.
     pushed = turn.continues or turn.origin is Origin.PERSON
     unsure = pushed and not found.prompt_known and world.agents[session.agent].traits.attached != ""
-    if found.prompt_known or unprompted or stopped or unsure:
+    # What is typed at a desk bears no name of ours there, and nobody but its person sends it again.
+    typed = turn.origin is Origin.DESK and turn.state is TurnState.RUNNING and not turn.continues
+    if found.prompt_known or unprompted or stopped or unsure or typed:
         why = f"{GATEWAY_STOPPED} {desk.UNCONFIRMED}" if unsure else GATEWAY_STOPPED
         end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else why)
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.

@@ -114,6 +114,40 @@ async def test_a_yes_outlives_the_gateway(tmp_path: Path) -> None:
         assert await client.types("dear") == GoOn()
 
 
+async def test_what_was_typed_and_ran_when_the_gateway_ended_is_over_with_its_cost(tmp_path: Path) -> None:
+    """It bears no name in the conversation: it is neither sent again nor waits; the phone is told, and the next prompt runs."""
+    chat = MemoryChat()
+    async with at_desk(home=tmp_path, chat=chat) as gateway:
+        client = await attached(gateway)
+        assert await client.types("fix it") == GoOn()
+        client.tell(client.calls(3))
+        await gateway.until(lambda turns: turns[0].calls == 1)
+    async with at_desk(home=tmp_path, chat=chat, known=False) as gateway:
+        turn = await gateway.ended(TurnState.INTERRUPTED)
+        assert (turn.spent, turn.held_left) == (Usd.parse("0.03"), ZERO)
+        shown = await gateway.sees("At the desk: fix it")
+        assert "Interrupted" in shown.text
+        assert "$0.03" in shown.text
+        client = await attached(gateway)
+        assert await client.types("another") == GoOn()
+
+
+async def test_what_was_stopped_from_the_phone_is_said_to_be(tmp_path: Path) -> None:
+    """The line on the phone tells how it ended where it did not end well, and nothing more where it did."""
+    async with at_desk(home=tmp_path) as gateway:
+        client = await attached(gateway)
+        assert await client.types("fix it") == GoOn()
+        gateway.says("/stop")
+        await gateway.sees("Stopping")
+        client.tell(client.calls(3), client.ends("", end=End.HALTED))
+        shown = await gateway.sees("At the desk: fix it")
+        assert "Stopped" in shown.text
+        assert await client.types("another") == GoOn()
+        client.tell(client.ends("Done."))
+        shown = await gateway.sees("At the desk: another")
+        assert "Finished" not in shown.text
+
+
 async def test_a_refused_prompt_says_why_at_the_desk() -> None:
     """After /stop all nothing runs there either, and the reason stands where it was typed."""
     async with at_desk() as gateway:
