@@ -12,9 +12,10 @@ from typing import Final
 from gateway.core import change, summary
 from gateway.core.turn import Step, advance
 from gateway.domain.effects import Say
+from gateway.domain.events import CallMetered
 from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import gating
+from gateway.engine import gating, metering
 from gateway.engine.inbound import repository
 from gateway.engine.world import Desk, Draft, World
 from gateway.ports import Decision, View
@@ -205,15 +206,16 @@ def away(session_id: str, turn_id: str) -> Callable[[View], Decision[None]]:
     return decide
 
 
-def unseen(world: World, session_id: str, call_id: str) -> Callable[[View], Decision[str | None]]:
-    """A turn for calls that belong to none: they were made while nobody here could see it, and are booked all the same. None for
-    one that an earlier gateway has booked.
+def unseen(world: World, session_id: str, event: CallMetered) -> Callable[[View], Decision[str | None]]:
+    """A turn for a call that belongs to none: it was made while nobody here could see it, and is booked all the same. The turn and
+    what it cost come together or not at all. None for a call that an earlier gateway has booked.
     """
+    priced = world.cost(event.usage)
 
     def decide(view: View) -> Decision[str | None]:
         draft, now_ms = Draft(), world.clock.now_ms()
         session = view.session(session_id)
-        if session is None or view.call_known(call_id):
+        if session is None or view.call_known(event.call_id):
             return draft.done(None)
         turn = replace(
             world.new_turn(session, Origin.DESK, session.owner, WENT_ON),
@@ -223,7 +225,7 @@ def unseen(world: World, session_id: str, call_id: str) -> Callable[[View], Deci
             started_at_ms=now_ms,
             ended_at_ms=now_ms,
         )
-        draft.put.append(turn)
+        metering.book(world, view, draft, turn, event, priced)
         return draft.done(turn.id)
 
     return decide

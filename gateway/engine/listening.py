@@ -142,14 +142,16 @@ async def _typed(world: World, live: Live, prompt: str) -> bool:
 
 async def _metered(world: World, live: Live, event: CallMetered) -> None:
     live.metered.append(event.usage)
+    worked_ms = live.book_work(world.clock.ticks_ms())
     if live.turn_id is None:
-        live.turn_id = (await world.commit(desk.unseen(world, live.session_id, event.call_id))).result
-    if live.turn_id is None:
-        return
+        live.turn_id = (await world.commit(desk.unseen(world, live.session_id, event))).result
+        if live.turn_id is None:
+            return
+        booked: metering.Booked | None = metering.Booked(metering.OVER)
+    else:
+        booked = (await world.commit(metering.book_call(world, live.turn_id, event, worked_ms))).result
     if event.loop == MAIN_LOOP and event.ended:
         live.model = event.usage.model
-    worked_ms = live.book_work(world.clock.ticks_ms())
-    booked = (await world.commit(metering.book_call(world, live.turn_id, event, worked_ms))).result
     world.on_step("call.booked")
     if booked is None:
         live.unbooked_ms += worked_ms

@@ -9,9 +9,10 @@ from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option,
 from gateway.domain.budget import Balance, Quota, Scope, ScopeKind
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished, QuotaTold
+from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.domain.usage import MAIN_LOOP, Call
+from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
@@ -44,24 +45,31 @@ def book_call(
         turn = view.turn(turn_id)
         if turn is None or view.call_known(event.call_id):
             return draft.done(None)
-        call = Call(event.call_id, event.usage, priced, event.loop)
-        session = view.session(turn.session_id)
-        if session is not None:
-            turn = gating.counted(world, view, session, turn)
-        before = world.balances(view, draft, turn.scopes)
-        turn, entry = meter.book(turn, call, ended=event.ended, work_ms=work_ms)
-        draft.entries.append(entry)
-        if session is not None:
-            _warn(world, view, draft, session, [one for one in before if one.scope.kind is not ScopeKind.TEAM])
-        if session is not None and event.loop == MAIN_LOOP and event.ended:
-            draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
-        booked = Booked(OVER)
-        if session is not None and turn.state not in ENDED:
-            turn, booked = _grow(world, view, draft, session, turn)
-        draft.put.append(turn)
-        return draft.done(booked)
+        return draft.done(book(world, view, draft, turn, event, priced, work_ms))
 
     return decide
+
+
+def book(
+    world: World, view: View, draft: Draft, turn: Turn, event: CallMetered, priced: Usd | Unpriced, work_ms: int = 0
+) -> Booked:
+    """Book a call that is not known yet on this turn, inside a decision."""
+    call = Call(event.call_id, event.usage, priced, event.loop)
+    session = view.session(turn.session_id)
+    if session is not None:
+        turn = gating.counted(world, view, session, turn)
+    before = world.balances(view, draft, turn.scopes)
+    turn, entry = meter.book(turn, call, ended=event.ended, work_ms=work_ms)
+    draft.entries.append(entry)
+    if session is not None:
+        _warn(world, view, draft, session, [one for one in before if one.scope.kind is not ScopeKind.TEAM])
+    if session is not None and event.loop == MAIN_LOOP and event.ended:
+        draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
+    booked = Booked(OVER)
+    if session is not None and turn.state not in ENDED:
+        turn, booked = _grow(world, view, draft, session, turn)
+    draft.put.append(turn)
+    return booked
 
 
 def _warn(world: World, view: View, draft: Draft, session: Session, before: Sequence[Balance]) -> None:

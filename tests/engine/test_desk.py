@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from gateway.agents.scripted import ScriptedAgent
@@ -382,6 +383,30 @@ async def test_what_an_open_session_did_not_take_is_offered_again_without_news(t
         await client.refused.wait()
         client.away = False
         assert (await client.prompted())[1] == "hello"
+
+
+class KilledError(Exception):
+    """The gateway was killed."""
+
+
+async def test_a_call_that_nobody_saw_begin_is_in_the_ledger_with_its_turn_or_not_at_all(tmp_path: Path) -> None:
+    """The gateway is killed with the first thing that it writes down: the next one, which is told again, has no turn that spent nothing."""
+    made = AtDesk("conversation").calls(7)
+    with pytest.RaisesGroup(KilledError, flatten_subgroups=True):
+        async with at_desk(home=tmp_path) as gateway:
+            client = await attached(gateway)
+
+            def dies(_step: str) -> None:
+                raise KilledError
+
+            gateway.world.on_step = dies
+            client.tell(made)
+            await anyio.sleep_forever()
+    async with at_desk(home=tmp_path) as gateway:
+        client = await attached(gateway)
+        client.tell(made, replace(client.calls(2), call_id="new"))
+        turns = await gateway.until(lambda turns: any(turn.tokens.output == 800 for turn in turns))
+        assert [turn.calls for turn in turns] == [1, 1]
 
 
 # ------------------------------------------------------------------------------------------------- without Tollbridge
