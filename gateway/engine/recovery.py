@@ -144,7 +144,10 @@ async def _end_idle(world: World, session: Session, process: Process) -> None:
 
 async def _recover_turn(world: World, session: Session, turn: Turn, process: Process | None) -> None:
     """Book what the turn spent, and end it, leave it paused, or let its prompt be sent again. Each step can be the last one."""
-    unprompted = turn.origin is Origin.BACKGROUND and not turn.continues
+    attached = world.agents[session.agent].traits.attached != ""
+    # What a person typed in a session of their own stands there under no name of ours, and is never written there by the gateway.
+    unnamed = turn.origin is Origin.BACKGROUND or (turn.origin is Origin.DESK and attached)
+    unprompted = unnamed and not turn.continues
     found = await world.agents[session.agent].recover(launch(session), process, "" if unprompted else turn.prompt_uuid)
     events = _of_the_run(found.events) if unprompted else found.events
     for call in found.events:
@@ -153,10 +156,8 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
     stopped = turn.outcome is not None
     # What was written to a session of a person's own may still arrive: it is not written again unless somebody says so.
     pushed = turn.continues or turn.origin is Origin.PERSON
-    unsure = pushed and not found.prompt_known and world.agents[session.agent].traits.attached != ""
-    # What is typed at a desk bears no name of ours there, and nobody but its person sends it again.
-    typed = turn.origin is Origin.DESK and turn.state is TurnState.RUNNING and not turn.continues
-    if found.prompt_known or unprompted or stopped or unsure or typed:
+    unsure = pushed and not found.prompt_known and attached
+    if found.prompt_known or unprompted or stopped or unsure:
         why = f"{GATEWAY_STOPPED} {desk.UNCONFIRMED}" if unsure else GATEWAY_STOPPED
         end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else why)
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.

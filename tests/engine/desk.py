@@ -28,8 +28,8 @@ class DeskAgent:
         raise AgentAwayError(f"{launch.directory} is not open at the desk")
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
-        del launch, process, prompt_uuid
-        return Recovered(prompt_known=self.known, events=())
+        del launch, process
+        return Recovered(prompt_known=self.known or not prompt_uuid, events=())
 
 
 @dataclass

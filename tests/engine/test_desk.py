@@ -385,6 +385,55 @@ async def test_what_an_open_session_did_not_take_is_offered_again_without_news(t
         assert (await client.prompted())[1] == "hello"
 
 
+async def test_what_was_typed_and_stood_at_a_limit_when_the_gateway_died_goes_on_after_the_yes(tmp_path: Path) -> None:
+    """The question is still there; after the yes the next word typed goes on with the turn, and nothing is written into the session."""
+    chat, rules = MemoryChat(), with_limits(session="50", confirm="0.50")
+    async with at_desk(rules, tmp_path, chat) as gateway:
+        client = await attached(gateway)
+        assert await client.types("work") == GoOn()
+        client.tell(client.calls(60), Paused("at the limit", "the next call"))
+        await gateway.sees("Paused")
+    async with at_desk(rules, tmp_path, chat, known=False) as gateway:
+        turn = await gateway.turn()
+        assert (turn.state, turn.continues, turn.held_left) == (TurnState.PAUSED, True, ZERO)
+        client = await attached(gateway, listens=False)
+        asked = await gateway.sees("Paused")
+        chat.taps(asked, asked.buttons[0].label, OWNER)
+        await gateway.until(lambda turns: turns[0].waits_until_ms is not None)
+        assert await client.types("continue") == GoOn()
+        client.tell(replace(client.calls(5), call_id="new"), client.ends())
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert (turn.spent, client.prompts) == (Usd.parse("0.65"), [])
+
+
+@pytest.mark.parametrize("booked", [True, False])
+async def test_what_was_typed_and_at_work_when_the_gateway_died_is_over_and_never_written_into_the_session(
+    tmp_path: Path, booked: bool
+) -> None:
+    """The person typed it, and its run goes on without us: it is not delivered once more, and nothing stays held for it."""
+    chat = MemoryChat()
+    async with at_desk(home=tmp_path, chat=chat) as gateway:
+        client = await attached(gateway)
+        assert await client.types("fix it") == GoOn()
+        made = client.calls(7)
+        if booked:
+            client.tell(made)
+            await gateway.until(lambda turns: turns[0].calls == 1)
+    async with at_desk(home=tmp_path, chat=chat, known=False) as gateway:
+        client = await attached(gateway)
+        client.tell(Listening(), made, replace(client.calls(2), call_id="new"))
+        turns = await gateway.until(lambda turns: sum(turn.tokens.output for turn in turns) >= 3600)
+        assert [(turn.prompt, turn.state) for turn in turns] == [
+            ("fix it", TurnState.INTERRUPTED),
+            (desk.WENT_ON, TurnState.FINISHED),
+        ]
+        assert sum((turn.spent for turn in turns), ZERO) == Usd.parse("0.09")
+        assert (await gateway.balance()).held == ZERO
+        await gateway.sees("Open at the desk")
+        assert client.prompts == []
+        assert not any("Not delivered" in one.text for one in chat.sees(THREAD))
+
+
 class KilledError(Exception):
     """The gateway was killed."""
 
