@@ -56,7 +56,7 @@ BUDGET_INSTRUCTIONS = (
     "again does not help: go on with other work, or end your turn. When you are done, report_outcome tells what came of it."
 )
 OFF_INSTRUCTIONS = (
-    "Tollbridge is off in this session, because TOLLBRIDGE_OFF is set: nobody writes from a phone, nothing is metered."
+    "Tollbridge is off in this session, as its person has started it: nobody writes from a phone, nothing is metered."
 )
 
 SOCKET = "gateway.sock"
@@ -462,7 +462,10 @@ def _met(until: float, *, start: bool) -> _socket.socket:
 
 def refusal(event: str, why: str) -> bytes:
     """What stops a client at this event; nothing where it cannot be stopped, or need not be."""
-    reason = f"Tollbridge: {why}; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
+    reason = f"Tollbridge: {why}"
+    if event == "UserPromptSubmit":
+        # This alone is read by people only: of every other event the agent is told why it was stopped.
+        reason += "; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
     if event in ("UserPromptSubmit", "PreCompact"):
         told = {"decision": "block", "reason": reason}
     elif event == "PreToolUse":

@@ -15,6 +15,8 @@ import anyio
 import pytest
 
 from gateway import lock
+from gateway.agents.claude import desk
+from gateway.agents.claude.desk import client
 from gateway.home import home_directory
 from gateway.local import place
 from gateway.local.door import Reply, Request
@@ -44,7 +46,7 @@ ESCAPE = "; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
 
 
 def blocked(event: str, said: bytes) -> str:
-    """The reason, out of exactly the form that stops a client at this event."""
+    """The reason, out of exactly the form that stops a client at this event; how to do without is told to people only."""
     told = json.loads(said)
     if event in ("UserPromptSubmit", "PreCompact"):
         assert told == {"decision": "block", "reason": told["reason"]}
@@ -57,8 +59,10 @@ def blocked(event: str, said: bytes) -> str:
             form["hookSpecificOutput"] = {"hookEventName": event, **decision}
         assert told == form
     assert reason.startswith("Tollbridge: ")
-    assert reason.endswith(ESCAPE)
-    return reason.removeprefix("Tollbridge: ").removesuffix(ESCAPE)
+    assert reason.endswith(ESCAPE) is (event == "UserPromptSubmit")
+    reason = reason.removesuffix(ESCAPE)
+    assert "TOLLBRIDGE_OFF" not in reason
+    return reason.removeprefix("Tollbridge: ")
 
 
 @asynccontextmanager
@@ -429,3 +433,18 @@ async def test_a_hook_that_may_pass_loads_nothing_large(tmp_path: Path) -> None:
     loaded = set(done.stderr.decode().split())
     assert "relay" in loaded
     assert not loaded & {"json", "re", "enum", "socket", "typing", "selectors", "subprocess", "threading"}
+
+
+def test_no_agent_is_told_how_the_gate_is_switched_off() -> None:
+    """Neither by what the servers say of themselves, nor by what the gateway answers its tools with, nor by the plugin's skills."""
+    words = [
+        value
+        for value in (*vars(relay).values(), *vars(desk).values(), *vars(client).values())
+        if isinstance(value, str)
+    ]
+    words = [value for value in words if value not in (relay.__doc__, desk.__doc__, client.__doc__)]
+    skills = [
+        path.read_text(encoding="utf-8") for path in sorted((RELAY.parent / "claude_plugin" / "skills").rglob("*.md"))
+    ]
+    assert skills
+    assert [text for text in (*words, *skills) if "TOLLBRIDGE_OFF" in text] == []
