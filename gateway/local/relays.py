@@ -20,6 +20,7 @@ VERSION: Final = 1
 """Of what relays say of themselves."""
 HOOK_BYTES_MAX: Final = 32 * 1024 * 1024
 EVENT_CHARS_MAX: Final = 40
+BY_CHARS_MAX: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,15 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """What a hook was told by its client. `off`: the session goes without Tollbridge; what is answered is not heard."""
+    """What a hook was told by its client. `off`: the session goes without Tollbridge; what is answered is not heard. `by`: the place of
+    the hook among the client's settings, as it says; another one may ask about the same event.
+    """
 
     event: str
     body: bytes
     off: bool
     peer: Peer
+    by: str = ""
 
 
 class _Hello(BaseModel):
@@ -68,8 +72,8 @@ def routes(serve: Mapping[str, Serve], judge: Judge, hook_s: float) -> Routes:
     async def hook(request: Request) -> Reply:
         if not (request.path.isascii() and request.path.isalpha() and len(request.path) <= EVENT_CHARS_MAX):
             return Reply(HTTPStatus.NOT_FOUND, {"error": f"there is no event {request.path[:EVENT_CHARS_MAX]!r}"})
-        off = request.query == "off=1"
-        return Reply(HTTPStatus.OK, await judge(Hook(request.path, request.body, off, request.peer)))
+        off, by = request.query == "off=1", request.query.removeprefix("by=")[:BY_CHARS_MAX]
+        return Reply(HTTPStatus.OK, await judge(Hook(request.path, request.body, off, request.peer, "" if off else by)))
 
     return {**relays, f"POST {HOOKS}": Route(hook, HOOK_BYTES_MAX, hook_s)}
 

@@ -69,6 +69,7 @@ HOOK_S, HOOK_S_MAX = 50.0, 1e6
 """How long a hook waits for its verdict if nobody says otherwise: a little less than a client's usual minute."""
 UNHEARD = "unmetered.jsonl"
 UNHEARD_BYTES_MAX = 1_000_000  # a little less than 1 MB: several hooks may write at once
+PLACE_CHARS_MAX = 2000
 ASIDE_S = 2.0
 """How long a hook takes at most whose verdict is known before anybody is asked."""
 
@@ -351,7 +352,7 @@ def _verdict(event: str, until: float) -> bytes:
         if not heard:
             _write_down(said)
         return b""
-    status, body = ask("/v1/hooks/" + event, _heard(until), until, start=event == "SessionStart")
+    status, body = ask(f"/v1/hooks/{event}?by={_place()}", _heard(until), until, start=event == "SessionStart")
     if status != FINE:
         raise DoorError(sentence(status, body))
     if body != b"{}":  # what is said most often needs no look, and json takes as long as everything else here
@@ -363,6 +364,12 @@ def _verdict(event: str, until: float) -> bytes:
         except (ValueError, RecursionError):
             raise DoorError(GARBLED) from None
     return body
+
+
+def _place() -> str:
+    """Where in the client's settings this hook stands: one that stands elsewhere may ask about the same event."""
+    words = [*sys.argv, environ("CLAUDE_PLUGIN_ROOT"), environ("CLAUDE_PLUGIN_DATA")]
+    return "\n".join(words).encode("utf-8", "replace").hex()[-PLACE_CHARS_MAX:]
 
 
 def _write_down(said: bytes) -> None:

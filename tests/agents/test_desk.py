@@ -148,9 +148,10 @@ async def test_what_the_gateway_says_no_to_is_blocked_and_no_run_begins(tmp_path
     """The reason is the gateway's, and the next prompt is asked about anew."""
     async with open_at_desk(tmp_path) as desk_:
         desk_.says = lambda _paused: EndTurn("asked on your phone")
-        for _ in range(2):
-            verdict = await desk_.client.hook(told("UserPromptSubmit", prompt="dear"))
+        for name in ("p1", "p2"):
+            verdict = await desk_.client.hook(told("UserPromptSubmit", prompt="dear", prompt_id=name))
             assert verdict == {"decision": "block", "reason": "asked on your phone"}
+        assert len(desk_.of(Paused)) == 2
         assert desk_.of(Finished) == []
 
 

@@ -1,5 +1,6 @@
 """Sessions at the desk with the real Claude Code on a terminal: its hooks ask the gateway, its transcript is the meter."""
 
+import json
 from dataclasses import astuple
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import UNLISTED, Flag
 from gateway.store import open_readonly
-from tests.fakes.claude_desk import terminal
+from tests.fakes.claude_desk import hooks, terminal
 from tests.fakes.messages_api import Hold, MessagesApi, Text, Tool
 from tests.journeys.rig import rig
 
@@ -28,6 +29,26 @@ async def test_what_is_typed_is_gated_metered_and_told_in_one_line(tmp_path: Pat
             await gateway.sees("At the desk: do two things", timeout=60)
             turn = await gateway.ended(TurnState.FINISHED)
             assert (turn.origin, turn.calls) == (Origin.DESK, len(gateway.api.charges))
+            await gateway.exact()
+
+
+async def test_a_session_whose_hooks_are_registered_twice_is_gated_and_metered_as_one(tmp_path: Path) -> None:
+    """In the person's own settings and in the project's: one question, one run with what was typed behind it, each call once."""
+    async with rig(tmp_path, confirm="0.10") as gateway:
+        gateway.api.script([Tool("Bash", {"command": "echo one"}), Text("Done.")])
+        own = Path(gateway.environ["CLAUDE_CONFIG_DIR"]) / "settings.json"
+        own.write_text(json.dumps({"hooks": hooks(3500)}))
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("do it")
+            await desk.shows("Tollbridge asked on your phone")
+            await gateway.taps("do it", "Run, up to $0.50")
+            await gateway.sees("Send it again at the desk")
+            desk.keys("\r")
+            await gateway.sees("At the desk: do it")
+            await desk.shows("Done.")
+            [turn] = await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED])
+            assert turn.calls == len(gateway.api.charges) == 2
             await gateway.exact()
 
 

@@ -98,6 +98,21 @@ async def test_the_verdict_goes_to_the_client_as_it_is(tmp_path: Path, event: st
     assert hook.peer.pid not in (0, os.getpid())
 
 
+async def test_a_hook_says_where_in_the_settings_it_stands(tmp_path: Path) -> None:
+    """The same each time, and another for a plugin of another name, folder or entry: the gateway knows what comes twice."""
+    places: list[dict[str, str]] = [{}, {}, {"CLAUDE_PLUGIN_DATA": "/data/a"}, {"CLAUDE_PLUGIN_DATA": "/data/b"}]
+    places += [{"CLAUDE_PLUGIN_ROOT": "/" + "x" * 5_000}]
+    desk = DeskGateway()
+    async with answering(tmp_path / "home", desk.routes) as home:
+        for place_ in places:
+            await hooked(home, "PreToolUse", seconds=20, **place_)
+        await hooked(home, "PreToolUse", seconds=21)
+    by = [hook.by for hook in desk.hooks]
+    assert by[0] == by[1]
+    assert len(set(by)) == len(by) - 1 == len(places)
+    assert all(0 < len(one) <= relay.PLACE_CHARS_MAX for one in by)
+
+
 async def test_a_very_large_input_is_judged_and_a_larger_one_is_blocked(tmp_path: Path) -> None:
     """32 MB go through the door; beyond that nobody is asked."""
     desk = DeskGateway()

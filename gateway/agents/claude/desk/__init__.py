@@ -146,8 +146,8 @@ class DeskAgent:
         return Recovered(prompt_known=known, events=())
 
     # ------------------------------------------------------------------------------------------------------ the hooks
-    async def hook(self, event: str, body: bytes, lineage: Sequence[int]) -> Mapping[str, Any]:
-        """The verdict at a hook. `lineage`: its process and those above it."""
+    async def hook(self, event: str, body: bytes, lineage: Sequence[int], source: str = "") -> Mapping[str, Any]:
+        """The verdict at a hook. `lineage`: its process and those above it; `source`: what tells it from another hook for the same."""
         told = await anyio.to_thread.run_sync(hooks.read, body)
         if told is None or told.hook_event_name != event or not Path(told.transcript_path).name:
             log.warning("a hook said what cannot be read", hook=event)
@@ -160,7 +160,7 @@ class DeskAgent:
             return {}
         if session.refused:
             return hooks.no(event, session.refused)
-        verdict = await session.client.hook(told)
+        verdict = await session.client.hook(told, source)
         if event == Event.END and self._sessions.get(told.session_id) is session:
             with anyio.CancelScope(shield=True):  # its hook may be killed at any moment
                 await self._forget(told.session_id, CLOSED)

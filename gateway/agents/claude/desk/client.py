@@ -20,6 +20,7 @@ from gateway.agents.claude.control import STARTS_A_LOOP
 from gateway.agents.claude.desk import hooks
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.log import Log
+from gateway.agents.claude.desk.once import Once
 from gateway.agents.claude.desk.otlp import Heard
 from gateway.agents.claude.telling import Telling
 from gateway.core import channel
@@ -122,6 +123,7 @@ class DeskClient:
         """The prompt whose run was stopped at a hook: nothing further of it runs."""
         self._changed = anyio.Event()
         self._queue = anyio.Lock()
+        self._once = Once()
         self._reading = anyio.Lock()
         self._heard_of: list[Heard] = []
         self._compactions = 0
@@ -185,8 +187,12 @@ class DeskClient:
         await self.gone(ENDS)
 
     # ------------------------------------------------------------------------------------------------------ the hooks
-    async def hook(self, told: Told) -> Mapping[str, Any]:
-        """The verdict at one of its hooks."""
+    async def hook(self, told: Told, source: str = "") -> Mapping[str, Any]:
+        """The verdict at one of its hooks. `source`: whose hook it is; what comes to several is judged once."""
+        event = self._once.of(told, source, at_rest=self._run is None)
+        return await event.verdict(lambda: self._judge(told))
+
+    async def _judge(self, told: Told) -> Mapping[str, Any]:
         if told.prompt_id and told.prompt_id == self._halted and told.loop == MAIN_LOOP:
             return hooks.no(told.hook_event_name, "this run was stopped")
         deeds = {
@@ -290,7 +296,13 @@ class DeskClient:
             before = (Started(self.agent_session, self._model, None, "/compact"),)
         else:
             before = ()
-        answer = await self._stand("the compaction of the conversation", MAIN_LOOP, *before)
+        try:
+            answer = await self._stand("the compaction of the conversation", MAIN_LOOP, *before)
+        except anyio.get_cancelled_exc_class():  # its hook was killed: nothing runs
+            if by_hand:
+                self._telling.tell([Finished(End.INTERRUPTED, "", None, None)])
+                self._no_run()
+            raise
         if isinstance(answer, GoOn):
             self._compactions = self._log.reported.compactions
             return {}

@@ -39,6 +39,10 @@ class Event(StrEnum):
     END = "SessionEnd"
 
 
+GATES: Final = frozenset({Event.PROMPT, Event.TOOL, Event.BATCH, Event.COMPACT})
+"""Where a verdict stops something. The others only tell."""
+
+
 class Task(Wire):
     """Something that works in the background."""
 
