@@ -25,6 +25,7 @@ from gateway.ports import Launch
 pytestmark = pytest.mark.anyio
 
 SESSION = "0f4c1d6e-0000-4000-8000-000000000001"
+MODEL = "claude-opus-4-8"
 MESSAGE = "7e57ab1e-0000-4000-8000-000000000001"
 
 
@@ -74,6 +75,11 @@ class Gateway:
         body["transcript_path"] = str(self.place / "transcript.jsonl")
         return await self.desk.hook(event, json.dumps(body).encode(), (1, process or self.process))
 
+    def calls(self) -> list[tuple[str, int]]:
+        """The calls that it was told of, as a ledger keeps them: each name once."""
+        found = {event.call_id: event.usage.tokens.output for event in self.told if isinstance(event, CallMetered)}
+        return [("beyond" if name.startswith("unlisted") else name, tokens) for name, tokens in found.items()]
+
     def ends(self) -> list[Finished]:
         return [event for event in self.told if isinstance(event, Finished)]
 
@@ -108,19 +114,27 @@ def tag(name: str = MESSAGE) -> str:
     return f'<channel source="plugin:tollbridge:channel" message_id="{name}">\nhello\n</channel>'
 
 
-def writes(place: Path, *lines: dict[str, Any]) -> None:
-    """More of the transcript."""
-    with (place / "transcript.jsonl").open("a") as file:
+def writes(place: Path, *lines: dict[str, Any], agent: str = "") -> None:
+    """More of the transcript, or of a sub-agent's."""
+    path = place / (f"transcript/subagents/agent-{agent}.jsonl" if agent else "transcript.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def call(name: str) -> Sequence[dict[str, Any]]:
-    """A call as the client writes it down."""
-    message = {"id": name, "model": "claude-opus-4-8", "stop_reason": "end_turn", "usage": {"output_tokens": 5}}
+def call(name: str, agent: str = "") -> Sequence[dict[str, Any]]:
+    """A call of 5 tokens as the client writes it down."""
+    message = {"id": name, "model": MODEL, "stop_reason": "end_turn", "usage": {"output_tokens": 5}}
+    whose = {"agentId": agent} if agent else {}
     return (
-        {"type": "api-request", "id": f"ask {name}"},
-        {"type": "assistant", "requestRef": f"ask {name}"} | {"message": message},
+        {"type": "api-request", "id": f"ask {name}"} | whose,
+        {"type": "assistant", "requestRef": f"ask {name}"} | {"message": message} | whose,
     )
+
+
+def used(tokens: int) -> dict[str, Any]:
+    """What the client says that it used in all."""
+    return {"type": "cost-state", "modelUsage": {MODEL: {"outputTokens": tokens}}}
 
 
 async def test_a_channel_alone_brings_its_session_back_after_a_restart(tmp_path: Path) -> None:
@@ -228,3 +242,45 @@ async def test_old_lines_do_not_end_the_run_that_is_under_way(tmp_path: Path) ->
         await second.hook("Stop", prompt_id="p")
         await second.until(Finished)
         assert [end.end for end in second.ends()] == [End.DONE]
+
+
+async def test_sub_agents_of_a_session_are_told_of_under_the_same_names_by_the_next_gateway(tmp_path: Path) -> None:
+    """What ran before is in the ledger by its name, what ran while nobody was there is new, and the client's sum adds nothing."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+        writes(tmp_path, *call("one"))
+        writes(tmp_path, *call("sub one", "a1"), agent="a1")
+        await first.hook("PostToolBatch", prompt_id="p")
+        await first.until(Paused)
+        assert first.calls() == [("one", 5), ("sub one", 5)]
+    writes(tmp_path, *call("sub two", "a1"), agent="a1")
+    writes(tmp_path, *call("sub three", "a2"), agent="a2")
+    async with gateway(tmp_path) as second:
+        await second.hook("PostToolBatch", prompt_id="p")
+        writes(tmp_path, used(20))
+        await second.hook("SessionEnd", reason="other")
+        await second.until(Exited)
+        assert second.calls() == [("one", 5), ("sub one", 5), ("sub two", 5), ("sub three", 5)]
+
+
+async def test_what_sub_agents_spent_before_a_session_was_heard_of_is_none_of_its_calls_for_any_gateway(
+    tmp_path: Path,
+) -> None:
+    """The conversation was taken up again: of an old sub-agent only what is added counts, also after a restart, and so in the sum."""
+    writes(tmp_path, *call("old"), used(15))
+    for agent in ("a1", "a2"):
+        writes(tmp_path, *call(f"old {agent}", agent), agent=agent)
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="resume")
+        writes(tmp_path, *call("one"))
+        writes(tmp_path, *call("sub one", "a1"), agent="a1")
+        await first.hook("PostToolBatch", prompt_id="p")
+        await first.until(Paused)
+        assert first.calls() == [("one", 5), ("sub one", 5)]
+    async with gateway(tmp_path) as second:
+        await second.hook("PostToolBatch", prompt_id="p")
+        writes(tmp_path, *call("sub two", "a3"), agent="a3")
+        writes(tmp_path, used(15 + 15 + 7))
+        await second.hook("SessionEnd", reason="other")
+        await second.until(Exited)
+        assert second.calls() == [("one", 5), ("sub one", 5), ("sub two", 5), ("beyond", 7)]

@@ -249,7 +249,7 @@ class DeskAgent:
         note = self._notes.read(here.session)
         logs = Log(Path(here.transcript))
         if note is not None and note.offset is not None:
-            logs.offset, used, since_ms = note.offset, note.used, note.since_ms
+            logs.offset, logs.agents, used, since_ms = note.offset, note.agents, note.used, note.since_ms
             if used is not None:
                 logs.since(used.encode() or None)
         else:
@@ -258,7 +258,8 @@ class DeskAgent:
                 logs.since(None)
             used, since_ms = None if found is None else found.decode(errors="replace"), clock.now_ms()
         logs.reported.since_ms = since_ms
-        known = replace(here, started=started(here.process), offset=logs.offset, used=used, since_ms=since_ms)
+        known = replace(here, offset=logs.offset, agents=logs.agents, used=used, since_ms=since_ms)
+        known = replace(known, started=started(here.process))
         try:
             self._notes.write(known)
         except OSError as error:
@@ -286,8 +287,8 @@ class DeskAgent:
         """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked."""
         note = self._notes.read(session_id)
         if note is not None:
-            kept = (None, None) if over else (note.offset, note.used)
-            self._notes.write(replace(note, ended=True, offset=kept[0], used=kept[1]))
+            note = replace(note, offset=None, used=None, agents={}) if over else note
+            self._notes.write(replace(note, ended=True))
             if over:
                 self._notes.kept(session_id).unlink(missing_ok=True)
 

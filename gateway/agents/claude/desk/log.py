@@ -6,7 +6,7 @@ exports it; and what the client says it used in all stands there once it has end
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,13 +29,15 @@ EARLY_MAX: Final = 100
 
 @dataclass(slots=True)
 class Log:
-    """The files of one conversation from `offset` on: what stands before it is none of ours.
+    """The files of one conversation from `offset` on, and those of its sub-agents from `agents` on, by their names: what stands
+    before is none of ours.
 
     `read` returns the calls that have ended since; `ends` is how the last run ended, where that is to be seen, until `begin`.
     """
 
     path: Path
     offset: int = 0
+    agents: Mapping[str, int] = field(default_factory=dict[str, int])
     ended: str = ""
     """`interrupted` by the person, or `over`: since the last `begin`."""
     used: frozenset[str] = frozenset()
@@ -68,7 +70,8 @@ class Log:
         """
         events: list[CallMetered] = []
         for path in (self.path, *sub_agents(self.path)):
-            tail = self._tails.setdefault(path, Tail(path, self.offset if path == self.path else 0))
+            begins = self.offset if path == self.path else self.agents.get(path.name, 0)
+            tail = self._tails.setdefault(path, Tail(path, begins))
             while (piece := tail.piece()) is not None:
                 for line in piece:
                     if any(kind in line for kind in _KINDS) and len(line) <= PARSED_MAX:
@@ -94,7 +97,7 @@ class Log:
             for line in piece:
                 total = line if b'"cost-state"' in line and len(line) <= PARSED_MAX else total
         self.offset = tail.offset
-        self._tails = {path: Tail(path, _size(path)) for path in sub_agents(self.path)}
+        self.agents = {path.name: _size(path) for path in sub_agents(self.path)}
         if total is not None:
             self.since(total)
         return total

@@ -1,8 +1,9 @@
 """What outlives the gateway of sessions at the desk: where their transcripts are, from where on they are read, and whose they are."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ NOTES_MAX: Final = 500
 @dataclass(frozen=True, slots=True)
 class Note:
     """A session that was open. `offset`: where its own part of the transcript begins; None: its client is gone, and what stands
-    there is booked. `used`: the client's last words on what it had used before, "" for nothing; None: not known. `process`: the client's,
+    there is booked. `agents`: the same of the files of sub-agents that were there already, by their names. `used`: the client's last words on what it had used before, "" for nothing; None: not known. `process`: the client's,
     which `started` tells from another of the same number.
     """
 
@@ -30,6 +31,7 @@ class Note:
     """It said so."""
     since_ms: int = 0
     """When it was first heard of: telemetry from before is of what stands before `offset`."""
+    agents: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Notes:
@@ -100,4 +102,5 @@ def _read(place: Path) -> Note | None:
         and isinstance(note.since_ms, int)
     )
     known = isinstance(note.offset, int | None) and isinstance(note.used, str | None)
-    return note if whole and known and isinstance(note.ended, bool) else None
+    agents = isinstance(note.agents, dict) and all(isinstance(offset, int) for offset in note.agents.values())
+    return note if whole and known and agents and isinstance(note.ended, bool) else None
