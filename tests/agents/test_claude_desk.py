@@ -75,10 +75,15 @@ class Gateway:
         body["transcript_path"] = str(self.place / "transcript.jsonl")
         return await self.desk.hook(event, json.dumps(body).encode(), (1, process or self.process))
 
+    def ledger(self) -> dict[str, int]:
+        """The tokens of the calls that it was told of, each name once."""
+        told = reversed([event for event in self.told if isinstance(event, CallMetered)])
+        return {event.call_id: event.usage.tokens.output for event in told}
+
     def calls(self) -> list[tuple[str, int]]:
-        """The calls that it was told of, as a ledger keeps them: each name once."""
-        found = {event.call_id: event.usage.tokens.output for event in self.told if isinstance(event, CallMetered)}
-        return [("beyond" if name.startswith("unlisted") else name, tokens) for name, tokens in found.items()]
+        """The same in the order that they were told in."""
+        found = reversed(self.ledger().items())
+        return [("beyond" if name.startswith("unlisted") else name, tokens) for name, tokens in found]
 
     def ends(self) -> list[Finished]:
         return [event for event in self.told if isinstance(event, Finished)]
@@ -284,3 +289,31 @@ async def test_what_sub_agents_spent_before_a_session_was_heard_of_is_none_of_it
         await second.hook("SessionEnd", reason="other")
         await second.until(Exited)
         assert second.calls() == [("one", 5), ("sub one", 5), ("sub two", 5), ("beyond", 7)]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_no_line_shows_is_booked_once_though_a_session_ends_and_is_taken_up_again(
+    tmp_path: Path, restarted: bool
+) -> None:
+    """/clear and /resume in one client, or the same with a gateway that comes after: each end books what it shows beyond the last."""
+    ledger: dict[str, int] = {}
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(gateway(tmp_path))
+        await here.hook("SessionStart", source="startup")
+        writes(tmp_path, *call("one"), *call("two"))
+        writes(tmp_path, *call("sub one", "a1"), agent="a1")
+        total = 15
+        for beyond in (7, 0, 9, 30):
+            total += beyond
+            writes(tmp_path, used(total), used(total))
+            await here.hook("SessionEnd", reason="clear")
+            await here.until(Exited)
+            ledger = here.ledger() | ledger
+            assert sum(ledger.values()) == total
+            if restarted:
+                await stack.aclose()
+                here = await stack.enter_async_context(gateway(tmp_path))
+            here.told.clear()
+            await here.hook("SessionStart", source="resume")
+            writes(tmp_path, *call(f"after {total}"))
+            total += 5

@@ -469,9 +469,9 @@ class DeskClient:
         self._give_up(math.inf)
         async with self._reading:
             heard = tuple(self._heard_of)
-            rest = await anyio.to_thread.run_sync(self._log.read, heard, math.inf)
-            settled = self._log.summed or why == CLOSED
-            self._telling.tell([*rest, *self._log.cut(every_loop=True), *self._log.unlisted(), Exited(why)])
+            rest, summed = await anyio.to_thread.run_sync(self._log.last, heard)
+            settled = summed or why == CLOSED
+            self._telling.tell([*rest, Exited(why)])
             self._telling.gone.set()
         self._telling.wake()
         self._change()

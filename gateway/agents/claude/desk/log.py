@@ -5,6 +5,7 @@ exports it; and what the client says it used in all stands there once it has end
 """
 
 import json
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -77,7 +78,20 @@ class Log:
                     if any(kind in line for kind in _KINDS) and len(line) <= PARSED_MAX:
                         events += self._line(line, main=path == self.path)
         self.reported.hear(heard, now)
-        return events + self._beside(self.reported.due(now))
+        summed = self.reported.summed()
+        for event in summed:
+            self.calls.tally.metered(event.usage)
+        return events + summed + self._beside(self.reported.due(now))
+
+    def last(self, heard: Iterable[Heard]) -> tuple[list[CallMetered], bool]:
+        """All that is still to be told once nothing more is added, and whether the client has said what it used in all. Writes that
+        down where it is booked. Not for the event loop.
+        """
+        events, summed = self.read(heard, math.inf), self.summed
+        events += self.cut(every_loop=True)
+        unlisted = self.unlisted()
+        self.reported.keep_unlisted(unlisted)
+        return events + unlisted, summed
 
     def _beside(self, requests: Iterable[ApiRequest]) -> list[CallMetered]:
         events = [CallMetered(one.request, one.usage(), one.loop) for one in requests]

@@ -6,17 +6,19 @@ asks by itself. Both name a request as the API does. Where they differ the trans
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gateway.agents.claude.calls import REMEMBERED_MAX
+from gateway.agents.claude.counts import Id, Sum, Wire
 from gateway.agents.claude.desk.otlp import COMPACTION, ApiRequest, Heard
 from gateway.core.meter import reconcile
-from gateway.domain.usage import Tokens, Usage
+from gateway.domain.events import CallMetered
+from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 
 log = structlog.get_logger()
 
@@ -27,10 +29,30 @@ WAITING_MAX: Final = 1_000
 KEPT_MAX: Final = 10_000
 
 
+class Unlisted(Wire):
+    """What the client's sum showed beyond everything else when the session ended, as it was booked."""
+
+    call: Annotated[Id, Field(min_length=1)]
+    model: Id
+    input: Sum = 0
+    cache_read: Sum = 0
+    cache_write_5m: Sum = 0
+    cache_write_1h: Sum = 0
+    cache_write_unsplit: Sum = 0
+    output: Sum = 0
+    web_searches: Sum = 0
+
+    def metered(self) -> CallMetered:
+        """As it was told."""
+        split = self.cache_write_5m, self.cache_write_1h, self.cache_write_unsplit
+        tokens = Tokens(self.input, self.cache_read, *split, self.output)
+        return CallMetered(self.call, Usage(self.model, tokens, web_searches=self.web_searches), MAIN_LOOP)
+
+
 @dataclass(slots=True)
 class Reported:
-    """The requests of one session. `kept`: the file that remembers those booked from here for a gateway that comes later; without
-    it the client's sums would book them once more. `since_ms`: what was written before is none of ours.
+    """The requests of one session. `kept`: the file that remembers what no transcript shows and was booked, for whoever reads the
+    session later; without it the client's sums would book it once more. `since_ms`: what was written before is none of ours.
     """
 
     kept: Path | None = None
@@ -41,6 +63,7 @@ class Reported:
     _shown: dict[str, Usage] = field(default_factory=dict)
     _booked: dict[str, ApiRequest] = field(default_factory=dict)
     _again: list[ApiRequest] = field(default_factory=list)
+    _unlisted: dict[str, Unlisted] = field(default_factory=dict)
     _last: int | None = None
     _warned: set[str] = field(default_factory=set)
 
@@ -50,13 +73,30 @@ class Reported:
             lines = self.kept.read_bytes().splitlines() if self.kept is not None else []
         except OSError:
             return
-        for line in [line for line in lines if line][:KEPT_MAX]:
+        for line in [line for line in lines if line][: 2 * KEPT_MAX]:
             try:
-                request = ApiRequest.model_validate_json(line)
+                kept = _KEPT.validate_json(line)
             except ValidationError:
                 continue
-            if self._booked.setdefault(request.request, request) is request:
-                self._again.append(request)
+            if isinstance(kept, Unlisted):
+                self._unlisted[kept.call] = kept
+            elif self._booked.setdefault(kept.request, kept) is kept:
+                self._again.append(kept)
+
+    def summed(self) -> list[CallMetered]:
+        """What the client's sums have shown when the session ended before: the ledger knows it, the sums here do not. Once."""
+        found, self._unlisted = self._unlisted, {}
+        return [one.metered() for one in found.values()]
+
+    def keep_unlisted(self, calls: Iterable[CallMetered]) -> None:
+        """Write down what the client's sum shows now, before anybody books it: the session may be taken up again."""
+        found: list[Unlisted] = []
+        for call in calls:
+            tokens = {name: count for name, count in asdict(call.usage.tokens).items() if name in Unlisted.model_fields}
+            about = {"call": call.call_id, "model": call.usage.model, "web_searches": call.usage.web_searches}
+            found.append(Unlisted.model_validate(about | tokens))
+        if found:
+            self._keep(found, "what the client's sum shows is booked again when the session is taken up again")
 
     @property
     def flows(self) -> bool:
@@ -103,16 +143,17 @@ class Reported:
         for request in over:
             del self._waiting[request.request]
         over = over[: max(0, KEPT_MAX - len(self._booked))]
-        if over and not self._keep(over):
+        if over and not self._keep(over, "requests that telemetry tells of are booked when the session ends"):
             over = []
         self._booked |= {request.request: request for request in over}
         return again + over
 
-    def _keep(self, requests: Iterable[ApiRequest]) -> bool:
+    def _keep(self, booked: Iterable[ApiRequest | Unlisted], otherwise: str) -> bool:
+        """Write down what is booked; False: that failed, and so it is as `otherwise` says."""
         if self.kept is None:
             return True
         # The line end stands before: a line that was torn does not spoil the next one.
-        lines = "".join(f"\n{request.model_dump_json(by_alias=True)}" for request in requests)
+        lines = "".join(f"\n{one.model_dump_json(by_alias=True)}" for one in booked)
         try:
             self.kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(
@@ -122,7 +163,7 @@ class Reported:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            self._warn("requests that telemetry tells of are booked when the session ends", why=str(error))
+            self._warn(otherwise, why=str(error))
             return False
         return True
 
@@ -148,6 +189,9 @@ class Reported:
         if words not in self._warned:
             self._warned.add(words)
             log.warning(words, session=self.kept.stem if self.kept is not None else "", **about)
+
+
+_KEPT: Final = TypeAdapter[ApiRequest | Unlisted](ApiRequest | Unlisted)
 
 
 def beyond(shown: Usage, booked: ApiRequest) -> Usage | None:
