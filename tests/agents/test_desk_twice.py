@@ -146,6 +146,20 @@ async def test_where_one_hook_is_killed_the_other_is_told_no_and_nothing_begins(
         assert desk.of(Started)[-1].typed == "next"
 
 
+async def test_a_compaction_by_hand_whose_hook_is_killed_is_no_run(tmp_path: Path) -> None:
+    """The client drops it without a word: what is typed then does not wait for its end."""
+    async with open_at_desk(tmp_path) as desk:
+        desk.says = lambda _paused: None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(desk.client.hook, told("PreCompact", trigger="manual"), BOTH[0])
+            await desk.until(Paused)
+            tasks.cancel_scope.cancel()
+        assert (await desk.until(Finished)).end is End.INTERRUPTED
+        desk.says = lambda _paused: GoOn()
+        with anyio.fail_after(10):
+            assert await desk.client.hook(told("UserPromptSubmit", prompt="next"), BOTH[0]) == {}
+
+
 async def test_where_a_hook_that_only_tells_is_killed_the_other_one_tells(tmp_path: Path) -> None:
     """The run's end is known though the first hook about it was ended while it waited for the transcript."""
     async with open_at_desk(tmp_path) as desk, anyio.create_task_group() as tasks:
