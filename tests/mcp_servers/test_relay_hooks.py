@@ -100,12 +100,11 @@ async def test_the_verdict_goes_to_the_client_as_it_is(tmp_path: Path, event: st
 
 async def test_a_hook_says_where_in_the_settings_it_stands(tmp_path: Path) -> None:
     """The same each time, and another for a plugin of another name, folder or entry: the gateway knows what comes twice."""
-    places: list[dict[str, str]] = [{}, {}, {"CLAUDE_PLUGIN_DATA": "/data/a"}, {"CLAUDE_PLUGIN_DATA": "/data/b"}]
-    places += [{"CLAUDE_PLUGIN_ROOT": "/" + "x" * 5_000}]
+    places = [("", ""), ("", ""), ("", "/data/a"), ("", "/data/b"), ("/" + "x" * 5_000, "")]
     desk = DeskGateway()
     async with answering(tmp_path / "home", desk.routes) as home:
-        for place_ in places:
-            await hooked(home, "PreToolUse", seconds=20, **place_)
+        for folder, data in places:
+            await hooked(home, "PreToolUse", seconds=20, CLAUDE_PLUGIN_ROOT=folder, CLAUDE_PLUGIN_DATA=data)
         await hooked(home, "PreToolUse", seconds=21)
     by = [hook.by for hook in desk.hooks]
     assert by[0] == by[1]
