@@ -13,10 +13,11 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import pytest
 
 from gateway.agents.claude.desk import DeskAgent, DeskClient
-from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, UNCONFIRMED
+from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S, UNCONFIRMED
 from gateway.core import channel
 from gateway.domain.effects import GoOn
 from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused
@@ -88,9 +89,9 @@ class Gateway:
     def ends(self) -> list[Finished]:
         return [event for event in self.told if isinstance(event, Finished)]
 
-    async def until(self, kind: type[AgentEvent]) -> None:
+    async def until(self, kind: type[AgentEvent], times: int = 1) -> None:
         with anyio.fail_after(10):
-            while not any(isinstance(event, kind) for event in self.told):  # noqa: ASYNC110 - events tell of all kinds
+            while sum(isinstance(event, kind) for event in self.told) < times:  # noqa: ASYNC110 - events tell of all kinds
                 await anyio.sleep(0.01)
 
 
@@ -291,11 +292,14 @@ async def test_what_sub_agents_spent_before_a_session_was_heard_of_is_none_of_it
         assert second.calls() == [("one", 5), ("sub one", 5), ("sub two", 5), ("beyond", 7)]
 
 
-@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("late", [False, True], ids=["said before", "said after its hook"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["one gateway", "another each time"])
 async def test_what_no_line_shows_is_booked_once_though_a_session_ends_and_is_taken_up_again(
-    tmp_path: Path, restarted: bool
+    tmp_path: Path, restarted: bool, late: bool
 ) -> None:
-    """/clear and /resume in one client, or the same with a gateway that comes after: each end books what it shows beyond the last."""
+    """/clear and /resume in one client, or the same with a gateway that comes after: each end books what it shows beyond the last.
+    The client says so before its last hook, or, as at /clear, once that is answered.
+    """
     ledger: dict[str, int] = {}
     async with AsyncExitStack() as stack:
         here = await stack.enter_async_context(gateway(tmp_path))
@@ -305,8 +309,11 @@ async def test_what_no_line_shows_is_booked_once_though_a_session_ends_and_is_ta
         total = 15
         for beyond in (7, 0, 9, 30):
             total += beyond
-            writes(tmp_path, used(total), used(total))
+            if not late:
+                writes(tmp_path, used(total), used(total))
             await here.hook("SessionEnd", reason="clear")
+            if late:
+                writes(tmp_path, used(total), used(total))
             await here.until(Exited)
             ledger = here.ledger() | ledger
             assert sum(ledger.values()) == total
@@ -317,3 +324,36 @@ async def test_what_no_line_shows_is_booked_once_though_a_session_ends_and_is_ta
             await here.hook("SessionStart", source="resume")
             writes(tmp_path, *call(f"after {total}"))
             total += 5
+
+
+async def test_a_session_that_is_taken_up_at_once_waits_until_what_it_used_is_known(tmp_path: Path) -> None:
+    """The next gateway of it, and the next end, know what the first one has shown: it is booked once."""
+    async with gateway(tmp_path) as one:
+        await one.hook("SessionStart", source="startup")
+        writes(tmp_path, *call("one"))
+        await one.hook("SessionEnd", reason="resume")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: one.hook("SessionStart", source="resume"))
+            await anyio.lowlevel.checkpoint()
+            assert len(one.clients) == 1
+            writes(tmp_path, used(12))
+        writes(tmp_path, *call("two"), used(17 + 4))
+        await one.hook("SessionEnd", reason="other")
+        await one.until(Exited, 2)
+        assert [tokens for name, tokens in one.calls() if name not in ("one", "two")] == [7, 4]
+
+
+async def test_a_gateway_that_stops_does_not_wait_for_what_a_session_used(tmp_path: Path) -> None:
+    """It is read by the next one, from where the session began."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+        writes(tmp_path, *call("one"))
+        await first.hook("SessionEnd", reason="clear")
+        began = anyio.current_time()
+    assert anyio.current_time() - began < SUMMED_LIMIT_S / 2
+    async with gateway(tmp_path) as second:
+        await second.hook("SessionStart", source="resume")
+        writes(tmp_path, used(12))
+        await second.hook("SessionEnd", reason="other")
+        await second.until(Exited)
+        assert second.calls() == [("one", 5), ("beyond", 7)]

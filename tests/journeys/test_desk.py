@@ -202,6 +202,32 @@ async def test_what_the_client_asks_without_a_gate_is_booked_as_it_happens_or_wh
             assert reader.unlisted() == {session.id: last.entry.spent}
 
 
+async def test_what_a_cleared_conversation_was_compacted_for_is_booked(tmp_path: Path) -> None:
+    """At /clear the client says what it used only once its last hook is answered; taken up again, it is not booked again."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Text(f"Answer {n}.") for n in range(3)])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("one")
+            await gateway.sees("At the desk: one")
+            await desk.says("/compact")
+            await gateway.charged(1, kind="compact")
+            await gateway.sees("At the desk: /compact")
+            [first] = await gateway.sessions()
+            await desk.says("/clear")
+            await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+            await desk.says("two")
+            await gateway.sees("At the desk: two")
+            await desk.says(f"/resume {first.agent_session}")
+            await anyio.sleep(3)  # what it shows then, it has shown before
+            await desk.says("three")
+            await gateway.sees("At the desk: three")
+            await desk.leaves()
+        await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+        await gateway.exact()
+        assert len(await gateway.sessions()) == 2
+
+
 async def test_sub_agents_in_the_background_are_metered_and_their_reports_are_gated(tmp_path: Path) -> None:
     """The agent's own calls and those of its sub-agent are booked; the run that follows by itself is one of its own."""
     async with rig(tmp_path) as gateway:

@@ -66,6 +66,8 @@ class _Session:
     transcript: Path
     refused: str = ""
     lives: bool = False
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    """It is over, and all of it is told."""
     sure: bool = False
     """Its process is the client's own. (A hook that outlives a killed client has the one that takes in orphans for a parent.)"""
 
@@ -106,6 +108,8 @@ class DeskAgent:
         self._patience_s = patience_s
         self._sessions: dict[str, _Session] = {}
         self._relays: list[_Relay] = []
+        self._closing: dict[str, _Session] = {}
+        """Sessions that have ended, of which it is still to be read what they used in all."""
         self._ended: list[tuple[str, int]] = []
         """Sessions that have ended in processes that may still be there."""
         self._meeting = anyio.Lock()
@@ -123,6 +127,8 @@ class DeskAgent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         with anyio.CancelScope(shield=True):
+            for session in self._closing.values():
+                session.client.hurry()
             for session in list(self._sessions.values()):
                 await session.client.close()
         self._crew.cancel_scope.cancel()
@@ -162,8 +168,9 @@ class DeskAgent:
             return hooks.no(event, session.refused)
         verdict = await session.client.hook(told, source)
         if event == Event.END and self._sessions.get(told.session_id) is session:
-            with anyio.CancelScope(shield=True):  # its hook may be killed at any moment
-                await self._forget(told.session_id, CLOSED)
+            # Beside the hook, which may be killed at any moment; and the client may say what it used only once it is answered.
+            self._leave(told.session_id, session, CLOSED)
+            self._crew.start_soon(self._settle, told.session_id, session, CLOSED)
         return verdict
 
     # -------------------------------------------------------------------------------------------------------- telemetry
@@ -191,6 +198,9 @@ class DeskAgent:
     async def _session_of(self, told: Told, lineage: Sequence[int]) -> _Session | None:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
         process = _parent(lineage)
+        closing = self._closing.get(told.session_id)
+        if closing is not None and told.hook_event_name != Event.END:
+            await closing.settled.wait()  # Taken up again already: what it had used by then is booked first.
         known = self._sessions.get(told.session_id)
         if known is not None and known.sure and known.process in lineage[2:]:
             raise AgentUnavailableError(
@@ -270,18 +280,30 @@ class DeskAgent:
         return logs
 
     async def _forget(self, session_id: str, why: str) -> None:
-        session = self._sessions.pop(session_id, None)
-        if session is None:
-            return
+        session = self._sessions.get(session_id)
+        if session is not None:
+            self._leave(session_id, session, why)
+            await self._settle(session_id, session, why)
+
+    def _leave(self, session_id: str, session: _Session, why: str) -> None:
+        """It is open no more."""
+        del self._sessions[session_id]
+        self._closing[session_id] = session
         for relay in self._relays:
             relay.joined = None if relay.joined is session.client else relay.joined
-        # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
-        told = why == CLOSED
-        if told:
+        if why == CLOSED:
             self._ended = [*self._ended[-SESSIONS_MAX:], (session_id, session.process)]
-        settled = await session.client.gone(why)
-        if settled and session_id not in self._sessions:  # it may be open again by now
-            await anyio.to_thread.run_sync(self._end_note, session_id, not told)
+
+    async def _settle(self, session_id: str, session: _Session, why: str) -> None:
+        """Tell what it has used, and note that it is over."""
+        try:
+            with anyio.CancelScope(shield=True):
+                # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
+                if await session.client.gone(why):
+                    await anyio.to_thread.run_sync(self._end_note, session_id, why != CLOSED)
+        finally:
+            del self._closing[session_id]
+            session.settled.set()
 
     def _end_note(self, session_id: str, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
         """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked."""
@@ -303,7 +325,7 @@ class DeskAgent:
             for name, process in list(self._ended):
                 if name in self._sessions:
                     self._ended.remove((name, process))
-                elif not await anyio.to_thread.run_sync(is_there, process):
+                elif name not in self._closing and not await anyio.to_thread.run_sync(is_there, process):
                     self._ended.remove((name, process))
                     await anyio.to_thread.run_sync(self._end_note, name, True)  # noqa: FBT003 - see there
 
@@ -328,7 +350,7 @@ class DeskAgent:
             known = relay.session in self._sessions or self._newest_in(relay.process) is not None
             if not known and self.attach is not None and len(self._sessions) < SESSIONS_MAX:
                 note = await anyio.to_thread.run_sync(self._noted, relay)
-                if note is not None:
+                if note is not None and note.session not in self._closing:
                     session = await self._meet(note, fresh=False)
                     await self._take_in(session, note.session, note.directory)
             self._join()

@@ -48,6 +48,8 @@ LOOK_EVERY_S: Final = 0.3
 IDLE_LOOK_S: Final = 2.0
 READ_LIMIT_S: Final = 1.5
 """How long a line of the transcript may take to appear; usually it is there within 0.2 s."""
+SUMMED_LIMIT_S: Final = 5.0
+"""How long the client may take to write down what it used in all: at /clear it does so once its hooks have been answered."""
 BATCH_LIMIT_S: Final = 5.0
 """The same where the next call depends on it."""
 COMPACTED_LIMIT_S: Final = 6.0
@@ -138,6 +140,7 @@ class DeskClient:
         self._stopping = ""
         self._leaving = False
         """It is gone, and only that is still to be told."""
+        self._hurried = False
 
     # ----------------------------------------------------------------------------------------------- the Client port
     @property
@@ -454,6 +457,10 @@ class DeskClient:
                 self._given_up.add(name)
                 self._telling.tell([Finished(End.INTERRUPTED, UNCONFIRMED, name, ())])
 
+    def hurry(self) -> None:
+        """Whatever it is to be gone without: wait for nothing more."""
+        self._hurried = True
+
     async def gone(self, why: str) -> bool:
         """It is not there any more: tell what it has cost, and that it is over. Idempotent. True: all of it is told of."""
         if self._leaving:
@@ -462,7 +469,8 @@ class DeskClient:
         for waits in self._waits.values():
             waits.answer = waits.answer or EndTurn(why)
             waits.answered.set()
-        await self._read_until(lambda: why != CLOSED or self._log.summed)
+        there = lambda: why != CLOSED or self._log.summed or self._hurried  # noqa: E731 - a question, asked again and again
+        await self._read_until(there, SUMMED_LIMIT_S)
         # How its run ended, nobody saw: that its process is gone says it, and whether the conversation has what began it.
         self._heard_all()
         self._no_run()
