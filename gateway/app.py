@@ -275,12 +275,18 @@ def run_gateway(
     opened = [path for path in (settings.home, config_file(settings.home)) if lock.close_to_others(path)]
     if chat == "console":
         log_file = log_file or settings.home / logs.FILE
+    # From here on its end empties the lock: one that was killed is started again by sessions that are open, one that was stopped is not.
+    signal.signal(signal.SIGTERM, _interrupted)
     with lock.hold(settings.home), logs.logging_to(log_file):
         for path in opened:
             log.warning("this was open to other users of the machine, and is closed to them now", path=str(path))
         if chat != "console" and (why := autostart.kept(settings.home, allowed=settings.local.autostart)):
             log.warning(why)
         anyio.run(lambda: serve(settings, chat, on_step=on_step), backend="asyncio")
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 DEMO_TOML = """

@@ -143,7 +143,7 @@ def _held(path: Path, refusal: Callable[[int | None], LockedError]) -> Iterator[
 def holder(home: Path) -> int | None:
     """The pid of the gateway that works with this home, 0 if it is not known; None if there is none. Changes nothing."""
     try:
-        descriptor = os.open(home / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(home / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -1,5 +1,10 @@
 """The gateway's log in a file: whole lines, and never more than two files full."""
 
+import os
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,9 +38,70 @@ def test_a_log_goes_on_where_the_last_gateway_ended(tmp_path: Path) -> None:
     assert [line.rpartition("] ")[2].strip() for line in file.read_text().splitlines()] == ["the first", "the second"]
 
 
-def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
-    """What it leads to is not the gateway's."""
-    (tmp_path / FILE).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic"), logging_to(tmp_path / FILE):
+def test_a_log_on_a_full_disk_ends_nobody_and_says_later_what_is_missing(tmp_path: Path) -> None:
+    """The file may grow no further: the lines are lost, the gateway goes on, and once there is room it says how many."""
+    log, file = structlog.get_logger(), tmp_path / FILE
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with logging_to(file):
+        log.info("the first")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, before[1]))
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            log.info("lost")
+            log.info("lost as well")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, ignored)
+        log.info("the last")
+    first, told, last = file.read_text().splitlines()
+    assert "the first" in first
+    assert told == "(2 lines before this could not be written)"
+    assert "the last" in last
+
+
+def test_a_log_that_cannot_be_put_aside_goes_into_no_other_file(tmp_path: Path) -> None:
+    """Nothing of a log ends up in a file that was opened meanwhile."""
+    log, file = structlog.get_logger(), tmp_path / FILE
+    file.with_name(file.name + EARLIER).mkdir()
+    with logging_to(file, 10):
+        log.info("the first line")
+        with (tmp_path / "database").open("w+b") as other:
+            for _ in range(3):
+                log.info("another line")
+            assert other.read() == b""
+    assert "the first line" in file.read_text()
+
+
+def test_what_ends_a_gateway_behind_the_terminal_stands_in_the_log_of_now(tmp_path: Path) -> None:
+    """Its stderr is the log: when that is put aside, what is written there goes to the new file too."""
+    file = tmp_path / FILE
+    program = f"""
+import os, sys
+from pathlib import Path
+import structlog
+from gateway.logs import logging_to
+file = Path({str(file)!r})
+os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+with logging_to(file, 500):
+    for number in range(40):
+        structlog.get_logger().info("a line", number=number)
+sys.exit("the end")
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == 1
+    assert "the end" in file.read_text()
+
+
+@pytest.mark.parametrize("thing", ["link", "fifo", "directory"])
+def test_a_log_is_a_file_or_none(tmp_path: Path, thing: str) -> None:
+    """Whatever else is there is refused at once, with its name."""
+    path = tmp_path / FILE
+    if thing == "fifo":
+        os.mkfifo(path)
+    elif thing == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=FILE), logging_to(path):
         pass
     assert not (tmp_path / "elsewhere").exists()

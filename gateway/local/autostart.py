@@ -8,6 +8,7 @@ environment is started by hand.
 import json
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +19,12 @@ from gateway.home import HOME_VARIABLE, OFF_VARIABLE, SettingsError
 FILE: Final = "autostart.json"
 COMMAND: Final = ("-P", "-m", "gateway", "up", "--background")
 """-P: what lies in the directory where it starts is no part of the program."""
+BYTES_MAX: Final = 64 * 1024
+OWNER_ONLY: Final = 0o600
 DECIDING: Final = ("TOLLBRIDGE_", "ANTHROPIC_", "CLAUDE_CODE_USE_", "CLAUDE_CODE_OAUTH_TOKEN")
 """How the names of variables begin without which it would be another gateway, or another sign-in."""
+PATHS: Final = ("PATH", "PYTHONPATH")
+"""Of these only whole paths are kept: what lies in the directory where it starts is no part of the program."""
 HARMLESS: Final = frozenset({HOME_VARIABLE, OFF_VARIABLE})
 KEPT: Final = (
     "PATH HOME USER LOGNAME SHELL LANG LANGUAGE LC_ALL LC_CTYPE TZ TMPDIR PYTHONPATH SSL_CERT_FILE SSL_CERT_DIR CLAUDE_CONFIG_DIR "
@@ -40,11 +45,11 @@ def kept(home: Path, *, allowed: bool, environ: Mapping[str, str] = os.environ) 
         names = ", ".join(deciding)
         why = f"sessions cannot start this gateway, since it depends on {names} in its environment: put that into config.toml"
         return why if allowed else ""
-    note = {
-        "command": [sys.executable, *COMMAND],
-        "directory": str(Path.cwd()),
-        "environment": {name: environ[name] for name in KEPT.split() if name in environ},
-    }
+    known = {name: environ[name] for name in KEPT.split() if name in environ}
+    known |= {name: _whole_paths(known[name]) for name in PATHS if name in known}
+    note = {"command": [sys.executable, *COMMAND], "directory": str(Path.cwd()), "environment": known}
+    if _read(home) == note:
+        return ""  # whoever has started this gateway holds the lock of the file that is there
     fresh = home / f".{FILE}.{secrets.token_hex(4)}"
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -57,6 +62,24 @@ def kept(home: Path, *, allowed: bool, environ: Mapping[str, str] = os.environ) 
     except OSError as error:
         raise _unwritable(home, error) from None
     return ""
+
+
+def _whole_paths(text: str) -> str:
+    return os.pathsep.join(part for part in text.split(os.pathsep) if Path(part).is_absolute())
+
+
+def _read(home: Path) -> object:
+    """The note that is there; None if there is none, or none that could be followed."""
+    try:
+        descriptor = os.open(home / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            ours = stat.S_ISREG(mode) and stat.S_IMODE(mode) == OWNER_ONLY
+            return json.loads(os.read(descriptor, BYTES_MAX)) if ours else None
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _forget(home: Path) -> None:

@@ -181,7 +181,12 @@ def connected(until: float) -> _socket.socket:
 
 AUTOSTART, LOCK, LOG = "autostart.json", "lock", "gateway.log"
 AUTOSTART_BYTES_MAX = 64 * 1024
-LOG_FLAGS = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_CLOEXEC
+READ_FLAGS = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+LOG_FLAGS = posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+NO_FILE, REGULAR = 0o170000, 0o100000
+"""The kind of a file in its mode."""
+COMING_S = 90.0
+"""A prompt waits so long at most for a gateway that is being started."""
 STARTING = "the gateway is being started: try again in a moment"
 
 
@@ -194,10 +199,10 @@ def autostart(*, start: bool) -> bool:
     import fcntl
 
     place = home()
-    note = posix.open(place + "/" + AUTOSTART, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    note = posix.open(place + "/" + AUTOSTART, READ_FLAGS)
     try:
         found = posix.fstat(note)
-        if found.st_uid != posix.getuid() or found.st_mode & 0o077:
+        if found.st_uid != posix.getuid() or found.st_mode & (0o077 | NO_FILE) != REGULAR:
             return False
         try:
             fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -217,7 +222,7 @@ def _start(note: int, place: str) -> None:
     try:
         told = json.loads(posix.read(note, AUTOSTART_BYTES_MAX))
         command, directory, environment = told["command"], told["directory"], dict(told["environment"])
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, RecursionError):
         raise ValueError(f"{place}/{AUTOSTART} is no note of how to start a gateway") from None
     environment["TOLLBRIDGE_HOME"] = place
     child = posix.fork()
@@ -239,12 +244,20 @@ def _start(note: int, place: str) -> None:
 
 
 def was_killed() -> bool:
-    """Whether the gateway that worked here last ended without winding up: its process still stands in its lock."""
+    """Whether the gateway that worked here last ended without winding up: its process still stands in its lock, and is gone."""
+    import fcntl
+
     try:
-        with open(home() + "/" + LOCK, "rb", buffering=0) as file:
-            return file.read(1) != b""
+        lock = posix.open(home() + "/" + LOCK, READ_FLAGS)
     except (OSError, DoorError):
         return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return posix.read(lock, 1) != b""
+    except OSError:
+        return False
+    finally:
+        posix.close(lock)
 
 
 SWITCHED, FINE = 101, 200  # of HTTP
@@ -453,6 +466,8 @@ def ask(path: str, body: bytes, until: float, *, start: bool = False) -> "tuple[
 
 def _met(until: float, *, start: bool) -> _socket.socket:
     """A connection to the door; a gateway that is being started is waited for. Raises DoorError."""
+    latest = min(until, time.monotonic() + COMING_S)
+    was_coming = True  # it may have come between the two looks
     while True:
         try:
             return connected(until)
@@ -460,10 +475,10 @@ def _met(until: float, *, start: bool) -> _socket.socket:
             try:
                 is_coming = autostart(start=start)
             except (OSError, ValueError):
-                is_coming = False
-            if not is_coming or time.monotonic() >= until:
+                is_coming = was_coming = False
+            if not (is_coming or was_coming) or time.monotonic() >= latest:
                 raise
-            start = False
+            start, was_coming = False, is_coming
             time.sleep(RETRY_S[0])
 
 

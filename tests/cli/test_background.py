@@ -121,7 +121,7 @@ def test_there_may_be_nothing_to_stop(home: Path) -> None:
 async def test_a_session_starts_the_gateway_as_the_terminal_did_and_it_outlives_the_session(home: Path) -> None:
     """Killed, then wanted by a relay whose whole group is killed afterwards: the same program, settings and directory."""
     tollbridge(home, "up", "--background")
-    first = lock.holder(home)
+    first, note = lock.holder(home), (home / autostart.FILE).stat()
     assert first
     os.kill(first, signal.SIGKILL)
     async with relay_kit.started(home, PATH="/nowhere") as session:
@@ -130,6 +130,8 @@ async def test_a_session_starts_the_gateway_as_the_terminal_did_and_it_outlives_
     second = lock.holder(home)
     assert second not in (None, 0, first)
     assert client.ask(home, "GET", "/").status == 404
+    # Its lock is held while the gateway starts: another file in its place would bear none.
+    assert (home / autostart.FILE).stat().st_ino == note.st_ino
     assert "has stopped" in tollbridge(home, "down").stdout
     assert not (home / lock.LOCK_FILE).read_text()
 
@@ -163,6 +165,26 @@ def test_no_session_may_start_what_would_be_another_gateway(
     assert says in log
     assert ("sessions cannot start this gateway" in log) is bool(says)
     assert "sk-secret" not in log
+
+
+def test_nothing_of_the_directory_is_part_of_the_program(home: Path) -> None:
+    """An agent may write in the directory where the gateway was started: no part of a path in the note leads there by itself."""
+    parts = f":{environment(home)['PYTHONPATH']}:."
+    tollbridge(home, "up", "--background", PYTHONPATH=parts, PATH=f"{os.environ['PATH']}::bin")
+    known = json.loads((home / autostart.FILE).read_text())["environment"]
+    assert known["PYTHONPATH"] == environment(home)["PYTHONPATH"]
+    assert known["PATH"] == os.environ["PATH"]
+
+
+def test_a_gateway_that_is_stopped_while_it_starts_counts_as_stopped(home: Path) -> None:
+    """It has its lock, and not yet its door: SIGTERM leaves no process in the lock that open sessions would take for killed."""
+    known = environment(home, XDG_STATE_HOME=str(home.parent / "state"))
+    with subprocess.Popen([*COMMAND, "up"], env=known, stderr=subprocess.PIPE) as process:
+        while lock.holder(home) is None:
+            pass
+        assert "has stopped" in tollbridge(home, "down").stdout
+        process.communicate(timeout=LIMIT_S)
+    assert not (home / lock.LOCK_FILE).read_text()
 
 
 def test_the_note_holds_no_secret_and_is_the_owners_alone(home: Path) -> None:

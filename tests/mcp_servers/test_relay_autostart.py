@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
+from gateway import lock
 from gateway.local import autostart
-from gateway.lock import LOCK_FILE
 from tests.cli.kit import ROOT
 from tests.mcp_servers.relay_kit import LIMIT_S, Client, hooked, started
 
@@ -146,11 +146,10 @@ async def test_a_gateway_that_was_killed_is_started_again_and_one_that_was_stopp
     place: Place, killed: bool
 ) -> None:
     """A gateway that winds up takes its process out of its lock; a killed one cannot."""
-    lock = place.home / LOCK_FILE
     async with started(place.home, patience="START_EVERY_S = 0.0") as client:
         await client.shake_hands()
         await client.notified(LISTED)
-        lock.write_text("4711\n" if killed else "")
+        (place.home / lock.LOCK_FILE).write_text("4711\n" if killed else "")
         place.said.unlink()
         place.kill()
         await (until(place.has_started) if killed else gives_up(client))
@@ -179,6 +178,38 @@ async def test_a_note_that_is_none_starts_nothing_and_ends_nothing(place: Place,
         told = await client.ask("tools/call", {"name": "echo"})
         assert told["result"]["isError"] is True
     assert place.starts() == []
+
+
+@pytest.mark.parametrize("kind", ["channel", "hook"])
+async def test_a_note_that_is_no_file_or_nests_without_end_holds_nobody(place: Place, kind: str) -> None:
+    """A FIFO would be waited for, and what nests too deeply cannot be read."""
+    for made in (lambda: os.mkfifo(place.note), lambda: place.note.write_text("[" * 60_000)):
+        place.note.unlink()
+        made()
+        place.note.chmod(0o600)
+        if kind == "hook":
+            assert await hooked(place.home, "SessionStart") == (0, b"")
+        else:
+            async with started(place.home) as client:
+                await client.shake_hands()
+                assert (await client.ask("tools/call", {"name": "echo"}))["result"]["isError"] is True
+                await client.leave()
+    assert place.starts() == []
+
+
+async def test_a_gateway_that_is_just_ending_is_not_started_again(place: Place) -> None:
+    """Its door is closed, and its lock is not yet: it lives, and will say whether it was stopped."""
+    async with started(place.home, patience="START_EVERY_S = 0.0") as client:
+        await client.shake_hands()
+        await client.notified(LISTED)
+        with lock.hold(place.home.parent / "other"):
+            place.said.unlink()
+            place.kill()
+            (place.home / lock.LOCK_FILE).unlink(missing_ok=True)
+            os.link(place.home.parent / "other" / lock.LOCK_FILE, place.home / lock.LOCK_FILE)
+            assert (place.home / lock.LOCK_FILE).read_text()
+            await gives_up(client)
+        assert place.starts() == []
 
 
 async def test_a_note_that_others_could_have_written_is_not_followed(place: Place) -> None:
