@@ -59,7 +59,8 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
         if hook.off:
             await _goes_without(world, hook)
             return {}
-        return await desk.hook(hook.event, hook.body, await _lineage(hook.peer), hook.by)
+        lineage = await _lineage(hook.peer)
+        return await desk.hook(hook.event, hook.body, lineage, hook.by, unattended=hook.unattended)
 
     async def channel(hello: relays.Hello, lines: Lines) -> None:
         server = await to_thread.run_sync(_loaded, "mcp_servers.channel")

@@ -349,7 +349,7 @@ class View(Protocol):
         ...
 
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
-        """The latest sessions of a thread, newest first."""
+        """The latest sessions of a thread, newest first; of those that nobody comes back to only the ones at work."""
         ...
 
     def turn(self, turn_id: str) -> Turn | None: ...
@@ -451,8 +451,8 @@ class View(Protocol):
 class Decision(Generic[T]):
     """What a decision wants written, all or nothing, and what is to be done afterwards.
 
-    `put` replaces the records of the same id; a Session also becomes the current one of its thread when it is new or named in
-    `current`. `grants`: all there are from now on. `handled` takes an update (service, key) out of the inbox. An Entry whose `call_id` is known raises StoreError.
+    `put` replaces the records of the same id; a Session also becomes the current one of its thread when it is new (and not
+    unattended) or named in `current`. `grants`: all there are from now on. `handled` takes an update (service, key) out of the inbox. An Entry whose `call_id` is known raises StoreError.
     """
 
     result: T

@@ -254,7 +254,8 @@ def warning(gauge: Gauge, percent: int) -> str:
     """What a person hears when a good part of a limit is spent."""
     limit, used = amount(gauge.unit, gauge.limit), amount(gauge.unit, gauge.used)
     part = "All" if gauge.used >= gauge.limit else f"{percent} %"
-    return f"{part} of the {gauge.scope.kind}'s {limit} {is_used(gauge.unit)}: {used}."
+    exactly = f": {used}" if used != limit else ""  # Rounded they may look the same.
+    return f"{part} of the {gauge.scope.kind}'s {limit} {is_used(gauge.unit)}{exactly}."
 
 
 def budget_words(

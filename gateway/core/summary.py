@@ -15,10 +15,10 @@ SAID_CHARACTERS_MAX = 300
 VERBATIM_CHARACTERS_MAX = 3000
 
 
-def title(prompt: str) -> str:
+def title(prompt: str, characters_max: int = TITLE_CHARACTERS_MAX) -> str:
     """A prompt in one short line, as people recognise it."""
     line = " ".join(prompt.split())
-    return line if len(line) <= TITLE_CHARACTERS_MAX else line[: TITLE_CHARACTERS_MAX - 1] + "…"
+    return line if len(line) <= characters_max else line[: characters_max - 1] + "…"
 
 
 _UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")

@@ -151,7 +151,12 @@ class QuotaTold:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """An agent that people start themselves takes prompts from the chat from now on."""
+    """An agent that people start themselves takes prompts from the chat from now on, as far as is known.
+
+    `proven`: it has taken one before; without that it may drop whatever is written to it.
+    """
+
+    proven: bool = False
 
 
 class End(StrEnum):

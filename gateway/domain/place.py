@@ -38,6 +38,8 @@ class Session:
     cache_ttl_s: int = 300
     title: str = ""
     project: str = ""
+    unattended: bool = False
+    """Nobody sits at it, or comes back to it: one prompt that a program has sent. It never becomes the current one by itself."""
 
 
 UNMETERED_MAX = 1_000

@@ -44,14 +44,14 @@ class Engine:
         """Updates may wait in the inbox."""
         self._clients: Clients | None = None
 
-    async def attach(self, agent: str, client: Client, directory: str) -> str:
+    async def attach(self, agent: str, client: Client, directory: str, *, unattended: bool = False) -> str:
         """A person has started an agent where they sit: it takes part from now on. Not empty: why it may not.
 
         Only while the engine runs, and not before `ready`.
         """
         if self._clients is None:
             raise AgentUnavailableError("The gateway is not ready yet: try again in a moment")
-        return await self._clients.attach(agent, client, directory)
+        return await self._clients.attach(agent, client, directory, unattended=unattended)
 
     async def run(self) -> None:
         """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""

@@ -101,7 +101,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
     """What a tap on a question does: one answer for everybody who was asked; or the question once more, as things stand now."""
     done, option, change = verdict.approval, verdict.option, change_of(verdict.approval)
     if option.choice is Choice.NO:
-        _close(view, draft, done, done, f"No ({tap.person}).")
+        _close(view, draft, done, done, "No", by=tap.person)
         return option.label
     if not may(view.grants(tap.person), Deed.RAISE, tap.thread, change.dollars):
         return TooLate(MAY_NOT)
@@ -112,7 +112,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
         renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
         return _again(world, view, draft, done, renewed)
     carry_out(world, view, draft, change, tap.person)
-    _close(view, draft, done, done, f"Raised to {change.said(change.limit)} ({tap.person}).")
+    _close(view, draft, done, done, f"Raised to {change.said(change.limit)}", by=tap.person)
     return option.label
 
 
@@ -143,13 +143,16 @@ def _void(view: View, draft: Draft, done: Approval, words: str) -> TooLate:
     return TooLate(words)
 
 
-def _close(view: View, draft: Draft, done: Approval, result: Approval, words: str) -> None:
-    """Everybody who was asked is told the answer, and nobody can give another."""
+def _close(view: View, draft: Draft, done: Approval, result: Approval, words: str, *, by: str = "") -> None:
+    """Everybody who was asked is told the answer, and nobody can give another. `by`: who gave it; the words go on with that."""
     for approval in _together(view, done):
         draft.put.append(
             replace(approval, state=result.state, answered_by=result.answered_by, answer=result.answer),
         )
-        draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{escape(words)}"))
+        # A chat with one person has that person's number.
+        who = "you" if approval.thread.chat == by else by
+        said = f"{words} (by {who})." if by else words
+        draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{escape(said)}"))
 
 
 def _together(view: View, approval: Approval) -> tuple[Approval, ...]:

@@ -59,10 +59,14 @@ class Clients:
         live = self._live.get(session.id)
         return live is not None and live.client.listens
 
-    async def attach(self, agent: str, client: Client, directory: str) -> str:
-        """A person has started an agent: listen to it as to any other. Not empty: why it may not take part."""
+    async def attach(self, agent: str, client: Client, directory: str, *, unattended: bool = False) -> str:
+        """A person has started an agent: listen to it as to any other. Not empty: why it may not take part.
+
+        `unattended`: nobody sits at it, or comes back to it.
+        """
         own = frozenset(live.session_id for live in self._live.values() if not live.attached and not live.idle)
-        found = (await self._world.commit(desk.attach(self._world, agent, client.agent_session, directory, own))).result
+        place = desk.Place(agent, client.agent_session, directory, unattended=unattended)
+        found = (await self._world.commit(desk.attach(self._world, place, own))).result
         if found.session is None:
             return found.why
         earlier = self._live.get(found.session.id)
@@ -297,7 +301,8 @@ class Clients:
             now = world.clock.now_ms()
             turn = advance(turn, Step.RELEASE, started_at_ms=turn.started_at_ms or now)
             draft.put.append(turn)
-            words = summary.progress(turn, [], "", now)
+            # Into a session of a person's own it is only written: that it works shows when the session has it.
+            words = desk.WRITTEN if live.attached else summary.progress(turn, [], "", now)
             draft.say(Say(session.thread, metering.status_ref(turn), words))
             return draft.done(turn)
 

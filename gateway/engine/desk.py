@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from gateway.core import change, summary
+from gateway.core import change, gate, summary
 from gateway.core.turn import Step, advance
+from gateway.domain.budget import Lift, Scope, ScopeKind, Unit
 from gateway.domain.effects import Say
 from gateway.domain.events import CallMetered
 from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import gating, metering
+from gateway.engine import gating, limits, metering
 from gateway.engine.inbound import repository
 from gateway.engine.world import Desk, Draft, World
 from gateway.ports import Decision, View
@@ -25,6 +26,9 @@ PROMPT_CHARACTERS_MAX: Final = 50_000
 
 AGAIN: Final = (TurnState.QUEUED, TurnState.ASKING, TurnState.HELD)
 """From these a prompt that is typed again takes up its turn."""
+
+LIMITED: Final = (Unit.USD, Unit.TOKENS, Unit.CALLS, Unit.WORK_MS)
+"""What a session can have limits on."""
 
 TOLD_HOURLY_MAX: Final = 10
 """Of so many sessions without Tollbridge the chats are told in an hour: whoever starts them may be an agent, in a loop."""
@@ -39,6 +43,9 @@ NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person
 ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
 REPLACED: Final = "Another prompt was typed at the desk."
 WENT_ON: Final = "It was at work while nobody here could see it."
+HERE: Final = "What you write here goes to it."
+UNPROVEN: Final = "Whether it takes messages from here shows with the first one that you write."
+WRITTEN: Final = "Written to the session at the desk."
 UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 
 
@@ -68,8 +75,7 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             else:
                 gating.drop(world, view, draft, one, REPLACED)
         if turn is None:
-            turn = world.new_turn(session, Origin.DESK, session.owner, known)
-            turn = gating.start(world, view, draft, session, turn)
+            turn = _of_prompt(world, view, draft, session, known)
         elif turn.continues and turn.state is TurnState.QUEUED:
             turn = gating.start(world, view, draft, session, turn, here=True)
         elif turn.state is TurnState.HELD and (view.frozen or not world.lent(view, turn.scopes)):
@@ -82,6 +88,54 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
         return draft.done(Typed(turn))
 
     return decide
+
+
+def _of_prompt(world: World, view: View, draft: Draft, session: Session, prompt: str) -> Turn:
+    """The turn of a prompt that is new to its session, after the gate."""
+    turn = _of_one_like_it(view, draft, session, prompt, world.clock.now_ms())
+    if turn is None:
+        return gating.start(world, view, draft, session, world.new_turn(session, Origin.DESK, session.owner, prompt))
+    if turn.state is TurnState.ASKING:
+        return turn
+    # The yes was given to this turn, and goes with it: to the gate, which sees what is left by now.
+    consent = gate.Consent(turn.ceiling, unpriced=turn.unpriced_allowed)
+    before = len(draft.entries)
+    _raise_as_before(world, view, draft, session, turn)
+    raised = draft.entries[before:]
+    turn = advance(gating.let_go(draft, turn), Step.REQUEUE, waits_until_ms=None, session_id=session.id)
+    turn = gating.start(world, view, draft, session, turn, consent, here=True)
+    if turn.state is TurnState.REFUSED:
+        draft.entries = [entry for entry in draft.entries if entry not in raised]
+    return turn
+
+
+def _of_one_like_it(view: View, draft: Draft, session: Session, prompt: str, now_ms: int) -> Turn | None:
+    """The turn with this prompt that was asked about in another session that nobody comes back to, as nobody will to this one:
+    of the same person, in the same directory, told of in the same thread. Whoever sends it again there is in a new session.
+    """
+    if not session.unattended or view.latest_turns(session.id, 1):
+        return None
+    for turn in draft.open_turns(view):
+        known = turn.origin is Origin.DESK and turn.state in (TurnState.ASKING, TurnState.HELD) and not turn.continues
+        if known and (turn.person, turn.prompt) == (session.owner, prompt) and not is_over(turn, now_ms):
+            other = view.session(turn.session_id)
+            if other is not None and other.unattended and _belongs(other) == _belongs(session):
+                return turn
+    return None
+
+
+def _raise_as_before(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> None:
+    """What a yes to the turn raised of the limits of its session, which is over, is raised of those of the one that it moves to."""
+    before, after = Scope(ScopeKind.SESSION, turn.session_id), Scope(ScopeKind.SESSION, session.id)
+    for unit in LIMITED:
+        was, limit = (limits.limit_of(world.unlifted(view, draft, scope), unit) for scope in (before, after))
+        if was is not None and limit is not None and was > limit:
+            lift = Lift(after, unit, was - limit)
+            limits.raise_limit(world, view, draft, lift, who=turn.person, why=f"as in session {turn.session_id}")
+
+
+def _belongs(session: Session) -> tuple[str, str, Thread, str | None]:
+    return session.agent, session.directory, session.thread, session.model
 
 
 def kept(prompt: str) -> str:
@@ -131,32 +185,44 @@ class Attached:
     why: str = ""
 
 
-def attach(
-    world: World, agent: str, agent_session: str, directory: str, at_work: frozenset[str]
-) -> Callable[[View], Decision[Attached]]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An agent that a person has started, and where. `unattended`: nobody sits at it, or comes back to it."""
+
+    agent: str
+    agent_session: str
+    directory: str
+    unattended: bool = False
+
+
+def attach(world: World, place: Place, at_work: frozenset[str]) -> Callable[[View], Decision[Attached]]:
     """Find or make the session of an agent that a person has started. `at_work`: sessions with an agent of the gateway's own."""
 
     def decide(view: View) -> Decision[Attached]:
         draft = Draft()
-        session = view.session_of_agent(agent_session)
-        if session is not None and session.agent != agent:
+        session = view.session_of_agent(place.agent_session)
+        if session is not None and session.agent != place.agent:
             if session.id in at_work or view.open_turns(session.id):
                 return draft.done(Attached(why=ELSEWHERE))
-            session = replace(session, agent=agent)
+            session = replace(session, agent=place.agent)
+            draft.put.append(session)
+        if session is not None and session.unattended and not place.unattended:
+            session = replace(session, unattended=False)  # Somebody has come back to it.
             draft.put.append(session)
         if session is None:
-            desk = _desk(world, directory)
+            desk = _desk(world, place.directory)
             if desk is None:
                 return draft.done(Attached(why=NOBODY))
             session = Session(
                 id=world.clock.new_id("s"),
-                agent=agent,
-                directory=directory,
+                agent=place.agent,
+                directory=place.directory,
                 thread=Thread(world.chat.service, desk.chat, desk.topic),
                 owner=desk.person,
                 created_at_ms=world.clock.now_ms(),
-                agent_session=agent_session,
-                project=repository(Path(directory)),
+                agent_session=place.agent_session,
+                project=repository(Path(place.directory)),
+                unattended=place.unattended,
             )
             draft.put.append(session)
             # What is written in the thread goes on to where it went, until this one is known to take it.
@@ -171,8 +237,10 @@ def _desk(world: World, directory: str) -> Desk | None:
     return next((desk for desk in world.rules.desks if place.is_relative_to(desk.directory)), None)
 
 
-def present(session_id: str) -> Callable[[View], Decision[None]]:
-    """The session takes prompts from the chat now: it becomes the thread's current one, unless another is at work there."""
+def present(session_id: str, *, proven: bool) -> Callable[[View], Decision[None]]:
+    """The session takes prompts from the chat now: it becomes the thread's current one, unless another is at work there, or
+    it has never taken one (`proven`).
+    """
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()
@@ -180,10 +248,10 @@ def present(session_id: str) -> Callable[[View], Decision[None]]:
         if session is None:
             return draft.done(None)
         current = view.current_session(session.thread)
-        if current is not None and current.id != session.id and not view.open_turns(current.id):
+        if proven and current is not None and current.id != session.id and not view.open_turns(current.id):
             draft.current = current = session
         here = current is None or current.id == session.id
-        words = "What you write here goes to it." if here else "/sessions lists it, and goes to it."
+        words = HERE if here and proven else UNPROVEN if here else "/sessions lists it."
         head = f"Open at the desk: `{session.directory}`."
         draft.say(Say(session.thread, f"desk:{session.id}:{session.agent_session}", f"{head} {words}"))
         return draft.done(None)

@@ -17,7 +17,6 @@ from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
 OUTCOME_CHARACTERS_MAX = 500
-NEXT_RUNS = "The message after it runs now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +108,22 @@ def _tell(
         draft.say(Say(session.thread, f"turn:{turn.id}:end", "\n".join([named, *how, line])))
     elif after.offer and turn.state is TurnState.INTERRUPTED:
         named = f"**{summary.escape(summary.title(turn.prompt))}**"
-        follows = [NEXT_RUNS] if draft.open_turns(view, session.id) else []
-        parts = [named, event.text or "This turn was interrupted.", *_cut_off(after.said), *follows, line]
+        parts = [named, event.text or "This turn was interrupted.", *_cut_off(after.said)]
+        parts += [*_follows(world, view, draft, session), line]
         interrupted = "\n\n".join(parts)
         gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, after.offer))
     elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
         words = (not after.told and event.text.strip()) or "\n\n".join([*_cut_off(after.said), f"{ending}."])
         draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
+
+
+def _follows(world: World, view: View, draft: Draft, session: Session) -> list[str]:
+    """What becomes of the message after one that was interrupted; what was typed at the desk is seen there."""
+    waits = draft.open_turns(view, session.id)[:1]
+    if not waits or waits[0].state is not TurnState.QUEUED or waits[0].origin is not Origin.PERSON:
+        return []
+    verb = "is next" if world.present(session) else "waits"
+    return [f"The message after it {verb}: {summary.escape(summary.title(waits[0].prompt))}"]
 
 
 def _cut_off(said: str) -> list[str]:

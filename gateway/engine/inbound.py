@@ -1,6 +1,6 @@
 """What people send: each update is handled in one transaction that also takes it out of the inbox."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
@@ -59,6 +59,9 @@ def handle_message(
 
 MAY_NOT = "You may read here, and no more than that: ask an owner."
 STOPPED = "Stopped."
+WORDS_MAX = 40
+"""So many characters of a prompt tell it from others."""
+NAMED_MAX = 5
 
 
 def needed(intent: Intent) -> Deed:
@@ -212,10 +215,18 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
         turns = view.open_turns(session.id)
         state = str(turns[0].state) if turns else "idle"
         here = " · this one" if current is not None and session.id == current.id else ""
-        lines.append(f"{n} · `{session.directory}` · {session.agent} · {state} · {spent}{here}")
+        agent = world.agents.get(session.agent)
+        label = session.agent if agent is None else agent.traits.label
+        about = "".join(f" · {_words_of(turn)}" for turn in view.latest_turns(session.id, 1))
+        lines.append(f"{n} · {summary.code(session.directory)} · {label} · {state} · {spent}{here}{about}")
     if len(sessions) > 1:
         lines.append("Go to another one: /sessions 2")
     draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
+
+
+def _words_of(turn: Turn) -> str:
+    """The first words of a turn's prompt."""
+    return summary.escape(summary.title(turn.prompt, WORDS_MAX)) or "a message without words"
 
 
 def _start(world: World, view: View, draft: Draft, message: Message) -> None:
@@ -225,9 +236,8 @@ def _start(world: World, view: View, draft: Draft, message: Message) -> None:
     if session is None or not taker:
         draft.say(world.notice(message.thread, HELP))
     elif world.present(session):
-        draft.say(
-            world.notice(message.thread, f"`{session.directory}` is open at the desk: write here what it should do.")
-        )
+        words = f"`{session.directory}` is open at the desk: write here what it should do, or close it there first."
+        draft.say(world.notice(message.thread, words))
     else:
         session = replace(session, agent=taker)
         draft.put.append(session)
@@ -247,9 +257,29 @@ def _stop(world: World, view: View, draft: Draft, message: Message, *, everythin
             draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
     for turn in turns:
         stop_turn(world, view, draft, turn)
-    tail = " Nothing new runs until /go." if everything else ""
-    words = {0: "No turn is running.", 1: "Stopping."}.get(len(turns), f"Stopping {len(turns)} turns.")
+    tail = "\nNothing new runs until /go." if everything else ""
+    here = [turn for turn in turns if _is_here(view, message, turn)]
+    words = _stopping(here, len(turns) - len(here))
+    if not turns and any(view.open_turns(one.id) for one in view.thread_sessions(message.thread)):
+        words = "No turn is running in this session: /sessions lists the others."
     draft.say(world.notice(message.thread, words + tail))
+
+
+def _is_here(view: View, message: Message, turn: Turn) -> bool:
+    """Whether a turn is told of in the thread that the message came from."""
+    session = view.session(turn.session_id)
+    return session is not None and session.thread == message.thread
+
+
+def _stopping(here: Sequence[Turn], elsewhere: int) -> str:
+    """What is stopped, by the first words of it; of what other people's chats are told of only how many."""
+    if not here:
+        return f"Stopping what runs elsewhere: {elsewhere}." if elsewhere else "No turn is running."
+    if len(here) == 1 and not elsewhere:
+        return f"Stopping: {_words_of(here[0])}"
+    named = [f"- {_words_of(turn)}" for turn in here[:NAMED_MAX]]
+    more = len(here) - len(named) + elsewhere
+    return "\n".join([f"Stopping {len(here) + elsewhere} turns:", *named, *([f"- and {more} more"] if more else [])])
 
 
 def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:

@@ -61,8 +61,8 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             return await _finished(world, live, event)
         case BackgroundChanged(agents, others):
             return await _background(world, live, agents, others)
-        case Listening():
-            await world.commit(desk.present(live.session_id))
+        case Listening(proven):
+            await world.commit(desk.present(live.session_id, proven=proven))
             return True
         case QuotaTold():
             await _quota(world, live, event)

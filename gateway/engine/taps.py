@@ -85,7 +85,7 @@ def _act(
                 )
             )
         case ApprovalKind.CONTINUE:
-            _close(draft, approval, "Going on.")
+            _close(draft, approval, "Going on." if world.present(session) else "It waits.")
             again = world.new_turn(session, Origin.PERSON, approval.answered_by, _word_to_go_on(turn, option))
             if draft.open_turns(view, session.id):
                 draft.put.append(again)

@@ -40,6 +40,8 @@ class Hello:
 class Hook:
     """What a hook was told by its client. `off`: the session goes without Tollbridge; what is answered is not heard. `by`: the place of
     the hook among the client's settings, as it says; another one may ask about the same event.
+
+    `unattended`: nobody sits at the client, it does one thing and ends.
     """
 
     event: str
@@ -47,6 +49,7 @@ class Hook:
     off: bool
     peer: Peer
     by: str = ""
+    unattended: bool = False
 
 
 class _Hello(BaseModel):
@@ -72,8 +75,10 @@ def routes(serve: Mapping[str, Serve], judge: Judge, hook_s: float) -> Routes:
     async def hook(request: Request) -> Reply:
         if not (request.path.isascii() and request.path.isalpha() and len(request.path) <= EVENT_CHARS_MAX):
             return Reply(HTTPStatus.NOT_FOUND, {"error": f"there is no event {request.path[:EVENT_CHARS_MAX]!r}"})
-        off, by = request.query == "off=1", request.query.removeprefix("by=")[:BY_CHARS_MAX]
-        return Reply(HTTPStatus.OK, await judge(Hook(request.path, request.body, off, request.peer, "" if off else by)))
+        said = {name: value for name, _, value in (part.partition("=") for part in request.query.split("&"))}
+        off, unattended = said.get("off") == "1", said.get("unattended") == "1"
+        by = "" if off else said.get("by", "")[:BY_CHARS_MAX]
+        return Reply(HTTPStatus.OK, await judge(Hook(request.path, request.body, off, request.peer, by, unattended)))
 
     return {**relays, f"POST {HOOKS}": Route(hook, HOOK_BYTES_MAX, hook_s)}
 

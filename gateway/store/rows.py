@@ -93,13 +93,14 @@ def session_row(session: Session) -> dict[str, Any]:
         "cache_ttl_s": session.cache_ttl_s,
         "title": session.title,
         "project": session.project,
+        "unattended": int(session.unattended),
     }
 
 
 def session_of(row: Row) -> Session:
     """A session from its row."""
-    plain = {name: row[name] for name in row if name not in {"service", "chat", "topic"}}
-    return Session(thread=thread_of(row), **plain)
+    plain = {name: row[name] for name in row if name not in {"service", "chat", "topic", "unattended"}}
+    return Session(thread=thread_of(row), unattended=bool(row["unattended"]), **plain)
 
 
 def turn_row(turn: Turn) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0007_unmetered"
+HEAD = "0008_unattended"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -141,6 +141,7 @@ sessions = _table(
     _number("cache_ttl_s"),
     _words("title"),
     _words("project", default=""),
+    _number("unattended", default="0"),
 )
 
 Index("sessions_of_agent", sessions.c.agent_session, sqlite_where=text("agent_session IS NOT NULL"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, literal_column, select, text
+from sqlalchemy import Connection, Select, bindparam, literal_column, or_, select, text
 
 from gateway.core.forecast import Past
 from gateway.domain.approval import Approval, ApprovalState
@@ -31,6 +31,7 @@ from gateway.store.schema import (
 
 _ROWID = literal_column("rowid")
 MOST_PAST_TURNS = 1000
+AT_WORK = (TurnState.RUNNING, TurnState.PAUSED)
 
 # What nearly every decision asks, built once: to put a statement together takes SQLAlchemy several times as long as to run it.
 _SESSION = select(sessions).where(sessions.c.id == bindparam("id"))
@@ -119,7 +120,9 @@ class SqlView:
 
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
         here = [sessions.c[name] == value for name, value in rows.thread_columns(thread).items()]
-        query = select(sessions).where(*here).order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
+        works = select(turns.c.id).where(turns.c.session_id == sessions.c.id, turns.c.state.in_(AT_WORK)).exists()
+        query = select(sessions).where(*here, or_(sessions.c.unattended == 0, works))
+        query = query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
         return tuple(rows.session_of(row) for row in self._all(query))
 
     def turn(self, turn_id: str) -> Turn | None:

@@ -53,10 +53,7 @@ def _facts(entries: Sequence[Entry]) -> bool:
 def _put(connection: Connection, record: Put, now_ms: int) -> None:
     match record:
         case Session():
-            row = rows.session_row(record)
-            if not connection.execute(_CHANGED_SESSION, row | {"session_id": record.id}).rowcount:
-                connection.execute(_NEW_SESSION, row)
-                _make_current(connection, record)
+            _put_session(connection, record)
         case Turn():
             row = rows.turn_row(record)
             connection.execute(_put_turn(tuple(row)), row | {"of_session": record.session_id})
@@ -76,6 +73,15 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:
             loans.keep(connection, record, now_ms)
         case Unmetered():
             unmetered.keep(connection, record, now_ms)
+
+
+def _put_session(connection: Connection, session: Session) -> None:
+    row = rows.session_row(session)
+    known = connection.execute(_CHANGED_SESSION, row | {"session_id": session.id}).rowcount
+    if not known:
+        connection.execute(_NEW_SESSION, row)
+    if not known and not session.unattended:
+        _make_current(connection, session)
 
 
 def prune(connection: Connection, now_ms: int) -> None:

@@ -325,6 +325,11 @@ def is_off() -> bool:
     return environ("TOLLBRIDGE_OFF") not in ("", "0")
 
 
+def is_unattended() -> bool:
+    """Whether nobody sits at the client: `claude -p`. A client that says nothing of it is taken for one at which somebody does."""
+    return environ("CLAUDE_CODE_SESSION_ATTENDED") == "0"
+
+
 def is_inside_agent() -> bool:
     """Whether the gateway itself has started this session."""
     return environ("TOLLBRIDGE_AGENT") != ""
@@ -365,7 +370,8 @@ def _verdict(event: str, until: float) -> bytes:
         if not heard:
             _write_down(said)
         return b""
-    status, body = ask(f"/v1/hooks/{event}?by={_place()}", _heard(until), until, start=event == "SessionStart")
+    path = f"/v1/hooks/{event}?by={_place()}" + ("&unattended=1" if is_unattended() else "")
+    status, body = ask(path, _heard(until), until, start=event == "SessionStart")
     if status != FINE:
         raise DoorError(sentence(status, body))
     if body != b"{}":  # what is said most often needs no look, and json takes as long as everything else here

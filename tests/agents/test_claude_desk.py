@@ -16,8 +16,10 @@ import anyio.abc
 import anyio.lowlevel
 import pytest
 
+from gateway.agents.claude import desk
 from gateway.agents.claude.desk import DeskAgent, DeskClient
 from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S, UNCONFIRMED
+from gateway.agents.claude.desk.notes import Notes
 from gateway.core import channel
 from gateway.domain.effects import GoOn
 from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused
@@ -58,7 +60,8 @@ class Gateway:
     silent: bool = False
     """It answers nothing."""
 
-    async def attach(self, agent: str, client: DeskClient, directory: str) -> str:
+    async def attach(self, agent: str, client: DeskClient, directory: str, *, unattended: bool = False) -> str:
+        assert client.unattended is unattended
         assert (agent, directory, self.tasks is not None) == ("channel", str(self.place), True)
         self.clients.append(client)
         assert self.tasks is not None
@@ -71,10 +74,11 @@ class Gateway:
             if isinstance(event, Paused) and not self.silent:
                 await client.respond(event.request_id, GoOn())
 
-    async def hook(self, event: str, process: int = 0, **more: Any) -> Any:
+    async def hook(self, event: str, process: int = 0, *, unattended: bool = False, **more: Any) -> Any:
         body = {"session_id": SESSION, "hook_event_name": event, "cwd": str(self.place), **more}
         body["transcript_path"] = str(self.place / "transcript.jsonl")
-        return await self.desk.hook(event, json.dumps(body).encode(), (1, process or self.process))
+        lineage = (1, process or self.process)
+        return await self.desk.hook(event, json.dumps(body).encode(), lineage, unattended=unattended)
 
     def ledger(self) -> dict[str, int]:
         """The tokens of the calls that it was told of, each name once."""
@@ -157,6 +161,65 @@ async def test_a_channel_alone_brings_its_session_back_after_a_restart(tmp_path:
             await client.prompt(MESSAGE, "hello")
             assert [push.text for push in wire.pushed] == ["hello"]
             assert [event.call_id for event in second.told if isinstance(event, CallMetered)] == ["one"]
+
+
+@pytest.mark.parametrize("hears", [True, False])
+async def test_what_is_known_of_a_client_outlives_the_gateway_and_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears: bool
+) -> None:
+    """It has shown a message, or has not: so it is for the next gateway, and after /clear; of another client nothing is known."""
+    monkeypatch.setattr(desk, "LOOK_EVERY_S", 0.02)
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup")
+        first.clients[0].hears = hears
+        with anyio.fail_after(10):
+            while (note := Notes(tmp_path / "home" / "agents" / "desk").read(SESSION)) is None or note.hears is None:  # noqa: ASYNC110 - a file
+                await anyio.sleep(0.01)
+    async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
+        if hears:
+            await second.until(Listening)
+        assert [(client.hears, client.listens) for client in second.clients] == [(hears, hears)]
+        assert [event.proven for event in second.told if isinstance(event, Listening)] == [True] * hears
+        await second.hook("SessionEnd", reason="clear")
+        await second.hook("SessionStart", source="clear", session_id="another")
+        assert second.clients[-1].hears is hears
+    with process() as other:
+        async with gateway(tmp_path, other) as third:
+            await third.hook("SessionStart", source="resume")
+            assert third.clients[-1].hears is None
+
+
+async def test_a_conversation_that_claude_p_goes_on_with_takes_no_messages_meanwhile(tmp_path: Path) -> None:
+    """Its channel may be there before its hooks, and is that of any client; whoever opens it afterwards can be reached."""
+    async with gateway(tmp_path) as one:
+        with process() as old:
+            await one.hook("SessionStart", old, source="startup")
+            await one.hook("SessionEnd", old, reason="other")
+        with process() as prints:
+            async with one.desk.joined(Wire(), SESSION, (1, prints)):
+                await one.hook("SessionStart", prints, source="resume", unattended=True)
+                assert not one.clients[-1].listens
+                await one.hook("SessionEnd", prints, reason="other")
+        async with one.desk.joined(Wire(), SESSION, (1, os.getpid())):
+            await one.hook("SessionStart", source="resume")
+            assert one.clients[-1].listens
+
+
+async def test_what_nobody_sat_at_is_not_brought_back_by_another_clients_channel(tmp_path: Path) -> None:
+    """Whether somebody sits at that one, its hooks say."""
+    async with gateway(tmp_path) as first:
+        with process() as old:
+            await first.hook("SessionStart", old, source="startup", unattended=True)
+    async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
+        assert second.clients == []
+
+
+async def test_a_session_that_nobody_sits_at_is_still_that_for_the_next_gateway(tmp_path: Path) -> None:
+    """Its hooks say so; its channel alone, which brings it back, does not."""
+    async with gateway(tmp_path) as first:
+        await first.hook("SessionStart", source="startup", unattended=True)
+    async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
+        assert [(client.unattended, client.listens) for client in second.clients] == [(True, False)]
 
 
 async def test_a_session_that_has_ended_is_not_brought_back_by_its_channel(tmp_path: Path) -> None:

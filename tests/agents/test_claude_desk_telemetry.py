@@ -305,8 +305,8 @@ async def test_what_comes_while_the_gateway_starts_is_to_come_again(tmp_path: Pa
 async def test_what_belongs_to_no_open_session_is_dropped_and_counted(tmp_path: Path) -> None:
     """Taken, so that nobody sends it again; the log says it once for each session."""
 
-    async def attach(name: str, client: DeskClient, directory: str) -> str:
-        raise AssertionError(name, client, directory)
+    async def attach(agent: str, client: DeskClient, directory: str, *, unattended: bool = False) -> str:
+        raise AssertionError(agent, client, directory, unattended)
 
     async with DeskAgent(tmp_path) as agent:
         agent.attach = attach

@@ -36,6 +36,14 @@ MODEL = "claude-opus-4-8"
 UUID = "9f1c7f3e-0000-4000-8000-000000000001"
 
 
+OTHER = "9f1c7f3e-0000-4000-8000-000000000002"
+
+
+def tag(name: str = UUID) -> str:
+    """A message as the client shows it."""
+    return f'<channel source="tollbridge" message_id="{name}">\nhello\n</channel>'
+
+
 def told(event: str, **more: Any) -> Told:
     """What a hook is told."""
     return Told.model_validate({"session_id": "s", "hook_event_name": event, "prompt_id": "p1", "cwd": "/w", **more})
@@ -210,8 +218,7 @@ async def test_a_message_is_pushed_once_and_known_to_be_there_by_its_hook(tmp_pa
         await desk_.until(Listening)
         await desk_.client.prompt(UUID, "hello")
         assert [push.text for push in channel.pushed] == ["hello"]
-        tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
-        assert await desk_.client.hook(told("UserPromptSubmit", prompt=tag)) == {}
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt=tag())) == {}
         assert [(event.prompt_uuid, event.typed) for event in desk_.of(Started)] == [(UUID, None)]
         assert desk_.client.unread() == ()
         desk_.client.replied()
@@ -230,10 +237,87 @@ async def test_a_message_that_is_not_confirmed_is_given_up_and_blocked_if_it_com
         desk_.client.join(Channel())
         await desk_.client.prompt(UUID, "hello")
         finished = await desk_.until(Finished)
-        assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, desk.UNCONFIRMED)
-        tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
-        verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag))
+        words = f"{desk.UNCONFIRMED} {desk.DEAF}"
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, words)
+        verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag()))
         assert verdict == {"decision": "block", "reason": desk.SAID_AGAIN}
+
+
+async def test_a_session_that_did_not_show_its_first_message_is_given_no_other_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client may take none from any channel, and says so nowhere. What comes after all shows that it does."""
+    monkeypatch.setattr(desk, "CONFIRM_S", 0.1)
+    monkeypatch.setattr(desk, "IDLE_LOOK_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        channel = Channel()
+        desk_.client.join(channel)
+        assert (await desk_.until(Listening)).proven is False
+        await desk_.client.prompt(UUID, "hello")
+        await desk_.until(Finished)
+        assert not desk_.client.listens
+        with pytest.raises(AgentAwayError):
+            await desk_.client.prompt(OTHER, "again")
+        desk_.client.join(channel)
+        assert [push.id for push in channel.pushed] == [UUID]
+        assert len(desk_.of(Listening)) == 1
+        await desk_.client.hook(told("UserPromptSubmit", prompt=tag()))
+        assert (await desk_.until(Listening, 2)).proven is True
+        await desk_.client.prompt(OTHER, "again")
+        assert (await desk_.until(Finished, 2)).text == desk.UNCONFIRMED
+        assert desk_.client.listens
+
+
+async def test_what_one_channel_has_lost_says_nothing_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process was killed, maybe with the message: the session is no worse known than before."""
+    monkeypatch.setattr(desk, "CONFIRM_S", 0.1)
+    monkeypatch.setattr(desk, "IDLE_LOOK_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        first = Channel()
+        desk_.client.join(first)
+        await desk_.client.prompt(UUID, "hello")
+        desk_.client.leave(first)
+        desk_.client.join(Channel())
+        assert (await desk_.until(Finished)).text == desk.UNCONFIRMED
+        assert desk_.client.listens
+        await desk_.client.prompt(OTHER, "again")
+        assert (await desk_.until(Finished, 2)).text == f"{desk.UNCONFIRMED} {desk.DEAF}"
+        desk_.client.join(Channel())
+        assert desk_.client.listens
+
+
+async def test_a_session_that_works_when_a_message_is_given_up_may_still_show_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was pushed a moment before something was typed is shown at the end of that."""
+    monkeypatch.setattr(desk, "CONFIRM_S", 0.1)
+    monkeypatch.setattr(desk, "LOOK_EVERY_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.prompt(UUID, "hello")
+        await desk_.client.hook(told("UserPromptSubmit", prompt="typed"))
+        assert (await desk_.until(Finished)).text == desk.UNCONFIRMED
+        assert desk_.client.listens
+
+
+async def test_a_session_that_asks_through_its_channel_takes_messages(tmp_path: Path) -> None:
+    """The client asks only a channel that it has let in."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.asks("abcde", "Bash", "List files", "ls")
+        assert desk_.client.hears
+
+
+async def test_nothing_is_pushed_into_a_session_that_nobody_sits_at(tmp_path: Path) -> None:
+    """`claude -p` starts the channel's server as well: nobody is told that it takes messages."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.unattended = True
+        desk_.client.join(Channel())
+        with pytest.raises(AgentAwayError):
+            await desk_.client.prompt(UUID, "hello")
+        assert desk_.of(Listening) == []
 
 
 async def test_without_a_channel_a_message_waits(tmp_path: Path) -> None:
@@ -294,6 +378,14 @@ async def test_a_question_that_is_answered_at_the_desk_is_withdrawn(tmp_path: Pa
         await desk_.client.hook(told("PostToolUse", tool_name="Bash"))
         assert (await desk_.until(Withdrawn)).request_id == "abcde"
         assert await desk_.client.respond("abcde", DenyTool("no")) is False
+
+
+async def test_a_session_that_was_let_go_of_says_so_where_it_is_still_open(tmp_path: Path) -> None:
+    """It goes on from the phone: nothing that is typed at the desk runs beside that."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.close()
+        verdict = await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        assert verdict == {"decision": "block", "reason": desk.LET_GO}
 
 
 async def test_a_session_that_is_gone_says_what_it_used_in_all(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ async def test_a_raise_waits_for_a_yes_on_the_phone(home: Path) -> None:
         assert code == 0
         assert out.startswith("The day's limit is $30.00 until ")
         assert out.endswith(": 4711 said yes.\n")
-        await here.phone.waits_for("Raised to $30.00 (4711).", BOT_LIMIT_S)
+        await here.phone.waits_for("Raised to $30.00 (by you).", BOT_LIMIT_S)
         [(who, limit, why)] = await here.changes()
         assert (who, limit) == ("4711", None)
         assert why.startswith("raised by $5.00 until ")

@@ -286,6 +286,7 @@ def test_a_limit_that_was_taken_back_to_nothing_is_no_reason_to_warn() -> None:
             Gauge(DAY, Unit.TOKENS, 1_500_000, 2_000_000),
             "75 % of the day's 2.0M tokens are used: 1.5M tokens.",
         ),
+        (Gauge(SESSION, Unit.USD, usd("0.128").nano, usd("0.13").nano), "75 % of the session's $0.13 is spent."),
     ],
 )
 def test_a_warning_names_the_limit_and_what_is_used_of_it(gauge: Gauge, words: str) -> None:

@@ -12,7 +12,7 @@ import gateway.domain
 from gateway.domain.approval import Approval, ApprovalKind
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Thread
+from gateway.domain.place import Thread, Unmetered
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import NO_TOKENS, Tokens
 from tests.core.make import UNHURRIED
@@ -116,3 +116,9 @@ def test_an_approval_names_the_message_that_shows_it() -> None:
     """The message of an approval can be found again from its id."""
     approval = Approval("a_1", ApprovalKind.RUN, "t", "s", Thread("telegram", "1"), "?", (), (), "", 0)
     assert approval.ref == "approval:a_1"
+
+
+def test_what_two_sources_know_of_one_session_is_put_together() -> None:
+    """The newer one's place, the earliest and the latest time, and when it was told, by whichever."""
+    older, newer = Unmetered("s", "/a", 1, 5, told_at_ms=3), Unmetered("s", "/b", 2, 9)
+    assert older.merged(newer) == newer.merged(older) == Unmetered("s", "/b", 1, 9, told_at_ms=3)

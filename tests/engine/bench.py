@@ -19,14 +19,14 @@ from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Engine, Rules, World
 from gateway.engine.world import Draft
-from gateway.ports import Agent, View
+from gateway.ports import Agent
 from gateway.pricing import ListPrices
 from gateway.store import open_store
 from tests.engine.steps import Steps
 
 THREAD = Thread("memory", "1")
 OTHER = Thread("memory", "2")
-THREADS_MAX = 64
+SESSIONS_MAX = 1_000
 OWNER = "7"
 MODEL = "claude-opus-4-8"
 
@@ -73,13 +73,7 @@ class Bench:
 
     async def sessions(self) -> list[Session]:
         """Every session, oldest first."""
-
-        def look(view: View) -> list[Session]:
-            threads = [Thread("memory", str(number)) for number in range(THREADS_MAX)]
-            found = [session for thread in threads for session in view.thread_sessions(thread, 100)]
-            return sorted(found, key=lambda session: session.created_at_ms)
-
-        return await self.world.store.read(look)
+        return list(reversed(await self.world.store.read(lambda view: view.sessions_named("", SESSIONS_MAX))))
 
     async def turns(self) -> list[Turn]:
         sessions = await self.sessions()

@@ -122,12 +122,22 @@ class AtDesk:
 
 
 async def attached(
-    gateway: Bench, agent_session: str = "conversation", directory: str = HERE, *, listens: bool = True
+    gateway: Bench,
+    agent_session: str = "conversation",
+    directory: str = HERE,
+    *,
+    listens: bool = True,
+    unattended: bool = False,
 ) -> AtDesk:
     """A session that has just been opened at the desk."""
     client = AtDesk(agent_session, listens)
-    assert await gateway.engine.attach("channel", client, directory) == ""
+    assert await gateway.engine.attach("channel", client, directory, unattended=unattended) == ""
     return client
+
+
+async def prints(gateway: Bench, agent_session: str, directory: str = HERE) -> AtDesk:
+    """One that a program has opened for a single prompt, as `claude -p` does: nobody sits at it, and nothing is pushed into it."""
+    return await attached(gateway, agent_session, directory, listens=False, unattended=True)
 
 
 async def allowed(gateway: Bench) -> AtDesk:

@@ -149,7 +149,7 @@ async def test_an_agent_that_ignores_an_interrupt_is_ended_with_its_process() ->
         gateway.says("go")
         await gateway.until(lambda turns: bool(turns) and turns[0].calls == 1)
         gateway.says("/stop")
-        await gateway.sees("Stopping.")
+        await gateway.sees("Stopping: go")
         before = gateway.world.clock.ticks_ms
         gateway.world.clock = replace(gateway.world.clock, ticks_ms=lambda: before() + INTERRUPT_LIMIT_MS)
         turn = await gateway.ended(TurnState.STOPPED)

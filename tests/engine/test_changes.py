@@ -136,8 +136,8 @@ async def test_what_widens_waits_for_a_tap(tmp_path: Path, wanted: Wanted) -> No
         done = await ends(gateway, asked)
         assert done == Standing(ChangeState.DONE, f"The day's limit is $30.00: {APPROVER} said yes.")
         assert await day_limit(gateway) == Usd.parse("30")
-        for person in (OWNER, APPROVER):
-            closed = await gateway.chat.waits_for(private(person), escape(f"Raised to $30.00 ({APPROVER})."))
+        for person, who in ((OWNER, APPROVER), (APPROVER, "you")):
+            closed = await gateway.chat.waits_for(private(person), escape(f"Raised to $30.00 (by {who})."))
             assert closed.buttons == ()
         why = "raised by $5.00, asked by the command line (ada on desk): a job"
         assert await entries_of(tmp_path) == [(APPROVER, why, Usd.parse("30"))]

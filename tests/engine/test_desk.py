@@ -10,7 +10,7 @@ import pytest
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
-from gateway.domain.budget import Entry, EntryKind, ScopeKind
+from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import End, Exited, Finished, Listening, Paused, Started
 from gateway.domain.money import ZERO, Usd
@@ -21,7 +21,7 @@ from gateway.engine.gating import SENT_AGAIN_MS
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import Decision
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
-from tests.engine.desk import HERE, AtDesk, DeskAgent, allowed, attached, current, handed
+from tests.engine.desk import HERE, AtDesk, DeskAgent, allowed, attached, current, handed, prints
 
 pytestmark = pytest.mark.anyio
 
@@ -231,8 +231,8 @@ async def test_a_reply_goes_to_the_session_that_it_replies_to() -> None:
         one, two = await attached(gateway, "one", "/one"), await attached(gateway, "two", "/two")
         one.tell(Listening())
         first = await gateway.sees("Open at the desk: `/one`")
-        two.tell(Listening())
-        await gateway.sees("Open at the desk: `/two`")
+        two.tell(Listening(proven=True))
+        await gateway.sees("Open at the desk: `/two`. What you write here goes to it.")
         gateway.says("to the second")
         assert (await two.prompted())[1] == "to the second"
         gateway.chat.says(THREAD, OWNER, "to the first", to=first)
@@ -291,6 +291,162 @@ async def test_a_message_that_is_not_confirmed_can_be_sent_again() -> None:
         client.tell(Finished(End.INTERRUPTED, "Not confirmed.", uuid, ()))
         await gateway.taps("Not confirmed.", "Send again")
         assert (await client.prompted(2))[1] == "hello"
+
+
+async def test_a_session_that_never_took_a_message_does_not_take_the_place_of_the_current_one() -> None:
+    """Whether it takes any, nobody knows: the phone goes on to talk to whom it talked to, until the other one is known to."""
+    async with at_desk() as gateway:
+        gateway.says("to the gateway's own")
+        await gateway.ended(TurnState.FINISHED)
+        client = await attached(gateway)
+        client.tell(Listening())
+        shown = await gateway.sees("Open at the desk")
+        assert shown.text == f"Open at the desk: `{HERE}`. /sessions lists it."
+        gateway.says("and this")
+        turns = await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+        assert len({turn.session_id for turn in turns}) == 1
+        client.tell(Listening(proven=True))
+        gateway.says("/sessions")
+        await gateway.sees(f"1 · `{HERE}` · Claude Code at the desk · idle · $0.00 · this one")
+
+
+async def test_a_session_that_is_the_only_one_is_written_to_and_nothing_is_promised() -> None:
+    """That is how it becomes known. Until the session shows the message, nothing is said to work."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        client.tell(Listening())
+        shown = await gateway.sees("Open at the desk")
+        assert shown.text == f"Open at the desk: `{HERE}`. {desk.UNPROVEN}"
+        gateway.says("hello")
+        uuid, _ = await client.prompted()
+        await gateway.sees(desk.WRITTEN)
+        assert not any("Working" in one.text for one in gateway.chat.sees(THREAD))
+        await client.stands(Started("conversation", MODEL, uuid))
+        await gateway.sees("Working")
+
+
+async def test_what_is_written_to_a_session_that_takes_nothing_waits_and_says_so() -> None:
+    """After the first message that it did not show: no second one is pushed, neither the next nor the same again, and nothing works."""
+    async with at_desk() as gateway:
+        client, uuid = await handed(gateway, "hello")
+        gateway.says("and this")
+        await gateway.sees("Queued as number 1")
+        client.listens = False
+        client.tell(Finished(End.INTERRUPTED, "Not confirmed. It takes none.", uuid, ()))
+        shown = await gateway.sees("Not confirmed. It takes none.")
+        assert "The message after it waits: and this" in shown.text
+        await gateway.sees("**and this**\nNot delivered yet")
+        gateway.says("/stop")
+        await gateway.sees("Stopping: and this")
+        await gateway.taps("Not confirmed.", "Send again")
+        await gateway.sees("It waits.")
+        await gateway.sees("**hello**\nNot delivered yet")
+        assert not any("Working" in one.text for one in gateway.chat.sees(THREAD))
+        assert (len(client.prompts), (await gateway.balance()).held) == (1, ZERO)
+        client.listens = True
+        client.tell(Listening(proven=True))
+        assert (await client.prompted(2))[1] == "hello"
+
+
+async def test_what_was_typed_at_the_desk_is_no_message_that_follows() -> None:
+    """A prompt runs there while a message from the phone is given up: the phone is told of the message alone."""
+    async with at_desk() as gateway:
+        client, uuid = await handed(gateway, "hello")
+        assert await client.types("typed meanwhile") == GoOn()
+        client.tell(Finished(End.INTERRUPTED, "Not confirmed.", uuid, ()))
+        shown = await gateway.sees("Not confirmed.")
+        assert "after it" not in shown.text
+
+
+# ------------------------------------------------------------------------------------------------------- claude -p
+async def test_a_session_that_nobody_sits_at_is_listed_only_while_it_works() -> None:
+    """It does not become the current one, and it leaves the list with its end, also while its question is open."""
+    async with at_desk(with_limits(confirm="0.10")) as gateway:
+        gateway.world.rules = replace(gateway.world.rules, confirm_above=Usd.parse("1"))
+        client = await prints(gateway, "one")
+        assert await client.types("count the files") == GoOn()
+        gateway.says("/sessions")
+        await gateway.sees("1 · `/work` · Claude Code at the desk · running · $0.00 · count the files")
+        gateway.says("/stop")
+        await gateway.sees("No turn is running in this session: /sessions lists the others.")
+        client.tell(client.ends())
+        await gateway.ended(TurnState.FINISHED)
+        gateway.world.rules = replace(gateway.world.rules, confirm_above=Usd.parse("0.10"))
+        assert await (await prints(gateway, "two")).types("dear") == EndTurn(desk.ASKED)
+        gateway.says("/sessions")
+        await gateway.sees("No session yet")
+        await attached(gateway, "one")
+        gateway.says("/sessions")
+        await gateway.sees("1 · `/work` · Claude Code at the desk · idle")
+
+
+async def test_a_yes_to_what_nobody_sits_at_passes_once_in_a_new_session() -> None:
+    """The turn that was asked about goes on there, asked about once however often it is sent; a third one is asked about anew."""
+    async with at_desk(with_limits(confirm="0.10")) as gateway:
+        for name in ("one", "two"):
+            assert await (await prints(gateway, name)).types("dear") == EndTurn(desk.ASKED)
+        assert len(await gateway.turns()) == 1
+        await gateway.taps("**dear**", "Run, up to $0.50")
+        [asked] = await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        client = await prints(gateway, "three")
+        assert await client.types("dear") == GoOn()
+        client.tell(client.calls(3), client.ends())
+        ran = await gateway.ended(TurnState.FINISHED)
+        assert (ran.id, ran.spent, ran.session_id != asked.session_id) == (asked.id, Usd.parse("0.03"), True)
+        assert (await gateway.balance_of(gateway.today())).held == ZERO
+        for session in await gateway.sessions():
+            balance = await gateway.balance_of(Scope(ScopeKind.SESSION, session.id))
+            assert (balance.held, balance.spent) == (ZERO, ran.spent if session.id == ran.session_id else ZERO)
+        assert await (await prints(gateway, "four")).types("dear") == EndTurn(desk.ASKED)
+
+
+async def test_a_yes_to_what_nobody_sits_at_is_for_that_prompt_and_place_alone() -> None:
+    """Another prompt, another directory, a session that somebody sits at or that had a prompt before, ten minutes: all are asked about."""
+    now = [1_000_000]
+    async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
+        await (await prints(gateway, "one")).types("dear")
+        await gateway.taps("**dear**", "Run, up to $0.50")
+        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        assert await (await prints(gateway, "two")).types("dear!") == EndTurn(desk.ASKED)
+        assert await (await prints(gateway, "two")).types("dear") == EndTurn(desk.ASKED)
+        assert await (await prints(gateway, "three", "/elsewhere")).types("dear") == EndTurn(desk.ASKED)
+        assert await (await attached(gateway, "four")).types("dear") == EndTurn(desk.ASKED)
+        now[0] += SENT_AGAIN_MS
+        assert await (await prints(gateway, "five")).types("dear") == EndTurn(desk.ASKED)
+
+
+async def test_what_a_yes_raised_for_a_session_that_is_over_is_raised_for_the_one_that_goes_on() -> None:
+    """The limit of the first session was raised for its prompt: with that it comes to the second one, and the ledger says why."""
+    async with at_desk(with_limits(session="0.30", confirm="5")) as gateway:
+        assert await (await prints(gateway, "one")).types("dear") == EndTurn(desk.ASKED)
+        asked = await gateway.sees("**dear**")
+        label = next(button.label for button in asked.buttons if button.label.startswith("Raise"))
+        await gateway.taps("**dear**", label)
+        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        client = await prints(gateway, "two")
+        assert await client.types("dear") == GoOn()
+        limits = [
+            (await gateway.balance_of(Scope(ScopeKind.SESSION, session.id))).limit
+            for session in await gateway.sessions()
+        ]
+        assert limits[0] == limits[1] != Usd.parse("0.30")
+
+
+async def test_after_stop_all_a_yes_from_before_runs_nothing_in_a_new_session() -> None:
+    """It goes before the gate again, whatever was held, and what the yes raised is not raised once more."""
+    async with at_desk(with_limits(session="0.30", confirm="5")) as gateway:
+        await (await prints(gateway, "one")).types("dear")
+        asked = await gateway.sees("**dear**")
+        await gateway.taps("**dear**", next(one.label for one in asked.buttons if one.label.startswith("Raise")))
+        await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
+        stop = Entry(EntryKind.FREEZE, (), who="bank", why="fenced")
+        await gateway.world.commit(lambda _view: Decision(None, entries=(stop,)))
+        answer = await (await prints(gateway, "two")).types("dear")
+        assert isinstance(answer, EndTurn)
+        assert "Everything is stopped" in answer.reason
+        assert (await gateway.balance_of(gateway.today())).held == ZERO
+        last = (await gateway.sessions())[-1]
+        assert (await gateway.balance_of(Scope(ScopeKind.SESSION, last.id))).limit == Usd.parse("0.30")
 
 
 async def test_a_paused_run_without_a_channel_goes_on_after_the_yes_with_whatever_is_typed() -> None:

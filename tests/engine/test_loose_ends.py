@@ -229,7 +229,7 @@ async def test_a_prompt_that_waits_for_room_and_is_stopped_makes_room_for_the_ne
             gateway.chat.says(thread, OWNER, text)
             await gateway.until(lambda turns, text=text: any(turn.prompt == text for turn in turns))
         gateway.chat.says(threads[1], OWNER, "/stop")
-        await gateway.chat.waits_for(threads[1], "Stopping.")
+        await gateway.chat.waits_for(threads[1], "Stopping: second")
         works.set()
         await gateway.chat.waits_for(threads[2], "All done.")
         assert [text for _, text in gateway.agent.prompts] == ["first", "third"]

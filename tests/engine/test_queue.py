@@ -4,9 +4,11 @@ import anyio
 import pytest
 
 from gateway.agents.scripted import AskPerson, UseTool
+from gateway.core.turn import ENDED
 from gateway.domain.budget import ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
+from gateway.engine import inbound
 from tests.engine.bench import OTHER, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
@@ -95,10 +97,27 @@ async def test_sessions_are_listed_by_number_and_gone_back_to() -> None:
         gateway.says("/sessions 3")
         await gateway.sees("There is no session 3 here")
         gateway.says("/sessions 2")
-        await gateway.sees("2 · `/` · scripted · idle · $0.01 · this one")
+        await gateway.sees("2 · `/` · Scripted agent · idle · $0.01 · this one · first words")
         gateway.says("more words")
         turns = await gateway.until(lambda turns: len(turns) == 2 and turns[1].state is TurnState.FINISHED)
         assert {turn.session_id for turn in turns} == {first.session_id}
+
+
+async def test_what_is_stopped_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its first words, up to a few of them; what is told of in other chats is only counted there."""
+    monkeypatch.setattr(inbound, "NAMED_MAX", 2)
+    works = anyio.Event()
+    async with bench(script(call(1, lasts=works), call(1))) as gateway:
+        for number, text in enumerate(("*one* " + "x" * 80, "two", "three")):
+            gateway.says(text)
+            await gateway.until(lambda turns, count=number + 1: len(turns) == count)
+        gateway.says("secret", OTHER)
+        await gateway.until(lambda turns: len(turns) == 4)
+        gateway.says("/stop all")
+        first = "\\*one\\* " + "x" * 33 + "…"
+        await gateway.sees(f"Stopping 4 turns:\n- {first}\n- two\n- and 2 more\nNothing new runs until /go.")
+        works.set()
+        await gateway.until(lambda turns: all(turn.state in ENDED for turn in turns))
 
 
 async def test_a_turn_that_waits_for_a_place_says_so_and_gets_the_first_that_is_free() -> None:

@@ -244,6 +244,21 @@ async def test_a_session_that_is_off_goes_on_and_is_known_to_be(tmp_path: Path, 
     assert [(hook.event, hook.off) for hook in desk.hooks] == ([(event, True)] if event == "SessionStart" else [])
 
 
+@pytest.mark.parametrize(("attended", "known"), [("0", True), ("1", False), ("", False)])
+async def test_a_client_that_nobody_sits_at_is_known_by_what_it_says(
+    tmp_path: Path, attended: str, known: bool
+) -> None:
+    """Every hook of `claude -p` says so; where nothing is said somebody sits there."""
+    desk = DeskGateway({})
+    async with answering(tmp_path / "home", desk.routes) as home:
+        for event in ("SessionStart", "UserPromptSubmit"):
+            assert await hooked(home, event, CLAUDE_CODE_SESSION_ATTENDED=attended) == (0, b"{}")
+    assert [(hook.event, hook.unattended, hook.off) for hook in desk.hooks] == [
+        ("SessionStart", known, False),
+        ("UserPromptSubmit", known, False),
+    ]
+
+
 STARTED = {"session_id": "9f1c", "cwd": "/srv/caf\u00e9 \udcff", "prompt": "secret", "hook_event_name": "SessionStart"}
 
 

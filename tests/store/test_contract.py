@@ -153,6 +153,20 @@ async def test_a_new_session_becomes_the_current_one_of_its_thread(store: Sqlite
     assert await store.read(lambda view: view.thread_sessions(THREAD, 1)) == (other,)
 
 
+async def test_a_session_that_nobody_comes_back_to_is_listed_while_it_works(store: SqliteStore) -> None:
+    """It is not the current one by itself, and does not crowd others out of the list once its turn has ended, or waits for a yes."""
+    one = replace(SESSION, id="s_2", created_at_ms=NOW + 1, unattended=True)
+    await put(store, put=(SESSION,))
+    await put(store, put=(one, turn(1, session_id="s_2", state=TurnState.ASKING)))
+    assert await store.read(lambda view: (view.session("s_2"), view.current_session(THREAD))) == (one, SESSION)
+    assert await store.read(lambda view: view.thread_sessions(THREAD, 1)) == (SESSION,)
+    for state in (TurnState.RUNNING, TurnState.PAUSED):
+        await put(store, put=(turn(1, session_id="s_2", state=state),))
+        assert await store.read(lambda view: view.thread_sessions(THREAD)) == (one, SESSION)
+    await put(store, put=(turn(1, session_id="s_2", state=TurnState.FINISHED),))
+    assert await store.read(lambda view: view.thread_sessions(THREAD)) == (SESSION,)
+
+
 async def test_turns_are_listed_by_age_and_state(store: SqliteStore) -> None:
     """Open turns come oldest first, the latest turns newest first."""
     other = replace(SESSION, id="s_2")

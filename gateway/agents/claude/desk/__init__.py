@@ -4,12 +4,12 @@ async with DeskAgent(home, engine.attach) as desk:
     verdict = await desk.hook("UserPromptSubmit", body, lineage)
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import anyio
 import anyio.to_thread
@@ -53,8 +53,11 @@ STARTS: Final = "Tollbridge's gateway has just been started: try again in a mome
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
 KILLED: Final = "its process is gone"
 
-Attach = Callable[[str, DeskClient, str], Awaitable[str]]
-"""The engine's: an agent of this name is there, in this directory; not empty: why it may not take part."""
+
+class Attach(Protocol):
+    """The engine's: an agent of this name is there, in this directory; not empty: why it may not take part."""
+
+    async def __call__(self, agent: str, client: DeskClient, directory: str, *, unattended: bool = False) -> str: ...
 
 
 @dataclass(slots=True)
@@ -68,6 +71,8 @@ class _Session:
     lives: bool = False
     settled: anyio.Event = field(default_factory=anyio.Event)
     """It is over, and all of it is told."""
+    noted: bool | None = None
+    """What is written down of whether it hears."""
     sure: bool = False
     """Its process is the client's own. (A hook that outlives a killed client has the one that takes in orphans for a parent.)"""
 
@@ -80,6 +85,8 @@ class _Relay:
     lineage: tuple[int, ...]
     session: str
     joined: DeskClient | None = field(default=None)
+    hears: bool | None = None
+    """Of the session that it was joined to before: the same client shows what comes from it, or does not."""
 
     @property
     def process(self) -> int:
@@ -113,6 +120,7 @@ class DeskAgent:
         self._ended: list[tuple[str, int]] = []
         """Sessions that have ended in processes that may still be there."""
         self._meeting = anyio.Lock()
+        self._noting = anyio.Lock()
         self._strangers = Recent()
         self._dropped = 0
         self._crew = anyio.create_task_group()
@@ -152,20 +160,25 @@ class DeskAgent:
         return Recovered(prompt_known=known, events=())
 
     # ------------------------------------------------------------------------------------------------------ the hooks
-    async def hook(self, event: str, body: bytes, lineage: Sequence[int], source: str = "") -> Mapping[str, Any]:
-        """The verdict at a hook. `lineage`: its process and those above it; `source`: what tells it from another hook for the same."""
+    async def hook(
+        self, event: str, body: bytes, lineage: Sequence[int], source: str = "", *, unattended: bool = False
+    ) -> Mapping[str, Any]:
+        """The verdict at a hook. `lineage`: its process and those above it; `source`: what tells it from another hook for the same.
+        `unattended`: nobody sits at its client.
+        """
         told = await anyio.to_thread.run_sync(hooks.read, body)
         if told is None or told.hook_event_name != event or not Path(told.transcript_path).name:
             log.warning("a hook said what cannot be read", hook=event)
             return hooks.no(event, UNREAD)
         try:
-            session = await self._session_of(told, lineage)
+            session = await self._session_of(told, lineage, unattended=unattended)
         except TollbridgeError as error:
             return hooks.no(event, str(error))
         if session is None:
             return {}
         if session.refused:
             return hooks.no(event, session.refused)
+        session.client.attended(not unattended)
         verdict = await session.client.hook(told, source)
         if event == Event.END and self._sessions.get(told.session_id) is session:
             # Beside the hook, which may be killed at any moment; and the client may say what it used only once it is answered.
@@ -195,7 +208,7 @@ class DeskAgent:
                     log.info("telemetry of a session that is not open here", session=name, dropped=self._dropped)
         return heard is not None
 
-    async def _session_of(self, told: Told, lineage: Sequence[int]) -> _Session | None:
+    async def _session_of(self, told: Told, lineage: Sequence[int], *, unattended: bool) -> _Session | None:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
         process = _parent(lineage)
         closing = self._closing.get(told.session_id)
@@ -223,7 +236,7 @@ class DeskAgent:
             if len(self._sessions) >= SESSIONS_MAX:
                 raise AgentUnavailableError(TOO_MANY)
             fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
-            here = Note(told.session_id, told.transcript_path, told.cwd, process)
+            here = Note(told.session_id, told.transcript_path, told.cwd, process, unattended=unattended)
             session = known or await self._meet(here, fresh=fresh)
             session.sure = told.hook_event_name == Event.START and process > 1
             await self._take_in(session, told.session_id, told.cwd)
@@ -233,7 +246,7 @@ class DeskAgent:
         """Have the engine listen to it, and its channel, if there is one already, push to it."""
         if self.attach is None:
             raise AssertionError
-        session.refused = await self.attach(NAME, session.client, directory)
+        session.refused = await self.attach(NAME, session.client, directory, unattended=session.client.unattended)
         self._sessions[session_id] = session
         if not session.refused and not session.lives:
             session.lives = True
@@ -249,14 +262,15 @@ class DeskAgent:
             await self._forget(session_id, KILLED)
 
     async def _meet(self, here: Note, *, fresh: bool) -> _Session:
-        logs = await anyio.to_thread.run_sync(self._log_of, here, fresh)
+        logs, note = await anyio.to_thread.run_sync(self._log_of, here, fresh)
         client = DeskClient(here.session, here.directory, logs, self._private, self._patience_s)
+        client.hears, client.unattended = note.hears, note.unattended
         await client.catch_up()
-        return _Session(client, here.process, Path(here.transcript))
+        return _Session(client, here.process, Path(here.transcript), noted=note.hears)
 
-    def _log_of(self, here: Note, fresh: bool) -> Log:  # noqa: FBT001 - a thread's call knows no names
+    def _log_of(self, here: Note, fresh: bool) -> tuple[Log, Note]:  # noqa: FBT001 - a thread's call knows no names
         """Where the session's own part of its transcript begins: where it was first heard of, by this gateway or an earlier one."""
-        note = self._notes.read(here.session)
+        note, since = self._notes.read(here.session), started(here.process)
         logs = Log(Path(here.transcript))
         if note is not None and note.offset is not None:
             logs.offset, logs.agents, used, since_ms = note.offset, note.agents, note.used, note.since_ms
@@ -268,8 +282,10 @@ class DeskAgent:
                 logs.since(None)
             used, since_ms = None if found is None else found.decode(errors="replace"), clock.now_ms()
         logs.reported.since_ms = since_ms
-        known = replace(here, offset=logs.offset, agents=logs.agents, used=used, since_ms=since_ms)
-        known = replace(known, started=started(here.process))
+        same = note is not None and note.process and (note.process, note.started) == (here.process, since)
+        hears = note.hears if note is not None and same else None
+        known = replace(here, started=since, offset=logs.offset, agents=logs.agents)
+        known = replace(known, used=used, since_ms=since_ms, hears=hears)
         try:
             self._notes.write(known)
         except OSError as error:
@@ -277,7 +293,7 @@ class DeskAgent:
             raise AgentUnavailableError(why) from None
         logs.reported.kept = self._notes.kept(here.session)
         logs.reported.load()
-        return logs
+        return logs, known
 
     async def _forget(self, session_id: str, why: str) -> None:
         session = self._sessions.get(session_id)
@@ -290,7 +306,8 @@ class DeskAgent:
         del self._sessions[session_id]
         self._closing[session_id] = session
         for relay in self._relays:
-            relay.joined = None if relay.joined is session.client else relay.joined
+            if relay.joined is session.client:
+                relay.joined, relay.hears = None, session.client.hears
         if why == CLOSED:
             self._ended = [*self._ended[-SESSIONS_MAX:], (session_id, session.process)]
 
@@ -300,7 +317,8 @@ class DeskAgent:
             with anyio.CancelScope(shield=True):
                 # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
                 if await session.client.gone(why):
-                    await anyio.to_thread.run_sync(self._end_note, session_id, why != CLOSED)
+                    async with self._noting:
+                        await anyio.to_thread.run_sync(self._end_note, session_id, why != CLOSED)
         finally:
             del self._closing[session_id]
             session.settled.set()
@@ -327,7 +345,23 @@ class DeskAgent:
                     self._ended.remove((name, process))
                 elif name not in self._closing and not await anyio.to_thread.run_sync(is_there, process):
                     self._ended.remove((name, process))
-                    await anyio.to_thread.run_sync(self._end_note, name, True)  # noqa: FBT003 - see there
+                    async with self._noting:
+                        await anyio.to_thread.run_sync(self._end_note, name, True)  # noqa: FBT003 - see there
+            await self._note_who_hears()
+
+    async def _note_who_hears(self) -> None:
+        """For a gateway that comes later: whoever has shown a message shows the next one, and whoever has not does not."""
+        for name, session in list(self._sessions.items()):
+            hears = session.client.hears
+            if hears is not session.noted:
+                session.noted = hears
+                async with self._noting:
+                    await anyio.to_thread.run_sync(self._note_hears, name, hears)
+
+    def _note_hears(self, name: str, hears: bool | None) -> None:  # noqa: FBT001 - a thread's call knows no names
+        note = self._notes.read(name)
+        if note is not None:
+            self._notes.write(replace(note, hears=hears))
 
     # ----------------------------------------------------------------------------------------------------- the channel
     @asynccontextmanager
@@ -360,6 +394,8 @@ class DeskAgent:
         note = self._notes.of_process(relay.process) or self._notes.read(relay.session)
         if note is None or (note.ended and note.process == relay.process):
             return None  # It was left for another one, of which nothing is known.
+        if note.unattended and note.process != relay.process:
+            return None  # Whether somebody sits at this client, its hooks say.
         return note if note.process and is_there(note.process) else replace(note, process=relay.process)
 
     def process_of(self, agent_session: str) -> int | None:
@@ -385,9 +421,10 @@ class DeskAgent:
             found = self._newest_in(relay.process) or named
             if found is not None and not found.refused and relay.joined is not found.client:
                 if relay.joined is not None:
+                    relay.hears = relay.joined.hears
                     relay.joined.leave(relay.pusher)
                 relay.joined = found.client
-                found.client.join(relay.pusher)
+                found.client.join(relay.pusher, hears=relay.hears)
 
 
 def _holds(tail: Tail, name: str) -> bool:

@@ -64,10 +64,15 @@ VERDICT_S: Final = 600.0
 """How long it may take until it is seen that the session has heard an answer."""
 SAID_AGAIN: Final = "This message was given up: send it again from the phone."
 UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
+DEAF: Final = (
+    "This session takes no messages from here: close it and write /start, or start it with "
+    "`claude --dangerously-load-development-channels plugin:tollbridge@tollbridge`."
+)
 TAKEN_IN: Final = "The session has read it, beside what it was doing."
 TOO_LATE: Final = "nobody answered in time; after a yes on the phone, write: continue"
 UNSEEN: Final = "the transcript does not show what this run uses: is it switched off (CLAUDE_CODE_SKIP_PROMPT_HISTORY)?"
 CLOSED: Final = "it was closed at the desk"
+LET_GO: Final = "this session goes on from the phone, or the gateway stops: close it here, and open it again after that"
 ENDS: Final = "the gateway stops: start it again with `tollbridge up`, then write: continue"
 
 
@@ -113,12 +118,19 @@ class DeskClient:
     ) -> None:
         self.agent_session = agent_session
         self.process = Process("", 0, "", "")
+        self.hears: bool | None = None
+        """Whether it shows what is pushed into it, or has not shown the first of it; None: nothing tells. (Any client starts the
+        channel's server; whether it takes what comes from there, it says nowhere.)"""
+        self.unattended = False
+        """Nobody sits at it: it is `claude -p`."""
         self._directory = directory
         self._log = logs
         self._private = private
         self._patience_s = patience_s
         self._telling = Telling(anyio.Event())
         self._pusher: Pusher | None = None
+        self._through: Pusher | None = None
+        """What the last message was written to: what one channel has lost says nothing of another."""
         self._model: str | None = None
         self._run: _Run | None = None
         self._halted = ""
@@ -145,8 +157,8 @@ class DeskClient:
     # ----------------------------------------------------------------------------------------------- the Client port
     @property
     def listens(self) -> bool:
-        """A channel is joined to it."""
-        return self._pusher is not None
+        """A channel is joined to it, and it is not known to take nothing from there."""
+        return self._pusher is not None and self.hears is not False and not self.unattended
 
     def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order."""
@@ -155,8 +167,9 @@ class DeskClient:
     async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Write a message into the session. It is there once the session's own hook, or the agent, has shown it."""
         pusher = self._pusher
-        if pusher is None or self._run is not None or self._leaving:
+        if pusher is None or not self.listens or self._run is not None or self._leaving:
             raise AgentAwayError("nothing in this session takes messages now")
+        self._through = pusher
         push = channel.Push(uuid, text[: channel.TEXT_CHARACTERS_MAX], dict(attributes or {}))
         self._pushed[uuid] = (push, anyio.current_time() + CONFIRM_S)
         if not await pusher.push(push):
@@ -219,6 +232,8 @@ class DeskClient:
             return {}
         ids = channel.received(told.prompt)
         uuid = next((name for name in ids if name in self._pushed), None)
+        if uuid is not None or any(name in self._given_up for name in ids):
+            self._shows()
         if any(name in self._given_up for name in ids) or (ids and uuid is None and hooks.is_ours(told.prompt)):
             # An earlier gateway may have pushed it: the phone says that it is not confirmed, and can send it again.
             return hooks.no(Event.PROMPT, SAID_AGAIN)
@@ -362,7 +377,7 @@ class DeskClient:
     async def _stand(self, before: str, loop: str, *first: AgentEvent) -> Answer:
         """Wait at a boundary until it is answered, or until it has to be."""
         if self._leaving:
-            return EndTurn(CLOSED)
+            return EndTurn(LET_GO)
         if self._stopping and loop == MAIN_LOOP:
             return EndTurn(self._stopping)
         with self._waiting() as (name, waits):
@@ -455,7 +470,11 @@ class DeskClient:
             if until <= now:
                 del self._pushed[name]
                 self._given_up.add(name)
-                self._telling.tell([Finished(End.INTERRUPTED, UNCONFIRMED, name, ())])
+                same = self._pusher is not None and self._pusher is self._through
+                if self.hears is None and same and self._run is None and not self._leaving:
+                    self.hears = False
+                words = f"{UNCONFIRMED} {DEAF}" if self.hears is False else UNCONFIRMED
+                self._telling.tell([Finished(End.INTERRUPTED, words, name, ())])
 
     def hurry(self) -> None:
         """Whatever it is to be gone without: wait for nothing more."""
@@ -486,10 +505,30 @@ class DeskClient:
         return settled
 
     # ----------------------------------------------------------------------------------------------------- the channel
-    def join(self, pusher: Pusher) -> None:
-        """A channel to the session is open. What an earlier one may have delivered is not delivered again."""
-        self._pusher = pusher
-        self._telling.tell([Listening()])
+    def join(self, pusher: Pusher, *, hears: bool | None = None) -> None:
+        """A channel to the session is open. What an earlier one may have delivered is not delivered again. `hears`: what is known
+        of another session of the same client.
+        """
+        if self.hears is False and self._through not in (None, pusher):
+            self.hears = None
+        self._pusher, self.hears = pusher, self.hears if hears is None else hears
+        self._tell_if_listens()
+
+    def attended(self, attended: bool) -> None:  # noqa: FBT001 - it says what it is
+        """Whether somebody sits at it, as its hooks say: `claude -p` may go on in a conversation that somebody had open."""
+        if self.unattended is attended:
+            self.unattended = not attended
+            self._tell_if_listens()
+
+    def _tell_if_listens(self) -> None:
+        if self.listens:
+            self._telling.tell([Listening(proven=self.hears is True)])
+
+    def _shows(self) -> None:
+        """It has shown something of its channel: it takes what comes from there."""
+        deaf, self.hears = self.hears is False, True
+        if deaf:
+            self._tell_if_listens()
 
     def leave(self, pusher: Pusher) -> None:
         """The channel is gone, unless another has its place already."""
@@ -513,6 +552,7 @@ class DeskClient:
 
     async def asks(self, request_id: str, tool: str, description: str, preview: str) -> None:
         """The session asks whether a tool may run, on its screen and here."""
+        self._shows()
         if (tool, preview) in self._allowed and self._pusher is not None:
             await self._pusher.verdict(request_id, allow=True)
             return

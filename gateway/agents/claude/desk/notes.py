@@ -32,6 +32,10 @@ class Note:
     since_ms: int = 0
     """When it was first heard of: telemetry from before is of what stands before `offset`."""
     agents: Mapping[str, int] = field(default_factory=dict[str, int])
+    hears: bool | None = None
+    """Whether its client, the one of `process`, shows what is pushed into it; None: it is not known."""
+    unattended: bool = False
+    """Nobody sits at that client."""
 
 
 class Notes:
@@ -103,4 +107,5 @@ def _read(place: Path) -> Note | None:
     )
     known = isinstance(note.offset, int | None) and isinstance(note.used, str | None)
     agents = isinstance(note.agents, dict) and all(isinstance(offset, int) for offset in note.agents.values())
-    return note if whole and known and agents and isinstance(note.ended, bool) else None
+    flags = isinstance(note.hears, bool | None) and isinstance(note.unattended, bool) and isinstance(note.ended, bool)
+    return note if whole and known and agents and flags else None
