@@ -246,7 +246,7 @@ class Client(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the process and everything it started; idempotent."""
+        """End the process and everything it started; idempotent. One that a person has started is only let go of, and goes on."""
         ...
 
 

@@ -6,12 +6,15 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.agents.claude.desk import DeskAgent
+from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.core.channel import Push
 from gateway.domain.turn import Origin, TurnState
+from gateway.engine.desk import ELSEWHERE
 from gateway.engine.world import Desk
 from gateway.host import NOT_WRITTEN, DeskHost
 from gateway.ports import Decision
@@ -37,6 +40,39 @@ class Wire:
     async def verdict(self, request_id: str, *, allow: bool) -> bool:
         del request_id, allow
         return True
+
+
+async def test_start_takes_a_session_without_a_channel_from_the_desk_until_the_gateways_agent_has_ended(
+    tmp_path: Path,
+) -> None:
+    """The desk is told that the phone is at work, and what is typed after that has the conversation back."""
+    place = tmp_path / "transcript.jsonl"
+    (tmp_path / f"{SESSION}.jsonl").touch()
+    desk, rules = DeskAgent(tmp_path / "home"), replace(RULES, desks=(Desk("/", OWNER, THREAD.chat),))
+    own = ScriptedAgent(script(call(1), UseTool("Bash", "ls", asks_permission=True), call(1)), directory=tmp_path)
+    async with desk, own, bench(script(call(1)), rules, agents={"channel": desk, "claude": own}) as gateway:
+        desk.attach = gateway.engine.attach
+
+        async def types(prompt: str, prompt_id: str) -> Any:
+            told = {"session_id": SESSION, "hook_event_name": "UserPromptSubmit", "cwd": str(tmp_path)}
+            told |= {"transcript_path": str(place), "prompt": prompt, "prompt_id": prompt_id}
+            return await desk.hook("UserPromptSubmit", json.dumps(told).encode(), LINEAGE)
+
+        assert await types("at the desk", "one") == {}
+        stop = {"session_id": SESSION, "hook_event_name": "Stop", "prompt_id": "one", "transcript_path": str(place)}
+        await desk.hook("Stop", json.dumps(stop).encode(), LINEAGE)
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("/start")
+        await gateway.sees("goes on in")
+        gateway.says("from the phone")
+        await gateway.sees("wants to run")
+        assert (await types("meanwhile", "two"))["reason"] == ELSEWHERE
+        await gateway.taps("wants to run", "Allow")
+        await gateway.until(lambda turns: all(turn.state is TurnState.FINISHED for turn in turns))
+        assert await types("back again", "three") == {}
+        assert [session.agent for session in await gateway.sessions()] == ["channel"]
 
 
 @asynccontextmanager

@@ -11,6 +11,8 @@ from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
 UNTAKEN = "The agent did not confirm that it got this: it may not wait for it any more."
+BACKGROUND_STOPPED = "What ran in the background was stopped."
+LEFT_AT_DESK = "Something still runs in the background at the desk: only Claude Code there can end it."
 
 
 async def respond(world: World, live: Live | None, effect: Respond) -> None:
@@ -73,14 +75,16 @@ async def interrupt(world: World, live: Live) -> None:
 
 
 async def _end_background(world: World, live: Live) -> None:
-    """No turn is at work, and a command still runs: nothing ends it but the end of its agent's process."""
-    await live.client.close()
+    """No turn is at work, and a command still runs: nothing ends it but the end of its agent's process, if that is ours."""
+    if not live.attached:
+        await live.client.close()
+    words = LEFT_AT_DESK if live.attached else BACKGROUND_STOPPED
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()
         session = view.session(live.session_id)
         if session is not None:
-            draft.say(world.notice(session.thread, "What ran in the background was stopped."))
+            draft.say(world.notice(session.thread, words))
         return draft.done(None)
 
     await world.commit(decide)

@@ -41,6 +41,7 @@ ASKED: Final = (
 BANK_ASKED: Final = "Tollbridge asks the team's bank first: send it again in a moment."
 NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person in its settings."
 ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
+LAPSED: Final = "Not sent again at the desk in time: nothing is held for it any more."
 REPLACED: Final = "Another prompt was typed at the desk."
 WENT_ON: Final = "It was at work while nobody here could see it."
 HERE: Final = "What you write here goes to it."
@@ -151,8 +152,16 @@ def is_over(turn: Turn, now_ms: int) -> bool:
     return turn.waits_until_ms is not None and turn.waits_until_ms <= now_ms
 
 
+def _lapsed(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> Say:
+    """What the phone reads of it, with what a part that ran has cost."""
+    balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
+    line = summary.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
+    words = f"At the desk: {summary.escape(summary.title(turn.prompt))}\n{LAPSED}"
+    return Say(session.thread, f"turn:{turn.id}:end", f"{words}\n{line}" if turn.calls else words)
+
+
 def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
-    """What was allowed and never sent again is dropped; the result is how many turns that were."""
+    """What was allowed and never sent again is dropped, and the phone says so; the result is how many turns that were."""
 
     def decide(view: View) -> Decision[int]:
         draft = Draft()
@@ -161,6 +170,7 @@ def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
             gating.drop(world, view, draft, turn, "It was not sent again in time.")
             session = view.session(turn.session_id)
             if session is not None:
+                draft.say(_lapsed(world, view, draft, session, turn))
                 gating.next_in_line(world, view, draft, session)
         return draft.done(len(overdue))
 

@@ -153,6 +153,7 @@ CONTINUE_PROMPT = "Continue where you left off."
 
 CHANGED = "The prompt or the price is another one than when this was asked: it is decided anew."
 GONE = "This turn is gone."
+GOES_ON_THERE = " Write anything at the desk within 10 minutes: it goes on there."
 AT_LIMIT = "Stopped by the person at the budget limit."
 
 
@@ -238,14 +239,15 @@ def _go_on(
         case gating.Short(need):
             draft.effects.append(Borrow(session.id, turn.id, need))
         case Allow() as allow:
-            _close(draft, approval, f"{option.label}.")
+            here = not waiting and turn.origin is Origin.DESK and not world.present(session)
+            _close(draft, approval, f"{option.label}.{GOES_ON_THERE if here else ''}")
             step = Step.RESUME if waiting else Step.ALLOW
             turn = gating.hold(draft, turn, counted, allow, step, unpriced=option.unpriced)
             if waiting:
                 draft.effects.append(Unpause(session.id, GoOn()))
             else:
                 turn = replace(turn, prompt_uuid=world.clock.new_uuid(), continues=True)
-                if turn.origin is Origin.DESK and not world.present(session):
+                if here:
                     turn = replace(turn, waits_until_ms=world.clock.now_ms() + gating.SENT_AGAIN_MS)
                 else:
                     draft.effects.append(StartTurn(session.id, turn.id))

@@ -1,24 +1,28 @@
 """A session at the desk as a client: what its hooks and its transcript tell, and what goes through its channel."""
 
 import json
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import pytest
 
 from gateway.agents.claude.desk import client as desk
 from gateway.agents.claude.desk.client import DeskClient
 from gateway.agents.claude.desk.hooks import Event, Told, no, read
 from gateway.agents.claude.desk.log import Log
+from gateway.agents.claude.desk.otlp import ApiRequest, Heard
 from gateway.core.channel import Push
 from gateway.domain.effects import AllowTool, DenyTool, EndTurn, GoOn
 from gateway.domain.events import (
     Acted,
     AgentEvent,
     AskedPermission,
+    BackgroundChanged,
     CallMetered,
     End,
     Exited,
@@ -142,6 +146,19 @@ async def test_a_typed_run_is_told_metered_and_ended(tmp_path: Path) -> None:
         assert [(call.call_id, call.usage.tokens.output) for call in desk_.of(CallMetered)] == [("m1", 5)]
 
 
+async def test_every_end_of_a_run_tells_what_works_in_the_background(tmp_path: Path) -> None:
+    """A command that has ended is told of as well, or it would be taken for one that goes on; an agent's end leaves it as it is."""
+    async with open_at_desk(tmp_path) as desk_:
+        shell, agent = {"id": "b", "type": "shell", "status": "running"}, {"id": "a", "type": "subagent"}
+        for number, tasks in enumerate(([shell, agent | {"status": "running"}], [])):
+            await desk_.client.hook(told("UserPromptSubmit", prompt="go", prompt_id=f"p{number}"))
+            await desk_.client.hook(told("Stop", prompt_id=f"p{number}", background_tasks=tasks))
+            await desk_.client.hook(told("SubagentStop", agent_id="a"))
+        await desk_.until(BackgroundChanged, 3)
+        changes = [(event.agents, event.others) for event in desk_.of(BackgroundChanged)]
+        assert changes == [(1, 1), (0, 1), (0, 0)]
+
+
 async def test_a_copy_of_a_call_that_another_conversation_made_is_not_counted(tmp_path: Path) -> None:
     """A fork's transcript holds answers to requests that it never made."""
     async with open_at_desk(tmp_path) as desk_:
@@ -208,6 +225,164 @@ async def test_an_interruption_that_no_hook_tells_of_ends_the_run(tmp_path: Path
             ("m1", False),
             ("unanswered-r2", False),
         }
+
+
+async def test_stop_ends_a_run_that_was_interrupted_before_its_first_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells of such an interruption: after /stop and a while without a sign it is over, and at a hook it would be."""
+    monkeypatch.setattr(desk, "STOP_LIMIT_S", 0.2)
+    monkeypatch.setattr(desk, "LOOK_EVERY_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        desk_.writes(asked("r1"))
+        await desk_.client.interrupt()
+        assert (await desk_.until(Finished)).end is End.INTERRUPTED
+        assert [(call.call_id, call.ended) for call in desk_.of(CallMetered)] == [("unanswered-r1", False)]
+        verdict = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={"command": "ls"}))
+        assert verdict["continue"] is False
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt="more", prompt_id="p2")) == {}
+
+
+async def test_stop_does_not_end_a_run_whose_tool_may_be_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tool may take long and shows nothing: the run ends at the boundary behind it, and not before."""
+    monkeypatch.setattr(desk, "STOP_LIMIT_S", 0.0)
+    monkeypatch.setattr(desk, "LOOK_EVERY_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={}, tool_use_id="t1"))
+        await desk_.client.interrupt()
+        for number in (1, 2):  # each is read by a look, and the one before was all over by then
+            desk_.writes(asked(f"r{number}"), answered(f"m{number}", f"r{number}", tool="t1"))
+            await desk_.until(CallMetered, number)
+        assert desk_.of(Finished) == []
+        verdict = await desk_.client.hook(told("PostToolBatch", tool_calls=[{"tool_use_id": "t1"}]))
+        assert verdict == {"continue": False, "stopReason": "stopped from the phone"}
+        assert (await desk_.until(Finished)).end is End.HALTED
+
+
+async def test_a_run_whose_tools_do_not_show_up_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody can read nobody can meter: the next call is not made, and the desk is told why."""
+    monkeypatch.setattr(desk, "BATCH_LIMIT_S", 0.1)
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        desk_.writes(asked("r1"), answered("m1", "r1", stop="tool_use", tool="t1"))
+        assert await desk_.client.hook(told("PostToolBatch", tool_calls=[{"tool_use_id": "t1"}])) == {}
+        verdict = await desk_.client.hook(told("PostToolBatch", tool_calls=[{"tool_use_id": "t2"}]))
+        assert verdict == {"continue": False, "stopReason": desk.UNSEEN}
+        assert (await desk_.until(Finished)).end is End.HALTED
+
+
+async def test_a_compaction_by_hand_is_a_run_of_its_own(tmp_path: Path) -> None:
+    """It stands before its call, and is over when the client says so: what is typed next begins another."""
+    async with open_at_desk(tmp_path) as desk_:
+        assert await desk_.client.hook(told("PreCompact", trigger="manual")) == {}
+        assert [event.before for event in desk_.of(Paused)] == ["the compaction of the conversation"]
+        assert await desk_.client.hook(told("PostCompact", trigger="manual")) == {}
+        assert (await desk_.until(Finished)).end is End.DONE
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt="go", prompt_id="p2")) == {}
+        assert [event.typed for event in desk_.of(Started)] == ["/compact", "go"]
+
+
+async def test_a_compaction_by_hand_that_is_refused_is_no_run(tmp_path: Path) -> None:
+    """It makes no call, and nothing of it is left to end."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.says = lambda _paused: EndTurn("everything is stopped")
+        verdict = await desk_.client.hook(told("PreCompact", trigger="manual"))
+        assert verdict == {"decision": "block", "reason": "everything is stopped"}
+        desk_.says = lambda _paused: GoOn()
+        assert await desk_.client.hook(told("UserPromptSubmit", prompt="go", prompt_id="p2")) == {}
+        assert desk_.of(Finished) == []
+
+
+async def test_an_automatic_compaction_belongs_to_the_run_and_the_call_behind_it_is_held(tmp_path: Path) -> None:
+    """It has a boundary of its own, and its end has another: no other hook comes before the next call."""
+    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        assert await desk_.client.hook(told("PreCompact", trigger="auto")) == {}
+        desk_.says = lambda _paused: None
+        tasks.start_soon(desk_.client.hook, told("PostCompact", trigger="auto"))
+        held = await desk_.until(Paused, 3)
+        assert [event.before for event in desk_.of(Paused)] == [
+            "the first call",
+            "the compaction of the conversation",
+            "the next call",
+        ]
+        await anyio.wait_all_tasks_blocked()
+        assert await desk_.client.respond(held.request_id, GoOn())
+        await anyio.wait_all_tasks_blocked()
+        assert await desk_.client.respond(held.request_id, GoOn()) is False
+        assert [event.typed for event in desk_.of(Started)] == ["go"]
+        assert desk_.of(Finished) == []
+
+
+async def test_an_automatic_compaction_that_is_refused_leaves_the_run_to_its_next_boundary(tmp_path: Path) -> None:
+    """The compaction makes no call; the run goes on, or ends, where the client has it stand next."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        desk_.says = lambda _paused: EndTurn("at the limit")
+        verdict = await desk_.client.hook(told("PreCompact", trigger="auto"))
+        assert verdict == {"decision": "block", "reason": "at the limit"}
+        assert desk_.of(Finished) == []
+        assert (await desk_.client.hook(told("PostToolBatch")))["continue"] is False
+        assert (await desk_.until(Finished)).end is End.HALTED
+
+
+async def test_the_end_of_a_compaction_waits_until_telemetry_has_told_what_it_cost(tmp_path: Path) -> None:
+    """Where the client exports, the call is told of before the run is over; it comes a moment after the hook."""
+
+    def of(sequence: int, source: str) -> Heard:
+        call = {"request_id": f"req_{sequence}", "model": MODEL, "output_tokens": 7, "query_source": source}
+        return Heard("s", sequence, ApiRequest.model_validate(call))
+
+    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
+        await desk_.client.reported([of(1, "generate_session_title")])
+        await desk_.client.hook(told("PreCompact", trigger="manual"))
+        tasks.start_soon(desk_.client.hook, told("PostCompact", trigger="manual"))
+        for sequence in (2, 3):
+            await desk_.client.reported([of(sequence, "generate_session_title")])
+            await desk_.until(CallMetered, sequence)
+        assert desk_.of(Finished) == []
+        await desk_.client.reported([of(4, "compact")])
+        await desk_.until(Finished)
+        assert [event.call_id for event in desk_.of(CallMetered)] == ["req_1", "req_2", "req_3", "req_4"]
+        assert isinstance(desk_.events[-1], Finished)
+
+
+async def test_so_many_questions_of_a_session_may_wait(tmp_path: Path) -> None:
+    """One more is asked on its own screen alone, until the run has come past those."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        for number in range(desk.ASKS_MAX + 1):
+            await desk_.client.asks(f"ask {number}", "Bash", "List files", f"ls {number}")
+        await desk_.client.hook(told("PostToolBatch"))
+        await desk_.client.asks("later", "Bash", "List files", "ls later")
+        await desk_.client.hook(told("Stop"))
+        await desk_.until(Finished)
+        names = [event.request_id for event in desk_.of(AskedPermission)]
+        assert names == [*(f"ask {number}" for number in range(desk.ASKS_MAX)), "later"]
+
+
+@pytest.mark.parametrize("failed", [False, True])
+async def test_a_request_that_failed_and_was_made_again_is_no_call(tmp_path: Path, failed: bool) -> None:
+    """Neither a later interruption of the run nor the end of the session takes it for one whose answer nobody saw."""
+    async with open_at_desk(tmp_path) as desk_:
+        await desk_.client.hook(told("UserPromptSubmit", prompt="one"))
+        desk_.writes(asked("r1"), asked("r2"))
+        if failed:
+            await desk_.client.hook(told("StopFailure", error="overloaded"))
+        else:
+            desk_.writes(answered("m2", "r2"), INTERRUPTED)
+        await desk_.until(Finished)
+        await desk_.client.hook(told("UserPromptSubmit", prompt="two", prompt_id="p2"))
+        desk_.writes(asked("r3"), asked("r4"), answered("m4", "r4"))
+        await desk_.client.hook(told("Stop", prompt_id="p2", last_assistant_message="answer m4"))
+        await desk_.client.gone("closed")
+        await desk_.until(Exited)
+        assert [call.call_id for call in desk_.of(CallMetered)] == (["m4"] if failed else ["m2", "m4"])
 
 
 async def test_a_message_is_pushed_once_and_known_to_be_there_by_its_hook(tmp_path: Path) -> None:
@@ -320,6 +495,33 @@ async def test_nothing_is_pushed_into_a_session_that_nobody_sits_at(tmp_path: Pa
         assert desk_.of(Listening) == []
 
 
+async def test_a_message_whose_hook_is_killed_before_it_is_told_of_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook waits for its look into the transcript: killed there, the message is still to be confirmed, and is told of."""
+    monkeypatch.setattr(desk, "CONFIRM_S", 0.1)
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.client.join(Channel())
+        await desk_.client.prompt(UUID, "hello")
+        reading, release, reads = anyio.Event(), threading.Event(), Log.read
+
+        def slowly(log: Log, *more: Any) -> list[CallMetered]:
+            anyio.from_thread.run_sync(reading.set)
+            release.wait(10)
+            return reads(log, *more)
+
+        async with anyio.create_task_group() as others, anyio.create_task_group() as hook:
+            monkeypatch.setattr(Log, "read", slowly)
+            others.start_soon(desk_.client.reported, ())
+            await reading.wait()
+            hook.start_soon(desk_.client.hook, told("UserPromptSubmit", prompt=tag()))
+            await anyio.wait_all_tasks_blocked()
+            hook.cancel_scope.cancel()
+            release.set()
+        finished = await desk_.until(Finished)
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, desk.UNCONFIRMED)
+
+
 async def test_without_a_channel_a_message_waits(tmp_path: Path) -> None:
     """Nothing is written anywhere: the caller is told that the session takes no messages now."""
     async with open_at_desk(tmp_path) as desk_:
@@ -344,6 +546,10 @@ async def test_a_message_that_the_agent_fetched_is_not_run_again(tmp_path: Path)
         finished = await desk_.until(Finished)
         assert (finished.end, finished.prompt_uuid, finished.text) == (End.DONE, UUID, desk.TAKEN_IN)
         assert desk_.client.unread() == ()
+        tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
+        verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag))
+        assert verdict == {"decision": "block", "reason": desk.FETCHED}
+        assert desk_.of(Started) == []
 
 
 async def test_allowed_is_true_once_the_session_has_used_the_tool(tmp_path: Path) -> None:
@@ -367,6 +573,31 @@ async def test_allowed_is_true_once_the_session_has_used_the_tool(tmp_path: Path
         assert heard == [True]
         await desk_.client.asks("fghij", "Bash", "List files", "ls")
         assert channel.verdicts == [("abcde", True), ("fghij", True)]
+
+
+@pytest.mark.parametrize("answer", [AllowTool(for_session=True), DenyTool("no")])
+@pytest.mark.parametrize("then", ["PostToolUse", "PostToolBatch", "Stop", "gone"])
+async def test_an_answer_counts_as_heard_only_if_the_session_has_done_as_it_says(
+    tmp_path: Path, answer: AllowTool | DenyTool, then: str
+) -> None:
+    """The desk may have answered otherwise, or the session may be gone: neither is proof, and nothing is allowed from then on."""
+    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
+        channel, heard = Channel(), list[bool]()
+        desk_.client.join(channel)
+        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
+        await desk_.client.asks("abcde", "Bash", "List files", "ls")
+
+        async def responds() -> None:
+            heard.append(await desk_.client.respond("abcde", answer))
+
+        tasks.start_soon(responds)
+        await anyio.wait_all_tasks_blocked()
+        await (desk_.client.gone("closed") if then == "gone" else desk_.client.hook(told(then, tool_name="Bash")))
+        await anyio.wait_all_tasks_blocked()
+        ran = {"PostToolUse": True, "gone": None}.get(then, False)
+        assert heard == [ran is isinstance(answer, AllowTool)]
+        await desk_.client.asks("fghij", "Bash", "List files", "ls")
+        assert (("fghij", True) in channel.verdicts) is (then == "PostToolUse" and isinstance(answer, AllowTool))
 
 
 async def test_a_question_that_is_answered_at_the_desk_is_withdrawn(tmp_path: Path) -> None:

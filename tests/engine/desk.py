@@ -1,4 +1,7 @@
-"""An agent that a person has started at the desk, as a test plays it: it tells, and notes what it is told."""
+"""An agent that a person has started at the desk, as a test plays it: it tells, and notes what it is told.
+
+What it promises the engine is what `gateway.agents.claude.desk` promises: tests/agents/test_desk_contract.py runs both.
+"""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -6,8 +9,19 @@ from dataclasses import dataclass, field
 import anyio
 
 from gateway.agents.claude.telling import Telling
-from gateway.domain.effects import Answer
-from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Paused, Started
+from gateway.domain.effects import Answer, EndTurn, GoOn
+from gateway.domain.events import (
+    AgentEvent,
+    AskedPermission,
+    AskedQuestion,
+    CallMetered,
+    End,
+    Exited,
+    Finished,
+    Paused,
+    Started,
+    Withdrawn,
+)
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.ports import AgentAwayError, AgentTraits, Launch, Process, Recovered
@@ -49,6 +63,9 @@ class AtDesk:
     def __post_init__(self) -> None:
         self._telling = Telling(anyio.Event())
         self._told = anyio.Event()
+        self._waits: set[str] = set()
+        """Boundaries that it stands at, and questions of it."""
+        self._works = False
 
     # what the engine does
     async def events(self) -> AsyncIterator[AgentEvent]:
@@ -56,15 +73,16 @@ class AtDesk:
             yield event
 
     async def prompt(self, uuid: str, text: str) -> None:
-        if not self.listens or self.away:
+        if not self.listens or self.away or self._works:
             self.refused.set()
             raise AgentAwayError("nothing listens")
         self.prompts.append((uuid, text))
         self._ring()
 
     async def respond(self, request_id: str, answer: Answer) -> bool:
-        self.answers[request_id] = answer
-        self._ring()
+        if request_id not in self._waits:
+            return False
+        self._answered(request_id, answer)
         return True
 
     async def interrupt(self) -> None:
@@ -75,21 +93,48 @@ class AtDesk:
         return False
 
     async def close(self) -> None:
+        self.gone("it was let go of")
+
+    # what the test does
+    def gone(self, why: str) -> None:
+        """It is not there any more: what waits ends, and it says so, once."""
+        if self._telling.gone.is_set():
+            return
+        self.listens = False
+        for name in list(self._waits):
+            self._answered(name, EndTurn(why))
+        self.tell(Exited(why))
         self._telling.gone.set()
         self._telling.wake()
 
-    # what the test does
     def tell(self, *events: AgentEvent) -> None:
-        self._telling.tell(events)
+        """What it does; nothing more once it is gone."""
+        for event in () if self._telling.gone.is_set() else events:
+            match event:
+                case Paused(name) | AskedPermission(name) | AskedQuestion(name):
+                    self._waits.add(name)
+                case Withdrawn(name):
+                    self._waits.discard(name)
+                case Started():
+                    self._works = True
+                case Finished():
+                    self._works = False
+                case _:
+                    pass
+            self._telling.tell([event])
 
     async def types(self, text: str) -> Answer:
-        """A person types a prompt: what the hook before its first call is told."""
-        return await self.stands(Started(self.agent_session, MODEL, None, typed=text))
+        """A person types a prompt: what the hook before its first call is told. Blocked there, no run begins."""
+        answer = await self.stands(Started(self.agent_session, MODEL, None, typed=text))
+        self._works = self._works and isinstance(answer, GoOn)
+        return answer
 
     async def stands(self, *before: AgentEvent) -> Answer:
         """It stands at a boundary: what it is told there."""
         self._calls += 1
         name = f"boundary {self._calls}"
+        if self._telling.gone.is_set():
+            return EndTurn("it is gone")
         self.tell(*before, Paused(name, "the next call"))
         return await self.told(name)
 
@@ -115,6 +160,11 @@ class AtDesk:
     def ends(self, text: str = "All done.", uuid: str | None = None, end: End = End.DONE, **more: bool) -> Finished:
         """A run is over."""
         return Finished(end, text, uuid, None, **more)
+
+    def _answered(self, name: str, answer: Answer) -> None:
+        self._waits.discard(name)
+        self.answers[name] = answer
+        self._ring()
 
     def _ring(self) -> None:
         self._told.set()

@@ -8,20 +8,21 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gateway.agents.scripted import ScriptedAgent
+from gateway.agents.scripted import Script, ScriptedAgent, UseTool
 from gateway.chats.memory import MemoryChat
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
-from gateway.domain.events import End, Exited, Finished, Listening, Paused, Started
+from gateway.domain.events import BackgroundChanged, End, Finished, Listening, Paused, Started
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Unmetered
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine import desk
+from gateway.engine import answering, clients, desk, taps
 from gateway.engine.gating import SENT_AGAIN_MS
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import Decision
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 from tests.engine.desk import HERE, AtDesk, DeskAgent, allowed, attached, current, handed, prints
+from tests.engine.team import RICH, limited, member
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +38,11 @@ async def at_desk(
     clock: Clock | None = None,
     *,
     known: bool = True,
+    play: Script | None = None,
 ) -> AsyncGenerator[Bench]:
     """A gateway that knows sessions of the desk, and can go on with them by the scripted agent."""
     place = home / "scripted" if home else None
-    agent = ScriptedAgent(script(call(1)), directory=place)
+    agent = ScriptedAgent(play or script(call(1)), directory=place)
 
     def prepare(world: World) -> None:
         world.clock = clock or world.clock
@@ -214,14 +216,36 @@ async def test_start_lets_the_gateway_open_what_is_not_open(tmp_path: Path) -> N
         assert (session.agent, session.agent_session) == ("scripted", CONVERSATION)
 
 
-async def test_one_conversation_has_one_writer() -> None:
-    """What the gateway's agent works on cannot be opened at the desk, and what is open at the desk is not started twice."""
+async def test_what_is_open_at_the_desk_is_not_started_twice() -> None:
+    """/start opens no second client beside the one that takes messages there."""
     async with at_desk() as gateway:
         client = await attached(gateway)
         client.tell(Listening())
         await gateway.sees("Open at the desk")
         gateway.says("/start")
         await gateway.sees("is open at the desk")
+        assert [session.agent for session in await gateway.sessions()] == ["channel"]
+
+
+async def test_what_the_gateways_agent_works_on_cannot_be_opened_at_the_desk_until_that_has_ended(
+    tmp_path: Path,
+) -> None:
+    """One conversation has one writer: the desk is told where the other one is, and has it back afterwards."""
+    (tmp_path / "scripted").mkdir()
+    (tmp_path / "scripted" / f"{CONVERSATION}.jsonl").touch()
+    play = script(call(1), UseTool("Bash", "ls", asks_permission=True), call(1))
+    async with at_desk(home=tmp_path, play=play) as gateway:
+        await current(gateway, CONVERSATION, listens=False)
+        gateway.says("/start")
+        await gateway.sees("goes on in")
+        gateway.says("hello")
+        await gateway.sees("wants to run")
+        assert await gateway.engine.attach("channel", AtDesk(CONVERSATION), HERE) == desk.ELSEWHERE
+        assert [session.agent for session in await gateway.sessions()] == ["scripted"]
+        await gateway.taps("wants to run", "Allow")
+        await gateway.ended(TurnState.FINISHED)
+        client = await attached(gateway, CONVERSATION)
+        assert await client.types("back again") == GoOn()
         assert [session.agent for session in await gateway.sessions()] == ["channel"]
 
 
@@ -247,6 +271,20 @@ async def test_a_limit_in_mid_turn_holds_what_was_typed_until_a_person_says_yes(
         client.tell(client.calls(60), Paused("at the limit", "the next call"))
         await gateway.taps("Paused: the session budget", "Raise +$2, up to $1.90 more")
         assert await client.told("at the limit") == GoOn()
+
+
+async def test_stop_leaves_what_runs_in_the_background_at_the_desk_and_says_so() -> None:
+    """It is its person's process: it is not said to be stopped, and what is typed next runs as before."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        client.tell(Listening())
+        await gateway.sees("Open at the desk")
+        assert await client.types("serve it") == GoOn()
+        client.tell(client.calls(1), client.ends(), BackgroundChanged(0, 1))
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/stop")
+        await gateway.sees(answering.LEFT_AT_DESK)
+        assert await client.types("go on") == GoOn()
 
 
 async def test_calls_that_nobody_saw_begin_are_booked_all_the_same() -> None:
@@ -466,6 +504,63 @@ async def test_a_paused_run_without_a_channel_goes_on_after_the_yes_with_whateve
         assert turn.spent == Usd.parse("0.65")
 
 
+async def test_a_yes_to_a_prompt_that_nobody_sends_again_lapses_and_says_so() -> None:
+    """The phone has said how long it counts, and says that nothing came of it."""
+    now = [1_000_000]
+    async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
+        await allowed(gateway)
+        now[0] += SENT_AGAIN_MS
+        assert (await gateway.sees(desk.LAPSED)).text == f"At the desk: dear\n{desk.LAPSED}"
+        assert (await gateway.balance()).held == ZERO
+
+
+async def test_a_yes_to_a_paused_run_without_a_channel_lapses_and_says_so() -> None:
+    """The phone reads how long the yes counts, and later that nothing came of it, with what the run has cost."""
+    now = [1_000_000]
+    limits = with_limits(session="50", confirm="0.50")
+    async with at_desk(limits, clock=Clock(now_ms=lambda: now[0])) as gateway:
+        client = await attached(gateway, listens=False)
+        assert await client.types("work") == GoOn()
+        client.tell(client.calls(60), Paused("at the limit", "the next call"))
+        asked = await gateway.sees("Paused")
+        client.tell(client.ends(end=End.HALTED))
+        await gateway.until(lambda turns: turns[0].continues)
+        gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
+        await gateway.sees(taps.GOES_ON_THERE)
+        assert (await gateway.turn()).waits_until_ms == now[0] + SENT_AGAIN_MS
+        now[0] += SENT_AGAIN_MS
+        said = await gateway.sees(desk.LAPSED)
+        assert said.text.startswith(f"At the desk: work\n{desk.LAPSED}\n$0.60 · ")
+        assert (await gateway.turn()).held_left == ZERO
+
+
+async def test_a_limit_that_nobody_answers_ends_the_run_at_the_desk_after_a_while() -> None:
+    """The boundary is told so before its hook gives up, and the question still stands for later."""
+    async with at_desk(with_limits(session="0.50", confirm="5", pause_ms=200)) as gateway:
+        client = await attached(gateway)
+        assert await client.types("work") == GoOn()
+        client.tell(client.calls(60), Paused("at the limit", "the next call"))
+        assert await client.told("at the limit") == EndTurn(clients.NOBODY)
+        client.tell(client.ends(end=End.HALTED))
+        [turn] = await gateway.until(lambda turns: turns[0].continues)
+        assert (turn.state, turn.held_left) == (TurnState.PAUSED, ZERO)
+
+
+async def test_what_is_typed_waits_for_the_teams_bank_and_passes_when_it_has_lent() -> None:
+    """The desk is told to send it again; asked once, the bank has lent by then, and no person was asked."""
+    rules = replace(RICH, desks=DESKS)
+    async with limited("10") as bank, member(bank, script(call(1)), rules=rules) as team:
+        gateway = team.gateway
+        gateway.world.agents = {**gateway.world.agents, "channel": DeskAgent()}
+        client = await attached(gateway)
+        assert await client.types("work") == EndTurn(desk.BANK_ASKED)
+        await gateway.until(lambda turns: turns[0].state is TurnState.HELD)
+        assert await client.types("work") == GoOn()
+        client.tell(client.calls(3), client.ends())
+        turn = await gateway.ended(TurnState.FINISHED)
+        assert (turn.spent, team.network.count("lend")) == (Usd.parse("0.03"), 1)
+
+
 async def test_what_was_allowed_before_everything_stopped_does_not_run() -> None:
     """A yes from before is no way around a stop that came after it, whoever said it."""
     async with at_desk(with_limits(confirm="0.10")) as gateway:
@@ -504,8 +599,7 @@ async def test_a_message_that_dies_with_its_client_is_said_to_be_not_confirmed(t
     async with at_desk(home=tmp_path, known=False) as gateway:
         client, uuid = await handed(gateway, "hello")
         await client.stands(Started("conversation", MODEL, uuid))
-        client.tell(Exited("its process is gone"))
-        await client.close()
+        client.gone("its process is gone")
         await gateway.sees(desk.UNCONFIRMED)
         another = await attached(gateway)
         await gateway.taps(desk.UNCONFIRMED, "Send again")

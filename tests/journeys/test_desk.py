@@ -7,11 +7,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from gateway.agents.claude.desk import client
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import UNLISTED, Flag
 from gateway.store import open_readonly
 from tests.fakes.claude_desk import hooks, terminal
-from tests.fakes.messages_api import Hold, MessagesApi, Text, Tool
+from tests.fakes.messages_api import Charged, Counts, Hold, MessagesApi, Text, Tool
 from tests.journeys.rig import rig
 
 pytestmark = [pytest.mark.anyio, pytest.mark.claude]
@@ -152,6 +153,29 @@ async def test_escape_ends_the_turn_and_what_the_cut_call_used_is_booked(tmp_pat
             assert turn.calls == 1
 
 
+async def test_stop_ends_a_turn_that_escape_has_cut_before_its_first_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a hook nor the transcript tells of it: /stop on the phone does, and what is typed next runs as ever."""
+    monkeypatch.setattr(client, "STOP_LIMIT_S", 2.0)
+    async with rig(tmp_path) as gateway:
+        hold = Hold(before_start=True)
+        gateway.api.script([[hold, Text("never shown")], Text("Second.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("first")
+            await anyio.to_thread.run_sync(hold.wait_reached)
+            desk.keys("\x1b")
+            gateway.phone.says("/stop")
+            turn = await gateway.ended(TurnState.STOPPED)
+            hold.release()
+            assert Flag.LOWER_BOUND in turn.flags
+            desk.keys("\x15")  # the client gives the prompt back into its input box
+            await desk.says("second")
+            await gateway.sees("At the desk: second")
+            await gateway.ended(TurnState.FINISHED)
+
+
 async def test_a_compaction_is_gated_and_its_cost_is_booked_when_the_session_ends(tmp_path: Path) -> None:
     """After /stop all /compact makes no call; allowed it does, and what no transcript shows is booked at the end, class by class."""
     async with rig(tmp_path) as gateway:
@@ -173,6 +197,23 @@ async def test_a_compaction_is_gated_and_its_cost_is_booked_when_the_session_end
             await desk.leaves()
             await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
             await gateway.exact()
+
+
+async def test_a_compaction_in_mid_turn_belongs_to_the_turn_and_is_booked_when_the_session_ends(tmp_path: Path) -> None:
+    """A call fills the context: the client compacts by itself, the turn goes on behind it, and the ledger is exact in the end."""
+    full = Charged(Counts(100, 985_000, 10, 10, 50))
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([[Tool("Bash", {"command": "echo hi"}), full], Text("Went on.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("work")
+            await desk.shows("Went on.")
+            await gateway.ended(TurnState.FINISHED)
+            assert [call.kind for call in gateway.api.charges] == ["main", "compact", "main"]
+            await desk.leaves()
+            await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+            await gateway.exact()
+        assert len(await gateway.turns()) == 1
 
 
 async def test_what_the_client_asks_without_a_gate_is_booked_as_it_happens_or_when_the_session_ends(
@@ -243,6 +284,31 @@ async def test_sub_agents_in_the_background_are_metered_and_their_reports_are_ga
             await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
             await gateway.exact()
             assert len(gateway.api.charges) == 5
+
+
+async def test_start_takes_a_session_without_channels_and_the_desk_takes_it_back(tmp_path: Path) -> None:
+    """The gateway's own client goes on with the conversation, then what is typed at the desk does: each call is booked once."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Text("One."), Text("Two."), Text("Three.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("one")
+            await gateway.sees("At the desk: one")
+            gateway.phone.says("/sessions 1")
+            await gateway.sees("this one")
+            gateway.phone.says("/start")
+            await gateway.sees("goes on in")
+            gateway.phone.says("two")
+            await gateway.sees("Two.")
+            await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+            await desk.says("three")
+            await gateway.sees("At the desk: three")
+            await gateway.ended(TurnState.FINISHED)
+            await gateway.exact()
+            await desk.leaves()
+        await gateway.exact()
+        [session] = await gateway.sessions()
+        assert session.agent == "channel"
 
 
 async def test_clear_resume_and_fork_are_metered_once(tmp_path: Path) -> None:

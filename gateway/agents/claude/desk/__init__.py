@@ -219,7 +219,7 @@ class DeskAgent:
             raise AgentUnavailableError(
                 MOVED
             )  # The client starts its hooks itself: this is something that its agent has started.
-        if known is not None and not known.refused and process in (0, known.process):
+        if known is not None and not known.refused and not _let_go(known, told) and process in (0, known.process):
             if Path(told.transcript_path) != known.transcript:
                 raise AgentUnavailableError(MOVED)
             return known
@@ -227,6 +227,10 @@ class DeskAgent:
             opened = told.hook_event_name == Event.START and told.source in ("startup", "resume")
             await self._replace(told.session_id, process, opened=opened)
             known = self._sessions.get(told.session_id)
+            sure = False
+            if known is not None and _let_go(known, told):
+                await self._forget(told.session_id, KILLED)
+                sure, known = known.sure and known.process == process, None
             if known is not None and not known.refused:
                 return known
             if told.hook_event_name == Event.END:
@@ -238,7 +242,7 @@ class DeskAgent:
             fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
             here = Note(told.session_id, told.transcript_path, told.cwd, process, unattended=unattended)
             session = known or await self._meet(here, fresh=fresh)
-            session.sure = told.hook_event_name == Event.START and process > 1
+            session.sure = sure or (told.hook_event_name == Event.START and process > 1)
             await self._take_in(session, told.session_id, told.cwd)
             return session
 
@@ -425,6 +429,11 @@ class DeskAgent:
                     relay.joined.leave(relay.pusher)
                 relay.joined = found.client
                 found.client.join(relay.pusher, hears=relay.hears)
+
+
+def _let_go(session: _Session, told: Told) -> bool:
+    """Whether the engine has let go of a session, and its person goes on with it: it is met anew."""
+    return session.client.is_gone and told.hook_event_name != Event.END
 
 
 def _holds(tail: Tail, name: str) -> bool:

@@ -62,7 +62,10 @@ ASKS_MAX: Final = 16
 """So many questions of one session may wait; the screen at the desk shows every one."""
 VERDICT_S: Final = 600.0
 """How long it may take until it is seen that the session has heard an answer."""
+STOP_LIMIT_S: Final = 10.0
+"""A run that was told to stop and shows nothing for so long has ended: Esc before the first answer leaves no trace."""
 SAID_AGAIN: Final = "This message was given up: send it again from the phone."
+FETCHED: Final = "The agent has this message already: it needs no run of its own."
 UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 DEAF: Final = (
     "This session takes no messages from here: close it and write /start, or start it with "
@@ -108,6 +111,8 @@ class _Asks:
     tool: str
     preview: str
     heard: anyio.Event = field(default_factory=anyio.Event)
+    ran: bool | None = None
+    """Whether the tool has run; None: nobody knows."""
 
 
 class DeskClient:
@@ -147,9 +152,16 @@ class DeskClient:
         self._pushed: dict[str, tuple[channel.Push, float]] = {}
         """Messages that were written to the session and are not known to be there, and until when that may take."""
         self._given_up = Recent()
+        self._fetched = Recent()
         self._agents: frozenset[str] = frozenset()
+        self._others = 0
+        """What works in the background: sub-agents by name, and how many other things."""
         self._compacts = False
         self._stopping = ""
+        self._tools: set[str] = set()
+        """Tools of the main loop that were let go on, and may be at work."""
+        self._sign = 0.0
+        """When its main loop has shown something last, or was told to stop."""
         self._leaving = False
         """It is gone, and only that is still to be told."""
         self._hurried = False
@@ -159,6 +171,11 @@ class DeskClient:
     def listens(self) -> bool:
         """A channel is joined to it, and it is not known to take nothing from there."""
         return self._pusher is not None and self.hears is not False and not self.unattended
+
+    @property
+    def is_gone(self) -> bool:
+        """It has ended, or was let go of: nothing more is told of it here."""
+        return self._leaving
 
     def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order."""
@@ -178,7 +195,7 @@ class DeskClient:
                 raise AgentAwayError("the session's channel is gone")
 
     async def respond(self, request_id: str, answer: Answer) -> bool:
-        """Answer a hook that waits, or a question about a tool; True once it is seen that the session has heard it."""
+        """Answer a hook that waits, or a question about a tool; True once it is seen that the session has done as it says."""
         asks = self._asks.get(request_id)
         if asks is not None:
             return await self._verdict(request_id, asks, answer)
@@ -192,6 +209,7 @@ class DeskClient:
     async def interrupt(self) -> None:
         """Nothing but its own keyboard stops it at once: it stops before its next tool, or before its next call."""
         self._stopping = "stopped from the phone" if self._run is not None else ""
+        self._sign = anyio.current_time()
 
     async def use_model(self, model: str) -> bool:
         """Its person chooses its model."""
@@ -209,6 +227,8 @@ class DeskClient:
         return await event.verdict(lambda: self._judge(told))
 
     async def _judge(self, told: Told) -> Mapping[str, Any]:
+        if told.loop == MAIN_LOOP:
+            self._sign = anyio.current_time()
         if told.prompt_id and told.prompt_id == self._halted and told.loop == MAIN_LOOP:
             return hooks.no(told.hook_event_name, "this run was stopped")
         deeds = {
@@ -232,8 +252,10 @@ class DeskClient:
             return {}
         ids = channel.received(told.prompt)
         uuid = next((name for name in ids if name in self._pushed), None)
-        if uuid is not None or any(name in self._given_up for name in ids):
+        if uuid is not None or any(name in self._given_up or name in self._fetched for name in ids):
             self._shows()
+        if any(name in self._fetched for name in ids):
+            return hooks.no(Event.PROMPT, FETCHED)
         if any(name in self._given_up for name in ids) or (ids and uuid is None and hooks.is_ours(told.prompt)):
             # An earlier gateway may have pushed it: the phone says that it is not confirmed, and can send it again.
             return hooks.no(Event.PROMPT, SAID_AGAIN)
@@ -259,8 +281,8 @@ class DeskClient:
 
     async def _begins(self, told: Told, uuid: str | None) -> Mapping[str, Any]:
         typed = None if uuid is not None or told.prompt.startswith(hooks.NOTIFICATION) else told.prompt
-        self._pushed.pop(uuid or "", None)
         await self._flush()
+        self._pushed.pop(uuid or "", None)  # Not before: its hook may be killed there, and somebody has to tell of it.
         self._log.begin()
         # What waited for another run's end bears that one's name, and gets its own with its first hook.
         self._run = _Run(uuid, "" if told.prompt_id in self._log.past else told.prompt_id)
@@ -288,6 +310,7 @@ class DeskClient:
         await self._flush()
         answer = await self._stand(f"{title}: {subject}" if subject else title, told.loop)
         if isinstance(answer, GoOn):
+            self._tools |= {told.tool_use_id} if told.loop == MAIN_LOOP else set()
             return {}
         await self._halt(told)
         return hooks.no(Event.TOOL, _why(answer))
@@ -297,7 +320,8 @@ class DeskClient:
         names = {used.tool_use_id for used in told.tool_calls if used.tool_use_id}
         await self._read_until(lambda: told.loop != MAIN_LOOP or names <= self._log.used, BATCH_LIMIT_S)
         if told.loop == MAIN_LOOP:
-            self._heard_all()
+            self._tools.clear()
+            self._heard_all(ran=False)
         seen = told.loop != MAIN_LOOP or names <= self._log.used
         answer = await self._stand("the next call", told.loop) if seen else EndTurn(UNSEEN)
         if isinstance(answer, GoOn):
@@ -346,21 +370,21 @@ class DeskClient:
     async def _stopped(self, told: Told) -> Mapping[str, Any]:
         said = told.last_assistant_message.strip()
         await self._read_until(lambda: not said or self._log.said.strip() == said)
-        self._agents, others = told.running()
+        self._agents, self._others = told.running()
         if self._run is not None:
             if said and not self._log.said and told.hook_event_name == Event.STOP:
                 unseen = Usage(self._model or "unknown", Tokens())
                 self._telling.tell([CallMetered(clock.new_id("unseen"), unseen, MAIN_LOOP, ended=False)])
             failed = told.hook_event_name == Event.FAILED
             await self._end(End.ERROR if failed else End.DONE, said or told.error)
-            self._telling.tell([BackgroundChanged(len(self._agents), others)] if self._agents or others else [])
+        self._telling.tell([BackgroundChanged(len(self._agents), self._others)])
         return {}
 
     async def _sub_agent_stopped(self, told: Told) -> Mapping[str, Any]:
         await self._flush()
         if told.agent_id in self._agents:
             self._agents -= {told.agent_id}
-            self._telling.tell([BackgroundChanged(len(self._agents), 0)])
+            self._telling.tell([BackgroundChanged(len(self._agents), self._others)])
         return {}
 
     # ---------------------------------------------------------------------------------------------- runs and boundaries
@@ -406,10 +430,12 @@ class DeskClient:
         run = self._run
         if run is None or self._leaving:
             return
-        if end is End.INTERRUPTED:
-            async with self._reading:
-                self._telling.tell(self._log.cut(every_loop=False))
-        self._heard_all()
+        async with self._reading:
+            if self._run is not run or self._leaving:
+                return  # Somebody else has ended it meanwhile.
+            self._telling.tell(self._log.cut(every_loop=False) if end is End.INTERRUPTED else ())
+            self._log.rest()
+        self._heard_all(ran=False)
         self._log.owed = end is not End.INTERRUPTED and not self._log.ended
         if run.prompt_id:
             self._log.past.add(run.prompt_id)
@@ -419,6 +445,7 @@ class DeskClient:
 
     def _no_run(self) -> None:
         self._run, self._compacts, self._stopping = None, False, ""
+        self._tools.clear()
         self._change()
 
     def _change(self) -> None:
@@ -452,13 +479,24 @@ class DeskClient:
 
     async def live(self) -> None:
         """Look at what no hook tells, until it is gone: interruptions, late calls, messages that nobody confirmed."""
+        place = self._log.place
         while not self._telling.gone.is_set():
             with anyio.move_on_after(IDLE_LOOK_S if self._run is None else LOOK_EVERY_S):
                 await self._telling.gone.wait()
             await self._flush()
+            before, place = place, self._log.place
+            self._sign = anyio.current_time() if place != before else self._sign
             if self._run is not None and self._log.ended and not self._waits:
                 await self._end(End.INTERRUPTED if self._log.ended == "interrupted" else End.HALTED, "")
+            elif self._run is not None and self._is_still():
+                self._halted = self._run.prompt_id  # Should it be at work after all, it ends at its next hook.
+                await self._end(End.INTERRUPTED, "")
             self._give_up(anyio.current_time())
+
+    def _is_still(self) -> bool:
+        """Whether it was told to stop, and neither a hook nor a line shows that anything of it is at work."""
+        quiet = anyio.current_time() - self._sign >= STOP_LIMIT_S
+        return bool(self._stopping and quiet and not self._tools and not self._waits)
 
     async def catch_up(self) -> None:
         """Read what stands in the transcript already, or its lines would be taken for those of what happens next."""
@@ -491,7 +529,7 @@ class DeskClient:
         there = lambda: why != CLOSED or self._log.summed or self._hurried  # noqa: E731 - a question, asked again and again
         await self._read_until(there, SUMMED_LIMIT_S)
         # How its run ended, nobody saw: that its process is gone says it, and whether the conversation has what began it.
-        self._heard_all()
+        self._heard_all(ran=None)
         self._no_run()
         self._give_up(math.inf)
         async with self._reading:
@@ -548,6 +586,7 @@ class DeskClient:
         """The agent has asked for these messages, and has them: they belong to what it does now."""
         for name in names:
             if self._pushed.pop(name, None) is not None:
+                self._fetched.add(name)
                 self._telling.tell([Finished(End.DONE, TAKEN_IN, name, ())])
 
     async def asks(self, request_id: str, tool: str, description: str, preview: str) -> None:
@@ -566,8 +605,6 @@ class DeskClient:
 
     async def _verdict(self, request_id: str, asks: _Asks, answer: Answer) -> bool:
         allow = isinstance(answer, AllowTool)
-        if isinstance(answer, AllowTool) and answer.for_session:
-            self._allowed.add((asks.tool, asks.preview))
         if not isinstance(answer, AllowTool | DenyTool | EndTurn) or self._pusher is None:
             return False
         if not await self._pusher.verdict(request_id, allow=allow):
@@ -575,20 +612,26 @@ class DeskClient:
         with anyio.move_on_after(VERDICT_S):
             await asks.heard.wait()
         self._asks.pop(request_id, None)
-        return asks.heard.is_set()
+        followed = asks.ran is allow
+        if followed and isinstance(answer, AllowTool) and answer.for_session:
+            self._allowed.add((asks.tool, asks.preview))
+        return followed
 
     def _heard(self, tool: str) -> None:
         """A tool has run: the oldest question about it is settled, by whomever."""
         name = next((name for name, asks in self._asks.items() if asks.tool == tool), None)
         if name is not None:
-            self._asks.pop(name).heard.set()
-            self._telling.tell([Withdrawn(name)])
+            self._settle(name, ran=True)
 
-    def _heard_all(self) -> None:
-        for name, asks in list(self._asks.items()):
-            del self._asks[name]
-            asks.heard.set()
-            self._telling.tell([Withdrawn(name)])
+    def _heard_all(self, *, ran: bool | None) -> None:
+        for name in list(self._asks):
+            self._settle(name, ran=ran)
+
+    def _settle(self, name: str, *, ran: bool | None) -> None:
+        asks = self._asks.pop(name)
+        asks.ran = ran
+        asks.heard.set()
+        self._telling.tell([Withdrawn(name)])
 
 
 def _is_whole(preview: str) -> bool:

@@ -63,6 +63,11 @@ class Log:
     def begin(self) -> None:
         """A run begins."""
         self.ended, self.used, self.said, self._total = "", frozenset(), "", None
+        self.rest()
+
+    def rest(self) -> None:
+        """Nothing of the main loop is under way: a request that has no answer had failed, and another was made in its place."""
+        self._open.clear()
 
     def read(self, heard: Iterable[Heard] = (), now: float = 0.0) -> list[CallMetered]:
         """What was added since the last look, and what telemetry told meanwhile; not for the event loop where much was.
@@ -137,6 +142,12 @@ class Log:
         """The client has said what it used in all."""
         return self._total is not None
 
+    @property
+    def place(self) -> int:
+        """How far the main loop's file was read, in bytes."""
+        tail = self._tails.get(self.path)
+        return self.offset if tail is None else tail.offset
+
     def unlisted(self) -> list[CallMetered]:
         """What the client used beyond the calls that it told of, once it has said how much that is in all."""
         total, self._total = self._total, None
@@ -203,7 +214,9 @@ class Log:
             # Its request is yet to be read, or it is a copy: that was made, and is counted, elsewhere.
             self._early.append(found)
             return []
-        self._open.pop(request, None)
+        asked = list(self._open)
+        for name in asked[: asked.index(request) + 1] if request in asked else ():
+            self._open.pop(name, None)  # The loop makes one at a time: those before it had failed.
         message = found.message
         if found.loop == MAIN_LOOP:
             self.used |= {block.id for block in message.content if block.type == "tool_use"}
