@@ -26,7 +26,7 @@ from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import TelegramChat
 from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
 from gateway.core.lease import LeaseTerms
-from gateway.domain.place import Grant, Role
+from gateway.domain.place import AT_DESK, Grant, Role
 from gateway.engine import Desk, Engine, Rules, Team, World, requests
 from gateway.engine.asked import Pace
 from gateway.engine.world import no_step
@@ -120,7 +120,7 @@ async def engine(
         agents: Mapping[str, Agent] = {
             "claude": await stack.enter_async_context(claude),
             "scripted": await stack.enter_async_context(scripted),
-            "channel": await stack.enter_async_context(DeskAgent(settings.home)),
+            AT_DESK: await stack.enter_async_context(DeskAgent(settings.home)),
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
         world.spool = Spool(settings.home, clock.new_id)
@@ -237,7 +237,7 @@ async def answer_at(listener: SocketListener, running: Engine, pace: Pace) -> No
     """Answer at the door on this machine. Not before it is known who may do what."""
     await running.ready.wait()
     ask, look = partial(requests.request, running.world), partial(requests.standing, running.world)
-    desk = cast("DeskAgent", running.world.agents["channel"])
+    desk = cast("DeskAgent", running.world.agents[AT_DESK])
     desk.attach = running.attach
     await door.serve(listener, {**changes.routes(ask, look), **host.routes(running.world, desk, pace)})
 

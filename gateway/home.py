@@ -16,6 +16,11 @@ OFF_VARIABLE: Final = "TOLLBRIDGE_OFF"
 """Set to 1 before a client starts, it lets that session work ungated and unmetered. No setting of the gateway's."""
 
 
+def is_off(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a session that is started from here goes without Tollbridge, as `mcp_servers/relay.py` reads it as well."""
+    return environ.get(OFF_VARIABLE, "") not in ("", "0")
+
+
 class SettingsError(TollbridgeError):
     """A setting that cannot be used; the message names it, says what is wrong and what to write."""
 

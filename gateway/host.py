@@ -5,7 +5,7 @@
 
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from importlib import import_module
 from pathlib import Path
@@ -18,8 +18,9 @@ from anyio import to_thread
 from gateway.agents.claude.desk import STARTS, DeskAgent, DeskClient, hooks, unheard
 from gateway.config.local import Place
 from gateway.core import summary
+from gateway.core.channel import Push
 from gateway.domain.effects import SAID_REF, Edit, Say
-from gateway.domain.place import Session, Unmetered
+from gateway.domain.place import AT_DESK, Session, Unmetered
 from gateway.engine import Engine, World, attachments, parcels
 from gateway.engine import desk as at_desk
 from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
@@ -29,7 +30,7 @@ from gateway.local.lines import Lines
 from gateway.local.peers import Peer, family_of
 from gateway.local.routes import Routes
 from gateway.ports import Decision, TollbridgeError, View
-from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved, Unread
+from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved
 
 log = structlog.get_logger()
 
@@ -70,19 +71,28 @@ def routes(world: World, desk: DeskAgent, pace: Pace) -> Routes:
 
     async def budget(hello: relays.Hello, lines: Lines) -> None:
         server = await to_thread.run_sync(_loaded, "mcp_servers.budget")
-        lineage, found = await _lineage(hello.peer), session_of_agent(hello.session)
-        allowed = await _descends(world, hello, lineage)
-
-        def own(view: View) -> Session | None:
-            """Asked at each call: a session at the desk is spoken for by what its own client has started, as long as it is open."""
-            session = found(view)
-            if session is None or not world.agents[session.agent].traits.attached:
-                return session if allowed else None
-            return session if desk.process_of(hello.session) in lineage else None
-
+        lineage = await _lineage(hello.peer)
+        own = spoken_for(world, desk, hello.session, lineage, allowed=await _descends(world, hello, lineage))
         await server.serve(lines, lines, Asking(world, Caller(RELAYED, own=own), pace), session=hello.session)
 
     return relays.routes({"channel": channel, "budget": budget}, judge, HOOK_S)
+
+
+def spoken_for(
+    world: World, desk: DeskAgent, named: str, lineage: Sequence[int], *, allowed: bool
+) -> Callable[[View], Session | None]:
+    """Which session a relay speaks for, asked at each call: one at the desk is spoken for by what its own client has started, as long
+    as it is open. `named`: as the relay was started. `allowed`: whether it may speak for one that the gateway has started.
+    """
+
+    def own(view: View) -> Session | None:
+        name = desk.session_in(lineage, named)
+        session = session_of_agent(name)(view)
+        if session is None or not world.agents[session.agent].traits.attached:
+            return session if allowed else None
+        return session if desk.process_of(name) in lineage else None
+
+    return own
 
 
 async def _goes_without(world: World, hook: relays.Hook) -> None:
@@ -109,10 +119,14 @@ async def collect(running: Engine, home: Path) -> None:
                     break
                 await _keep(running.world, found)
                 await to_thread.run_sync(unheard.done, home)
-        except OSError as error:
-            log.warning("what hooks wrote down of sessions without Tollbridge cannot be read", why=str(error))
+        except unheard.NoFileError as error:
+            log.warning("what lies in the place of what hooks write down is taken away", why=str(error))
             with suppress(OSError):
                 await to_thread.run_sync(unheard.done, home)
+        except OSError as error:
+            log.warning(
+                "what hooks wrote down of sessions without Tollbridge cannot be read: it is tried again", why=str(error)
+            )
         except TollbridgeError as error:
             log.warning("sessions without Tollbridge could not be kept: they are tried again", why=str(error))
         await anyio.sleep(COLLECT_EVERY_S)
@@ -157,7 +171,7 @@ async def listen_at(listener: socket.socket, running: Engine, home: Path, pace: 
     Both say that the gateway starts until it has.
     """
     loopback, logs = _loaded("gateway.local.loopback"), _loaded("gateway.local.logs")
-    desk = cast("DeskAgent", running.world.agents["channel"])
+    desk = cast("DeskAgent", running.world.agents[AT_DESK])
     routes = {MCP_PATH: logs.unavailable(STARTS), logs.PATH: logs.route(desk.telemetry)}
     address, port, *_ = listener.getsockname()
     guarded = loopback.Guarded(routes, lambda: token.token_of(home), address, port)
@@ -167,7 +181,7 @@ async def listen_at(listener: socket.socket, running: Engine, home: Path, pace: 
         budget = await to_thread.run_sync(_loaded, "mcp_servers.budget")
         await running.ready.wait()
         caller = Caller(HTTP, named=lambda handle: token.session_of(token.token_of(home), handle))
-        async with budget.over_http(Asking(running.world, caller, pace)) as routes[MCP_PATH]:
+        async with budget.streamable(budget.server(Asking(running.world, caller, pace))) as routes[MCP_PATH]:
             log.info("MCP is answered over HTTP", address=address, port=port, path=MCP_PATH)
             with anyio.CancelScope(shield=True):
                 await served.wait()  # Whoever is being answered is answered first.
@@ -253,9 +267,9 @@ class DeskHost:
         fetched = await attachments.download(self._world, found[1].id, attachment_id)
         return Declined(fetched) if isinstance(fetched, str) else Saved(fetched.path)
 
-    async def fetch(self) -> Unread:
+    async def fetch(self) -> Sequence[Push]:
         client = self._client()
-        return Unread(() if client is None else client.unread())
+        return () if client is None else client.unread()
 
     async def told(self, message_ids: Sequence[str]) -> None:
         client = self._client()

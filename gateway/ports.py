@@ -4,7 +4,7 @@ Each port has a real adapter and a fake beside it; both pass the same contract t
 UTC. (The clock and the maker of ids are plain functions: `gateway.clock`.)
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Generic, Protocol, TypeVar
@@ -226,8 +226,11 @@ class Client(Protocol):
         """
         ...
 
-    async def prompt(self, uuid: str, text: str) -> None:
-        """Hand over a prompt. The same uuid is never run twice. Raises AgentUnavailableError, AgentAwayError."""
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Hand over a prompt. The same uuid is never run twice. Raises AgentUnavailableError, AgentAwayError.
+
+        `attributes`: what `core.quoting.attributes` says of its message, for an agent that can be told beside the text.
+        """
         ...
 
     async def respond(self, request_id: str, answer: Answer) -> bool:

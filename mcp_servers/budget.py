@@ -16,7 +16,6 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
-from mcp.shared.message import SessionMessage
 from pydantic import BaseModel, ValidationError
 from starlette.types import ASGIApp
 
@@ -29,7 +28,7 @@ from gateway.domain.money import AmountError
 from gateway.domain.turn import ClaimKind, Turn
 from gateway.ports import TollbridgeError
 from mcp_servers import budget_wire as wire
-from mcp_servers.lines import LinesIn, LinesOut, Wire, read
+from mcp_servers.lines import LinesIn, LinesOut, Messages, Wire, serving
 from mcp_servers.relay import BUDGET_INSTRUCTIONS, NAME, VERSION
 
 SESSION_URI: Final = "tollbridge://session"
@@ -275,29 +274,17 @@ async def _read(host: Host, uri: str) -> types.ReadResourceResult:
 # ---------------------------------------------------------------------------------------------------------- transports
 async def serve(lines_in: LinesIn, lines_out: LinesOut, host: Host, *, session: str) -> None:
     """Serve one client until it is gone, and close both of its streams. `session` names it in the log."""
-    async with lines_in, anyio.create_task_group() as tasks:
-        wire_out = Wire(lines_out, tasks.cancel_scope.cancel)
-        into, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()
-        tasks.start_soon(read, lines_in, into, wire_out, session)
+
+    async def run(messages: Messages, out: Wire) -> None:
         mcp = server(host)
-        try:
-            await mcp.run(messages, wire_out, mcp.create_initialization_options())
-        finally:
-            with anyio.CancelScope(shield=True):
-                await wire_out.aclose()
-        tasks.cancel_scope.cancel()
+        await mcp.run(messages, out, mcp.create_initialization_options())
 
-
-@asynccontextmanager
-async def over_http(host: Host) -> AsyncGenerator[ASGIApp]:
-    """Streamable HTTP, for as long as the block lasts. Who may speak, and from where, is looked at by whoever listens."""
-    async with streamable(server(host)) as app:
-        yield app
+    await serving(lines_in, lines_out, session, run)
 
 
 @asynccontextmanager
 async def streamable(mcp: Server[Any]) -> AsyncGenerator[ASGIApp]:
-    """The same for any server."""
+    """A server over Streamable HTTP, for as long as the block lasts. Who may speak, and from where, is looked at by whoever listens."""
     manager = StreamableHTTPSessionManager(
         mcp,
         max_request_body_size=BODY_BYTES_MAX,

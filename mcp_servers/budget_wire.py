@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.json_schema import GenerateJsonSchema
 
 from gateway.core import gauges, summary
+from gateway.core.change import WHY_CHARACTERS_MAX
 from gateway.domain import asked
 from gateway.domain import estimate as estimated
 from gateway.domain.budget import Balance, Unit
@@ -113,7 +114,9 @@ class Request(Asking):
             max_length=40, description="By how much: dollars like '5' or '2.50', or '200 calls', '2M tokens', '90 min'."
         ),
     ] = ""
-    why: Annotated[str, Field(max_length=200, description="The reason, in a sentence: the person decides by it.")] = ""
+    why: Annotated[
+        str, Field(max_length=WHY_CHARACTERS_MAX, description="The reason, in a sentence: the person decides by it.")
+    ] = ""
     until: Annotated[
         str,
         Field(
@@ -127,11 +130,15 @@ class Question(Asking):
     """Arguments of ask_human."""
 
     question: Annotated[
-        str, Field(max_length=3000, description="What you want to know, with what is needed to decide it.")
+        str,
+        Field(
+            max_length=summary.VERBATIM_CHARACTERS_MAX,
+            description="What you want to know, with what is needed to decide it.",
+        ),
     ] = ""
     choices: Annotated[
-        list[Annotated[str, Field(max_length=60)]],
-        Field(max_length=4, description="Answers to pick from; none: the person writes."),
+        list[Annotated[str, Field(max_length=asked.CHOICE_CHARACTERS_MAX)]],
+        Field(max_length=asked.CHOICES_MAX, description="Answers to pick from; none: the person writes."),
     ] = []
 
 
@@ -139,7 +146,12 @@ class Report(_Sent):
     """Arguments of report_outcome."""
 
     kind: Annotated[Literal["done", "partly", "failed", "nothing"], Field(description="What came of it, in a word.")]
-    words: Annotated[str, Field(min_length=1, max_length=500, description="What came of it, in a sentence or two.")]
+    words: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=asked.CLAIM_CHARACTERS_MAX, description="What came of it, in a sentence or two."
+        ),
+    ]
 
 
 class Schema(GenerateJsonSchema):

@@ -27,12 +27,10 @@ from pydantic import Field
 
 from gateway.core.channel import Push, content, is_request, meta
 from gateway.ports import TollbridgeError
-from mcp_servers.channel_host import Channel, Declined, Done, Host, Question, Saved, Unread
+from mcp_servers.channel_host import Host, Question
 from mcp_servers.channel_tools import TOOLS, Calls
-from mcp_servers.lines import LinesIn, LinesOut, Wire, read
+from mcp_servers.lines import LinesIn, LinesOut, Messages, Wire, serving
 from mcp_servers.relay import CHANNEL_CAPABILITIES, CHANNEL_INSTRUCTIONS, NAME, VERSION
-
-__all__ = ["Channel", "Declined", "Done", "Host", "Push", "Question", "Saved", "Unread", "serve"]
 
 log = structlog.get_logger()
 
@@ -47,24 +45,13 @@ TOLD_CHARACTERS_MAX: Final = 100_000
 
 
 async def serve(lines_in: LinesIn, lines_out: LinesOut, host: Host, *, session: str) -> None:
-    """Serve one connection until it ends, and close both of its streams. `session` names it in the log and to the host."""
-    async with lines_in, anyio.create_task_group() as tasks:
-        wire = Wire(lines_out, tasks.cancel_scope.cancel)
-        into, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()
-        tasks.start_soon(read, lines_in, into, wire, session)
-        try:
-            await serve_loop(
-                _server(host, wire, session),
-                messages,
-                wire,
-                lifespan_state={},
-                session_id=session,
-                init_options=_OPTIONS,
-            )
-        finally:
-            with anyio.CancelScope(shield=True):
-                await wire.aclose()
-        tasks.cancel_scope.cancel()
+    """Serve one connection until it ends, and close both of its streams. `session` names it in the log."""
+
+    async def run(messages: Messages, wire: Wire) -> None:
+        server = _server(host, wire, session)
+        await serve_loop(server, messages, wire, lifespan_state={}, session_id=session, init_options=_OPTIONS)
+
+    await serving(lines_in, lines_out, session, run)
 
 
 _OPTIONS: Final = InitializationOptions(
@@ -82,19 +69,15 @@ class _Live:
 
     def __init__(self, wire: Wire, session: str) -> None:
         self._wire = wire
-        self._session = session
+        self.session = session
         self.listens = False
-
-    @property
-    def session(self) -> str:
-        return self._session
 
     async def push(self, message: Push) -> bool:
         return await self._notify(MESSAGE, {"content": content(message.text), "meta": meta(message)})
 
     async def verdict(self, request_id: str, *, allow: bool) -> bool:
         if not is_request(request_id):
-            log.warning("a verdict on what cannot have been asked", session=self._session)
+            log.warning("a verdict on what cannot have been asked", session=self.session)
             return False
         return await self._notify(ANSWERED, {"request_id": request_id, "behavior": "allow" if allow else "deny"})
 

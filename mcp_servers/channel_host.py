@@ -30,14 +30,6 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """The oldest messages that this session is not known to have, and how many more there are."""
-
-    messages: tuple[Push, ...]
-    more: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
     """The client asks whether a tool may run. All of it is text of agents and tools: to be shown, never to be trusted.
     `preview` is the tool's input as far as the client tells it.
@@ -51,11 +43,6 @@ class Question:
 
 class Channel(Protocol):
     """The way to one client, for as long as its connection lasts. Nothing here raises for a client that is gone."""
-
-    @property
-    def session(self) -> str:
-        """As it was named to `serve`."""
-        ...
 
     async def push(self, message: Push) -> bool:
         """Write a message. True: the connection has taken it, which proves nothing about the agent. False: the client is not
@@ -93,8 +80,8 @@ class Host(Protocol):
         """Fetch what a person attached."""
         ...
 
-    async def fetch(self) -> Unread:
-        """What is unread; it stays so until `told`."""
+    async def fetch(self) -> Sequence[Push]:
+        """What was pushed to this session and is not known to be there, the oldest first; it stays so until `told`."""
         ...
 
     async def told(self, message_ids: Sequence[str]) -> None:

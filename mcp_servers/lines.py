@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 import anyio
 import structlog
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     INVALID_REQUEST,
@@ -89,6 +90,24 @@ class Wire:
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+Messages = MemoryObjectReceiveStream[SessionMessage | Exception]
+Run = Callable[[Messages, Wire], Awaitable[None]]
+
+
+async def serving(lines_in: LinesIn, lines_out: LinesOut, session: str, run: Run) -> None:
+    """Have `run` answer one connection until it ends, and close both of its streams. `session` names it in the log."""
+    async with lines_in, anyio.create_task_group() as tasks:
+        wire = Wire(lines_out, tasks.cancel_scope.cancel)
+        into, messages = anyio.create_memory_object_stream[SessionMessage | Exception]()
+        tasks.start_soon(read, lines_in, into, wire, session)
+        try:
+            await run(messages, wire)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await wire.aclose()
+        tasks.cancel_scope.cancel()
 
 
 async def read(lines: LinesIn, into: ObjectSendStream[SessionMessage | Exception], wire: Wire, session: str) -> None:

@@ -16,7 +16,7 @@ from gateway.core.channel import Push
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine.desk import ELSEWHERE
 from gateway.engine.world import Desk
-from gateway.host import NOT_WRITTEN, DeskHost
+from gateway.host import NOT_WRITTEN, DeskHost, spoken_for
 from gateway.ports import Decision
 from mcp_servers.channel_host import Declined, Done
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
@@ -24,14 +24,13 @@ from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
 pytestmark = pytest.mark.anyio
 
 SESSION = "0f4c1d6e-0000-4000-8000-000000000001"
+LATER = "0f4c1d6e-0000-4000-8000-000000000002"
 LINEAGE = (1, os.getpid())
 THUMB = "\N{THUMBS UP SIGN}"
 
 
 class Wire:
     """The channel: it takes everything."""
-
-    session = SESSION
 
     async def push(self, message: Push) -> bool:
         del message
@@ -75,15 +74,19 @@ async def test_start_takes_a_session_without_a_channel_from_the_desk_until_the_g
         assert [session.agent for session in await gateway.sessions()] == ["channel"]
 
 
+def hook(place: Path, event: str, session: str = SESSION, **more: str) -> bytes:
+    """What a hook says."""
+    told = {"session_id": session, "hook_event_name": event, "cwd": str(place), **more}
+    return json.dumps(told | {"transcript_path": str(place / f"{session}.jsonl")}).encode()
+
+
 @asynccontextmanager
 async def joined(place: Path) -> AsyncGenerator[tuple[Bench, DeskHost]]:
     """A gateway, and the host of a session's channel that listens."""
     desk, rules = DeskAgent(place / "home"), replace(RULES, desks=(Desk("/", OWNER, THREAD.chat),))
-    start = {"session_id": SESSION, "hook_event_name": "SessionStart", "source": "startup", "cwd": str(place)}
-    body = json.dumps(start | {"transcript_path": str(place / "transcript.jsonl")}).encode()
     async with desk, bench(script(call(1)), rules, agents={"channel": desk}) as gateway, AsyncExitStack() as stack:
         desk.attach = gateway.engine.attach
-        await desk.hook("SessionStart", body, LINEAGE)
+        await desk.hook("SessionStart", hook(place, "SessionStart", source="startup"), LINEAGE)
         host = DeskHost(gateway.world, desk, SESSION, LINEAGE, stack)
         await host.ready(Wire())
         await gateway.sees("Open at the desk")
@@ -113,3 +116,34 @@ async def test_what_nobody_wrote_is_not_quoted_and_not_reacted_to(tmp_path: Path
         await host.reply("Fixed.", (), name)
         assert (await gateway.sees("Fixed.")).text == "Fixed."
         assert await host.react(name, THUMB) == Declined(NOT_WRITTEN)
+
+
+async def test_what_may_have_been_missed_is_given_and_what_waits_is_not(tmp_path: Path) -> None:
+    """A message that was pushed, until it is known to be there; one that waits for its turn comes by itself."""
+    async with joined(tmp_path) as (gateway, host):
+        gateway.says("/sessions 1")
+        await gateway.sees("this one")
+        gateway.says("look")
+        [pushed] = await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.RUNNING])
+        gateway.says("and then?")
+        await gateway.sees("Queued as number 1")
+        [missed] = await host.fetch()
+        assert (missed.id, missed.text, missed.attributes["person"]) == (pushed.prompt_uuid, "look", OWNER)
+        await host.told([missed.id])
+        await gateway.until(lambda turns: turns[0].state is TurnState.FINISHED)
+        assert missed.id not in [one.id for one in await host.fetch()]
+
+
+async def test_after_clear_the_budget_is_that_of_the_session_that_is_open_now(tmp_path: Path) -> None:
+    """A client starts its relays once; the sessions in it change. A relay of another client speaks for none of them."""
+    async with joined(tmp_path) as (gateway, _):
+        desk, world = gateway.world.agents["channel"], gateway.world
+        assert isinstance(desk, DeskAgent)
+        await desk.hook("SessionEnd", hook(tmp_path, "SessionEnd", reason="clear"), LINEAGE)
+        await desk.hook("SessionStart", hook(tmp_path, "SessionStart", LATER, source="clear"), LINEAGE)
+        of_relay = spoken_for(world, desk, SESSION, LINEAGE, allowed=True)
+        found = await world.store.read(of_relay)
+        assert found is not None
+        assert found.agent_session == LATER
+        stranger = spoken_for(world, desk, LATER, (1,), allowed=True)
+        assert await world.store.read(stranger) is None

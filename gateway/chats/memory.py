@@ -279,6 +279,7 @@ def _dump(incoming: Message | Tap | Unsupported) -> str:
         rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to} | {
             "id": incoming.message_id,
             "files": [[one.id, one.name, one.kind, one.size] for one in incoming.attachments],
+            "of_others": [incoming.quoted, incoming.forwarded],
         }
     elif isinstance(incoming, Unsupported):
         rest = {"words": incoming.words, "once": incoming.once}
@@ -298,4 +299,5 @@ def _load(value: dict[str, Any]) -> Incoming:
     command = value["command"]
     typed = (command[0], command[1]) if command else None
     files = tuple(Attachment(name, shown, FileKind(kind), size) for name, shown, kind, size in value["files"])
-    return Message(thread, person, value["text"], typed, value["replies"], message_id=value["id"], attachments=files)
+    quoted, forwarded = value["of_others"]
+    return Message(thread, person, value["text"], typed, value["replies"], value["id"], files, quoted, forwarded)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gateway.cli import claude_code, machine, plugin
 from gateway.cli.checks import Check, Status
 from gateway.cli.claude_code import ClaudeCodeError
-from gateway.home import OFF_VARIABLE
+from gateway.home import OFF_VARIABLE, is_off
 from gateway.local.autostart import FILE
 
 if TYPE_CHECKING:
@@ -47,9 +47,10 @@ def desk(settings: "AgentSettings", home: Path, environ: Mapping[str, str]) -> I
         yield _ok("plugin", f"{claude_code.PLUGIN} {found.version}, from {found.folder}")
     yield python(environ)
     yield from sign_in(program.path, environ)
-    yield from switches(environ, *managed())
+    organization, unread = managed()
+    yield from switches(environ, organization, unread)
     yield from repositories([*_here(), settings.directory], settings.roots, environ)
-    yield from start(environ)
+    yield from start(environ, organization)
 
 
 def python(environ: Mapping[str, str]) -> Check:
@@ -182,12 +183,12 @@ def _repositories(places: Iterable[Path], roots: Iterable[Path]) -> Iterator[Pat
             continue
 
 
-def start(environ: Mapping[str, str]) -> Iterator[Check]:
+def start(environ: Mapping[str, str], organization: Mapping[str, Any]) -> Iterator[Check]:
     """How a session is started from here, and whether it would be gated."""
-    if environ.get(OFF_VARIABLE, "") not in {"", "0"}:  # as the relay reads it
+    if is_off(environ):
         words = f"{OFF_VARIABLE} is set here: sessions that are started from this terminal are not gated, and reported as unmetered"
         yield _warn("off", words, f"unset {OFF_VARIABLE} unless you mean it")
-    allowed = plugin.is_allowed(managed()[0])
+    allowed = plugin.is_allowed(organization)
     yield _ok("session", f"start one that the phone reaches with: {plugin.words_to_start(allowed=allowed)}")
 
 

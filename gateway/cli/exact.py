@@ -23,7 +23,7 @@ _BLOCK: Final = "env"
 class Change:
     """What is to be done to a settings file: variables to add, to replace because they are the gateway's own, or to take out.
 
-    `contrary`: those that somebody has set to something else. Then nothing is written.
+    `contrary`: the names of those that somebody has set to something else. Then nothing is written.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class Change:
     holds: dict[str, Any] = field(repr=False)
     add: dict[str, str] = field(default_factory=dict, repr=False)
     drop: tuple[str, ...] = ()
-    contrary: dict[str, str] = field(default_factory=dict, repr=False)
+    contrary: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -56,11 +56,11 @@ def addition(path: Path, values: Mapping[str, str]) -> Change:
     before, holds, present = _present(path)
     # Another token than the one that stands there for the same listener: it was renewed.
     renewed = present.get(ENDPOINT) == values[ENDPOINT] and present.get(HEADERS, "").startswith("Authorization=Bearer ")
-    contrary = {
-        name: present[name]
+    contrary = tuple(
+        name
         for name, value in values.items()
         if present.get(name, value) != value and not (name == HEADERS and renewed)
-    }
+    )
     add = {name: value for name, value in values.items() if present.get(name) != value and name not in contrary}
     return Change(path, before, holds, add, contrary=contrary)
 

@@ -12,6 +12,7 @@ from gateway.cli import VERSION, claude_code, machine, plugin_files
 from gateway.cli.claude_code import NAME, PLUGIN, ClaudeCodeError, Installed
 from gateway.cli.terminal import confirm, say
 from gateway.home import OFF_VARIABLE as OFF
+from gateway.home import is_off
 from gateway.ports import AGENT_MARK
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print JSON for pr
             "flaw": flaw,
             "claude": program.words,
             "start": start,
-            "off": bool(os.environ.get(OFF)),
+            "off": is_off(),
         }
         typer.echo(json.dumps(told, indent=2))
     elif found is None:
@@ -217,21 +218,23 @@ def _user_settings() -> Path:
     return claude_code.directory(os.environ) / "settings.json"
 
 
-def _listener(settings: "Settings") -> tuple[str, int, str] | None:
-    """The loopback listener's address, port and token; None where the settings name none."""
+def _listener(settings: "Settings", *, make: bool = False) -> tuple[str, int, str] | None:
+    """The loopback listener's address, port and token; None where the settings name none. Without `make` the token is empty where
+    there is none yet.
+    """
     listen = settings.local.listen
     if listen is None:
         return None
-    from gateway.local.token import token_of
+    from gateway.local import token
 
-    return listen.address, listen.port, token_of(settings.home)
+    return listen.address, listen.port, token.token_of(settings.home) if make else token.found(settings.home)
 
 
 def _exact(settings: "Settings", *, only_print: bool) -> None:
     """Have Claude Code tell the loopback listener of its calls. Raises ClaudeCodeError."""
     from gateway.cli import exact
 
-    listener = _listener(settings)
+    listener = _listener(settings, make=not only_print)
     if listener is None:
         words = (
             "--exact needs the loopback listener: set local.listen, like 127.0.0.1:8731, and start the gateway again"

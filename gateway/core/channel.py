@@ -2,7 +2,7 @@
 
 Claude Code shows a pushed message to its agent, and to the hook for prompts, as
 `<channel source="..." message_id="..." key="value">`, a line end, the text, a line end, `</channel>`. Nothing that a person
-writes may begin or end such a tag: `content` and `attribute` see to that, `content_read` and `attribute_read` take it back.
+writes may begin or end such a tag: `content` and `attribute` see to that, and lose nothing by it.
 """
 
 import re
@@ -19,6 +19,7 @@ RECEIVED_MAX: Final = 64
 MESSAGE_ID: Final = "message_id"
 SOURCE: Final = "source"
 """Written by the client itself: it says which server the message came from."""
+UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ID = re.compile(_UUID)
@@ -30,7 +31,7 @@ _REQUEST = re.compile("[a-km-z]{5}")
 @dataclass(frozen=True, slots=True)
 class Push:
     """A person's message for a live session. `id` is a random UUID. Of the `attributes` the agent is told what these mean:
-    person, chat, time, quoted, forwarded, attachments (their ids). Raises ValueError for what could not be delivered.
+    person, chat, time, attachments (their ids). Raises ValueError for what could not be delivered.
     """
 
     id: str
@@ -56,11 +57,6 @@ def content(text: str) -> str:
     return _TAG.sub(_defused, _revealed(text))
 
 
-def content_read(escaped: str) -> str:
-    """What `content` was made from."""
-    return _CODE.sub(_uncoded, _TAG.sub(_armed, escaped))
-
-
 def attribute(value: str) -> str:
     r"""The value as it may stand between the quotes of an attribute: in one line (`\n`), with codes for quotes, for what
     begins or ends a tag and for what does not show. What is too long ends in an ellipsis.
@@ -69,11 +65,6 @@ def attribute(value: str) -> str:
     seen = value if whole else value[: VALUE_CHARACTERS_MAX - 1] + "…"
     marked = seen.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
     return _QUOTING.sub(lambda match: _code(match.group()), _coded(marked))
-
-
-def attribute_read(escaped: str) -> str:
-    """What `attribute` was made from, if that was not too long."""
-    return _ESCAPE.sub(lambda match: _ESCAPES.get(match.group(1)) or chr(int(match.group(2), 16)), escaped)
 
 
 def meta(push: Push) -> dict[str, str]:
@@ -117,16 +108,11 @@ _NO_JOINER: Final = "\u200c"
 _JOINER: Final = "\u200d"
 _STYLES: Final = "\ufe0e\ufe0f"
 _KEYCAP: Final = "\u20e3"
-_CODE = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
 _QUOTED_CODE = re.compile(r"\\(?=u\{)")
 
 
 def _code(char: str) -> str:
     return f"\\u{{{ord(char):x}}}"
-
-
-def _uncoded(match: re.Match[str]) -> str:
-    return chr(int(match.group(1), 16))
 
 
 def _revealed(text: str) -> str:
@@ -170,8 +156,6 @@ _TAG = re.compile(
 )
 """A beginning, the backslashes that were put after it, and the word that follows, after a slash or whatever else."""
 _QUOTING = re.compile(f'["{_OPENERS}>]')
-_ESCAPE = re.compile(r"\\(?:([\\nt])|u\{([0-9a-f]{1,6})\})")
-_ESCAPES: Final = {"\\": "\\", "n": "\n", "t": "\t"}
 _NAME: Final = "channel"
 _LOOKALIKES: Final = {
     # Cyrillic, Greek, Armenian, Coptic, and small capitals: by code, since nobody could tell them apart here.
@@ -186,10 +170,6 @@ _LOOKALIKES: Final = {
 
 def _defused(match: re.Match[str]) -> str:
     return f"{match[1]}{match[2]}\\" if _is_tag(match[3], match[4]) else match[0]
-
-
-def _armed(match: re.Match[str]) -> str:
-    return f"{match[1]}{match[2][1:]}" if _is_tag(match[3], match[4]) else match[0]
 
 
 def _is_tag(word: str, after: str) -> bool:

@@ -15,7 +15,6 @@ BYTES_MAX: Final = 50_000_000
 """What a bot may send at most."""
 PHOTO_BYTES_MAX: Final = 10_000_000
 NAME_MAX: Final = 100
-SUFFIX_MAX: Final = 10
 UNNAMED: Final = "file"
 FILE_MARK: Final = ":file:"
 

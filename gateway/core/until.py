@@ -24,7 +24,7 @@ def until(text: str, now_ms: int, zone: tzinfo) -> int:
     """
     clean = text.strip().lower()
     shown = repr(text.strip()[:_SHOWN])
-    now = _at(now_ms, zone)
+    now = at(now_ms, zone)
     if time := _TIME.fullmatch(clean):
         over = _next(now, int(time["hour"]), int(time["minute"]), shown)
     elif clean and (span := _SPAN.fullmatch(clean)):
@@ -37,11 +37,12 @@ def until(text: str, now_ms: int, zone: tzinfo) -> int:
 
 def until_words(until_ms: int, now_ms: int, zone: tzinfo) -> str:
     """`until 18:00`, and on another day `until Mon 23 Nov 18:00`."""
-    over, now = _at(until_ms, zone), _at(now_ms, zone)
+    over, now = at(until_ms, zone), at(now_ms, zone)
     return f"until {over:%H:%M}" if over.date() == now.date() else f"until {over:%a} {over.day} {over:%b %H:%M}"
 
 
-def _at(at_ms: int, zone: tzinfo) -> datetime:
+def at(at_ms: int, zone: tzinfo) -> datetime:
+    """The moment as a clock in the zone shows it."""
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone)
 
 

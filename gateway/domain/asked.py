@@ -1,11 +1,18 @@
 """What an agent, or another program, may know of its budget when it asks through MCP."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.domain.budget import Balance
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
+
+CHOICES_MAX: Final = 4
+"""Of a question to a person."""
+CHOICE_CHARACTERS_MAX: Final = 60
+CLAIM_CHARACTERS_MAX: Final = 500
+"""Of what an agent says came of its work."""
 
 
 @dataclass(frozen=True, slots=True)

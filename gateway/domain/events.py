@@ -22,6 +22,10 @@ class Message:
     """The chat's own name for it, to react to it."""
     attachments: tuple[Attachment, ...] = ()
     """Files that came with it; the text may then be empty."""
+    quoted: str = ""
+    """The words that it answers to, where the chat tells them: anybody's."""
+    forwarded: str = ""
+    """Who wrote it, as the chat names them, where the person only passed it on: then it is no word of theirs."""
 
 
 @dataclass(frozen=True, slots=True)

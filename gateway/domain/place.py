@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from gateway.domain.money import Usd
+
+AT_DESK: Final = "channel"
+"""The agent of sessions that people open themselves."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,7 +15,7 @@ from gateway.core import change, scopes
 from gateway.core.access import may
 from gateway.core.summary import VERBATIM_CHARACTERS_MAX, revealed
 from gateway.domain.approval import Approval, ApprovalKind
-from gateway.domain.asked import Cost, Status
+from gateway.domain.asked import CHOICE_CHARACTERS_MAX, CHOICES_MAX, CLAIM_CHARACTERS_MAX, Cost, Status
 from gateway.domain.budget import PERIODS, Scope, ScopeKind
 from gateway.domain.change import ChangeState, Standing, Wanted
 from gateway.domain.estimate import Estimate
@@ -38,9 +38,6 @@ HOURLY_MAX: Final = 12
 HOUR_MS: Final = 3_600_000
 ASKERS_MAX: Final = 1000
 TURNS_SHOWN: Final = 10
-CHOICES_MAX: Final = 4
-CHOICE_CHARACTERS_MAX: Final = 60
-CLAIM_CHARACTERS_MAX: Final = 500
 WAITING_MAX: Final = 32
 """So many calls may wait for an answer at once; others are told at once how it stands."""
 LOOK_EVERY_S: Final = 0.25

@@ -6,6 +6,7 @@ import anyio
 import structlog
 
 from gateway.core.files import readable, shown_name, stand_in, suffix_of
+from gateway.core.quoting import apart
 from gateway.core.summary import escape
 from gateway.domain.effects import Say
 from gateway.domain.files import Attachment
@@ -55,14 +56,14 @@ async def prompt(world: World, turn: Turn) -> str | None:
         return turn.prompt
     found = [await _fetch(world, turn, number) for number in range(len(turn.attachments))]
     failed = [n for n, one in enumerate(found) if isinstance(one, str)]
-    bare = turn.prompt == stand_in(turn.attachments)
-    nothing = bare and len(failed) == len(found)
+    below = apart(turn.prompt, stand_in(turn.attachments))
+    nothing = below is not None and len(failed) == len(found)
     if failed:
         await _tell(world, turn, {n: str(found[n]) for n in failed}, runs=not nothing)
     if nothing:
         return None
-    lines = [_line(one, what) for one, what in zip(turn.attachments, found, strict=True)]
-    return "\n".join(lines if bare else [turn.prompt, "", *lines])
+    lines = "\n".join(_line(one, what) for one, what in zip(turn.attachments, found, strict=True))
+    return f"{turn.prompt}\n\n{lines}" if below is None else lines + below
 
 
 async def download(world: World, session_id: str, attachment_id: str) -> Fetched | str:

@@ -9,6 +9,7 @@ import anyio.abc
 import structlog
 
 from gateway.core import summary
+from gateway.core.quoting import attributes
 from gateway.core.turn import Step, advance
 from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Respond, Say, StartTurn, Unpause
 from gateway.domain.events import Exited
@@ -289,7 +290,7 @@ class Clients:
         """Give the prompt to the client; False: the client has ended, and never had it."""
         world = self._world
 
-        def decide(view: View) -> Decision[Turn | None]:
+        def decide(view: View) -> Decision[tuple[Turn, Session] | None]:
             draft = Draft()
             turn = view.turn(effect.turn_id)
             session = view.session(effect.session_id)
@@ -304,16 +305,20 @@ class Clients:
             # Into a session of a person's own it is only written: that it works shows when the session has it.
             words = desk.WRITTEN if live.attached else summary.progress(turn, [], "", now)
             draft.say(Say(session.thread, metering.status_ref(turn), words))
-            return draft.done(turn)
+            return draft.done((turn, session))
 
-        turn = (await world.commit(decide)).result
-        if turn is None:
+        released = (await world.commit(decide)).result
+        if released is None:
             self._use_room()
             return True
+        turn, session = released
+        text, about = prompt, attributes(turn, session, world.rules.timezone)
+        if turn.continues:
+            text, about = CONTINUE_PROMPT, {}
         live.pending[turn.prompt_uuid] = turn.id
         world.on_step("turn.released")
         try:
-            await live.client.prompt(turn.prompt_uuid, CONTINUE_PROMPT if turn.continues else prompt)
+            await live.client.prompt(turn.prompt_uuid, text, about)
         except AgentAwayError:
             live.pending.pop(turn.prompt_uuid, None)
             raise

@@ -43,11 +43,10 @@ NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person
 ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
 LAPSED: Final = "Not sent again at the desk in time: nothing is held for it any more."
 REPLACED: Final = "Another prompt was typed at the desk."
-WENT_ON: Final = "It was at work while nobody here could see it."
+WENT_ON: Final = "Calls made while the gateway could not see the session"
 HERE: Final = "What you write here goes to it."
 UNPROVEN: Final = "Whether it takes messages from here shows with the first one that you write."
 WRITTEN: Final = "Written to the session at the desk."
-UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 
 
 @dataclass(frozen=True, slots=True)

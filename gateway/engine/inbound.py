@@ -7,6 +7,7 @@ from typing import assert_never
 
 from gateway.core import summary
 from gateway.core.access import may
+from gateway.core.quoting import prompt_of
 from gateway.core.route import (
     HELP,
     Explain,
@@ -151,19 +152,20 @@ def repository(directory: Path) -> str:
 
 
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:
-    # A file is no answer to a question, whatever stands beside it.
-    if not message.attachments and replies.take(world, view, draft, message, text, waiting):
+    # A file is no answer to a question, whatever stands beside it, and neither are another's words.
+    answers = not message.attachments and not message.forwarded
+    if answers and replies.take(world, view, draft, message, text, waiting):
         return
     session = replies.meant(view, message) or view.current_session(message.thread)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
     queue = view.open_turns(session.id)
-    if not message.attachments and replies.answer(world, view, draft, message, session, queue, text):
+    if answers and replies.answer(world, view, draft, message, session, queue, text):
         return
     if len(queue) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
         return
-    turn = world.new_turn(session, Origin.PERSON, message.person, text)
+    turn = world.new_turn(session, Origin.PERSON, message.person, prompt_of(message, text))
     turn = replace(turn, attachments=message.attachments, message_id=message.message_id)
     if queue:
         draft.put.append(turn)

@@ -6,6 +6,7 @@ from typing import assert_never
 
 import structlog
 
+from gateway.core.channel import UNCONFIRMED
 from gateway.core.turn import ENDED
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import (
@@ -278,7 +279,7 @@ async def _exited(world: World, live: Live, reason: str) -> None:
         ends.insert(0, (live.turn_id, event, metered))
     for turn_id, told, metered in ends:
         had = stopped or await _had(world, live, turn_id)
-        event = told if had or not live.attached else replace(told, text=f"{told.text}. {desk.UNCONFIRMED}")
+        event = told if had or not live.attached else replace(told, text=f"{told.text}. {UNCONFIRMED}")
         behind = event.background > 0
         after = ending.Aftermath(
             stopped=stopped,

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from gateway.core.channel import UNCONFIRMED
 from gateway.core.policy import words
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
@@ -15,7 +16,7 @@ from gateway.domain.effects import StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import desk, ending, gating, limits, metering
+from gateway.engine import ending, gating, limits, metering
 from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
@@ -158,7 +159,7 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
     pushed = turn.continues or turn.origin is Origin.PERSON
     unsure = pushed and not found.prompt_known and attached
     if found.prompt_known or unprompted or stopped or unsure:
-        why = f"{GATEWAY_STOPPED} {desk.UNCONFIRMED}" if unsure else GATEWAY_STOPPED
+        why = f"{GATEWAY_STOPPED} {UNCONFIRMED}" if unsure else GATEWAY_STOPPED
         end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else why)
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
         metered = await world.store.read(lambda view: view.metered(turn.id))

@@ -25,14 +25,9 @@ BY_CHARS_MAX: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A relay, as it introduces itself: the agent's session (may be empty), its directory, and the relay's process.
-
-    `resumed`: it was joined to a gateway before, and comes back with the same client.
-    """
+    """A relay, as it introduces itself: the agent's session (may be empty), and the relay's process."""
 
     session: str
-    directory: str
-    resumed: bool
     peer: Peer
 
 
@@ -59,8 +54,6 @@ class _Hello(BaseModel):
 
     version: int
     session: str = Field(max_length=200)
-    directory: str = Field(max_length=4096)
-    resumed: bool
 
 
 Serve = Callable[[Hello, Lines], Awaitable[None]]
@@ -108,4 +101,4 @@ def read(request: Request) -> Hello | str:
         return (
             f"this gateway knows relays of version {VERSION}, not {told.version}: run `tollbridge plugin install` again"
         )
-    return Hello(told.session, told.directory, told.resumed, request.peer)
+    return Hello(told.session, request.peer)

@@ -25,8 +25,8 @@ def token_of(home: Path) -> str:
     """The home's token; made, readable by nobody else, where there is none yet. Raises TokenError."""
     path = home / FILE
     try:
-        found = _read(path)
-        if found is None:
+        held = _read(path)
+        if held is None:
             fresh = _written(home)
             try:
                 os.link(fresh, path)  # whoever comes first has made it
@@ -34,10 +34,18 @@ def token_of(home: Path) -> str:
                 pass
             finally:
                 fresh.unlink()
-            found = _read(path)
+            held = _read(path)
     except OSError as error:
         raise TokenError(f"{path} cannot be read or made ({error.strerror}): mend the permissions of {home}") from None
-    return found or ""
+    return held or ""
+
+
+def found(home: Path) -> str:
+    """The home's token; empty: there is none yet, and none is made. Raises TokenError."""
+    try:
+        return _read(home / FILE) or ""
+    except OSError as error:
+        raise TokenError(f"{home / FILE} cannot be read ({error.strerror}): mend its permissions") from None
 
 
 def renew(home: Path) -> str:

@@ -8,13 +8,11 @@ from typing import Final
 
 from gateway.core.change import reason
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import UNMETERED_MAX, Session, Unmetered
+from gateway.domain.place import AT_DESK, UNMETERED_MAX, Session, Unmetered
 from gateway.domain.turn import Origin, Turn
 from gateway.reports.cost import by_session
 from gateway.reports.text import short_path
 
-AT_DESK: Final = "channel"
-"""The agent of sessions that people open themselves."""
 _WIDTH: Final = 80
 _PATH: Final = 40
 _COMMAND: Final = re.compile("`[^`]*`")
@@ -48,8 +46,8 @@ def untold(sessions: Sequence[Session], turns: Sequence[Turn], unlisted: Mapping
     booked = sum((unlisted.get(one.id, ZERO) for one in ours), ZERO)
     so_far = f" ({booked} so far)" if booked else ""
     return (
-        f"At the desk, what no transcript shows (titles, compactions, /btw) is booked when the session ends{so_far}, "
-        "or at once with `tollbridge plugin install --exact`. A session that is still open, or was killed, may lack it."
+        "Sessions at the desk: calls that Claude Code keeps no record of (titles, compactions, /btw) are added when a session "
+        f"ends{so_far}; `tollbridge plugin install --exact` adds them at once. An open or killed session may lack them."
     )
 
 

@@ -166,7 +166,7 @@ def tables(found: Account, width: int = 80) -> RenderableType:
         fitted(_SCORES, rows, width),
         Text(""),
         Text("loss: pinball loss a turn, less is better. p90/p50: how wide, the median."),
-        Text("<floor: cost less than the least that was told."),
+        Text("<floor: turns that cost less than the lowest forecast."),
         Text(""),
         Text("Costs as a share of the p90, and how many turns:"),
         *_picture(found.shares, width),
@@ -212,7 +212,7 @@ def _apart(found: Account) -> list[str]:
     everything = found.all
     lines: list[str] = []
     if everything.scores.silent:
-        lines.append(f"Told no figures: {_turns(everything.scores.silent)}.")
+        lines.append(f"Without a forecast: {_turns(everything.scores.silent)}.")
     if everything.at_least:
         above = f"; {everything.above} of them more than the p90 even so" if everything.above else ""
         lines.append(

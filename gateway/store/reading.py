@@ -44,12 +44,12 @@ class Reader:
         """Look through the same view that decisions have."""
         return look(SqlView(self._connection))
 
-    def report_rows(self, since_ms: int = 0, session_ids: Collection[str] = ()) -> tuple[tuple[Session, Turn], ...]:
-        """(session, turn) of the turns made since then, oldest first: their state, spending, tokens, calls and outcome.
+    def report_rows(self, session_ids: Collection[str] = ()) -> tuple[tuple[Session, Turn], ...]:
+        """(session, turn) of the turns, oldest first: their state, spending, tokens, calls and outcome.
 
         At most the latest `MOST_TURNS`; with `session_ids` those of these sessions.
         """
-        query = select(turns).where(turns.c.created_at_ms >= since_ms)
+        query = select(turns)
         if session_ids:
             query = query.where(turns.c.session_id.in_(session_ids))
         query = query.order_by(turns.c.created_at_ms.desc(), text("rowid DESC")).limit(MOST_TURNS)

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.agents.claude import desk
 from gateway.agents.claude.desk import DeskAgent, DeskClient
-from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S, UNCONFIRMED
+from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S
 from gateway.agents.claude.desk.notes import Notes
 from gateway.core import channel
 from gateway.domain.effects import GoOn
@@ -262,7 +262,7 @@ async def test_a_session_that_is_opened_again_in_another_process_begins_anew(tmp
         wire = Wire()
         async with one.desk.joined(wire, SESSION, (1, os.getpid())):
             await one.until(Exited)
-            assert one.ends() == [Finished(End.INTERRUPTED, UNCONFIRMED, MESSAGE, ())]
+            assert one.ends() == [Finished(End.INTERRUPTED, channel.UNCONFIRMED, MESSAGE, ())]
             await one.hook("SessionStart", source="resume")
             another = str(uuid.uuid4())
             await one.clients[-1].prompt(another, "again")

@@ -16,7 +16,7 @@ from gateway.agents.claude.desk.client import DeskClient
 from gateway.agents.claude.desk.hooks import Event, Told, no, read
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.otlp import ApiRequest, Heard
-from gateway.core.channel import Push
+from gateway.core.channel import UNCONFIRMED, Push
 from gateway.domain.effects import AllowTool, DenyTool, EndTurn, GoOn
 from gateway.domain.events import (
     Acted,
@@ -412,7 +412,7 @@ async def test_a_message_that_is_not_confirmed_is_given_up_and_blocked_if_it_com
         desk_.client.join(Channel())
         await desk_.client.prompt(UUID, "hello")
         finished = await desk_.until(Finished)
-        words = f"{desk.UNCONFIRMED} {desk.DEAF}"
+        words = f"{UNCONFIRMED} {desk.DEAF}"
         assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, words)
         verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag()))
         assert verdict == {"decision": "block", "reason": desk.SAID_AGAIN}
@@ -439,7 +439,7 @@ async def test_a_session_that_did_not_show_its_first_message_is_given_no_other_u
         await desk_.client.hook(told("UserPromptSubmit", prompt=tag()))
         assert (await desk_.until(Listening, 2)).proven is True
         await desk_.client.prompt(OTHER, "again")
-        assert (await desk_.until(Finished, 2)).text == desk.UNCONFIRMED
+        assert (await desk_.until(Finished, 2)).text == UNCONFIRMED
         assert desk_.client.listens
 
 
@@ -455,10 +455,10 @@ async def test_what_one_channel_has_lost_says_nothing_of_another(
         await desk_.client.prompt(UUID, "hello")
         desk_.client.leave(first)
         desk_.client.join(Channel())
-        assert (await desk_.until(Finished)).text == desk.UNCONFIRMED
+        assert (await desk_.until(Finished)).text == UNCONFIRMED
         assert desk_.client.listens
         await desk_.client.prompt(OTHER, "again")
-        assert (await desk_.until(Finished, 2)).text == f"{desk.UNCONFIRMED} {desk.DEAF}"
+        assert (await desk_.until(Finished, 2)).text == f"{UNCONFIRMED} {desk.DEAF}"
         desk_.client.join(Channel())
         assert desk_.client.listens
 
@@ -473,7 +473,7 @@ async def test_a_session_that_works_when_a_message_is_given_up_may_still_show_it
         desk_.client.join(Channel())
         await desk_.client.prompt(UUID, "hello")
         await desk_.client.hook(told("UserPromptSubmit", prompt="typed"))
-        assert (await desk_.until(Finished)).text == desk.UNCONFIRMED
+        assert (await desk_.until(Finished)).text == UNCONFIRMED
         assert desk_.client.listens
 
 
@@ -519,7 +519,7 @@ async def test_a_message_whose_hook_is_killed_before_it_is_told_of_is_not_lost(
             hook.cancel_scope.cancel()
             release.set()
         finished = await desk_.until(Finished)
-        assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, desk.UNCONFIRMED)
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, UNCONFIRMED)
 
 
 async def test_without_a_channel_a_message_waits(tmp_path: Path) -> None:

@@ -98,10 +98,46 @@ def test_a_forwarded_made_or_quoted_command_is_only_text(payload: str) -> None:
 
 
 def test_quoted_text_is_not_part_of_the_message() -> None:
-    """What a person replies to is somebody else's words."""
-    quoted = {"reply_to_message": {"message_id": 1, "text": "/stop all"}, "quote": {"text": "/stop all", "position": 0}}
+    """What a person replies to is somebody else's words: told apart, the part that was picked out before the whole."""
+    quoted = {"reply_to_message": {"message_id": 1, "text": "/stop all now"}, "quote": {"text": "/stop all"}}
     message = read(text("what is this?", **quoted))
-    assert message == Message(Thread("telegram", "4711"), "4711", "what is this?", replies_to="1")
+    told = Message(Thread("telegram", "4711"), "4711", "what is this?", replies_to="1", quoted="/stop all")
+    assert message == told
+    assert read(text("what is this?", reply_to_message={"message_id": 1, "caption": "/stop all"})) == told
+    assert read(text("", photo=SIZES, reply_to_message={"message_id": 1, "text": "Which?"})).quoted == "Which?"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ({"type": "user", "sender_user": ALICE | {"id": 5}}, "Alice"),
+        ({"type": "user", "sender_user": ALICE | {"id": 5, "last_name": "Liddell"}}, "Alice Liddell"),
+        ({"type": "hidden_user", "sender_user_name": "x"}, "x"),
+        ({"type": "chat", "sender_chat": GROUP}, "Team"),
+        ({"type": "channel", "chat": {"id": -1, "type": "channel", "title": "News"}, "message_id": 1}, "News"),
+        ({"type": "user", "sender_user": {"id": 5, "first_name": " "}}, "somebody"),
+        ({"type": "of a later version"}, "somebody"),
+        ({}, "somebody"),
+    ],
+)
+def test_what_was_forwarded_says_from_whom(origin: dict[str, Any], name: str) -> None:
+    """Words and files alike: an agent must not take them for the person's own."""
+    assert read(text("hi", forward_origin=origin)).forwarded == name  # type: ignore[union-attr]
+    assert read(text("", photo=SIZES, forward_origin=origin)).forwarded == name  # type: ignore[union-attr]
+
+
+def test_ones_own_words_that_are_forwarded_are_ones_own() -> None:
+    """By the number of who wrote them; a name proves nothing."""
+    own = {"type": "user", "sender_user": ALICE}
+    assert read(text("hi", forward_origin=own)).forwarded == ""  # type: ignore[union-attr]
+    alike = {"type": "hidden_user", "sender_user_name": "Alice"}
+    assert read(text("hi", forward_origin=alike)).forwarded == "Alice"  # type: ignore[union-attr]
+
+
+def test_what_a_bot_wrote_for_a_person_is_that_bots() -> None:
+    """Inline bots put their own words into a person's message."""
+    message = read(text("hi", via_bot={"id": 2, "is_bot": True, "first_name": "inline"}))
+    assert message == Message(Thread("telegram", "4711"), "4711", "hi", forwarded="inline")
 
 
 @pytest.mark.parametrize(

@@ -225,12 +225,12 @@ async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
     where = {"HOME": str(home.parent), "TOLLBRIDGE_TIMEZONE": "UTC"}
     told = run(home, "report", **where).stdout
     assert "Not metered: 2 sessions went with TOLLBRIDGE_OFF, the last on 3 Nov 14:02 in\n~/app.\n" in told
-    assert "is booked when the session ends ($0.31 so far), or at once with `" in " ".join(told.split())
+    assert "are added when a session ends ($0.31 so far); `" in " ".join(told.split())
     assert "plugin install --exact`" in told
     assert max(map(len, told.splitlines())) <= 80
     listed = run(home, "sessions", **where).stdout
     assert listed.splitlines()[-2:] == told[told.index("Not metered") :].splitlines()[:2]
-    assert "no transcript" not in listed
+    assert "keeps no record" not in listed
     one = {"session": "9f1c", "directory": off.directory, "since": "2026-11-03T11:32:00.000+00:00"}
     [first, last] = json.loads(run(home, "report", "--json", **where).stdout)["unmetered"]
     assert last == one | {"last": "2026-11-03T14:02:00.000+00:00"}

@@ -280,8 +280,8 @@ def test_odd_names_from_a_repository_do_not_reach_the_terminal(environ: dict[str
 
 def test_the_escape_is_told_where_it_is_set(environ: dict[str, str]) -> None:
     """Read as the relay reads it: 0 and nothing are no escape."""
-    assert len(warned(desk_checks.start(environ | {"TOLLBRIDGE_OFF": "1"}))) == 1
-    assert warned(desk_checks.start(environ | {"TOLLBRIDGE_OFF": "0"})) == []
+    assert len(warned(desk_checks.start(environ | {"TOLLBRIDGE_OFF": "1"}, {}))) == 1
+    assert warned(desk_checks.start(environ | {"TOLLBRIDGE_OFF": "0"}, {})) == []
 
 
 def test_the_doctor_tells_of_the_desk(tmp_path: Path, environ: dict[str, str]) -> None:

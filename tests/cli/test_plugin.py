@@ -2,6 +2,7 @@
 
 import json
 import os
+import posix
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 
 from gateway.cli import VERSION, claude_code, exact, plugin, plugin_files
 from gateway.cli.claude_code import PLUGIN, ClaudeCodeError, Installed
+from gateway.home import is_off
+from gateway.local import token
+from mcp_servers import relay
 from tests.cli.kit import COMMAND, environment
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.claude_plugins import made
@@ -110,6 +114,18 @@ def test_only_printed_nothing_is_done(machine: Machine) -> None:
     assert not machine.home.exists()
 
 
+@pytest.mark.parametrize("words", [("install", "--exact", "--print"), ("remove", "--print"), ("remove",)])
+def test_no_token_is_made_where_none_is_needed(machine: Machine, words: tuple[str, ...]) -> None:
+    """What would be written is shown without it, and what is taken out is known without it."""
+    machine.home.mkdir(mode=0o700, parents=True)
+    settings(machine.settings, {"env": exact.wanted("127.0.0.1", 8731, "older") if "remove" in words else {}})
+    done = machine(*words, TOLLBRIDGE_LOCAL__LISTEN="127.0.0.1:8731")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not (machine.home / token.FILE).exists()
+    assert words == ("remove",) or exact.HEADERS in done.stdout
+    assert (exact.HEADERS in machine.settings.read_text(encoding="utf-8")) is (words == ("remove", "--print"))
+
+
 def test_removed_it_is_gone_everywhere_and_removing_again_is_fine(machine: Machine) -> None:
     """Plugin, marketplace and copy go; what is gone already is no error."""
     machine("install")
@@ -130,6 +146,18 @@ def test_status_for_programs(machine: Machine) -> None:
     assert told["schema"] == 1
     assert (told["installed"], told["enabled"], told["version"], told["flaw"]) == (True, True, VERSION, "")
     assert (told["start"], told["off"]) == (START, True)
+
+
+@pytest.mark.parametrize(("value", "off"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_off_means_the_same_everywhere(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, value: str, *, off: bool
+) -> None:
+    """To the hooks, to the command line, and to whoever reads its status."""
+    machine("install")
+    assert json.loads(machine("status", "--json", TOLLBRIDGE_OFF=value).stdout)["off"] is off
+    monkeypatch.delitem(posix.environ, b"CLAUDECODE", raising=False)
+    monkeypatch.setitem(posix.environ, b"TOLLBRIDGE_OFF", value.encode())
+    assert relay.is_off() is is_off({"TOLLBRIDGE_OFF": value}) is off
 
 
 @pytest.mark.parametrize("command", ["install", "remove"])
@@ -244,7 +272,7 @@ def test_exact_never_changes_what_somebody_has_set(tmp_path: Path) -> None:
     """A collector of one's own stays: what contradicts is named, and taking out leaves it alone."""
     path = settings(tmp_path / "settings.json", {"env": {exact.ENDPOINT: "https://example.org/v1/logs"}})
     change = exact.addition(path, VALUES)
-    assert list(change.contrary) == [exact.ENDPOINT]
+    assert change.contrary == (exact.ENDPOINT,)
     assert exact.ENDPOINT not in change.add
     assert exact.removal(path, VALUES).is_empty
 
@@ -253,9 +281,9 @@ def test_a_renewed_token_takes_the_place_of_the_one_before(tmp_path: Path) -> No
     """For the same listener the header is the gateway's own, and only then."""
     path = settings(tmp_path / "settings.json", {"env": exact.wanted("127.0.0.1", 8731, "older")})
     change = exact.addition(path, VALUES)
-    assert (change.add, change.contrary) == ({exact.HEADERS: VALUES[exact.HEADERS]}, {})
+    assert (change.add, change.contrary) == ({exact.HEADERS: VALUES[exact.HEADERS]}, ())
     alien = settings(tmp_path / "alien.json", {"env": VALUES | {exact.HEADERS: "x-team=5"}})
-    assert list(exact.addition(alien, VALUES).contrary) == [exact.HEADERS]
+    assert exact.addition(alien, VALUES).contrary == (exact.HEADERS,)
 
 
 @pytest.mark.parametrize("holds", ["{", "[]", '{"env": []}', '{"a": 1, "a": 2}', "\x00", "{" * 100_000])
@@ -307,9 +335,9 @@ def test_exact_asks_before_it_writes_and_is_taken_out_with_the_plugin(machine: M
     assert (done.returncode, done.stderr) == (0, "")
     env = json.loads(machine.settings.read_text(encoding="utf-8"))["env"]
     assert env[exact.ENDPOINT] == "http://127.0.0.1:8731/v1/logs"
-    token = env[exact.HEADERS].removeprefix("Authorization=Bearer ")
-    assert len(token) > 20
-    assert token not in done.stdout
+    secret = env[exact.HEADERS].removeprefix("Authorization=Bearer ")
+    assert len(secret) > 20
+    assert secret not in done.stdout
     again = machine("install", "--exact", **listen)
     assert "has all of it already" in again.stdout
     assert machine("remove", **listen).returncode == 0

@@ -8,14 +8,12 @@ from gateway.core import channel
 from gateway.core.channel import (
     Push,
     attribute,
-    attribute_read,
     content,
-    content_read,
     is_request,
     meta,
     received,
 )
-from tests.fakes.claude_channel import tag, tags_seen
+from tests.fakes.claude_channel import attribute_read, content_read, tag, tags_seen
 
 UNHURRIED = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 ID = "0b9a7f6c-1111-4222-8333-444455556666"

@@ -3,7 +3,7 @@
 What it promises the engine is what `gateway.agents.claude.desk` promises: tests/agents/test_desk_contract.py runs both.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import anyio
@@ -55,6 +55,8 @@ class AtDesk:
     away: bool = False
     """It takes no prompt, though its channel is open."""
     prompts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    told_of: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    """The attributes of each prompt."""
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
     process: Process = field(default_factory=lambda: Process("", 1, "", ""))
     refused: anyio.Event = field(default_factory=anyio.Event)
@@ -72,11 +74,12 @@ class AtDesk:
         async for event in self._telling.read():
             yield event
 
-    async def prompt(self, uuid: str, text: str) -> None:
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         if not self.listens or self.away or self._works:
             self.refused.set()
             raise AgentAwayError("nothing listens")
         self.prompts.append((uuid, text))
+        self.told_of[uuid] = dict(attributes or {})
         self._ring()
 
     async def respond(self, request_id: str, answer: Answer) -> bool:

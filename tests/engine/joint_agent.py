@@ -4,7 +4,7 @@ Nothing runs by itself. A loop is in a call (`CALLS`), stands at a boundary (`ST
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -105,8 +105,9 @@ class DrivenClient:
         while self.told:
             yield self.told.popleft()
 
-    async def prompt(self, uuid: str, text: str) -> None:  # noqa: ARG002 - the port's signature
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Take a prompt; it begins when what runs has ended."""
+        del text, attributes
         if self.gone:
             raise AgentUnavailableError("It is gone")
         if uuid not in self._transcript.prompts:

@@ -1,6 +1,6 @@
 """Agents that never start, die or do not listen; updates that cannot be stored, handled or read. No real client is needed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -51,12 +51,12 @@ class Wrapped:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    async def prompt(self, uuid: str, text: str) -> None:
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Take the prompt, or die with it."""
         if self._how == "early":
             await self._client.close()
         else:
-            await self._client.prompt(uuid, text)
+            await self._client.prompt(uuid, text, attributes)
 
     async def interrupt(self) -> None:
         """Hear it or not."""

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.agents.scripted import Script, ScriptedAgent, UseTool
 from gateway.chats.memory import MemoryChat
+from gateway.core.channel import UNCONFIRMED
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import BackgroundChanged, End, Finished, Listening, Paused, Started
@@ -294,6 +295,7 @@ async def test_calls_that_nobody_saw_begin_are_booked_all_the_same() -> None:
         client.tell(client.calls(7))
         [turn] = await gateway.until(lambda turns: bool(turns) and turns[0].spent == Usd.parse("0.07"))
         assert (turn.origin, turn.state) == (Origin.DESK, TurnState.FINISHED)
+        assert turn.prompt == "Calls made while the gateway could not see the session"
         assert (await gateway.balance(ScopeKind.DAY)).spent == Usd.parse("0.07")
 
 
@@ -587,7 +589,7 @@ async def test_what_a_dead_gateway_may_have_delivered_is_not_sent_again_by_itsel
         client = await attached(gateway)
         client.tell(Listening())
         asked = await gateway.sees("The gateway stopped while this was at work")
-        assert (desk.UNCONFIRMED in asked.text) is not known
+        assert (UNCONFIRMED in asked.text) is not known
         assert client.prompts == []
         await gateway.taps("The gateway stopped while this was at work", button)
         assert ((await client.prompted())[1] == "hello") is not known
@@ -600,9 +602,9 @@ async def test_a_message_that_dies_with_its_client_is_said_to_be_not_confirmed(t
         client, uuid = await handed(gateway, "hello")
         await client.stands(Started("conversation", MODEL, uuid))
         client.gone("its process is gone")
-        await gateway.sees(desk.UNCONFIRMED)
+        await gateway.sees(UNCONFIRMED)
         another = await attached(gateway)
-        await gateway.taps(desk.UNCONFIRMED, "Send again")
+        await gateway.taps(UNCONFIRMED, "Send again")
         assert (await another.prompted())[1] == "hello"
 
 

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from gateway.core import channel
+
 KEY = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
 LIKE_LESS = "\uff1c\ufe64\u2039\u3008\u27e8\u2329\u276c\u276e\u2770\u02c2\u1438"
 FILLER = rf"[^A-Za-z0-9_\-<>{LIKE_LESS}]*"
@@ -13,6 +15,9 @@ CLOSING = re.compile(rf"<(?!\\)(?={FILLER}/{FILLER}channel(?:[^A-Za-z0-9_-]|$))"
 """Ends of tags in the content: the client itself puts a backslash into those that it sees."""
 ANGLES = str.maketrans(dict.fromkeys(LIKE_LESS, "<"))
 LETTERS = str.maketrans({"с": "c", "а": "a", "е": "e", "н": "h", "п": "n", "ӏ": "l", "ι": "l"})  # noqa: RUF001 - lookalikes
+CODE = re.compile(r"\\u\{([0-9a-f]{1,6})\}")
+ESCAPE = re.compile(r"\\(?:([\\nt])|u\{([0-9a-f]{1,6})\})")
+ESCAPES = {"\\": "\\", "n": "\n", "t": "\t"}
 SEEN_AS_TAG = re.compile(r"<(?!\\)[^\w<>-]*channel(?![\w-])")
 
 
@@ -42,3 +47,18 @@ def tags_seen(text: str) -> list[str]:
         if not unicodedata.category(part).startswith(("M", "C")) or part == "\n"
     )
     return SEEN_AS_TAG.findall("".join(kept).translate(ANGLES).translate(LETTERS).casefold().translate(LETTERS))
+
+
+def content_read(escaped: str) -> str:
+    """What `content` was made from: nothing of it is lost."""
+
+    def armed(match: re.Match[str]) -> str:
+        is_tag = channel._is_tag(match[3], match[4])
+        return f"{match[1]}{match[2][1:]}" if is_tag else match[0]
+
+    return CODE.sub(lambda match: chr(int(match.group(1), 16)), channel._TAG.sub(armed, escaped))
+
+
+def attribute_read(escaped: str) -> str:
+    """What `attribute` was made from, if that was not too long."""
+    return ESCAPE.sub(lambda match: ESCAPES.get(match.group(1)) or chr(int(match.group(2), 16)), escaped)

@@ -142,5 +142,5 @@ async def over_http(gateway: Bench, home: Path, *, bearing: bool = False) -> Asy
     desk = Asking(
         gateway.world, Caller(HTTP, named=lambda handle: token.session_of(token.token_of(home), handle)), Pace()
     )
-    async with budget.over_http(desk) as mcp, listening({"/mcp": mcp}, home, bearing=bearing) as found:
+    async with budget.streamable(budget.server(desk)) as mcp, listening({"/mcp": mcp}, home, bearing=bearing) as found:
         yield found

@@ -10,7 +10,8 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from gateway.core.channel import Push
-from mcp_servers.channel import Channel, Declined, Done, Question, Saved, Unread, serve
+from mcp_servers.channel import serve
+from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved
 
 ID = "0b9a7f6c-1111-4222-8333-444455556666"
 OTHER = "7e57ab1e-0000-4000-8000-000000000001"
@@ -46,7 +47,6 @@ class Desk:
     answer: Done | Declined = SENT
     saved: Saved | Declined = SAVED
     unread: list[Push] = field(default_factory=list[Push])
-    more: int = 0
     trouble: Exception | None = None
     told_trouble: Exception | None = None
     calls: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
@@ -99,9 +99,9 @@ class Desk:
         await self._called("download", attachment_id)
         return self.saved
 
-    async def fetch(self) -> Unread:
+    async def fetch(self) -> Sequence[Push]:
         await self._called("fetch")
-        return Unread(tuple(message for message in self.unread if message.id not in self.given), self.more)
+        return tuple(message for message in self.unread if message.id not in self.given)
 
     async def told(self, message_ids: Sequence[str]) -> None:
         if self.told_trouble is not None:

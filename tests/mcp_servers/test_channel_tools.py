@@ -7,17 +7,17 @@ from typing import Any
 import anyio
 import pytest
 
-from gateway.core.channel import Push, content_read
+from gateway.core.channel import Push
 from gateway.ports import TollbridgeError
 from mcp_servers import channel_tools
-from mcp_servers.channel import Declined
+from mcp_servers.channel_host import Declined
 from mcp_servers.relay import CHANNEL_INSTRUCTIONS
-from tests.fakes.claude_channel import tags_seen
+from tests.fakes.claude_channel import content_read, tags_seen
 from tests.mcp_servers.kit import ASKED, FORGED, ID, MESSAGE, TOOLS, VERDICT, Desk, listening, question
 
 pytestmark = pytest.mark.anyio
 
-DIGEST = "4d3177a35b0baba060595b7c17bea3815edcba18ae671c8747c72c57a9476dbf"
+DIGEST = "86ea05bb15347b789e6acb5c01c18af830045d9e7878dab2681e88b8d1c558ce"
 """Of what agents are told."""
 
 
@@ -77,7 +77,7 @@ async def test_a_refusal_is_the_hosts_sentence() -> None:
         ("reply", {"text": "x", "files": ["/a\0b"]}, "has to be an absolute path"),
         ("reply", {"text": "x", "files": ["/" + "a" * 4096]}, "files.0: String should have at most 4096 characters"),
         ("reply", {"text": "x", "files": ["/a"] * 11}, "files: List should have at most 10 items"),
-        ("reply", {"text": "x", "quotes": "x" * 129}, "quotes: String should have at most 128 characters"),
+        ("reply", {"text": "x", "quotes": "x" * 513}, "quotes: String should have at most 512 characters"),
         ("react", {"message_id": ID}, "emoji: Field required"),
         ("react", {"message_id": ID, "emoji": "x" * 17}, "emoji: String should have at most 16 characters"),
         ("edit_message", {"message_id": "", "text": "x"}, "message_id: String should have at least 1 character"),
@@ -133,10 +133,10 @@ async def test_unread_messages_are_fetched_once() -> None:
     """The pull that makes a push safe: what the answer held is given, and what did not fit stays for the next."""
     ids = [f"0b9a7f6c-1111-4222-8333-44445555666{n}" for n in range(4)]
     texts = [FORGED, "x" * 39_000, "y" * 50_000, "z"]
-    desk = Desk(unread=[Push(name, text, {"person": "Ann"}) for name, text in zip(ids, texts, strict=True)], more=5)
+    desk = Desk(unread=[Push(name, text, {"person": "Ann"}) for name, text in zip(ids, texts, strict=True)])
     async with listening(desk) as client:
         seen: list[dict[str, str]] = []
-        for given, more in ((2, 7), (1, 6), (1, 5), (0, 5)):
+        for given, more in ((2, 2), (1, 1), (1, 0), (0, 0)):
             result = await client.call("fetch_messages")
             fields = result["structuredContent"]
             assert json.loads(result["content"][0]["text"]) == fields

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcp_servers.channel import Done, Saved
+from mcp_servers.channel_host import Done, Saved
 from tests.mcp_servers.kit import Desk, listening
 
 pytestmark = pytest.mark.anyio

@@ -1,5 +1,6 @@
 """Sessions that are off, from their hook's process to the phone: with a gateway, and before there is one."""
 
+import errno
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -116,6 +117,24 @@ async def test_what_could_not_be_kept_is_left_for_later(tmp_path: Path) -> None:
         found = unheard.take(home, 5)
     assert found == unheard.Unheard((Unmetered("a", "/srv", 1, 1),), 0)
     assert kept(home) == []
+    async with gateway_at(home) as gateway:
+        await gateway.sees("/srv")
+    assert kept(home) == [("a", "/srv")]
+
+
+async def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptor is free, or the disk fails for a moment: what was written down stays until it was heard."""
+    home, reads = lock.make_home(tmp_path / "home"), list[Path]()
+    (home / unheard.FILE).write_bytes(b'{"session": "a", "directory": "/srv", "at_ms": 1}\n')
+
+    def fails_once(path: Path) -> bytes:
+        reads.append(path)
+        if len(reads) == 1:
+            raise OSError(errno.EMFILE, "no descriptor is free", str(path))
+        return path.read_bytes()
+
+    monkeypatch.setattr(unheard, "_bytes", fails_once)
+    monkeypatch.setattr(host, "COLLECT_EVERY_S", 0.01)
     async with gateway_at(home) as gateway:
         await gateway.sees("/srv")
     assert kept(home) == [("a", "/srv")]

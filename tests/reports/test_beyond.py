@@ -49,9 +49,10 @@ def test_what_no_transcript_shows_is_said_where_sessions_of_the_desk_are_in_the_
     assert untold([SESSION], [TURN], {SESSION.id: Usd(5)}) == ""
     assert untold([DESK], [], {}) == ""
     plain = untold([DESK], [TURN], {"another": Usd(5)})
-    assert "is booked when the session ends, or at once with `tollbridge plugin install --exact`." in plain
-    assert "still open, or was killed, may lack it" in plain
-    assert "ends ($0.31 so far), or" in untold([DESK], [TURN], {DESK.id: Usd.parse("0.31")})
+    assert "are added when a session ends; `tollbridge plugin install --exact` adds them at once." in plain
+    assert plain.startswith("Sessions at the desk: calls that Claude Code keeps no record of")
+    assert "An open or killed session may lack them." in plain
+    assert "ends ($0.31 so far); `" in untold([DESK], [TURN], {DESK.id: Usd.parse("0.31")})
     taken_over = untold([SESSION], [replace(TURN, origin=Origin.DESK)], {})
     assert taken_over == plain
 

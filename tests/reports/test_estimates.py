@@ -154,7 +154,8 @@ def test_without_figures_scores_are_null_and_the_words_say_why() -> None:
     ]
     text = " ".join(shown(judged(turn("1", estimate=SILENT))).split())
     assert text.startswith("There is nothing to score yet")
-    assert text.endswith("Not scored. Told no figures: 1 turn.")
+    assert text.endswith("Not scored. Without a forecast: 1 turn.")
+    assert "<floor: turns that cost less than the lowest forecast." in shown(judged(turn("1")))
     assert "nothing to score" in shown(account([], []))
 
 

@@ -201,7 +201,7 @@ async def test_commands_read_beside_a_running_gateway(home: Path) -> None:
         with open_readonly(home) as reader:
             await put(store, put=(turn(2),), entries=(call("c2", 1, 0),))
             assert reader.report_rows() == ((SESSION, TURN),)
-            assert reader.report_rows(since_ms=NOW + 1) == reader.report_rows(session_ids=["other"]) == ()
+            assert reader.report_rows(["other"]) == ()
             assert reader.sessions() == (SESSION,)
             assert reader.balances() == (Balance(DAY, Usd(9), Usd(5)),)
             assert [record.seq for record in reader.records()] == [1, 2]

@@ -74,13 +74,14 @@ class ClaudeClient:
         """What it does, in order; the last event is Exited."""
         return self._telling.read()
 
-    async def prompt(self, uuid: str, text: str) -> None:
-        """Hand over a prompt; returns once the client has it, at once if it had it before.
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Hand over a prompt, of which it takes the text alone; returns once the client has it, at once if it had it before.
 
         Raises AgentUnavailableError if it has ended, or does not take the prompt within TAKE_LIMIT_S: then it is ended, and
         the prompt has not run. While a run that nobody asked for is at work the prompt waits here: the client would mix it
         into that run.
         """
+        del attributes
         if self._translator.has_had(uuid) and not self._link.leaving:
             return
         if self._translator.run is not None and not self._link.leaving:

@@ -1,7 +1,7 @@
 """A scripted agent at work: one conversation, played step by step, which stops where a real agent can be stopped."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import anyio
@@ -82,8 +82,9 @@ class ScriptedClient:
         """What it does, in order; the last event is Exited."""
         return self._desk.read()
 
-    async def prompt(self, uuid: str, text: str) -> None:
+    async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Hand over a prompt; one that comes while a run is at work waits for its end. A known uuid does nothing."""
+        del attributes
         if self.gone:
             raise AgentUnavailableError(f"The scripted agent is gone: {self._desk.reason}")
         if uuid in self._seen:

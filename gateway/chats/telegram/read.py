@@ -1,4 +1,7 @@
-"""What an update means: wire JSON to Message, Tap, Unsupported or Ignored. Only numeric ids count; names and titles are never looked at."""
+"""What an update means: wire JSON to Message, Tap, Unsupported or Ignored. Only numeric ids say who somebody is.
+
+Names and titles are words: they are shown beside what was forwarded, and nothing is decided by them.
+"""
 
 import json
 import re
@@ -70,15 +73,22 @@ class _Entity(_Wire):
 
 class _Replied(_Wire):
     message_id: int
+    text: str = ""
+    caption: str = ""
+
+
+class _Quote(_Wire):
+    text: str = ""
 
 
 class _Message(_Wire):
     message_id: int
     reply_to_message: _Replied | None = None
+    quote: _Quote | None = None
     chat: _Chat
     sender: _User | None = Field(default=None, alias="from")
     sender_chat: _Chat | None = None
-    via_bot: _User | None = None
+    via_bot: dict[str, Any] | None = None
     forward_origin: dict[str, Any] | None = None
     message_thread_id: int | None = None
     is_topic_message: bool = False
@@ -166,6 +176,8 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
         command=command[:2] if command else None,
         replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
         message_id=str(message.message_id),
+        quoted=_quoted(message),
+        forwarded=_origin(message),
     )
 
 
@@ -191,7 +203,37 @@ def _read_file(message: _Message, attachment: Attachment, person: str) -> Incomi
         replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
         message_id=str(message.message_id),
         attachments=(attachment,),
+        quoted=_quoted(message),
+        forwarded=_origin(message),
     )
+
+
+def _quoted(message: _Message) -> str:
+    """What was picked out of the message that it answers to, or all of that; what begins a topic has no words."""
+    replied = message.reply_to_message
+    if message.quote is not None and message.quote.text:
+        return message.quote.text
+    return "" if replied is None else replied.text or replied.caption
+
+
+def _origin(message: _Message) -> str:
+    """Who wrote what the person passed on, as Telegram names them; empty: the person did."""
+    if message.forward_origin is None and message.via_bot is None:
+        return ""
+    match message.forward_origin or {"sender_user": message.via_bot}:
+        case {"sender_user": {"id": int(number)}} if message.sender is not None and number == message.sender.id:
+            return ""
+        case {"sender_user": {"first_name": str(first), "last_name": str(last)}}:
+            return f"{first} {last}"
+        case (
+            {"sender_user": {"first_name": str(name)}}
+            | {"sender_user_name": str(name)}
+            | {"sender_chat": {"title": str(name)}}
+            | {"chat": {"title": str(name)}}
+        ) if name.strip():
+            return name
+        case _:
+            return "somebody"
 
 
 def _attachment(raw: dict[str, Any]) -> Attachment | None:

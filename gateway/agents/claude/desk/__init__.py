@@ -24,6 +24,7 @@ from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Note, Notes, started
 from gateway.agents.claude.transcript import Tail, is_message
+from gateway.domain.place import AT_DESK
 from gateway.ports import (
     AgentAwayError,
     AgentTraits,
@@ -39,7 +40,6 @@ __all__ = ["STARTS", "DeskAgent", "DeskClient"]
 
 log = structlog.get_logger()
 
-NAME: Final = "channel"
 SESSIONS_MAX: Final = 64
 """So many sessions may be open at the desk; each further one is told so at its first prompt."""
 PATIENCE_S: Final = 3_000.0
@@ -98,7 +98,7 @@ class DeskAgent:
     """The Agent port: it starts nothing. `home`: the gateway's own directory, which no tool of theirs may touch."""
 
     traits = AgentTraits(
-        name=NAME,
+        name=AT_DESK,
         label="Claude Code at the desk",
         pauses=True,
         overshoot="at most the one API call that each running loop (main, each sub-agent, a compaction) has in flight",
@@ -250,7 +250,7 @@ class DeskAgent:
         """Have the engine listen to it, and its channel, if there is one already, push to it."""
         if self.attach is None:
             raise AssertionError
-        session.refused = await self.attach(NAME, session.client, directory, unattended=session.client.unattended)
+        session.refused = await self.attach(AT_DESK, session.client, directory, unattended=session.client.unattended)
         self._sessions[session_id] = session
         if not session.refused and not session.lives:
             session.lives = True
@@ -401,6 +401,13 @@ class DeskAgent:
         if note.unattended and note.process != relay.process:
             return None  # Whether somebody sits at this client, its hooks say.
         return note if note.process and is_there(note.process) else replace(note, process=relay.process)
+
+    def session_in(self, lineage: Sequence[int], named: str) -> str:
+        """The session that the client has open which started a relay: after /clear another than the relay was started with, which is
+        `named`.
+        """
+        newest = self._newest_in(_parent(lineage))
+        return named if newest is None else newest.client.agent_session
 
     def process_of(self, agent_session: str) -> int | None:
         """The process of an open session's client; None: it is not open, or its process is not known."""

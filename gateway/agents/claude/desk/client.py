@@ -66,7 +66,6 @@ STOP_LIMIT_S: Final = 10.0
 """A run that was told to stop and shows nothing for so long has ended: Esc before the first answer leaves no trace."""
 SAID_AGAIN: Final = "This message was given up: send it again from the phone."
 FETCHED: Final = "The agent has this message already: it needs no run of its own."
-UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
 DEAF: Final = (
     "This session takes no messages from here: close it and write /start, or start it with "
     "`claude --dangerously-load-development-channels plugin:tollbridge@tollbridge`."
@@ -511,7 +510,7 @@ class DeskClient:
                 same = self._pusher is not None and self._pusher is self._through
                 if self.hears is None and same and self._run is None and not self._leaving:
                     self.hears = False
-                words = f"{UNCONFIRMED} {DEAF}" if self.hears is False else UNCONFIRMED
+                words = f"{channel.UNCONFIRMED} {DEAF}" if self.hears is False else channel.UNCONFIRMED
                 self._telling.tell([Finished(End.INTERRUPTED, words, name, ())])
 
     def hurry(self) -> None:

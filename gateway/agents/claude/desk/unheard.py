@@ -23,6 +23,10 @@ BYTES_MAX: Final = 1024 * 1024
 """Hooks do not write more."""
 
 
+class NoFileError(OSError):
+    """What lies in the file's place is none, and never becomes one."""
+
+
 class _Line(Wire):
     session: Annotated[Id, Field(min_length=1)]
     directory: PathName = ""
@@ -40,7 +44,7 @@ class Unheard:
 def take(home: Path, now_ms: int) -> Unheard | None:
     """What was written down, moved aside until it is `done` with; None: nothing was. What an earlier gateway had taken comes first.
 
-    Raises OSError for what is no file or cannot be read.
+    Raises NoFileError, and OSError for what cannot be read now.
     """
     taken = home / TAKEN
     if not os.path.lexists(taken):
@@ -52,7 +56,7 @@ def take(home: Path, now_ms: int) -> Unheard | None:
 
 
 def done(home: Path) -> None:
-    """What was taken is kept elsewhere, or cannot be read. Raises OSError."""
+    """What was taken is kept elsewhere, or is no file. Raises OSError."""
     (home / TAKEN).unlink(missing_ok=True)
 
 
@@ -79,8 +83,10 @@ def _good(lines: Iterable[bytes], now_ms: int) -> Iterable[Unmetered]:
 
 def _bytes(path: Path) -> bytes:
     """At most a byte more than is read."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise NoFileError(None, "it is no file", str(path))
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(None, "it is no file", str(path))
+            raise NoFileError(None, "it is no file", str(path))
         return file.read(BYTES_MAX + 1)
