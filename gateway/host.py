@@ -120,13 +120,11 @@ async def collect(running: Engine, home: Path) -> None:
                 await _keep(running.world, found)
                 await to_thread.run_sync(unheard.done, home)
         except unheard.NoFileError as error:
-            log.warning("what lies in the place of what hooks write down is taken away", why=str(error))
+            log.warning("what hooks wrote down of sessions without Tollbridge is lost", why=str(error))
             with suppress(OSError):
                 await to_thread.run_sync(unheard.done, home)
         except OSError as error:
-            log.warning(
-                "what hooks wrote down of sessions without Tollbridge cannot be read: it is tried again", why=str(error)
-            )
+            log.warning("what hooks wrote down cannot be read now: it is kept, and tried again", why=str(error))
         except TollbridgeError as error:
             log.warning("sessions without Tollbridge could not be kept: they are tried again", why=str(error))
         await anyio.sleep(COLLECT_EVERY_S)

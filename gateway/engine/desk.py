@@ -319,16 +319,16 @@ def unmetered(world: World, heard: Iterable[Unmetered], *, opened: bool = True) 
         left = TOLD_HOURLY_MAX - view.unmetered_told(now_ms - HOUR_MS) if opened else 0
         for one in heard:
             known = view.unmetered(one.session)
-            kept = one if known is None else one.merged(known)
+            heard_of = one if known is None else one.merged(known)
             desk = _desk(world, one.directory or "/")
-            if kept.told_at_ms is None and left > 0 and desk is not None:
+            if heard_of.told_at_ms is None and left > 0 and desk is not None:
                 name = change.reason(one.directory)
                 where = summary.code(name) if name else "a directory that it did not name"
                 words = f"Claude Code was opened in {where} with `TOLLBRIDGE_OFF`: what it spends is not metered."
                 thread = Thread(world.chat.service, desk.chat, desk.topic)
                 draft.say(Say(thread, f"unmetered:{one.session}", words))
-                kept, left = replace(kept, told_at_ms=now_ms), left - 1
-            draft.put.append(kept)
+                heard_of, left = replace(heard_of, told_at_ms=now_ms), left - 1
+            draft.put.append(heard_of)
         return draft.done(None)
 
     return decide

@@ -148,7 +148,14 @@ def new_session(world: World, draft: Draft, message: Message, directory: str) ->
 
 def repository(directory: Path) -> str:
     """The root of the repository that holds the directory; empty if there is none."""
-    return next((str(place) for place in (directory, *directory.parents) if (place / ".git").exists()), "")
+    return next((str(place) for place in (directory, *directory.parents) if _is_root(place)), "")
+
+
+def _is_root(place: Path) -> bool:
+    try:
+        return (place / ".git").exists()
+    except OSError:  # a name that is too long, a place that nobody may look into: whoever names it may be anybody
+        return False
 
 
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:

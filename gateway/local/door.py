@@ -19,7 +19,7 @@ import structlog
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
 
 from gateway.local.lines import Lines, receive
-from gateway.local.peers import peer_of
+from gateway.local.peers import Peer, peer_of
 from gateway.local.place import SOCKET, DoorError, reached
 from gateway.local.routes import (
     BODY_BYTES_MAX,
@@ -42,12 +42,16 @@ log = structlog.get_logger()
 HEAD_BYTES_MAX: Final = 16 * 1024
 CHUNK: Final = 16 * 1024
 CONNECTIONS_MAX: Final = 64
-LONG_MAX: Final = 64
-"""Answers that take longer than usual, beside the connections above."""
-TALKS_MAX: Final = 64
-"""Connections that stay open, beside both."""
+LONG_MAX: Final = 256
+"""Answers that take longer than usual, beside the connections above: hooks that wait, of every session (64 at the desk) its prompt,
+its main loop and some of its sub-agents.
+"""
+TALKS_MAX: Final = 2 * 64 + 16
+"""Connections that stay open, beside both: a session brings two, its channel and its budget; and some for other programs."""
 LARGE_MAX: Final = 4
 """Bodies of more than the usual size that are read at once."""
+HELD_BYTES_MAX: Final = 128 * 1024 * 1024
+"""So much of such bodies may wait for its answer: they are in memory as long."""
 BACKLOG: Final = 64
 PROTOCOL: Final = "mcp"
 """What a connection that stays is upgraded to."""
@@ -67,6 +71,7 @@ class _Places:
         self.long = anyio.Semaphore(LONG_MAX)
         self.talks = anyio.Semaphore(TALKS_MAX)
         self.large = anyio.Semaphore(LARGE_MAX)
+        self.held_bytes = 0
 
 
 @dataclass(slots=True)
@@ -76,6 +81,21 @@ class _Visit:
     stream: SocketStream
     places: _Places
     place: anyio.Semaphore
+    held_bytes: int = 0
+
+    def hold(self, body: bytes) -> None:
+        """Keep a body until the end. Raises BadRequestError where too much is kept already."""
+        if len(body) <= BODY_BYTES_MAX:
+            return
+        if self.places.held_bytes + len(body) > HELD_BYTES_MAX:
+            raise BadRequestError(HTTPStatus.SERVICE_UNAVAILABLE, "too much waits for an answer already: try again")
+        self.held_bytes = len(body)
+        self.places.held_bytes += len(body)
+
+    def leave(self) -> None:
+        """It is over."""
+        self.places.held_bytes -= self.held_bytes
+        self.place.release()
 
     def move(self, to: anyio.Semaphore, sentence: str) -> None:
         """Take another place and leave this one to others. Raises BadRequestError where there is none."""
@@ -141,7 +161,7 @@ async def _serve(visit: _Visit, routes: Routes) -> None:
             async with visit.stream:
                 await _converse(visit, routes)
     finally:
-        visit.place.release()
+        visit.leave()
 
 
 async def _converse(visit: _Visit, routes: Routes) -> None:
@@ -167,8 +187,8 @@ async def _answer(visit: _Visit, connection: h11.Connection, routes: Routes) -> 
         raise BadRequestError(HTTPStatus.REQUEST_TIMEOUT, "the request did not come to its end in time") from None
     except h11.RemoteProtocolError as error:
         raise BadRequestError(error.error_status_hint, f"that is not HTTP as it is spoken here: {error}") from None
-    peer = peer_of(visit.stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no database is near
-    request = Request(found.path, found.query, body, peer)
+    visit.hold(body)
+    request = Request(found.path, found.query, body, _peer(visit.stream))
     with anyio.move_on_after(found.route.answer_s or ANSWER_S):
         if found.route.answer_s is not None:
             visit.move(visit.places.long, "too many others wait for an answer already: try again")
@@ -181,11 +201,25 @@ async def _answer(visit: _Visit, connection: h11.Connection, routes: Routes) -> 
     raise BadRequestError(HTTPStatus.GATEWAY_TIMEOUT, "that took too long: try again")
 
 
+def _peer(stream: SocketStream) -> Peer:
+    """Who asks. Raises EndOfStream where the system does not know them any more."""
+    try:
+        return peer_of(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - no database is near
+    except OSError as error:
+        log.warning("nobody knows who has asked: it is not answered", why=str(error))
+        raise anyio.EndOfStream from None
+
+
 async def _handled(handler: Handler, request: Request) -> Reply | Talk:
+    """The door is an edge: what the system refuses to one request ends no other."""
     try:
         return await handler(request)
     except TollbridgeError as error:
         return Reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
+    except OSError as error:
+        log.warning("a request failed: the system refused something", path=request.path[:100], why=str(error))
+        sentence = f"the system refused what this needs ({error.strerror or 'no reason given'}): try again"
+        return Reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": sentence})
 
 
 async def _while_there(stream: SocketStream, handler: Handler, request: Request) -> Reply | Talk:
@@ -210,13 +244,15 @@ async def _talk(stream: SocketStream, connection: h11.Connection, talk: Talk) ->
     """Say that the connection stays, and go on in lines."""
     headers = [("Connection", "Upgrade"), ("Upgrade", PROTOCOL)]
     begun, _ = connection.trailing_data
-    with anyio.fail_after(READ_S):
+    with anyio.move_on_after(READ_S) as limit:
         await stream.send(connection.send(h11.InformationalResponse(status_code=101, headers=headers)) or b"")
+    if limit.cancelled_caught:
+        return
     try:
         await talk(Lines(stream, begun))
     except* (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
         pass  # also out of task groups, where `suppress` does not see it
-    except* TollbridgeError as group:
+    except* (TollbridgeError, OSError) as group:
         log.warning("a session's connection is closed", why=[str(error) for error in group.exceptions])
 
 
@@ -276,5 +312,7 @@ async def _send(stream: ByteStream, connection: h11.Connection, reply: Reply) ->
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
     ]
-    parts = (h11.Response(status_code=reply.status, headers=headers), h11.Data(data=body), h11.EndOfMessage())
-    await stream.send(b"".join(connection.send(part) or b"" for part in parts))
+    told = connection.send(h11.Response(status_code=reply.status, headers=headers)) or b""
+    with suppress(h11.LocalProtocolError):  # to HEAD there is no more
+        told += b"".join(connection.send(part) or b"" for part in (h11.Data(data=body), h11.EndOfMessage()))
+    await stream.send(told)

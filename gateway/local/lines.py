@@ -1,7 +1,7 @@
 """Lines both ways on a connection, with a limit on their length and on how long the other end may leave one unread."""
 
 import socket
-from typing import Final
+from typing import Final, Never
 
 import anyio
 import structlog
@@ -13,6 +13,7 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 WRITE_S: Final = 10.0
 """How long the other end may take to read a line."""
 CHUNK: Final = 64 * 1024
+TOO_LONG: Final = "a session's connection is closed: it sent a line that is too long"
 
 
 class Lines(ObjectStream[bytes]):
@@ -36,18 +37,22 @@ class Lines(ObjectStream[bytes]):
                 del self._read[: end + 1]
                 self._looked = 0
                 if len(line) > LINE_BYTES_MAX:
-                    self._refuse()
+                    self._refuse(TOO_LONG)
                 if line:
                     return line
             self._looked = len(self._read)
             if self._looked > LINE_BYTES_MAX:
-                self._refuse()
+                self._refuse(TOO_LONG)
             self._read += await receive(self._stream, CHUNK)
 
     async def send(self, item: bytes) -> None:
-        """Send one line. Raises BrokenResourceError if the other end is gone, or leaves it unread for too long; ValueError: no line."""
-        if b"\n" in item or len(item) > LINE_BYTES_MAX:
-            raise ValueError(f"a line has no end in it and at most {LINE_BYTES_MAX} bytes")
+        """Send one line. Raises BrokenResourceError if it is too long (which is the end of the connection), if the other end is gone,
+        or leaves it unread for too long; ValueError: no line.
+        """
+        if b"\n" in item:
+            raise ValueError("a line has no end in it")
+        if len(item) > LINE_BYTES_MAX:
+            self._refuse("a session's connection is closed: what it is told is too long for a line")
         async with self._sending:
             whole = False
             try:
@@ -69,8 +74,8 @@ class Lines(ObjectStream[bytes]):
         """Close the connection."""
         await self._stream.aclose()
 
-    def _refuse(self) -> None:
-        log.warning("a session's connection is closed: it sent a line that is too long", bytes_max=LINE_BYTES_MAX)
+    def _refuse(self, why: str) -> Never:
+        log.warning(why, bytes_max=LINE_BYTES_MAX)
         self._cut()
         raise anyio.BrokenResourceError
 

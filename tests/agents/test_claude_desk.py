@@ -19,7 +19,9 @@ import pytest
 from gateway.agents.claude import desk
 from gateway.agents.claude.desk import DeskAgent, DeskClient
 from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S
+from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Notes
+from gateway.agents.claude.transcript import Tail
 from gateway.core import channel
 from gateway.domain.effects import GoOn
 from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused
@@ -420,3 +422,134 @@ async def test_a_gateway_that_stops_does_not_wait_for_what_a_session_used(tmp_pa
         await second.hook("SessionEnd", reason="other")
         await second.until(Exited)
         assert second.calls() == [("one", 5), ("beyond", 7)]
+
+
+# ------------------------------------------------------------------------------------------- what cannot be, and limits
+def note_of(place: Path) -> Path:
+    """Where the session's note is written before it takes its place; a directory there is a disk that takes nothing."""
+    return place / "home" / "agents" / "desk" / f"{SESSION}.new"
+
+
+async def test_a_session_that_cannot_be_noted_is_blocked_with_what_to_do(tmp_path: Path) -> None:
+    """Without its note the next gateway would count it wrongly; once the disk takes it, it goes on."""
+    note_of(tmp_path).mkdir(parents=True)
+    async with gateway(tmp_path) as one:
+        await one.hook("SessionStart", source="startup")
+        verdict = await one.hook("UserPromptSubmit", prompt="fix it", prompt_id="p")
+        why = f"Tollbridge cannot keep its notes in {tmp_path / 'home'} (Is a directory): mend that first."
+        assert verdict == {"decision": "block", "reason": why}
+        note_of(tmp_path).rmdir()
+        assert await one.hook("UserPromptSubmit", prompt="fix it", prompt_id="p") == {}
+
+
+async def test_a_disk_that_is_full_as_a_session_ends_ends_nothing_else(tmp_path: Path) -> None:
+    """Its end is told, its note stays, and if it is opened again it is read on from where it was."""
+    async with gateway(tmp_path) as one:
+        await one.hook("SessionStart", source="startup")
+        writes(tmp_path, *call("one"))
+        note_of(tmp_path).mkdir()
+        assert await one.hook("SessionEnd", reason="clear") == {}
+        await one.until(Exited)
+    note_of(tmp_path).rmdir()
+    async with gateway(tmp_path) as second:
+        await second.hook("SessionStart", source="resume")
+        await second.until(CallMetered)
+        assert [event.call_id for event in second.told if isinstance(event, CallMetered)] == ["one"]
+
+
+async def test_a_disk_that_is_full_as_a_client_is_missed_ends_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks for clients that are gone goes on looking: those that are killed later are missed, too."""
+    monkeypatch.setattr(desk, "LOOK_EVERY_S", 0.01)
+    async with gateway(tmp_path) as one:
+        with process() as old:
+            await one.hook("SessionStart", old, source="startup")
+            await one.hook("SessionEnd", old, reason="clear")
+            note_of(tmp_path).mkdir()
+        for number in (2, 3):
+            with process() as old:
+                name = f"0f4c1d6e-0000-4000-8000-00000000000{number}"
+                await one.hook("SessionStart", old, source="startup", session_id=name)
+            with anyio.fail_after(10):
+                while sum(isinstance(event, Exited) for event in one.told) < number:  # noqa: ASYNC110 - as in `until`
+                    await anyio.sleep(0.01)
+
+
+async def test_another_program_cannot_speak_for_a_session(tmp_path: Path) -> None:
+    """What its own agent has started, or what names another transcript: it is told so, and the session's own hooks are heard."""
+    async with gateway(tmp_path) as one:
+        await one.hook("SessionStart", source="startup")
+        blocked = {"decision": "block", "reason": desk.MOVED}
+        told = {"session_id": SESSION, "hook_event_name": "UserPromptSubmit", "cwd": str(tmp_path), "prompt": "x"}
+        own = str(tmp_path / "transcript.jsonl")
+        for lineage, transcript in (((1, 2, os.getpid()), own), ((1, os.getpid()), str(tmp_path / "another.jsonl"))):
+            body = json.dumps(told | {"transcript_path": transcript}).encode()
+            assert await one.desk.hook("UserPromptSubmit", body, lineage) == blocked
+        assert await one.hook("UserPromptSubmit", prompt="x", prompt_id="p") == {}
+
+
+async def test_one_session_too_many_is_told_so_and_has_a_place_when_another_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are open work on."""
+    monkeypatch.setattr(desk, "SESSIONS_MAX", 2)
+    second, third = "0f4c1d6e-0000-4000-8000-000000000002", "0f4c1d6e-0000-4000-8000-000000000003"
+    async with gateway(tmp_path) as one:
+        for session in (SESSION, second):
+            await one.hook("SessionStart", source="startup", session_id=session)
+        verdict = await one.hook("UserPromptSubmit", prompt="x", prompt_id="p", session_id=third)
+        assert verdict == {"decision": "block", "reason": desk.TOO_MANY}
+        assert await one.hook("UserPromptSubmit", prompt="x", prompt_id="p") == {}
+        await one.hook("SessionEnd", reason="clear")
+        assert await one.hook("UserPromptSubmit", prompt="x", prompt_id="p", session_id=third) == {}
+
+
+async def test_names_that_no_file_can_have_are_names_of_nothing(tmp_path: Path) -> None:
+    """A transcript with a part of 300 characters: nothing is read of it, and its session is answered."""
+    told = {"session_id": SESSION, "cwd": str(tmp_path), "source": "startup"}
+    async with gateway(tmp_path) as one:
+        for event in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
+            more = {"hook_event_name": event, "transcript_path": str(tmp_path / ("x" * 300) / "y.jsonl")}
+            assert await one.desk.hook(event, json.dumps(told | more).encode(), (1, os.getpid())) == {}
+
+
+def test_what_is_no_file_is_not_read_and_not_kept_open(tmp_path: Path) -> None:
+    """A directory in the transcript's place: looked at as often as one likes."""
+    tail, before = Tail(tmp_path), len(list(Path("/dev/fd").iterdir()))
+    assert [tail.piece() for _ in range(50)] == [None] * 50
+    assert len(list(Path("/dev/fd").iterdir())) < before + 50
+
+
+def test_a_transcript_that_stands_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many sub-agents most are done: only what grew is read."""
+    place, opened, really = tmp_path / "transcript" / "subagents", list[str](), os.open
+    place.mkdir(parents=True)
+
+    def noted(path: Path, *how: int) -> int:
+        opened.append(Path(path).name)
+        return really(path, *how)
+
+    log = Log(tmp_path / "transcript.jsonl")
+    writes(tmp_path, *call("one"))
+    for name in ("a", "b"):
+        (place / f"agent-{name}.jsonl").write_text("{}\n")
+    assert [event.call_id for event in log.read()] == ["one"]
+    monkeypatch.setattr(os, "open", noted)
+    assert log.read() == []
+    with (place / "agent-b.jsonl").open("a") as file:
+        file.writelines(json.dumps(line | {"agentId": "b"}) + "\n" for line in call("two"))
+    assert [event.call_id for event in log.read()] == ["two"]
+    assert set(opened) == {"agent-b.jsonl"}
+
+
+@pytest.mark.parametrize("name", ["\ud83d", "a\0b", "x" * 201, 7, None])
+def test_a_request_whose_name_nothing_can_keep_is_passed_over(tmp_path: Path, name: object) -> None:
+    """Left without an answer it would become a call of that name."""
+    log = Log(tmp_path / "transcript.jsonl")
+    model = {"params": {"model": "\ud83d"}}
+    writes(tmp_path, {"type": "api-request", "id": name}, {"type": "api-request", "id": "sound"} | model)
+    assert log.read() == []
+    assert [(event.call_id, event.usage.model) for event in log.cut(every_loop=True)] == [
+        ("unanswered-sound", "unknown")
+    ]

@@ -87,7 +87,7 @@ def test_what_was_taken_is_there_until_it_is_done_with(tmp_path: Path) -> None:
 
 
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
-    """A link to something else, a directory, a pipe that nobody writes to: an error, and no wait."""
+    """A link to something else, a directory, a pipe that nobody writes to: an error of its own, and no wait."""
     (tmp_path / "other").write_bytes(line())
     (tmp_path / unheard.FILE).symlink_to(tmp_path / "other")
     with pytest.raises(NoFileError):
@@ -99,5 +99,5 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
         take(tmp_path, NOW)
     done(tmp_path)
     (tmp_path / unheard.FILE).mkdir()
-    with pytest.raises(NoFileError):
+    with pytest.raises(NoFileError, match=r"unmetered.jsonl.taken is no file"):
         take(tmp_path, NOW)

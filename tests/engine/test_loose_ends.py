@@ -11,6 +11,7 @@ from gateway.domain.budget import ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
+from gateway.engine.inbound import repository
 from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
@@ -268,3 +269,9 @@ async def test_what_is_spent_while_a_background_run_is_asked_about_counts_agains
         await gateway.until(lambda turns: bool(turns) and turns[1].state is TurnState.FINISHED)
         spent = sum((turn.spent for turn in await gateway.turns()), ZERO)
         assert (await gateway.balance()).spent == (await gateway.balance(ScopeKind.DAY)).spent == spent
+
+
+def test_a_directory_that_cannot_be_is_in_the_repository_above_it(tmp_path: Path) -> None:
+    """A name that no system takes is no error: whoever opens a session may name anything."""
+    (tmp_path / ".git").mkdir()
+    assert repository(tmp_path / ("x" * 300) / "y") == str(tmp_path)

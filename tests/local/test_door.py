@@ -1,11 +1,13 @@
 """The door: a socket for one user, HTTP with limits, and one sentence for everything that is refused."""
 
+import errno
 import os
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -13,10 +15,11 @@ import pytest
 
 from gateway import lock
 from gateway.local import client, door, place
-from gateway.local.door import Reply, Request
+from gateway.local.door import Reply, Request, Route
+from gateway.local.peers import Peer
 from gateway.ports import StoreError
 from tests.cli.kit import ROOT
-from tests.local.kit import answering, asks, sends
+from tests.local.kit import LIMIT_S, answering, asks, sends
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +130,71 @@ async def test_what_goes_wrong_behind_the_door_is_one_sentence(tmp_path: Path) -
     async with answering(tmp_path / "home", ROUTES) as home:
         failed = await asks(home, "GET", "/fails")
         assert (failed.status, failed.error) == (503, "the database is locked: try again")
+        assert (await asks(home, "GET", "/echo")).status == 200
+
+
+@pytest.mark.parametrize("answer_s", [None, 100.0])
+async def test_what_the_system_refuses_behind_the_door_is_one_sentence(tmp_path: Path, answer_s: float | None) -> None:
+    """A disk that is full, a name that is too long, no more files: also where somebody waits, and the next question is answered."""
+
+    async def refused(_request: Request) -> Reply:
+        raise OSError(errno.EMFILE, "Too many open files", "/private/name")
+
+    async with answering(tmp_path / "home", {**ROUTES, "GET /refused": Route(refused, answer_s=answer_s)}) as home:
+        failed = await asks(home, "GET", "/refused")
+        sentence = "the system refused what this needs (Too many open files): try again"
+        assert (failed.status, failed.error) == (503, sentence)
+        assert (await asks(home, "GET", "/echo")).status == 200
+
+
+async def test_whom_the_system_does_not_know_any_more_is_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks was killed before it was looked at: nobody else notices."""
+
+    def gone(_connected: socket.socket) -> Peer:
+        raise OSError(errno.ENOTCONN, "Socket is not connected")
+
+    async with answering(tmp_path / "home", ROUTES) as home:
+        with monkeypatch.context() as patched:
+            patched.setattr(door, "peer_of", gone)
+            assert await sends(home, GET + b"\r\n") == (0, {})
+        assert (await asks(home, "GET", "/echo")).status == 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT /echo HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: mcp\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /echo HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: mcp\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        GET + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        GET + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        GET + b"Content-Length: 2, 2\r\n\r\n{}",
+        GET + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\n",
+        GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n",
+        GET + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        GET + b"\r\nGET /echo HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff\xed\xa0\x80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /" + b"%00" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\0" * 20_000,
+        b"\n" * 20_000,
+    ],
+)
+async def test_nothing_that_can_be_said_ends_the_door(tmp_path: Path, raw: bytes) -> None:
+    """Methods that nobody uses, upgrades that nobody asked for, lengths that lie: the next question is answered."""
+    async with answering(tmp_path / "home", ROUTES) as home:
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.settimeout(LIMIT_S)
+            stranger.connect(str(home / place.SOCKET))
+            stranger.sendall(raw)
+            stranger.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionResetError):
+                while await anyio.to_thread.run_sync(stranger.recv, 65_536):
+                    pass
         assert (await asks(home, "GET", "/echo")).status == 200
 
 

@@ -1,5 +1,6 @@
 """Connections that stay: who is let in, lines both ways, and limits that leave the door open for others."""
 
+import errno
 import json
 import socket
 from collections.abc import AsyncGenerator
@@ -7,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import SocketStream
 
+from gateway.agents.claude.desk import SESSIONS_MAX
 from gateway.local import door, lines, relays
 from gateway.local.door import Reply, Request, Route, Talk
 from gateway.local.lines import Lines
@@ -208,7 +211,7 @@ async def test_larger_bodies_are_read_only_where_they_are_wanted(tmp_path: Path)
 
 
 async def test_a_line_that_is_too_long_ends_the_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an end or without one; and none is sent."""
+    """With an end or without one."""
     monkeypatch.setattr(lines, "LINE_BYTES_MAX", 100)
     async with answering(tmp_path / "home", ECHO) as home:
         for said in (b"x" * 100_000, b"x" * 101 + b"\n"):
@@ -217,9 +220,107 @@ async def test_a_line_that_is_too_long_ends_the_connection(tmp_path: Path, monke
                     await stream.receive()
         async with let_in(home, b"x" * 100 + b"\n") as stream:
             assert await line(stream) == b"x" * 100 + b"\n"
-    for item in (b"x" * 101, b"a\nb"):
-        with pytest.raises(ValueError, match="a line has no end in it and at most 100 bytes"):
-            await Lines(stream).send(item)
+    with pytest.raises(ValueError, match="a line has no end in it"):
+        await Lines(stream).send(b"a\nb")
+
+
+async def test_a_line_that_is_too_long_to_be_sent_ends_that_connection_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it goes out, whoever sends hears that the other end is gone, and the door stays open."""
+    monkeypatch.setattr(lines, "LINE_BYTES_MAX", 100)
+    heard: list[str] = []
+
+    async def tell(_hello: relays.Hello, stream: Lines) -> None:
+        try:
+            await stream.send(b"x" * 101)
+        except anyio.BrokenResourceError as error:
+            heard.append(type(error).__name__)
+            raise
+
+    async with answering(tmp_path / "home", relays.routes({"channel": tell}, judge, 100)) as home:
+        async with let_in(home) as stream:
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+        assert (await asks(home, "POST", "/v1/hooks/Stop", {})).status == 200
+    assert heard == ["BrokenResourceError"]
+
+
+async def test_a_session_whose_system_calls_fail_ends_alone(tmp_path: Path) -> None:
+    """No file can be opened any more: its connection is closed, out of whatever depth, and the door stays open."""
+
+    async def fail(hello: relays.Hello, stream: Lines) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(echo, hello, stream)
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    async with answering(tmp_path / "home", relays.routes({"channel": fail}, judge, 100)) as home:
+        async with let_in(home) as stream:
+            with pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+        assert (await asks(home, "POST", "/v1/hooks/Stop", {})).status == 200
+
+
+async def test_who_does_not_take_the_word_that_the_connection_stays_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is served on it, and the door stays open."""
+    served: list[relays.Hello] = []
+
+    async def serve(hello: relays.Hello, _stream: Lines) -> None:
+        served.append(hello)
+
+    routes = relays.routes({"channel": serve}, judge, 100)
+
+    async def greet(request: Request) -> Reply | Talk:
+        monkeypatch.setattr(door, "READ_S", 0)
+        handler = routes["POST /v1/relay/channel"]
+        assert not isinstance(handler, Route)
+        return await handler(request)
+
+    async with answering(tmp_path / "home", {**routes, "POST /v1/relay/channel": greet}) as home:
+        async with await anyio.connect_unix(str(home / SOCKET)) as stream:
+            await stream.send(knock())
+            with anyio.fail_after(LIMIT_S), pytest.raises(anyio.EndOfStream):
+                await stream.receive()
+        monkeypatch.setattr(door, "READ_S", LIMIT_S)
+        assert (await asks(home, "POST", "/v1/hooks/Stop", {})).status == 200
+    assert served == []
+
+
+async def test_bodies_that_wait_for_their_answers_take_no_more_memory_than_there_is_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A further large one is refused, a small one is not; and what was taken is free again once it is over."""
+    monkeypatch.setattr(door, "HELD_BYTES_MAX", 150_000)
+    waits = anyio.Event()
+
+    async def hold(request: Request) -> Reply:
+        if request.body.startswith(b"wait"):
+            waits.set()
+            await anyio.sleep_forever()
+        return Reply(200, {})
+
+    def post(body: bytes) -> bytes:
+        return b"POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    async with answering(tmp_path / "home", {"POST /hold": Route(hold, 200_000, answer_s=100)}) as home:
+        async with await anyio.connect_unix(str(home / SOCKET)) as stream:
+            with anyio.fail_after(LIMIT_S):
+                await stream.send(post(b"wait" + b"x" * 100_000))
+                await waits.wait()
+            status, fields = await sends(home, post(b"x" * 100_000))
+            assert (status, fields) == (503, {"error": "too much waits for an answer already: try again"})
+            assert await sends(home, post(b"x" * 60_000)) == (200, {})
+        with anyio.fail_after(LIMIT_S):
+            while (await sends(home, post(b"x" * 100_000)))[0] != 200:
+                await anyio.lowlevel.checkpoint()
+
+
+def test_every_session_that_is_followed_finds_its_places() -> None:
+    """Its channel and its budget stay connected, and several hooks of it may wait at once."""
+    assert door.TALKS_MAX >= 2 * SESSIONS_MAX
+    assert door.LONG_MAX >= 4 * SESSIONS_MAX
 
 
 async def test_who_leaves_lines_unread_is_sent_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -122,19 +123,19 @@ async def test_what_could_not_be_kept_is_left_for_later(tmp_path: Path) -> None:
     assert kept(home) == [("a", "/srv")]
 
 
-async def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No descriptor is free, or the disk fails for a moment: what was written down stays until it was heard."""
-    home, reads = lock.make_home(tmp_path / "home"), list[Path]()
-    (home / unheard.FILE).write_bytes(b'{"session": "a", "directory": "/srv", "at_ms": 1}\n')
-
-    def fails_once(path: Path) -> bytes:
-        reads.append(path)
-        if len(reads) == 1:
-            raise OSError(errno.EMFILE, "no descriptor is free", str(path))
-        return path.read_bytes()
-
-    monkeypatch.setattr(unheard, "_bytes", fails_once)
+async def test_what_cannot_be_read_now_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails for a moment, or a process with too many open files, loses nothing of it."""
+    home = lock.make_home(tmp_path / "home")
+    (home / unheard.TAKEN).write_bytes(b'{"session": "a", "directory": "/srv", "at_ms": 1}\n')
     monkeypatch.setattr(host, "COLLECT_EVERY_S", 0.01)
+    take, errors = unheard.take, [errno.EMFILE, errno.EIO]
+
+    def refused(place: Path, now_ms: int) -> unheard.Unheard | None:
+        if errors:
+            raise OSError(error := errors.pop(0), os.strerror(error))
+        return take(place, now_ms)
+
+    monkeypatch.setattr(unheard, "take", refused)
     async with gateway_at(home) as gateway:
         await gateway.sees("/srv")
     assert kept(home) == [("a", "/srv")]

@@ -12,6 +12,8 @@ from typing import Any
 from gateway.core.summary import VERBATIM_CHARACTERS_MAX, revealed
 
 SUBJECT_LIMIT = 200
+LOOKED_AT_LIMIT = 100 * SUBJECT_LIMIT
+"""So much of a text is looked at to find what a line of it says."""
 _SUBJECTS = {
     "Bash": ("command",),
     "Read": ("file_path",),
@@ -62,7 +64,8 @@ _UNFIT = re.compile("[\0\ud800-\udfff]")
 
 def action(tool: str, inputs: Mapping[str, Any], directory: str) -> tuple[str, str]:
     """A tool and its object, one line each: ("Bash", "pytest -q"), ("Edit", "src/a.py"), ("github: create_issue", ...)."""
-    parts = [str(inputs[name]) for name in _subjects(tool) if isinstance(inputs.get(name), str) and inputs[name]]
+    told = [inputs[name] for name in _subjects(tool) if isinstance(inputs.get(name), str) and inputs[name]]
+    parts = [str(part)[:LOOKED_AT_LIMIT] for part in told]
     subject = " in ".join(_relative(part, directory) for part in parts[: 2 if tool in {"Glob", "Grep"} else 1])
     return _title(tool), _one_line(subject)
 
@@ -162,7 +165,7 @@ def _relative(text: str, directory: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(readable(text[: 100 * SUBJECT_LIMIT]).split())
+    line = " ".join(readable(text[:LOOKED_AT_LIMIT]).split())
     return line if len(line) <= SUBJECT_LIMIT else line[: SUBJECT_LIMIT - 1] + "…"
 
 

@@ -155,7 +155,6 @@ def _search(look: _Look, tool: str, inputs: Mapping[str, object], places: tuple[
 def _values(look: _Look, inputs: Mapping[str, object], places: tuple[str, ...], *, own: bool) -> str | None:
     left: list[tuple[object, bool]] = [(inputs, False)]
     while left:
-        look.spend(1)
         value, command = left.pop()
         match value:
             case str() if command:
@@ -165,8 +164,10 @@ def _values(look: _Look, inputs: Mapping[str, object], places: tuple[str, ...], 
                 if len(value) < PATH_CHARACTERS_MAX and "\n" not in value and look.at(value, places)[0]:
                     return PRIVATE
             case dict():
+                look.spend(len(value))
                 left += [(item, key in _COMMANDS) for key, item in value.items() if not (own and key in _PROSE)]
             case list():
+                look.spend(len(value))
                 left += [(item, command) for item in value]
             case _:
                 pass

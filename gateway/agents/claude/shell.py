@@ -16,7 +16,7 @@ _TOKEN: Final = re.compile(
 _QUOTED: Final = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)""", re.DOTALL)
 _ESCAPED: Final = re.compile(r'\\([\\"$`\n])')
 _PIECE: Final = re.compile(r"""[^\s;|&<>()'"`=:,]+""")
-_HERE: Final = re.compile(r"""(?<!<)<<-?[ ]*['"]?(\w+)""")
+_HERE: Final = re.compile(r"""(?<!<)<<-?[ ]*['"]?(\w{1,100})(?!\w)""")
 _SHELL: Final = re.compile(r"(?<![.\w])(?:ba|da|k|z)?sh\b|\beval\b")
 HERE_DOCUMENTS_MAX: Final = 20
 _OPTION: Final = re.compile(r"-[^\s]")

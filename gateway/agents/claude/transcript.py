@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -22,6 +23,8 @@ _NAME = re.compile(r"[0-9A-Za-z_-]{1,128}")
 PIECE = 256 * 1024
 """So much is read and looked through in one go."""
 PARSED_MAX = 8 * 1024 * 1024
+SUB_AGENTS_MAX = 10_000
+"""So many files of one conversation are read: ten times as many agents as a client starts in one run."""
 
 
 class Record(Wire):
@@ -51,13 +54,16 @@ class Tail:
     def piece(self) -> list[bytes] | None:
         """The lines that end in the next piece; None: there is no more of the file, or no file (yet)."""
         try:
-            # Whoever put something else in its place does not keep the reader waiting.
-            with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return None
-                data = os.pread(file.fileno(), PIECE, self.offset)
+            # Whoever put something else in its place does not keep the reader waiting, and lends it no terminal.
+            found = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             return None
+        try:
+            data = os.pread(found, PIECE, self.offset) if stat.S_ISREG(os.fstat(found).st_mode) else b""
+        except OSError:
+            return None
+        finally:
+            os.close(found)
         if not data:
             return None
         self.offset += len(data)
@@ -89,8 +95,12 @@ def find(environ: Mapping[str, str], agent_session: str) -> Path | None:
 
 
 def sub_agents(transcript: Path) -> tuple[Path, ...]:
-    """The transcripts of its sub-agents."""
-    return tuple(sorted((transcript.with_suffix("") / "subagents").glob("agent-*.jsonl")))
+    """The transcripts of its sub-agents, as far as the system lets them be seen now."""
+    found = (transcript.with_suffix("") / "subagents").glob("agent-*.jsonl")
+    try:
+        return tuple(sorted(islice(found, SUB_AGENTS_MAX)))
+    except OSError:
+        return ()
 
 
 def sub_agent(transcript: Path, agent_id: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Claude Code sessions that people open themselves, as an agent: told of by their hooks, reached through their channel.
 
-async with DeskAgent(home, engine.attach) as desk:
+async with DeskAgent(home) as desk:
+    desk.attach = engine.attach
     verdict = await desk.hook("UserPromptSubmit", body, lineage)
 """
 
@@ -167,7 +168,8 @@ class DeskAgent:
         `unattended`: nobody sits at its client.
         """
         told = await anyio.to_thread.run_sync(hooks.read, body)
-        if told is None or told.hook_event_name != event or not Path(told.transcript_path).name:
+        whole = told is not None and told.session_id and told.hook_event_name == event
+        if told is None or not whole or not Path(told.transcript_path).name:
             log.warning("a hook said what cannot be read", hook=event)
             return hooks.no(event, UNREAD)
         try:
@@ -328,13 +330,20 @@ class DeskAgent:
             session.settled.set()
 
     def _end_note(self, session_id: str, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
-        """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked."""
+        """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked.
+
+        A note that cannot be written stays as it is: if the session is opened again it is read on from there, and nothing is booked twice.
+        """
         note = self._notes.read(session_id)
-        if note is not None:
-            note = replace(note, offset=None, used=None, agents={}) if over else note
+        if note is None:
+            return
+        note = replace(note, offset=None, used=None, agents={}) if over else note
+        try:
             self._notes.write(replace(note, ended=True))
             if over:
                 self._notes.kept(session_id).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("it cannot be noted that a session has ended", session=session_id, why=str(error))
 
     async def _watch(self) -> None:
         """A client that was killed says nothing: its process is looked for."""

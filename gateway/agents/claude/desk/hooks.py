@@ -8,13 +8,16 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from gateway.agents.claude.counts import Id, Name, Wire, or_else
+from gateway.agents.claude.describe import readable
 from gateway.agents.claude.wire import Inputs, PathName, Words
 from gateway.domain.usage import MAIN_LOOP
 
 TASKS_MAX: Final = 1_000
+PARTS_MAX: Final = 500_000
+"""So many values a body may consist of: each takes about a hundred bytes once it is read, be it written with two."""
 NOTIFICATION: Final = "<task-notification>"
 """How the prompt begins with which the client tells the agent that something in the background has ended."""
 SUB_AGENT: Final = "subagent"
@@ -41,6 +44,8 @@ class Event(StrEnum):
 
 GATES: Final = frozenset({Event.PROMPT, Event.TOOL, Event.BATCH, Event.COMPACT})
 """Where a verdict stops something. The others only tell."""
+Said = Annotated[Words, AfterValidator(readable)]
+"""What is said on in a chat."""
 
 
 class Task(Wire):
@@ -75,8 +80,8 @@ class Told(Wire):
     source: Words = ""
     reason: Words = ""
     model: Name = ""
-    error: Words = ""
-    last_assistant_message: Words = ""
+    error: Said = ""
+    last_assistant_message: Said = ""
     background_tasks: Annotated[tuple[Task, ...], or_else(()), Field(max_length=TASKS_MAX)] = ()
 
     @property
@@ -92,11 +97,33 @@ class Told(Wire):
 
 
 def read(body: bytes) -> Told | None:
-    """What a hook was told; None where that cannot be read."""
+    """What a hook was told; None where that cannot be read, or would take many times its size in memory."""
+    if _is_scattered(body):
+        return None
     try:
         return Told.model_validate_json(body)
     except ValidationError:
         return None
+
+
+def _is_scattered(body: bytes) -> bool:
+    """Whether it has more than PARTS_MAX values, as far as commas, colons and brackets outside of its texts tell."""
+    if _marks(body, 0, len(body)) <= PARTS_MAX:
+        return False
+    parts = at = 0
+    for text in _TEXT.finditer(body):
+        parts += _marks(body, at, text.start())
+        if parts > PARTS_MAX:
+            return True
+        at = text.end()
+    return parts + _marks(body, at, len(body)) > PARTS_MAX
+
+
+def _marks(body: bytes, begin: int, end: int) -> int:
+    return sum(body.count(mark, begin, end) for mark in (b",", b":", b"[", b"{"))
+
+
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def is_ours(prompt: str) -> bool:

@@ -10,15 +10,17 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import ValidationError
 
 from gateway.agents.claude.calls import Calls, Open, Recent
-from gateway.agents.claude.counts import sums
+from gateway.agents.claude.counts import Id, Name, Wire, sums
 from gateway.agents.claude.desk.otlp import ApiRequest, Heard
 from gateway.agents.claude.desk.reported import Reported, beyond
 from gateway.agents.claude.tally import total_tokens
 from gateway.agents.claude.transcript import PARSED_MAX, Record, Tail, record, sub_agents
-from gateway.agents.claude.wire import Block
+from gateway.agents.claude.wire import Block, OrNone
 from gateway.domain.events import CallMetered
 from gateway.domain.usage import MAIN_LOOP, UNLISTED, Tokens, Usage
 
@@ -28,12 +30,23 @@ REQUESTS_MAX: Final = 10_000
 EARLY_MAX: Final = 100
 
 
+class _Params(Wire):
+    model: Annotated[Name | None, OrNone] = None
+
+
+class _Asked(Wire):
+    """The line of a request."""
+
+    id: Id
+    params: Annotated[_Params | None, OrNone] = None
+
+
 @dataclass(slots=True)
 class Log:
     """The files of one conversation from `offset` on, and those of its sub-agents from `agents` on, by their names: what stands
     before is none of ours.
 
-    `read` returns the calls that have ended since; `ends` is how the last run ended, where that is to be seen, until `begin`.
+    `read` returns the calls that have ended since; `ended` is how the last run ended, where that is to be seen, until `begin`.
     """
 
     path: Path
@@ -78,6 +91,8 @@ class Log:
         for path in (self.path, *sub_agents(self.path)):
             begins = self.offset if path == self.path else self.agents.get(path.name, 0)
             tail = self._tails.setdefault(path, Tail(path, begins))
+            if _size(path) <= tail.offset:
+                continue  # Of the sub-agents that there were, most are done.
             while (piece := tail.piece()) is not None:
                 for line in piece:
                     if any(kind in line for kind in _KINDS) and len(line) <= PARSED_MAX:
@@ -197,12 +212,15 @@ class Log:
         return []
 
     def _asked(self, value: dict[str, Any], *, main: bool) -> list[CallMetered]:
-        name, params = value.get("id"), value.get("params")
-        if not isinstance(name, str) or not self._requests.add(name):
+        try:
+            asked = _Asked.model_validate(value)
+        except ValidationError:
+            return []
+        name = asked.id
+        if not self._requests.add(name):
             return []
         if main and len(self._open) < REQUESTS_MAX:
-            model = params.get("model") if isinstance(params, dict) else None
-            self._open[name] = model if isinstance(model, str) else "unknown"
+            self._open[name] = (asked.params and asked.params.model) or "unknown"
         early = [one for one in self._early if one.request == name]
         for one in early:
             self._early.remove(one)

@@ -84,7 +84,7 @@ class Notes:
         return [place for _, place in sorted(found, reverse=True)]
 
     def _place(self, session: str) -> Path:
-        name = "".join(char if char.isalnum() or char in "-_" else "_" for char in session)[:100]
+        name = "".join(char if (char.isascii() and char.isalnum()) or char in "-_" else "_" for char in session)[:100]
         return self._folder / f"{name}.json"
 
 

@@ -5,13 +5,14 @@ not understood is passed over. Source: the OTLP specification, and facts of 2.1.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from gateway.agents.claude.counts import SUM_MAX, Count, Id, Name, Wire
+from gateway.agents.claude.counts import NAME_MAX, SUM_MAX, Count, Id, Name, Wire
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 
 RECORDS_MAX: Final = 10_000
@@ -23,6 +24,7 @@ COMPACTION: Final = "compact"
 A_SUB_AGENT: Final = "agent:"
 NORMAL: Final = "normal"
 
+_IS_NAME = re.compile(rf"[^\x00-\x1f\x7f\ud800-\udfff]{{1,{NAME_MAX}}}")
 Named = Annotated[Id, Field(min_length=1)]
 
 
@@ -104,7 +106,7 @@ def _heard(record: Mapping[str, Any]) -> Heard | None:
         str(one.get("key")): _plain(one.get("value")) for one in _objects(record, "attributes", most=ATTRIBUTES_MAX)
     }
     session, sequence = told.get("session.id"), told.get("event.sequence")
-    if not isinstance(session, str) or not session:
+    if not isinstance(session, str) or not _IS_NAME.fullmatch(session):
         return None
     request = None
     if told.get("event.name") == API_REQUEST:

@@ -23,8 +23,8 @@ BYTES_MAX: Final = 1024 * 1024
 """Hooks do not write more."""
 
 
-class NoFileError(OSError):
-    """What lies in the file's place is none, and never becomes one."""
+class NoFileError(Exception):
+    """What stands in the file's place is something else: nothing in it can ever be read."""
 
 
 class _Line(Wire):
@@ -83,10 +83,7 @@ def _good(lines: Iterable[bytes], now_ms: int) -> Iterable[Unmetered]:
 
 def _bytes(path: Path) -> bytes:
     """At most a byte more than is read."""
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise NoFileError(None, "it is no file", str(path))
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NoFileError(None, "it is no file", str(path))
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise NoFileError(f"{path} is no file")
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         return file.read(BYTES_MAX + 1)
