@@ -104,6 +104,8 @@ class Chat(Protocol):
     """A chat service. Updates come in as opaque text with a unique key, so that they can be stored before they are read."""
 
     service: str
+    where: str
+    """Where people read it, in words for somebody who sits elsewhere: "on your phone"."""
 
     async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
         """Run until cancelled: `await accept(key, payload)` each update; it is confirmed to the service only after that."""

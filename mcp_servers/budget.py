@@ -218,7 +218,7 @@ async def _called(host: Host, name: str, arguments: dict[str, Any]) -> types.Cal
     try:
         given = await tool.does(host, tool.takes.model_validate(arguments))
     except ValidationError as error:
-        return _failed(wire.wrong(error))
+        return _failed(wire.wrong(error, tool.takes))
     except (_RefusedError, TollbridgeError) as refused:
         return _failed(str(refused))
     fields = given.model_dump(mode="json")

@@ -3,6 +3,7 @@
 Amounts are decimal strings of dollars with every digit: "0.420000001".
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -162,13 +163,24 @@ class Schema(GenerateJsonSchema):
         return False
 
 
-def wrong(error: ValidationError) -> str:
-    """What is wrong with the arguments, in a sentence for the agent."""
-    first, *more = error.errors()
-    name = ".".join(str(part)[:40] for part in first["loc"]) or "the arguments"
-    also = f" (and {len(more)} more)" if more else ""
-    said = "there is no such argument" if first["type"] == "extra_forbidden" else first["msg"]
-    return f"{name}: {said}{also}"
+WRONG_MAX: Final = 4
+"""So many wrong arguments are named."""
+
+
+def wrong(error: ValidationError, takes: type[BaseModel]) -> str:
+    """What is wrong with the arguments, in a sentence for the agent: each by its name, and the names that there are."""
+    found = error.errors()
+    said = [_wrong(one["loc"], one["type"], one["msg"]) for one in found[:WRONG_MAX]]
+    more = [f"and {len(found) - WRONG_MAX} more"] if len(found) > WRONG_MAX else []
+    names = ", ".join(name for name in takes.model_fields if name != "session")
+    known = f" (there are: {names or 'none'})" if any(one["type"] == "extra_forbidden" for one in found) else ""
+    return f"{'; '.join([*said, *more])}{known}"
+
+
+def _wrong(where: Sequence[int | str], kind: str, message: str) -> str:
+    name = ".".join(str(part)[:40] for part in where) or "the arguments"
+    said = {"extra_forbidden": "there is no such argument", "missing": "it is missing"}
+    return f"{name}: {said.get(kind, message)}"
 
 
 # ------------------------------------------------------------------------------------------------------------- results

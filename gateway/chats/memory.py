@@ -74,6 +74,7 @@ class MemoryChat:
 
     def __init__(self, service: str = "memory") -> None:
         self.service = service
+        self.where = "on your phone"
         self.messages: dict[str, Shown] = {}
         self.receipts: deque[Receipt] = deque()
         self.acknowledged: list[tuple[str, str]] = []

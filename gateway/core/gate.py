@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.gauges import Gauge, allowance, full, is_shared, lift, raised, reasons
-from gateway.core.summary import spent
+from gateway.core.summary import escape, spent, title
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
-from gateway.domain.budget import Balance, Lift, ScopeKind, Unit
+from gateway.domain.budget import Balance, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, NANO_PER_USD, ZERO, Usd
 from gateway.domain.turn import Turn
@@ -14,6 +14,10 @@ from gateway.domain.turn import Turn
 NO = Option(Choice.NO, "No")
 STOP = Option(Choice.NO, "Stop here")
 UNPRICED = "the price of this model is not known"
+FROZEN = "Everything is stopped: /go lets paid turns start again."
+FROZEN_PAUSED = "Everything is stopped: /go lets paid turns go on."
+HELD_SHARE = 4
+"""From one part in so many of what is gone, what is only held is told apart from what is spent."""
 UNPRICED_REFUSED = f"{UNPRICED}, and the settings refuse that"
 
 
@@ -109,13 +113,15 @@ def decide(
     gauges: Iterable[Gauge] = (),
     other: Cheaper | None = None,
     spent: Usd = ZERO,
+    holders: Sequence[Turn] = (),
 ) -> Verdict:
     """May the turn start? Without consent: up to `confirm_above` unasked. With it: up to what the person saw, if it still fits.
 
-    `spent`: what it has cost already, by sub-agents that were at work before it; that is part of what is agreed to. No gauge may be full; what a person raised for the turn is in the balances and gauges already. `other` is only offered.
+    `spent`: what it has cost already, by sub-agents that were at work before it; that is part of what is agreed to. No gauge may be full; what a person raised for the turn is in the balances and gauges already. `other` is only offered;
+    `holders`, turns for which something is held, are only named.
     """
     if policy.frozen:
-        return Refuse("Everything is stopped: /go lets paid turns start again.")
+        return Refuse(FROZEN)
     want = estimate.hold or policy.step
     refusal = _refusal(policy, want + spent, unpriced=estimate.unpriced is not None)
     if refusal is not None:
@@ -128,7 +134,7 @@ def decide(
     stuck = full(gauges)
     if fits and priced and not stuck:
         return Allow(hold=need, ceiling=seen)
-    return Ask(_before_the_run(balances, estimate, policy, stuck, other, spent))
+    return Ask(_before_the_run(balances, estimate, policy, stuck, other, spent, holders))
 
 
 def _refusal(policy: Policy, want: Usd, *, unpriced: bool) -> Refuse | None:
@@ -153,14 +159,17 @@ def _before_the_run(
     stuck: Sequence[Gauge],
     other: Cheaper | None,
     spent: Usd,
+    holders: Sequence[Turn],
 ) -> Question:
-    want = estimate.hold or policy.step
+    want, pauses = estimate.hold or policy.step, ""
     most = _bounded(policy, spent + max(want, policy.confirm_above)) - spent
     tight = tightest(balances)
     if tight is None or tight[0] >= want:
         allows = most if tight is None else min(most, tight[0])
         label = "Run, price unknown" if estimate.unpriced else f"Run, up to {allows}{' more' if spent else ''}"
         options = (Option(Choice.RUN, label, allows=spent + allows), NO)
+        if estimate.p90 is not None and str(estimate.p90) != str(allows) and estimate.p90 > allows:
+            pauses = f"It pauses and asks {f'after {allows} more' if spent else f'at {allows}'}."
     else:
         left, _ = tight
         by = nice_step(max(want - left, policy.step))
@@ -177,7 +186,8 @@ def _before_the_run(
         options = (*options[:-1], Option(Choice.RUN, label, allows=spent + other.want, model=other.model), NO)
     why = policy.why if want > policy.confirm_above else ""
     already = f"{spent} was spent before it was asked about." if spent else ""
-    text = _join(why, estimate.words, already, _sentence(reasons(stuck)), _left_words(tight))
+    left_words = _left_words(tight, ZERO, holders)
+    text = _join(why, estimate.words, pauses, already, _sentence(reasons(stuck)), left_words)
     return _question(text, options, stuck, unpriced=estimate.unpriced is not None)
 
 
@@ -214,7 +224,12 @@ def _ended_by_rule(turn: Turn, policy: Policy) -> str:
 
 
 def at_limit(
-    turn: Turn, balances: Sequence[Balance], policy: Policy, reason: str, gauges: Iterable[Gauge] = ()
+    turn: Turn,
+    balances: Sequence[Balance],
+    policy: Policy,
+    reason: str,
+    gauges: Iterable[Gauge] = (),
+    holders: Sequence[Turn] = (),
 ) -> Question:
     """What is asked of a person while the turn is paused. What is still held for the turn is its own to spend.
 
@@ -224,7 +239,8 @@ def at_limit(
     tight = tightest(balances)
     if tight is not None:
         tight = (tight[0] + turn.held_left, tight[1])
-    text = _join(f"Paused: {reason}. {spent(turn)} spent so far.", _left_words(tight))
+    left_words = _left_words(tight, turn.held_left, holders)
+    text = _join(f"Paused: {reason}. {spent(turn)} spent so far.", left_words)
     if ended := _ended_by_rule(turn, policy):
         return Question(text if ended == reason else f"{text} It cannot go on: {ended}.", (STOP,))
     agreed = turn.ceiling - turn.spent
@@ -265,20 +281,25 @@ def _question(text: str, options: tuple[Option, ...], stuck: Sequence[Gauge], *,
 
 
 def resume(
-    turn: Turn, balances: Sequence[Balance], policy: Policy, consent: Consent, gauges: Sequence[Gauge] = ()
+    turn: Turn,
+    balances: Sequence[Balance],
+    policy: Policy,
+    consent: Consent,
+    gauges: Sequence[Gauge] = (),
+    holders: Sequence[Turn] = (),
 ) -> Verdict:
     """May a paused turn go on with this consent, on a fresh balance? `Allow.hold` is what is set aside in addition.
 
     A turn that was not paused for want of money still has its hold: it counts towards what was agreed, and may be enough.
     """
-    refusal = "Everything is stopped: /go lets paid turns go on." if policy.frozen else policy.refuse
+    refusal = FROZEN_PAUSED if policy.frozen else policy.refuse
     if refusal is not None:
         return Refuse(refusal)
     reason = _ended_by_rule(turn, policy)
     if turn.unpriced_calls and not (turn.unpriced_allowed or consent.unpriced):
         reason = reason or UNPRICED
     if reason := reason or reasons(full(gauges)):
-        return Ask(at_limit(turn, balances, policy, reason, gauges))
+        return Ask(at_limit(turn, balances, policy, reason, gauges, holders))
     allows = _bounded(policy, consent.allows)
     more = min(policy.step, allows - turn.spent - turn.held_left)
     tight = tightest(balances)
@@ -286,7 +307,7 @@ def resume(
         return Allow(hold=min((more, *((tight[0],) if tight else ()))), ceiling=allows)
     if turn.held_left > ZERO and allows > turn.spent:
         return Allow(hold=ZERO, ceiling=allows)
-    return Ask(at_limit(turn, balances, policy, "the budget was used up meanwhile"))
+    return Ask(at_limit(turn, balances, policy, "the budget was used up meanwhile", holders=holders))
 
 
 def _is_less(amount: Usd, other: Usd) -> bool:
@@ -294,11 +315,26 @@ def _is_less(amount: Usd, other: Usd) -> bool:
     return amount < other and str(amount) != str(other)
 
 
-def _left_words(tight: tuple[Usd, Balance] | None) -> str:
+def _left_words(tight: tuple[Usd, Balance] | None, own: Usd, holders: Iterable[Turn]) -> str:
+    """What is left, and what of the rest is not spent but held. `own`: what is held for the turn itself."""
     if tight is None:
         return ""
     left, balance = tight
-    return f"{max(left, ZERO)} left of the {balance.scope.kind}'s {balance.limit}."
+    words = f"{max(left, ZERO)} left of the {balance.scope.kind}'s {balance.limit}"
+    held = balance.held - own
+    if held <= ZERO or held.nano * HELD_SHARE < (balance.spent + held).nano:
+        return f"{words}."
+    return f"{words}: {balance.spent} spent, {held} held{_held_for(balance.scope, holders)}."
+
+
+def _held_for(scope: Scope, holders: Iterable[Turn]) -> str:
+    """For whom most of it is held, as far as that is known."""
+    mine = [turn for turn in holders if scope in turn.scopes and turn.held_left > ZERO]
+    if not mine:
+        return ""
+    most = max(mine, key=lambda turn: turn.held_left)
+    others = f" and {len(mine) - 1} more" if len(mine) > 1 else ""
+    return f" for '{escape(title(most.prompt))}'{others}"
 
 
 def _sentence(words: str) -> str:

@@ -34,6 +34,14 @@ def escape(text: str) -> str:
     return _EDGE.sub(lambda match: f"&#{ord(match.group())};", marked)
 
 
+def plain(text: str) -> str:
+    """A text of our own without its marks, for where Markdown is not drawn."""
+    return _MARKED.sub(r"\1", text.replace("**", ""))
+
+
+_MARKED = re.compile(r"\\([\\`*_\[\]<&|~$#+\-=>.)])")
+
+
 def count(tokens: int) -> str:
     """A token count as people read it: 950, 38k, 1.2M."""
     if tokens < 1_000:  # noqa: PLR2004 - k and M mean these numbers
@@ -63,10 +71,10 @@ def spent(turn: Turn) -> str:
     return amount
 
 
-def closing_line(turn: Turn, session: Balance, *, list_price: bool = False) -> str:
-    """The quiet line under every turn: `$0.42 · 38k tokens · session $3.10 of $5.00`."""
+def closing_line(turn: Turn, session: Balance, *, list_price: bool = False, tokens: bool = True) -> str:
+    """The quiet line under every turn: `$0.42 · 38k tokens · session $3.10 of $5.00`. `tokens`: with how many there were."""
     of = f" of {session.limit}" if session.limit is not None else ""
-    parts = [spent(turn), f"{count(turn.tokens.total)} tokens", f"session {session.spent}{of}"]
+    parts = [spent(turn), *([f"{count(turn.tokens.total)} tokens"] if tokens else []), f"session {session.spent}{of}"]
     if list_price:
         parts.append("list prices")
     return " · ".join(parts)

@@ -81,7 +81,7 @@ class DenyTool:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The person's answer to the agent's question."""
+    """The person's answer to the agent's question; or what the agent is to show."""
 
     text: str
 

@@ -179,7 +179,8 @@ class Finished:
     """A run of the agent ended. `totals`: what the agent says it used since it last said so, by model; None: it did not say.
 
     `background` counts the agents that still work for this turn behind the scenes; it is settled when none is left.
-    `told`: the agent has sent its answer into the chat itself.
+    `told`: the agent has sent its answer into the chat itself. `shows`: under this name the agent waits for Words, what that has
+    cost, to show them where it runs.
     """
 
     end: End
@@ -188,6 +189,7 @@ class Finished:
     totals: tuple[Usage, ...] | None
     background: int = 0
     told: bool = False
+    shows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,16 @@ LOOK_EVERY_S: Final = 0.25
 A_PERSON: Final = "a person"
 """What agents hear of who answered."""
 
-NO_SESSION = "this is about a session, and you speak for none: name yours by the handle that you were given"
-NOT_YOURS = "this session is not yours, or there is none of that name: name yours by the handle that you were given"
+NO_SESSION = (
+    "this is about a session, and the gateway knows none that this program belongs to: budget_status, estimate, request_budget "
+    "(day, week, month) and ask_human work without one"
+)
+NO_HANDLE = (
+    "this is about a session: name one by its handle, which a person gets by `tollbridge mcp token --session ID`; budget_status, "
+    "estimate, request_budget (day, week, month) and ask_human work without one"
+)
+NOT_YOURS = "this session is not yours, or there is none of that name: leave `session` out"
+NOT_KNOWN = "there is no session of this handle: a person gets one by `tollbridge mcp token --session ID`"
 
 
 def no_handles(_handle: str) -> str | None:
@@ -83,8 +91,15 @@ class Caller:
         session_id = self.named(handle)
         found = None if session_id is None else view.session(session_id)
         if found is None or (own is not None and found.id != own.id):
-            raise RefusedError(NOT_YOURS)
+            raise RefusedError(NOT_YOURS if self.named is no_handles else NOT_KNOWN)
         return found
+
+    def needed(self, view: View, handle: str) -> Session:
+        """The same where it cannot be none."""
+        session = self.session(view, handle)
+        if session is None:
+            raise RefusedError(NO_SESSION if self.named is no_handles else NO_HANDLE)
+        return session
 
 
 @dataclass(slots=True)
@@ -125,7 +140,7 @@ class Asking:
 
     async def cost(self, handle: str) -> Cost | str:
         """What the session cost so far."""
-        return await self._look(lambda view: _cost(self.world, view, _needed(self.caller.session(view, handle))))
+        return await self._look(lambda view: _cost(self.world, view, self.caller.needed(view, handle)))
 
     async def estimate(self, handle: str, prompt: str) -> Estimate | str:
         """What a prompt will probably cost."""
@@ -161,7 +176,7 @@ class Asking:
     async def report(self, handle: str, kind: ClaimKind, words: str) -> Turn | str:
         """Keep what the agent says came of the session's latest turn, with that turn."""
         return await self._decide(
-            lambda view, draft: _claim(view, draft, self.caller.session(view, handle), kind, words)
+            lambda view, draft: _claim(view, draft, self.caller.needed(view, handle), kind, words)
         )
 
     # ------------------------------------------------------------------------------------------------------------
@@ -248,12 +263,6 @@ class Asking:
 
 
 # --------------------------------------------------------------------------------------------------------------- looks
-def _needed(session: Session | None) -> Session:
-    if session is None:
-        raise RefusedError(NO_SESSION)
-    return session
-
-
 def _status(world: World, view: View, session: Session | None) -> Status:
     draft = Draft()
     if session is None:
@@ -354,8 +363,8 @@ def _gone() -> Standing:
 
 
 # -------------------------------------------------------------------------------------------------------------- claims
-def _claim(view: View, draft: Draft, session: Session | None, kind: ClaimKind, words: str) -> Turn:
-    turns = view.latest_turns(_needed(session).id, 1)
+def _claim(view: View, draft: Draft, session: Session, kind: ClaimKind, words: str) -> Turn:
+    turns = view.latest_turns(session.id, 1)
     if not turns:
         raise RefusedError("the session has no turn yet: there is nothing to report on")
     shown, rest = revealed(" ".join(words.split()), CLAIM_CHARACTERS_MAX)

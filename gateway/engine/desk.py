@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.core import change, gate, summary
 from gateway.core.turn import Step, advance
+from gateway.domain.approval import Approval
 from gateway.domain.budget import Lift, Scope, ScopeKind, Unit
 from gateway.domain.effects import Say
 from gateway.domain.events import CallMetered
@@ -29,15 +30,15 @@ AGAIN: Final = (TurnState.QUEUED, TurnState.ASKING, TurnState.HELD)
 
 LIMITED: Final = (Unit.USD, Unit.TOKENS, Unit.CALLS, Unit.WORK_MS)
 """What a session can have limits on."""
+LOOKED_BACK_MAX: Final = 10
+"""Among so many turns the last one from the desk is looked for."""
 
 TOLD_HOURLY_MAX: Final = 10
 """Of so many sessions without Tollbridge the chats are told in an hour: whoever starts them may be an agent, in a loop."""
 HOUR_MS: Final = 3_600_000
 
 GONE: Final = "The gateway does not know this session: start it again."
-ASKED: Final = (
-    "Tollbridge asked on your phone whether this may run. After the yes, send it again here within 10 minutes."
-)
+SEND_AGAIN: Final = "After the yes, send it again here within 10 minutes."
 BANK_ASKED: Final = "Tollbridge asks the team's bank first: send it again in a moment."
 NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person in its settings."
 ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
@@ -82,7 +83,7 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             turn = advance(gating.let_go(draft, turn), Step.REQUEUE, waits_until_ms=None)
             turn = gating.start(world, view, draft, session, turn, here=True)
         if turn.state is not TurnState.HELD:
-            return draft.done(Typed(why=_why(turn)))
+            return draft.done(Typed(why=_why(world, view, draft, turn)))
         turn = advance(turn, Step.RELEASE, started_at_ms=now_ms, waits_until_ms=None)
         draft.put.append(turn)
         return draft.done(Typed(turn))
@@ -176,13 +177,39 @@ def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
     return decide
 
 
-def _why(turn: Turn) -> str:
+def _why(world: World, view: View, draft: Draft, turn: Turn) -> str:
+    """What the desk is told of a prompt that does not run, in words for who sits there and not in the chat."""
     if turn.state is TurnState.ASKING:
-        return ASKED
+        new = [one for one in draft.put if isinstance(one, Approval) and one.turn_id == turn.id]
+        return _asked(world, next(iter(new or view.open_approvals(turn.id)), None), again=_was_refused(view, turn))
     if turn.state is TurnState.QUEUED:
         return BANK_ASKED
     reason = turn.outcome.text if turn.outcome is not None else ""
+    if reason == gate.FROZEN:
+        reason = f"Everything is stopped: write /go to Tollbridge {world.chat.where}."
     return f"Tollbridge: not run. {reason}".strip()
+
+
+def _asked(world: World, asked: Approval | None, *, again: bool) -> str:
+    """The question as it stands in the chat, without its first line: the prompt is on the screen."""
+    where, question, much = world.chat.where, "", ""
+    if asked is not None:
+        question = summary.plain(asked.text.partition("\n")[2])
+        much = next((f", up to {option.allows}" for option in asked.options if option.allows is not None), "")
+    head = f"Tollbridge asked {where} whether this may run{much}:"
+    if again:
+        head = f"Tollbridge: a person said no to this prompt. Asked again {where}{much}:"
+    return f"{head} {question}\n{SEND_AGAIN}"
+
+
+def _was_refused(view: View, turn: Turn) -> bool:
+    """Whether a person has just said no to the same prompt."""
+    since_ms = turn.created_at_ms - gating.SENT_AGAIN_MS
+    past = (one for one in view.latest_turns(turn.session_id, LOOKED_BACK_MAX) if one.id != turn.id)
+    last = next((one for one in past if one.origin is Origin.DESK), None)
+    if last is None or last.prompt != turn.prompt or last.outcome is None:
+        return False
+    return last.outcome.text == gating.SAID_NO and (last.ended_at_ms or 0) > since_ms
 
 
 # ------------------------------------------------------------------------------------------------------- there or not

@@ -9,14 +9,16 @@ from gateway.domain.approval import ApprovalKind, ApprovalState, Option, Questio
 from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.effects import Say, StartTurn
 from gateway.domain.events import End, Finished
+from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Flag, Usage
+from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.engine import gating, metering
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 
 OUTCOME_CHARACTERS_MAX = 500
+ASIDE = "At the desk, without a prompt: a command run with `!`, or the like"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,48 @@ def _let_go(world: World, draft: Draft, session: Session, turn: Turn, work_ms: i
     metering.renew(draft, session, turn, words)
 
 
+def cost(world: World, turn_id: str, agents: int) -> Callable[[View], str]:
+    """What a run has cost that has just ended, in a line for where it ran. `agents`: so many of it still work in the background."""
+
+    def look(view: View) -> str:
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is None or session is None:
+            return ""
+        line = _line(world, view, Draft(), session, turn, tokens=False)
+        at_work = "1 agent still at work" if agents == 1 else f"{agents} agents still at work"
+        return f"{line} · {at_work}" if agents else line
+
+    return look
+
+
+def aside(world: World, turn_id: str, metered: Sequence[Usage]) -> Callable[[View], Decision[str]]:
+    """Calls that no gate was asked about, and no run's: they are booked on the turn before. The line that the desk shows."""
+    found = [(usage, world.cost(usage)) for usage in metered]
+    spent = sum((amount.nano for _, amount in found if isinstance(amount, Usd)), 0)
+    unknown = sum(not isinstance(amount, Usd) for _, amount in found)
+    tokens = sum((usage.tokens for usage, _ in found), Tokens())
+
+    def decide(view: View) -> Decision[str]:
+        draft = Draft()
+        turn = view.turn(turn_id)
+        session = view.session(turn.session_id) if turn else None
+        if turn is None or session is None:
+            return draft.done("")
+        these = replace(turn, spent=Usd(spent), tokens=tokens, unpriced_calls=unknown, flags=frozenset())
+        line = _line(world, view, draft, session, these)
+        draft.say(Say(session.thread, f"turn:{turn.id}:{world.clock.new_id('aside')}", f"{ASIDE}\n{line}"))
+        return draft.done(_line(world, view, draft, session, these, tokens=False))
+
+    return decide
+
+
+def _line(world: World, view: View, draft: Draft, session: Session, turn: Turn, *, tokens: bool = True) -> str:
+    balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
+    list_price = world.list_price(view, session.agent)
+    return summary.closing_line(turn, balance, list_price=list_price, tokens=tokens)
+
+
 def _tell(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, event: Finished, after: Aftermath
 ) -> None:
@@ -97,8 +141,7 @@ def _tell(
     turn = gating.settle(draft, turn, after.work_ms)
     draft.put.append(turn)
     gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
-    balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
-    line = summary.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
+    line = _line(world, view, draft, session, turn)
     ending = summary.ending(turn, world.clock.now_ms())
     metering.renew(draft, session, turn, ending)
     if turn.origin is Origin.DESK:

@@ -23,7 +23,7 @@ from gateway.domain.approval import (
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Say, StartTurn, Unpause
 from gateway.domain.estimate import Estimate
-from gateway.domain.money import Usd
+from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Rates
@@ -32,6 +32,7 @@ from gateway.ports import View
 
 SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
+SAID_NO: Final = "A person said no to this run."
 AWAY: Final = (
     "Not delivered yet: the session takes no messages now. It waits until it does; /start lets the gateway open it."
 )
@@ -49,13 +50,14 @@ def ask(
     request_id: str = "",
 ) -> Approval:
     """Put a question to the people of the session's thread: an approval with one-time tokens, and the message that shows it."""
+    text = _placed(world, session, turn, kind, question.text)
     approval = Approval(
         id=world.clock.new_id("ask"),
         kind=kind,
         turn_id=turn.id,
         session_id=session.id,
         thread=session.thread,
-        text=question.text,
+        text=text,
         options=question.options,
         tokens=tuple(world.clock.new_token() for _ in question.options),
         digest=approve.digest(kind, turn.id, detail or terms(world, session, turn, question.options), question.options),
@@ -63,8 +65,20 @@ def ask(
         request_id=request_id,
     )
     draft.put.append(approval)
-    draft.say(Say(session.thread, approval.ref, question.text, approve.buttons(approval), ring=True))
+    draft.say(Say(session.thread, approval.ref, text, approve.buttons(approval), ring=True))
     return approval
+
+
+def _placed(world: World, session: Session, turn: Turn, kind: ApprovalKind, text: str) -> str:
+    """The question; where the turn did not come from the chat, with where it did. What was typed has no other message there."""
+    if turn.origin is Origin.PERSON or not world.agents[session.agent].traits.attached:
+        return text
+    named = f"{_named(turn)}\n" if kind is ApprovalKind.LIMIT else ""
+    return f"At the desk: {named}{text}"
+
+
+def _named(turn: Turn) -> str:
+    return f"**{summary.escape(summary.title(turn.prompt))}**"
 
 
 def terms(world: World, session: Session, turn: Turn, options: Iterable[Option]) -> str:
@@ -117,8 +131,8 @@ def start(
             turn = _allow(world, view, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
         case Ask(question):
             turn = advance(turn, Step.ASK)
-            named = f"**{summary.escape(summary.title(turn.prompt))}**\n{question.text}"
-            ask(world, draft, turn, session, ApprovalKind.RUN, replace(question, text=named))
+            named = replace(question, text=f"{_named(turn)}\n{question.text}")
+            ask(world, draft, turn, session, ApprovalKind.RUN, named)
         case Refuse(reason):
             return refuse(world, view, draft, session, turn, reason)
     draft.put.append(turn)
@@ -152,12 +166,22 @@ def _judge(
     def decide(balances: Sequence[Balance]) -> Verdict:
         gauges = world.gauges(view, session, turn, balances)
         verdict = gate.decide(balances, forecast, policy, consent, gauges, spent=turn.spent)
-        # Another model is only offered, and to foresee it costs as much again: a run that goes unasked does without.
-        other = _cheaper(world, view, session, turn) if isinstance(verdict, Ask) else None
-        return verdict if other is None else gate.decide(balances, forecast, policy, consent, gauges, other, turn.spent)
+        if not isinstance(verdict, Ask):
+            return verdict
+        # What only a question tells is looked for only then: to foresee another model costs as much again.
+        other, held_for = _cheaper(world, view, session, turn), holders(view, draft, session, turn)
+        return gate.decide(balances, forecast, policy, consent, gauges, other, turn.spent, held_for)
 
     verdict = of_lease(world, view, draft, counted, turn, decide)
     return replace(turn, estimate=forecast), verdict
+
+
+def holders(view: View, draft: Draft, session: Session, turn: Turn) -> tuple[Turn, ...]:
+    """The other turns of the session's thread for which something is held: what is written elsewhere is not for its readers."""
+    holding = [one for one in draft.open_turns(view) if one.id != turn.id and one.held_left > ZERO]
+    found = {one.session_id: view.session(one.session_id) for one in holding}
+    here = {name for name, its in found.items() if its is not None and its.thread == session.thread}
+    return tuple(one for one in holding if one.session_id in here)
 
 
 def foresee(world: World, view: View, session: Session, person: str, prompt: str) -> Estimate:
@@ -266,7 +290,7 @@ def wait(draft: Draft, session: Session, turn: Turn) -> Turn:
     if turn.state is TurnState.HELD:
         turn = advance(let_go(draft, turn), Step.REQUEUE)
     draft.put.append(turn)
-    words = f"**{summary.escape(summary.title(turn.prompt))}**\n{AWAY}"
+    words = f"{_named(turn)}\n{AWAY}"
     draft.say(Say(session.thread, f"turn:{turn.id}:away", words))
     return turn
 

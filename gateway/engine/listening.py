@@ -8,7 +8,7 @@ import structlog
 
 from gateway.core.channel import UNCONFIRMED
 from gateway.core.turn import ENDED
-from gateway.domain.effects import EndTurn, GoOn
+from gateway.domain.effects import EndTurn, GoOn, Words
 from gateway.domain.events import (
     Acted,
     AgentEvent,
@@ -233,6 +233,25 @@ async def _finished(world: World, live: Live, event: Finished) -> bool:
         offer = gating.AGAIN_OPTIONS if event.end is End.INTERRUPTED else ()
         await world.commit(ending.finish(world, turn_id, event, (), ending.Aftermath(offer=offer)))
         return True
+    if event.shows and live.over:
+        await _aside(world, live, event)
+        return False
+    ended = await _over(world, live, event)
+    if event.shows and live.turn_id is not None:
+        line = await world.store.read(ending.cost(world, live.turn_id, event.background))
+        await live.client.respond(event.shows, Words(line))
+    return ended
+
+
+async def _aside(world: World, live: Live, event: Finished) -> None:
+    """Something ended that was no run here."""
+    covered, live.metered, line = live.metered, [], ""
+    if covered and live.turn_id is not None:
+        line = (await world.commit(ending.aside(world, live.turn_id, covered))).result
+    await live.client.respond(event.shows, Words(line))
+
+
+async def _over(world: World, live: Live, event: Finished) -> bool:
     live.busy = False
     live.agents = event.background
     covered, live.metered = live.metered, []

@@ -172,7 +172,7 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
             reason = world.team.why(turn.scopes)
         turn = advance(turn, Step.PAUSE)
         draft.put.append(turn)
-        question = gate.at_limit(turn, shown, policy, reason, counted)
+        question = gate.at_limit(turn, shown, policy, reason, counted, gating.holders(view, draft, session, turn))
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         renew(draft, session, turn, summary.ending(turn, world.clock.now_ms()))
         return draft.done(result=True)

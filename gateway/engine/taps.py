@@ -11,7 +11,7 @@ from gateway.domain.approval import Allow, Approval, ApprovalKind, ApprovalState
 from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
 from gateway.domain.effects import AllowTool, Borrow, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
 from gateway.domain.events import Tap
-from gateway.domain.money import Usd
+from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import changes, gating, limits, questions
@@ -56,10 +56,40 @@ def take_amount(
     *,
     waiting: bool,
 ) -> None:
-    """A person wrote an amount as a reply to a question about money: as if there were a button for it."""
+    """A person wrote an amount as a reply to a question about money: as if there were a button for it.
+
+    Where it is more than is left the question stays as it is, and they are told: asked again it would be the same.
+    """
     done = replace(done, answer=option.label)
+    before = len(draft.put), len(draft.entries), len(draft.effects)
     draft.put.append(done)
     _act(world, view, draft, Answered(done, option), session, turn, waiting=waiting)
+    put = draft.put[before[0] :]
+    again = next((one for one in put if isinstance(one, Approval) and one.state is ApprovalState.OPEN), None)
+    if again is None or [one.label for one in again.options] != [one.label for one in done.options]:
+        return
+    if words := _beyond(world, view, draft, done, option, session, turn):
+        del draft.put[before[0] :], draft.entries[before[1] :], draft.effects[before[2] :]
+        draft.say(world.notice(session.thread, words))
+
+
+def _beyond(
+    world: World, view: View, draft: Draft, asked: Approval, option: Option, session: Session, turn: Turn
+) -> str:
+    """That what was written is more than is left, and what helps; empty if it is not."""
+    at_limit = asked.kind is ApprovalKind.LIMIT
+    counted = turn.scopes if at_limit else world.counted(view, session, turn.person)
+    tight = gate.tightest(world.shown(view, draft, counted, turn.lifts))
+    amount = (option.allows or ZERO) - (turn.spent if at_limit else ZERO)
+    left = max(tight[0] + turn.held_left, ZERO) if tight is not None else amount
+    if tight is None or left >= amount:
+        return ""
+    kind, ways = tight[1].scope.kind, list[str]()
+    if raises := [one.label for one in asked.options if one.choice is Choice.RAISE]:
+        ways.append(f'press "{raises[0]}"')
+    if kind is not ScopeKind.TEAM:
+        ways.append(f"write `/raise {kind} {amount.exact()}`")
+    return f"{amount} is more than the {left} left of the {kind}'s {tight[1].limit}: {', or '.join(ways) or 'nothing runs'}."
 
 
 def _act(
@@ -165,7 +195,7 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
     if option.choice is Choice.NO or option.allows is None:
         _close(draft, approval, f"{option.label}.")
         waits = turn.origin is Origin.BACKGROUND
-        gating.decline(world, view, draft, session, turn, Step.REFUSE, "A person said no to this run.", waits=waits)
+        gating.decline(world, view, draft, session, turn, Step.REFUSE, gating.SAID_NO, waits=waits)
         return
     if not gating.unchanged(world, session, turn, approval):
         _close(draft, approval, CHANGED)
@@ -233,7 +263,8 @@ def _go_on(
     paused = turn
 
     def decide(balances: Sequence[Balance]) -> Verdict:
-        return gate.resume(paused, balances, policy, consent, world.gauges(view, session, paused, balances))
+        gauges = world.gauges(view, session, paused, balances)
+        return gate.resume(paused, balances, policy, consent, gauges, gating.holders(view, draft, session, paused))
 
     match gating.of_lease(world, view, draft, counted, turn, decide):
         case gating.Short(need):
@@ -270,7 +301,8 @@ def _ask_at_limit(
 ) -> None:
     shown = world.shown(view, draft, counted, turn.lifts)
     gauges = world.gauges(view, session, turn, shown)
-    question = gate.at_limit(turn, shown, world.policy(view, session, turn), why, gauges)
+    policy, held_for = world.policy(view, session, turn), gating.holders(view, draft, session, turn)
+    question = gate.at_limit(turn, shown, policy, why, gauges, held_for)
     gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
 
 

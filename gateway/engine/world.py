@@ -218,9 +218,12 @@ class World:
 
     async def commit(self, decide: Callable[[View], Decision[T]]) -> Decision[T]:
         """Run `decide` in a transaction, its messages going to the outbox with it; then do to agents what it wants done."""
+        ended: dict[str, Turn] = {}
 
         def with_posts(view: View) -> Decision[T]:
             decision = decide(view)
+            ended.clear()
+            ended.update(_ended_now(view, decision))
             return replace(
                 decision,
                 posts=tuple(
@@ -239,10 +242,9 @@ class World:
         if self.team is not None and (decision.entries or decision.figures):
             self.team.woken.set()
         self.on_step("committed")
-        for turn in decision.put:
-            if isinstance(turn, Turn) and turn.state in ENDED:
-                why = turn.outcome.text if turn.outcome is not None and turn.state is TurnState.FAILED else ""
-                log.info("turn ended", turn=turn.id, state=turn.state, spent=str(turn.spent), why=why)
+        for turn in ended.values():
+            why = turn.outcome.text if turn.outcome is not None and turn.state is TurnState.FAILED else ""
+            log.info("turn ended", turn=turn.id, state=turn.state, spent=str(turn.spent), why=why)
         self.perform(decision.effects)
         return decision
 
@@ -389,3 +391,12 @@ class World:
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""
         return Say(thread, self.clock.new_id("note"), text, ring=ring)
+
+
+def _ended_now(view: View, decision: Decision[T]) -> Iterator[tuple[str, Turn]]:
+    """The turns that this decision ends: one may be written again later, with what it turned out to have spent."""
+    for turn in decision.put:
+        if isinstance(turn, Turn) and turn.state in ENDED:
+            known = view.turn(turn.id)
+            if known is None or known.state not in ENDED:
+                yield turn.id, turn

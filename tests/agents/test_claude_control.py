@@ -224,3 +224,9 @@ def test_no_is_said_in_the_form_of_each() -> None:
     assert control.answer(permission, EndTurn("no")) == {"behavior": "deny", "message": "no", "interrupt": True}
     ended = control.answer(Boundary("r", Hook.BATCH, "main", ""), EndTurn("limit"))
     assert ended == {"continue": False, "stopReason": "limit"}
+
+
+def test_a_reason_that_is_a_sentence_stays_one_within_another() -> None:
+    """A tool that does not run is told why, with one full stop."""
+    ended = control.answer(Boundary("r", Hook.TOOL, "main", ""), EndTurn("Stopped at the limit."))
+    assert "paused by the budget: Stopped at the limit. If you" in str(ended)

@@ -23,7 +23,7 @@ from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Notes
 from gateway.agents.claude.transcript import Tail
 from gateway.core import channel
-from gateway.domain.effects import GoOn
+from gateway.domain.effects import GoOn, Words
 from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused
 from gateway.ports import Launch
 
@@ -75,6 +75,8 @@ class Gateway:
             self.told.append(event)
             if isinstance(event, Paused) and not self.silent:
                 await client.respond(event.request_id, GoOn())
+            if isinstance(event, Finished) and event.shows:
+                await client.respond(event.shows, Words(""))
 
     async def hook(self, event: str, process: int = 0, *, unattended: bool = False, **more: Any) -> Any:
         body = {"session_id": SESSION, "hook_event_name": event, "cwd": str(self.place), **more}

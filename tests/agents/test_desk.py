@@ -17,7 +17,7 @@ from gateway.agents.claude.desk.hooks import Event, Told, no, read
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.otlp import ApiRequest, Heard
 from gateway.core.channel import UNCONFIRMED, Push
-from gateway.domain.effects import AllowTool, DenyTool, EndTurn, GoOn
+from gateway.domain.effects import AllowTool, DenyTool, EndTurn, GoOn, Words
 from gateway.domain.events import (
     Acted,
     AgentEvent,
@@ -97,6 +97,7 @@ class Bench:
         self.client = DeskClient("s", "/w", log, (str(place / "home"),), patience_s)
         self.events: list[AgentEvent] = []
         self.says: Callable[[Paused], Any] = lambda _paused: GoOn()
+        self.cost: str | None = ""
         self._heard = anyio.Event()
 
     def writes(self, *lines: dict[str, Any]) -> None:
@@ -109,6 +110,8 @@ class Bench:
             self.events.append(event)
             if isinstance(event, Paused) and (answer := self.says(event)) is not None:
                 await self.client.respond(event.request_id, answer)
+            if isinstance(event, Finished) and event.shows and self.cost is not None:
+                await self.client.respond(event.shows, Words(self.cost))
             heard, self._heard = self._heard, anyio.Event()
             heard.set()
 
@@ -157,6 +160,44 @@ async def test_every_end_of_a_run_tells_what_works_in_the_background(tmp_path: P
         await desk_.until(BackgroundChanged, 3)
         changes = [(event.agents, event.others) for event in desk_.of(BackgroundChanged)]
         assert changes == [(1, 1), (0, 1), (0, 0)]
+
+
+async def test_what_a_run_has_cost_is_shown_where_it_was_typed(tmp_path: Path) -> None:
+    """Its end waits for the line, and shows it to the person; the agent reads nothing of it."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.cost = "$0.04 · session $0.04 of $2.00"
+        await desk_.client.hook(told("UserPromptSubmit", prompt="fix it"))
+        desk_.writes(asked("r1"), answered("m1", "r1"))
+        verdict = await desk_.client.hook(told("Stop", last_assistant_message="answer m1"))
+        assert verdict == {"systemMessage": "Tollbridge: $0.04 · session $0.04 of $2.00"}
+
+
+async def test_the_end_of_a_run_does_not_wait_long_for_its_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody tells it: nothing is shown, and the session goes on."""
+    monkeypatch.setattr(desk, "COST_S", 0.05)
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.cost = None
+        await desk_.client.hook(told("UserPromptSubmit", prompt="fix it"))
+        desk_.writes(asked("r1"), answered("m1", "r1"))
+        with anyio.fail_after(5):
+            assert await desk_.client.hook(told("Stop", last_assistant_message="answer m1")) == {}
+        assert desk_.of(Finished)[-1].shows
+
+
+async def test_what_is_answered_without_a_prompt_is_told_as_no_run(tmp_path: Path) -> None:
+    """The answer to `!`: its call is told, then an end to which no beginning belongs, and its cost is shown."""
+    async with open_at_desk(tmp_path) as desk_:
+        desk_.cost = "$0.01"
+        desk_.writes(asked("r1"), answered("m1", "r1"))
+        verdict = await desk_.client.hook(told("Stop", last_assistant_message="answer m1"))
+        assert verdict == {"systemMessage": "Tollbridge: $0.01"}
+        assert (desk_.of(Started), [call.call_id for call in desk_.of(CallMetered)]) == ([], ["m1"])
+        running = [{"id": "a", "type": "subagent", "status": "running"}]
+        assert await desk_.client.hook(told("Stop", background_tasks=running)) == {}
+        assert await desk_.client.hook(told("StopFailure", error="overloaded")) == {}
+        assert len(desk_.of(Finished)) == 1
 
 
 async def test_a_copy_of_a_call_that_another_conversation_made_is_not_counted(tmp_path: Path) -> None:
@@ -657,6 +698,7 @@ def test_a_no_stops_what_can_be_stopped_and_says_nothing_elsewhere(event: Event)
     """Where there is a gate the verdict holds the reason; a hook that only tells is not answered."""
     gates = {Event.PROMPT, Event.TOOL, Event.BATCH, Event.COMPACT}
     assert ("because" in json.dumps(no(event, "because"))) is (event in gates)
+    assert ".." not in json.dumps(no(event, "Stopped at the limit."))
 
 
 @pytest.mark.parametrize(

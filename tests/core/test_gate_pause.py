@@ -117,6 +117,18 @@ def test_a_call_of_unknown_price_pauses_the_turn_until_a_person_agreed_to_it() -
 
 
 # ---------------------------------------------------------------------------------------------------------- at a limit
+def test_what_a_paused_turn_holds_itself_is_not_told_as_held_by_others() -> None:
+    """Its own hold is its own to spend; only what others hold is missing, and is named."""
+    mine = at("0.60", "0.20")
+    own = (balance(SESSION, "5", spent="4.60", held="0.20"),)
+    text = at_limit(mine, own, POLICY, "enough").text
+    assert text.endswith("$0.40 left of the session's $5.00.")
+    both = (balance(SESSION, "5", spent="2.60", held="2.20"),)
+    other = turn(id="t_2", prompt="another", held_left=usd("2"))
+    text = at_limit(mine, both, POLICY, "enough", holders=(other,)).text
+    assert text.endswith("$0.40 left of the session's $5.00: $2.60 spent, $2.00 held for 'another'.")
+
+
 def test_with_room_in_the_budgets_the_question_offers_to_go_on() -> None:
     """A turn that met what was agreed may be given a round step more."""
     question = at_limit(at("1.02"), left("3.90"), POLICY, "$1.00 is what was agreed for this turn")

@@ -11,7 +11,7 @@ from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse
 from gateway.domain.budget import Balance, Scope
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
-from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, more, raised, usd
+from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, more, raised, turn, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))
 FROZEN = Policy(confirm_above=usd("1"), step=usd("0.50"), frozen=True)
@@ -95,6 +95,43 @@ def test_a_hard_bound_is_for_what_was_spent_before_too() -> None:
 def test_held_money_is_not_there_for_another_turn() -> None:
     """What other turns hold counts as gone when the next one asks."""
     assert isinstance(decide((balance(SESSION, "5", held="4.70"),), estimate("0.40"), POLICY), Ask)
+
+
+@pytest.mark.parametrize(
+    ("spent", "held", "words"),
+    [
+        ("4.60", "0.10", "$0.30 left of the session's $5.00."),
+        ("3.60", "1.20", "$0.20 left of the session's $5.00: $3.60 spent, $1.20 held."),
+        ("0", "5.50", "$0.00 left of the session's $5.00: $0.00 spent, $5.50 held."),
+    ],
+)
+def test_what_is_held_is_told_apart_where_it_is_a_good_part(spent: str, held: str, words: str) -> None:
+    """Less than a fourth of what is gone is not worth a word; more would be taken for spent."""
+    question = asked(decide((balance(SESSION, "5", spent=spent, held=held),), estimate("0.40"), POLICY))
+    assert question.text == f"About that much. {words}"
+
+
+def test_for_what_most_is_held_is_named() -> None:
+    """The prompt of the turn with the largest hold on that limit, shown as it is, and how many others there are."""
+    balances = (balance(SESSION, "5", held="4.90"),)
+    nine = turn(id="t_2", prompt="nine_things", held_left=usd("4"))
+    some = turn(id="t_3", prompt="some", held_left=usd("0.90"))
+    others = (turn(id="t_4", held_left=usd("9"), scopes=(DAY,)), turn(id="t_5"))
+    text = asked(decide(balances, estimate("0.40"), POLICY, holders=(nine, *others))).text
+    assert text.endswith(r"$0.00 spent, $4.90 held for 'nine\_things'.")
+    text = asked(decide(balances, estimate("0.40"), POLICY, holders=(some, nine))).text
+    assert text.endswith(r"$4.90 held for 'nine\_things' and 1 more.")
+
+
+def test_a_run_that_may_need_more_than_is_offered_is_said_to_pause_there() -> None:
+    """Nine in ten turns cost up to $3.51, and $1.20 is what the button allows: it asks again at that."""
+    forecast = estimate("1.20", p50=usd("0.73"), p90=usd("3.51"))
+    question = asked(decide(left("5"), forecast, POLICY))
+    assert question.text.startswith("About that much. It pauses and asks at $1.20.")
+    question = asked(decide(left("5"), forecast, POLICY, spent=usd("0.10")))
+    assert "It pauses and asks after $1.20 more." in question.text
+    assert "pauses" not in asked(decide(left("5"), estimate("1.20", p50=None, p90=None), POLICY)).text
+    assert "pauses" not in asked(decide(left("5"), estimate("1.20", p90=usd("1.2001")), POLICY)).text
 
 
 def test_when_everything_is_stopped_nothing_is_allowed_and_nobody_is_asked() -> None:

@@ -225,3 +225,18 @@ def test_a_huge_text_is_cut_before_it_is_looked_at() -> None:
     shown = summary.verbatim("x" * 10_000_000)
     assert process_time() - began < 0.3
     assert f"[{10_000_000 - summary.VERBATIM_CHARACTERS_MAX} characters more" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a_b *c* [d](e)", "# 5 > 3 ~ `x` \\ ^", "1. one\n- two", "$0.08 | <tag> & more"],
+)
+def test_a_text_without_its_marks_is_what_was_escaped(text: str) -> None:
+    """Where Markdown is not drawn no mark is left over."""
+    assert summary.plain(f"**{summary.escape(text)}**") == text
+
+
+def test_a_closing_line_for_a_terminal_has_no_tokens() -> None:
+    """It stands behind other words there, and the amounts are what counts."""
+    line = closing_line(turn(spent=usd("0.04")), balance(SESSION, "2", spent="0.04"), list_price=True, tokens=False)
+    assert line == "$0.04 · session $0.04 of $2.00 · list prices"

@@ -120,8 +120,9 @@ class AtDesk:
                     self._waits.discard(name)
                 case Started():
                     self._works = True
-                case Finished():
+                case Finished(shows=shows):
                     self._works = False
+                    self._waits |= {shows} - {""}
                 case _:
                     pass
             self._telling.tell([event])
@@ -160,9 +161,11 @@ class AtDesk:
         self._calls += 1
         return CallMetered(f"call {self.agent_session} {self._calls}", Usage(MODEL, Tokens(output=400 * cents)))
 
-    def ends(self, text: str = "All done.", uuid: str | None = None, end: End = End.DONE, **more: bool) -> Finished:
+    def ends(
+        self, text: str = "All done.", uuid: str | None = None, end: End = End.DONE, *, told: bool = False
+    ) -> Finished:
         """A run is over."""
-        return Finished(end, text, uuid, None, **more)
+        return Finished(end, text, uuid, None, told=told)
 
     def _answered(self, name: str, answer: Answer) -> None:
         self._waits.discard(name)
@@ -210,9 +213,11 @@ async def current(gateway: Bench, agent_session: str = "conversation", *, listen
     return client
 
 
-async def handed(gateway: Bench, text: str) -> tuple[AtDesk, str]:
-    """The current one, which has been handed what the person wrote, and the uuid of that prompt."""
+async def handed(gateway: Bench, text: str, *, asked: bool = False) -> tuple[AtDesk, str]:
+    """The current one, which has been handed what the person wrote, and the uuid of that prompt. `asked`: after a yes."""
     client = await current(gateway)
     gateway.says(text)
+    if asked:
+        await gateway.taps("Not enough history", "Run, up to $0.50")
     uuid, _ = await client.prompted()
     return client, uuid

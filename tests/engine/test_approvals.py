@@ -84,6 +84,30 @@ async def test_an_amount_written_as_a_reply_is_a_yes_up_to_that_amount() -> None
         assert len(await gateway.turns()) == 1
 
 
+async def test_an_amount_above_what_is_left_is_not_asked_about_again() -> None:
+    """The question stays as it is, and the reply is told what helps; a smaller amount is still a yes."""
+    steps = [step for _ in range(3) for step in (call(10), UseTool("Bash", "ls"))]
+    async with bench(script(*steps), with_limits(session="0.30", confirm="0.10")) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("**go**")
+        gateway.chat.says(THREAD, OWNER, "1.50", to=asked)
+        raises = asked.buttons[1].label
+        await gateway.sees(
+            f'$1.50 is more than the $0.30 left of the session\'s $0.30: press "{raises}", or write `/raise session 1.50`.'
+        )
+        assert len([one for one in gateway.chat.sees(THREAD) if one.buttons]) == 1
+        assert (await gateway.turn()).state is TurnState.ASKING
+        gateway.chat.says(THREAD, OWNER, "0.30", to=asked)
+        paused = await gateway.sees("Paused: the session budget of $0.30 is used up.")
+        gateway.chat.says(THREAD, OWNER, "2", to=paused)
+        await gateway.sees("$2.00 is more than the $0.00 left of the session's $0.30: press")
+        assert (await gateway.turn()).state is TurnState.PAUSED
+        gateway.says("/raise session 2")
+        await gateway.sees("of $2.30")
+        gateway.chat.says(THREAD, OWNER, "2", to=paused)
+        await gateway.ended(TurnState.FINISHED)
+
+
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
@@ -144,9 +168,9 @@ async def test_a_hold_that_is_let_go_at_a_yes_is_freed_once(tmp_path: Path) -> N
     agents = {"scripted": Slow(play, ends=ends)}
     async with agents["scripted"] as agent, bench(play, rules, home=tmp_path, agents=agents) as gateway:
         gateway.says("go")
-        await gateway.until(lambda turns: bool(turns) and turns[0].calls >= 1)
+        asked = await gateway.sees("Paused: $1.00 is what was agreed")
         gateway.says("/budget 0.20")
-        asked = await gateway.sees("Paused:")
+        await gateway.sees("of $0.20")
         await agent.let_go.wait()
         gateway.chat.says(THREAD, OWNER, "0.10", to=asked)
         await gateway.sees("Asked again: it changed.")

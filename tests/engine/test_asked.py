@@ -255,9 +255,22 @@ async def test_a_handle_counts_only_for_who_it_was_made_for() -> None:
         assert isinstance(found, Status)
         assert found.session == session
         for handle in (session.id, "gone", "forged"):
-            assert await program.cost(handle) == asked.NOT_YOURS
+            assert await program.cost(handle) == asked.NOT_KNOWN
         another = Asking(gateway.world, Caller("an agent", own=desk.caller.own, named={"theirs": "s_2"}.get), Pace())
-        assert await another.cost("theirs") == asked.NOT_YOURS
+        assert await another.cost("theirs") == asked.NOT_KNOWN
+
+
+async def test_who_has_no_session_is_told_what_works_without_one_and_not_of_a_handle_that_nobody_gives() -> None:
+    """Through a relay there are no handles: what helps is what needs no session. Over HTTP a person can give one."""
+    async with one_turn() as (gateway, _):
+        relayed = await Asking(gateway.world, Caller("an agent"), Pace()).cost("")
+        assert isinstance(relayed, str)
+        assert "budget_status" in relayed
+        assert "handle" not in relayed
+        over = await over_http(gateway).cost("")
+        assert isinstance(over, str)
+        assert "`tollbridge mcp token --session ID`" in over
+        assert "leave `session` out" in asked.NOT_YOURS
 
 
 async def test_who_speaks_for_no_session_sees_what_counts_for_everybody() -> None:
@@ -268,8 +281,8 @@ async def test_who_speaks_for_no_session_sees_what_counts_for_everybody() -> Non
         assert isinstance(found, Status)
         assert (found.session, found.turn) == (None, None)
         assert [balance.scope.kind for balance in found.balances] == [ScopeKind.DAY, ScopeKind.WEEK, ScopeKind.MONTH]
-        assert await program.cost("") == asked.NO_SESSION
-        assert await program.report("", ClaimKind.DONE, "Done.") == asked.NO_SESSION
+        assert await program.cost("") == asked.NO_HANDLE
+        assert await program.report("", ClaimKind.DONE, "Done.") == asked.NO_HANDLE
         refused = await program.request("", raised())
         assert refused == "no limit of a session counts for you: there are day, week, month"
         asks = pending(await program.request("", raised("5", ScopeKind.DAY)))

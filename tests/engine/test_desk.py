@@ -7,18 +7,21 @@ from pathlib import Path
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.agents.scripted import Script, ScriptedAgent, UseTool
 from gateway.chats.memory import MemoryChat
 from gateway.core.channel import UNCONFIRMED
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import EndTurn, GoOn
+from gateway.domain.effects import Answer, EndTurn, GoOn, Words
 from gateway.domain.events import BackgroundChanged, End, Finished, Listening, Paused, Started
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Unmetered
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine import answering, clients, desk, taps
+from gateway.engine.ending import ASIDE
 from gateway.engine.gating import SENT_AGAIN_MS
+from gateway.engine.taps import AT_LIMIT
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import Decision
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
@@ -29,6 +32,11 @@ pytestmark = pytest.mark.anyio
 
 CONVERSATION = "9f1c7f3e-0000-4000-8000-000000000001"
 DESKS = (Desk("/", OWNER, THREAD.chat),)
+
+
+def was_asked(answer: Answer) -> bool:
+    """The desk was told that the question is on the phone."""
+    return isinstance(answer, EndTurn) and answer.reason.endswith(desk.SEND_AGAIN)
 
 
 @asynccontextmanager
@@ -53,6 +61,12 @@ async def at_desk(
         yield gateway
 
 
+def why(answer: Answer) -> str:
+    """What the desk is told of a prompt that does not run."""
+    assert isinstance(answer, EndTurn)
+    return answer.reason
+
+
 async def test_what_is_typed_within_the_limits_runs_at_once_and_is_metered() -> None:
     """No question: the call is booked on a turn of the desk, and one quiet line tells of it."""
     async with at_desk() as gateway:
@@ -68,19 +82,117 @@ async def test_what_is_typed_within_the_limits_runs_at_once_and_is_metered() -> 
 
 
 async def test_what_is_typed_over_a_limit_is_blocked_at_once_and_passes_once_after_the_yes() -> None:
-    """The desk is told to look at the phone; after the yes the same prompt passes, once; sent a third time it is asked about."""
+    """The desk is told why and to look at the phone; after the yes the same prompt passes, once; a third time it is asked about."""
     async with at_desk(with_limits(confirm="0.10")) as gateway:
         client = await attached(gateway)
-        assert await client.types("dear") == EndTurn(desk.ASKED)
-        assert await client.types("dear") == EndTurn(desk.ASKED)
-        await gateway.sees("**dear**")
+        asked = EndTurn(
+            "Tollbridge asked on your phone whether this may run, up to $0.50: Not enough history to say more (n=0). "
+            f"$5.00 left of the session's $5.00.\n{desk.SEND_AGAIN}"
+        )
+        assert await client.types("dear") == asked
+        assert await client.types("dear") == asked
+        assert (await gateway.sees("**dear**")).text.startswith("At the desk: **dear**\nNot enough history")
         assert len([one for one in gateway.chat.sees(THREAD) if one.buttons]) == 1
         await gateway.taps("**dear**", "Run, up to $0.50")
         await gateway.sees("Send it again at the desk within 10 minutes.")
         assert await client.types("dear") == GoOn()
         client.tell(client.calls(2), client.ends())
         await gateway.ended(TurnState.FINISHED)
-        assert await client.types("dear") == EndTurn(desk.ASKED)
+        assert why(await client.types("dear")).startswith("Tollbridge asked on your phone")
+
+
+async def test_a_no_is_told_where_the_same_prompt_is_typed_again_which_is_asked_about_anew() -> None:
+    """Within ten minutes; another prompt in between, or a later try, is told nothing of it."""
+    now = [1_000_000]
+    async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
+        client = await attached(gateway)
+        await client.types("dear")
+        await gateway.taps("**dear**", "No")
+        await gateway.until(lambda turns: turns[0].state is TurnState.REFUSED)
+        told = why(await client.types("dear"))
+        assert told.startswith(
+            "Tollbridge: a person said no to this prompt. Asked again on your phone, up to $0.50: Not enough"
+        )
+        turns = await gateway.until(lambda turns: len(turns) == 2)
+        assert [turn.state for turn in turns] == [TurnState.REFUSED, TurnState.ASKING]
+        assert why(await client.types("another")).startswith("Tollbridge asked on your phone")
+        await gateway.taps("**another**", "No")
+        await gateway.until(lambda turns: turns[-1].state is TurnState.REFUSED)
+        now[0] += SENT_AGAIN_MS
+        assert why(await client.types("another")).startswith("Tollbridge asked on your phone")
+
+
+async def test_a_chat_on_this_machine_is_not_called_a_phone() -> None:
+    """Who sits at the gateway's console is told to look there, also after /stop all."""
+    chat = MemoryChat()
+    chat.where = "in its console"
+    async with at_desk(with_limits(confirm="0.10"), chat=chat) as gateway:
+        client = await attached(gateway)
+        assert why(await client.types("dear")).startswith("Tollbridge asked in its console")
+        gateway.says("/stop all")
+        await gateway.sees("Nothing new runs until /go.")
+        answer = why(await client.types("go"))
+        assert answer == "Tollbridge: not run. Everything is stopped: write /go to Tollbridge in its console."
+
+
+async def test_what_is_held_and_for_what_is_told_on_the_phone_and_at_the_desk() -> None:
+    """Nothing is left, and a good part of that is only held: both say how much, and for which prompt."""
+    async with at_desk(with_limits(session="0.58", confirm="0.10")) as gateway:
+        client, uuid = await handed(gateway, "nine_things", asked=True)
+        await client.stands(Started("conversation", MODEL, uuid))
+        client.tell(client.calls(8), Listening())
+        await gateway.until(lambda turns: turns[0].calls == 1)
+        told = why(await client.types("more"))
+        line = "$0.08 left of the session's $0.58: $0.08 spent, $0.42 held for 'nine_things'."
+        assert line in told
+        assert line.replace("_", "\\_") in (await gateway.sees("At the desk: **more**")).text
+
+
+async def test_the_end_of_a_run_shows_at_the_desk_what_it_has_cost() -> None:
+    """The line of the phone, short enough for a terminal, for the screen of who typed it; while agents still work in the background, so far."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        await client.types("fix it")
+        client.tell(client.calls(3), replace(client.ends(), background=2, shows="first"))
+        assert await client.told("first") == Words("$0.03 · session $0.03 of $5.00 · 2 agents still at work")
+        client.tell(BackgroundChanged(0, 0))
+        await gateway.sees("$0.03 · 1k tokens · session $0.03 of $5.00")
+        await client.types("one more")
+        client.tell(client.calls(2), replace(client.ends(), background=1, shows="second"))
+        assert await client.told("second") == Words("$0.02 · session $0.05 of $5.00 · 1 agent still at work")
+
+
+async def test_what_runs_without_a_prompt_is_told_of_in_a_line_of_its_own() -> None:
+    """Calls that no gate was asked about (`!`): booked on the turn before, told on the phone and shown at the desk; no calls, no line."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        await client.types("fix it")
+        client.tell(client.calls(3), client.ends())
+        await gateway.ended(TurnState.FINISHED)
+        client.tell(client.calls(2), replace(client.ends(""), shows="aside"))
+        line = "$0.02 · 800 tokens · session $0.05 of $5.00"
+        assert await client.told("aside") == Words("$0.02 · session $0.05 of $5.00")
+        await gateway.sees(f"{ASIDE}\n{line}")
+        client.tell(replace(client.ends(""), shows="nothing"))
+        assert await client.told("nothing") == Words("")
+        turn = await gateway.turn()
+        assert (turn.state, turn.spent) == (TurnState.FINISHED, Usd.parse("0.05"))
+
+
+async def test_a_turn_is_logged_once_as_ended() -> None:
+    """Stopped at the limit by a person, and told of again by its agent: that is one end."""
+    with capture_logs() as logs:
+        async with at_desk(with_limits(session="50", confirm="0.50")) as gateway:
+            client = await attached(gateway)
+            await client.types("work")
+            client.tell(client.calls(60), Paused("at the limit", "the next call"))
+            asked = await gateway.sees("Paused")
+            assert asked.text.startswith("At the desk: **work**\nPaused: ")
+            gateway.chat.taps(asked, "Stop here", OWNER)
+            assert await client.told("at the limit") == EndTurn(AT_LIMIT)
+            client.tell(client.calls(1), client.ends(end=End.HALTED))
+            await gateway.until(lambda turns: turns[0].calls == 2)
+    assert [one["state"] for one in logs if one["event"] == "turn ended"] == [TurnState.STOPPED]
 
 
 async def test_another_prompt_takes_the_place_of_one_that_is_asked_about() -> None:
@@ -89,7 +201,7 @@ async def test_another_prompt_takes_the_place_of_one_that_is_asked_about() -> No
         client = await attached(gateway)
         await client.types("one")
         asked = await gateway.sees("**one**")
-        assert await client.types("two") == EndTurn(desk.ASKED)
+        assert why(await client.types("two")).startswith("Tollbridge asked on your phone")
         await gateway.sees(desk.REPLACED)
         gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
         await gateway.taps("**two**", "Run, up to $0.50")
@@ -103,7 +215,7 @@ async def test_what_was_allowed_and_is_not_sent_again_in_time_holds_nothing() ->
     async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
         client = await allowed(gateway)
         now[0] += SENT_AGAIN_MS
-        assert await client.types("dear") == EndTurn(desk.ASKED)
+        assert why(await client.types("dear")).startswith("Tollbridge asked on your phone")
         turns = await gateway.until(lambda turns: turns[0].state is TurnState.STOPPED)
         assert (turns[0].held_left, turns[1].state) == (ZERO, TurnState.ASKING)
 
@@ -158,8 +270,8 @@ async def test_a_refused_prompt_says_why_at_the_desk() -> None:
         client = await attached(gateway)
         gateway.says("/stop all")
         await gateway.sees("Nothing new runs until /go.")
-        answer = await client.types("go")
-        assert answer == EndTurn("Tollbridge: not run. Everything is stopped: /go lets paid turns start again.")
+        answer = why(await client.types("go"))
+        assert answer == "Tollbridge: not run. Everything is stopped: write /go to Tollbridge on your phone."
 
 
 async def test_a_message_from_the_phone_reaches_the_open_session_and_its_answer_comes_back() -> None:
@@ -412,7 +524,7 @@ async def test_a_session_that_nobody_sits_at_is_listed_only_while_it_works() -> 
         client.tell(client.ends())
         await gateway.ended(TurnState.FINISHED)
         gateway.world.rules = replace(gateway.world.rules, confirm_above=Usd.parse("0.10"))
-        assert await (await prints(gateway, "two")).types("dear") == EndTurn(desk.ASKED)
+        assert was_asked(await (await prints(gateway, "two")).types("dear"))
         gateway.says("/sessions")
         await gateway.sees("No session yet")
         await attached(gateway, "one")
@@ -424,7 +536,7 @@ async def test_a_yes_to_what_nobody_sits_at_passes_once_in_a_new_session() -> No
     """The turn that was asked about goes on there, asked about once however often it is sent; a third one is asked about anew."""
     async with at_desk(with_limits(confirm="0.10")) as gateway:
         for name in ("one", "two"):
-            assert await (await prints(gateway, name)).types("dear") == EndTurn(desk.ASKED)
+            assert was_asked(await (await prints(gateway, name)).types("dear"))
         assert len(await gateway.turns()) == 1
         await gateway.taps("**dear**", "Run, up to $0.50")
         [asked] = await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
@@ -437,7 +549,7 @@ async def test_a_yes_to_what_nobody_sits_at_passes_once_in_a_new_session() -> No
         for session in await gateway.sessions():
             balance = await gateway.balance_of(Scope(ScopeKind.SESSION, session.id))
             assert (balance.held, balance.spent) == (ZERO, ran.spent if session.id == ran.session_id else ZERO)
-        assert await (await prints(gateway, "four")).types("dear") == EndTurn(desk.ASKED)
+        assert was_asked(await (await prints(gateway, "four")).types("dear"))
 
 
 async def test_a_yes_to_what_nobody_sits_at_is_for_that_prompt_and_place_alone() -> None:
@@ -447,18 +559,18 @@ async def test_a_yes_to_what_nobody_sits_at_is_for_that_prompt_and_place_alone()
         await (await prints(gateway, "one")).types("dear")
         await gateway.taps("**dear**", "Run, up to $0.50")
         await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
-        assert await (await prints(gateway, "two")).types("dear!") == EndTurn(desk.ASKED)
-        assert await (await prints(gateway, "two")).types("dear") == EndTurn(desk.ASKED)
-        assert await (await prints(gateway, "three", "/elsewhere")).types("dear") == EndTurn(desk.ASKED)
-        assert await (await attached(gateway, "four")).types("dear") == EndTurn(desk.ASKED)
+        assert was_asked(await (await prints(gateway, "two")).types("dear!"))
+        assert was_asked(await (await prints(gateway, "two")).types("dear"))
+        assert was_asked(await (await prints(gateway, "three", "/elsewhere")).types("dear"))
+        assert was_asked(await (await attached(gateway, "four")).types("dear"))
         now[0] += SENT_AGAIN_MS
-        assert await (await prints(gateway, "five")).types("dear") == EndTurn(desk.ASKED)
+        assert was_asked(await (await prints(gateway, "five")).types("dear"))
 
 
 async def test_what_a_yes_raised_for_a_session_that_is_over_is_raised_for_the_one_that_goes_on() -> None:
     """The limit of the first session was raised for its prompt: with that it comes to the second one, and the ledger says why."""
     async with at_desk(with_limits(session="0.30", confirm="5")) as gateway:
-        assert await (await prints(gateway, "one")).types("dear") == EndTurn(desk.ASKED)
+        assert was_asked(await (await prints(gateway, "one")).types("dear"))
         asked = await gateway.sees("**dear**")
         label = next(button.label for button in asked.buttons if button.label.startswith("Raise"))
         await gateway.taps("**dear**", label)

@@ -273,7 +273,8 @@ async def test_a_raise_for_one_turn_is_no_room_for_another() -> None:
         await gateway.taps("Paused: the day budget of $0.25 is used up.", "Raise +$2, up to $1.95 more")
         await gateway.until(lambda turns: turns[0].state is TurnState.RUNNING)
         gateway.says("me too", OTHER)
-        await gateway.sees("$0.00 left of the day's $0.25.", OTHER)
+        # What is held for is written in another chat, and not for the readers of this one.
+        await gateway.sees("$0.00 left of the day's $0.25: $0.30 spent, $0.20 held.", OTHER)
         going.set()
         await gateway.until(lambda turns: turns[0].state is TurnState.FINISHED)
 

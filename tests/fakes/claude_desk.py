@@ -21,6 +21,7 @@ import anyio
 from tests.fakes.claude_binary import find_claude
 
 RELAY = Path(__file__).parents[2] / "mcp_servers" / "relay.py"
+PLUGIN_HOOKS = RELAY.parent / "claude_plugin" / "hooks" / "hooks.json"
 GATES = ("UserPromptSubmit", "PreToolUse", "PostToolBatch", "PreCompact")
 TOLD = ("SessionStart", "PostToolUse", "PostToolUseFailure", "PostCompact", "Stop", "StopFailure", "SubagentStart")
 TOLD = (*TOLD, "SubagentStop", "SessionEnd")
@@ -31,8 +32,12 @@ def hooks(patience_s: int = 3600) -> Mapping[str, object]:
     """The hooks of a project's settings, each a process of its own that asks the gateway."""
     entry = {"type": "command", "command": sys.executable}
 
+    plugin = json.loads(PLUGIN_HOOKS.read_text())["hooks"]
+
     def one(event: str, **more: object) -> list[dict[str, object]]:
         args = ["-I", "-S", str(RELAY), "hook", event, str(patience_s - 5)]
+        [shown] = plugin[event][0]["hooks"]
+        more |= {"statusMessage": shown["statusMessage"]} if "statusMessage" in shown else {}
         return [{"hooks": [entry | {"args": args, "timeout": patience_s} | more]}]
 
     return {event: one(event, onFailure="block") for event in GATES} | {event: one(event) for event in TOLD}

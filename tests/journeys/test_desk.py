@@ -10,6 +10,7 @@ import pytest
 from gateway.agents.claude.desk import client
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import UNLISTED, Flag
+from gateway.engine.ending import ASIDE
 from gateway.store import open_readonly
 from tests.fakes.claude_desk import hooks, terminal
 from tests.fakes.messages_api import Charged, Counts, Hold, MessagesApi, Text, Tool
@@ -53,6 +54,21 @@ async def test_a_session_whose_hooks_are_registered_twice_is_gated_and_metered_a
             await gateway.exact()
 
 
+async def test_the_cost_is_shown_at_the_desk_and_never_read_by_the_agent(tmp_path: Path) -> None:
+    """The line that the phone gets stands under the answer; no request holds a word of it, not even the next one."""
+    async with rig(tmp_path) as gateway:
+        gateway.api.script([Text("First."), Text("Second.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("one")
+            spent, _, *rest = (await gateway.sees("At the desk: one")).text.splitlines()[1].split(" · ")
+            await desk.shows(f"Stop says: Tollbridge: {' · '.join([spent, *rest])}")
+            await desk.says("two")
+            await gateway.sees("At the desk: two")
+        assert len(gateway.api.charges) == 2
+        assert not [one for one in gateway.api.charges if "Tollbridge: $" in json.dumps(one.request.body)]
+
+
 async def test_what_is_typed_over_a_limit_makes_no_call_and_passes_once_after_the_yes(tmp_path: Path) -> None:
     """The desk says that the phone is asked; after the yes the same prompt runs with a press of Enter; once more it is asked about."""
     async with rig(tmp_path, confirm="0.10") as gateway:
@@ -60,7 +76,8 @@ async def test_what_is_typed_over_a_limit_makes_no_call_and_passes_once_after_th
         with terminal(gateway.environ, tmp_path / "project") as desk:
             await desk.ready()
             await desk.says("something dear")
-            await desk.shows("Tollbridge asked on your phone")
+            await desk.shows("Tollbridge asked on your phone whether this may run, up to $0.50: ")
+            await desk.shows("left of the session's $50.00.")
             assert gateway.api.charges == []
             await gateway.taps("something dear", "Run, up to $0.50")
             await gateway.sees("Send it again at the desk")
@@ -107,6 +124,7 @@ async def test_a_run_that_is_raised_goes_on_where_it_stood(tmp_path: Path) -> No
             await desk.ready()
             await desk.says("work")
             asked = await gateway.sees("Paused")
+            await desk.shows("(Tollbridge: if this stays, see your chat")
             gateway.phone.taps(next(b.text for b in asked.buttons if b.text.startswith("Raise")), asked.message_id)
             await desk.shows("Went on.")
             turn = await gateway.ended(TurnState.FINISHED)
@@ -124,6 +142,7 @@ async def test_what_is_typed_while_a_run_works_has_a_gate_of_its_own(tmp_path: P
             await desk.says("first")
             await gateway.taps("first", "Run, up to $0.50")
             await gateway.sees("Send it again at the desk")
+            await desk.shows("After the yes, send it again here")
             desk.keys("\r")
             await anyio.to_thread.run_sync(hold.wait_reached)
             await desk.says("second")
@@ -187,7 +206,7 @@ async def test_a_compaction_is_gated_and_its_cost_is_booked_when_the_session_end
             gateway.phone.says("/stop all")
             await gateway.sees("Nothing new runs until /go.")
             await desk.says("/compact")
-            await desk.shows("Everything is stopped")
+            await desk.shows("Everything is stopped: write /go to Tollbridge on your phone.")
             assert len(gateway.api.charges) == 1
             gateway.phone.says("/go")
             await gateway.sees("Paid turns may start again.")
@@ -229,6 +248,7 @@ async def test_what_the_client_asks_without_a_gate_is_booked_as_it_happens_or_wh
             await desk.says("!echo bang")
             await gateway.until(lambda turns: sum(turn.calls for turn in turns) == 2)
             await gateway.exact()
+            await gateway.sees(ASIDE.replace("`", ""))
             await desk.says("/btw what is this")
             await desk.shows("Aside.")
             assert sum(turn.calls for turn in await gateway.turns()) == 2

@@ -35,6 +35,7 @@ async def test_a_session_with_the_installed_plugin_is_gated_metered_and_told(tmp
         gateway.api.script([Text("Done.")])
         told = await _ran(claude, "one thing", environ, project)
         assert "Done." in told
+        assert "Tollbridge" not in told, "the cost is for a screen, and this is read by programs"
         await gateway.sees("At the desk: one thing", timeout=60)
         turn = await gateway.ended(TurnState.FINISHED)
         assert (turn.origin, turn.calls) == (Origin.DESK, len(gateway.api.charges))

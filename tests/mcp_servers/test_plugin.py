@@ -101,6 +101,16 @@ def test_a_gate_that_fails_blocks_and_waits_for_as_long_as_a_turn_may_take() -> 
         assert hook["timeout"] * 0.8 < waits <= hook["timeout"] - 5
 
 
+def test_a_hook_that_may_stand_says_what_for_and_no_other_does() -> None:
+    """A session that is held at a limit does not look hung; what is answered at once needs no words."""
+    said = {event: hook.get("statusMessage", "") for event, hook in entries().items()}
+    stands = {event for event, hook in entries().items() if hook["timeout"] == 3600}
+    assert {event for event, words in said.items() if words} == stands == {*GATES, "PostCompact"}
+    [words] = {said[event] for event in stands}
+    assert words.startswith("Tollbridge: ")
+    assert len(words) <= 40, "it stands in a line with the time, on a narrow terminal too"
+
+
 @pytest.mark.parametrize("event", sorted(EVENTS))
 def test_every_hook_is_a_question_that_the_relay_knows(tmp_path: Path, event: str) -> None:
     """With no gateway each hook as written ends well: a gate with a refusal, any other with nothing."""

@@ -53,6 +53,7 @@ class ConsoleChat:
     """
 
     service = THREAD.service
+    where = "in its console"
 
     def __init__(
         self,

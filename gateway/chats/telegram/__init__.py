@@ -64,6 +64,7 @@ class TelegramChat:
     """
 
     service = SERVICE
+    where = "on your phone"
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from gateway.agents.claude.desk.once import Once
 from gateway.agents.claude.desk.otlp import Heard
 from gateway.agents.claude.telling import Telling
 from gateway.core import channel
-from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn
+from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
 from gateway.domain.events import (
     Acted,
     AgentEvent,
@@ -71,6 +71,8 @@ DEAF: Final = (
     "`claude --dangerously-load-development-channels plugin:tollbridge@tollbridge`."
 )
 TAKEN_IN: Final = "The session has read it, beside what it was doing."
+COST_S: Final = 1.0
+"""How long the end of a run waits for what it has cost, to show that; usually it takes some milliseconds."""
 TOO_LATE: Final = "nobody answered in time; after a yes on the phone, write: continue"
 UNSEEN: Final = "the transcript does not show what this run uses: is it switched off (CLAUDE_CODE_SKIP_PROMPT_HISTORY)?"
 CLOSED: Final = "it was closed at the desk"
@@ -370,14 +372,26 @@ class DeskClient:
         said = told.last_assistant_message.strip()
         await self._read_until(lambda: not said or self._log.said.strip() == said)
         self._agents, self._others = told.running()
-        if self._run is not None:
-            if said and not self._log.said and told.hook_event_name == Event.STOP:
-                unseen = Usage(self._model or "unknown", Tokens())
-                self._telling.tell([CallMetered(clock.new_id("unseen"), unseen, MAIN_LOOP, ended=False)])
-            failed = told.hook_event_name == Event.FAILED
-            await self._end(End.ERROR if failed else End.DONE, said or told.error)
-        self._telling.tell([BackgroundChanged(len(self._agents), self._others)])
-        return {}
+        changed = BackgroundChanged(len(self._agents), self._others)
+        if self._leaving or (self._run is None and (self._agents or told.hook_event_name == Event.FAILED)):
+            self._telling.tell([changed])
+            return {}
+        with self._waiting() as (name, waits):
+            if self._run is None:
+                # The answer to `!`: no gate was asked before it, and what it has cost was told of above.
+                self._telling.tell([Finished(End.DONE, "", None, None, shows=name)])
+            elif told.hook_event_name == Event.FAILED:
+                await self._end(End.ERROR, said or told.error)
+                waits.answered.set()
+            else:
+                if said and not self._log.said:
+                    unseen = Usage(self._model or "unknown", Tokens())
+                    self._telling.tell([CallMetered(clock.new_id("unseen"), unseen, MAIN_LOOP, ended=False)])
+                await self._end(End.DONE, said, name)
+            self._telling.tell([changed])
+            with anyio.move_on_after(COST_S):
+                await waits.answered.wait()
+        return hooks.shown(waits.answer.text) if isinstance(waits.answer, Words) else {}
 
     async def _sub_agent_stopped(self, told: Told) -> Mapping[str, Any]:
         await self._flush()
@@ -424,8 +438,8 @@ class DeskClient:
             self._halted = told.prompt_id
             await self._end(End.HALTED, "")
 
-    async def _end(self, end: End, text: str) -> None:
-        """The run is over: tell what it has cost, and how it ended."""
+    async def _end(self, end: End, text: str, shows: str = "") -> None:
+        """The run is over: tell what it has cost, and how it ended. `shows`: what waits to show that."""
         run = self._run
         if run is None or self._leaving:
             return
@@ -439,7 +453,7 @@ class DeskClient:
         if run.prompt_id:
             self._log.past.add(run.prompt_id)
         told = run.replied and end is End.DONE
-        self._telling.tell([Finished(end, text, run.uuid, None, len(self._agents), told)])
+        self._telling.tell([Finished(end, text, run.uuid, None, len(self._agents), told, shows)])
         self._no_run()
 
     def _no_run(self) -> None:

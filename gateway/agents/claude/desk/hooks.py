@@ -141,12 +141,19 @@ def no(event: str, why: str) -> dict[str, Any]:
             return {"decision": "block", "reason": why}
         case Event.TOOL:
             # The tool's error text is what the agent reads when its conversation goes on.
-            reads = f"Not run, paused by the budget: {why}. If you are told to continue, run this again."
+            reads = (
+                f"Not run, paused by the budget: {why.removesuffix('.')}. If you are told to continue, run this again."
+            )
             return {"continue": False, "stopReason": why, **denied(reads)}
         case Event.BATCH:
             return {"continue": False, "stopReason": why}
         case _:
             return {}
+
+
+def shown(words: str) -> dict[str, Any]:
+    """What is shown to the person and not read by the agent; nothing where there are no words."""
+    return {"systemMessage": f"Tollbridge: {words}"} if words else {}
 
 
 def denied(why: str) -> dict[str, Any]:
