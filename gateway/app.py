@@ -3,6 +3,7 @@
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -26,10 +27,13 @@ from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import TelegramChat
 from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
 from gateway.core.lease import LeaseTerms
+from gateway.core.scopes import period
+from gateway.domain.budget import Scope, ScopeKind
+from gateway.domain.money import Usd
 from gateway.domain.place import AT_DESK, Grant, Role
 from gateway.engine import Desk, Engine, Rules, Team, World, requests
 from gateway.engine.asked import Pace
-from gateway.engine.world import no_step
+from gateway.engine.world import Draft, no_step
 from gateway.files import Spool
 from gateway.local import autostart, changes, door
 from gateway.ports import Agent, Bank, Chat, TollbridgeError
@@ -187,7 +191,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
         if missing := missing_agent(settings):
             log.warning(missing)
         if isinstance(chat, ConsoleChat):
-            chat.introduce(greeting(settings))
+            chat.introduce(greeting(settings, await day_limit(running.world)))
             bot = {}
         else:
             bot = await introduced(chat)
@@ -198,12 +202,19 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
         await run_until_signal(running, *also, chat=chat_name, **bot, agent=settings.agents.default)
 
 
-def greeting(settings: Settings) -> str:
-    """What the terminal's chat begins with: who works where, within what limits, and how to leave."""
+async def day_limit(world: World) -> Usd | None:
+    """Today's limit as it counts now: set or raised since, it is another one than the settings'."""
+    today = Scope(ScopeKind.DAY, period(ScopeKind.DAY, world.today()))
+    return (await world.store.read(lambda view: world.balance(view, Draft(), today))).limit
+
+
+def greeting(settings: Settings, day: Usd | None) -> str:
+    """What the terminal's chat begins with: who works where, within what limits, and how to leave. `day`: today's."""
     agents, budgets = settings.agents, settings.budgets
     model = f" ({agents.claude.model})" if agents.default == "claude" and agents.claude.model else ""
     who = f"The {agents.default} agent{model} works in {agents.directory}"
-    within = f"for at most {budgets.session_usd} a session and {budgets.day_usd} a day, at list prices"
+    a_day = "" if day is None else f" and {day} a day"
+    within = f"for at most {budgets.session_usd} a session{a_day}, at list prices"
     greeting = f"{who}, {within}. Write what you want done; /help explains; Ctrl-D leaves."
     missing = missing_agent(settings)
     return f"{greeting}\n{missing}" if missing else greeting
@@ -313,6 +324,10 @@ def run_demo(*, unattended: bool) -> None:
             anyio.run(lambda: _play(settings, unattended=unattended), backend="asyncio")
         with open_readonly(home) as reader:
             sessions, turns = reader.sessions(), tuple(turn for _, turn in reader.report_rows())
+        if not turns and not sys.stdin.isatty():
+            raise TollbridgeError(
+                "no prompt came in, so nothing ran: `tollbridge demo --unattended` plays it through by itself"
+            )
         console = Console(highlight=False, markup=False)
         # An empty line first: a terminal that echoes Ctrl-C leaves the cursor behind it.
         console.print("", report_tables(sessions, turns, console.width), sep="\n")

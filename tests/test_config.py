@@ -124,7 +124,8 @@ def test_every_amount_survives_the_file_to_the_nano(nano: int):
 def test_an_unknown_key_in_the_file_is_refused_with_what_is_known(tmp_path: Path, toml: str, name: str):
     """A misspelt key is never silently without effect."""
     said = refusal(tmp_path, toml)
-    assert f"config.toml: {name}: there is no such setting; known here: " in said
+    assert f"config.toml: {name}: there is no such setting; " in said
+    assert "nown here: " in said
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,32 @@ def test_an_unknown_key_in_the_file_is_refused_with_what_is_known(tmp_path: Path
 def test_an_unknown_variable_is_refused_by_name(tmp_path: Path, variable: str):
     """Everything that begins with TOLLBRIDGE_ is a setting or a mistake."""
     assert refusal(tmp_path, **{variable: "1"}).startswith(f"{variable} is not a setting")
+
+
+@pytest.mark.parametrize(
+    ("variable", "near"),
+    [
+        ("TOLLBRIDGE_BUDGETS__DAY", "TOLLBRIDGE_BUDGETS__DAY_USD"),
+        ("TOLLBRIDGE_BUGDETS__SESSION_USD", "TOLLBRIDGE_BUDGETS__SESSION_USD"),
+        ("TOLLBRIDGE_Telegram__TOKEN", "TOLLBRIDGE_TELEGRAM__TOKEN"),
+        ("TOLLBRIDGE_AGENTS_CLAUDE_MODEL", "TOLLBRIDGE_AGENTS__CLAUDE__MODEL"),
+        ("TOLLBRIDGE_POLICIES", "TOLLBRIDGE_POLICY"),
+        ("TOLLBRIDGE_QUUX", ""),
+        ("TOLLBRIDGE_HOMES", ""),
+    ],
+)
+def test_the_nearest_variable_is_named_where_one_is_near(tmp_path: Path, variable: str, near: str):
+    """A mistype is mended without the table of settings; a name that is like none gets no guess, nor is the home one."""
+    said = refusal(tmp_path, **{variable: "1"})
+    assert said.endswith(f"; did you mean {near}?" if near else "correct its name")
+
+
+@pytest.mark.parametrize(("written", "near"), [("sesion_usd", "session_usd"), ("day", "day_usd"), ("colour", "")])
+def test_the_nearest_setting_is_named_before_all_that_there_are(tmp_path: Path, written: str, near: str):
+    """The list of known names is long."""
+    said = refusal(tmp_path, f'[budgets]\n{written} = "5"')
+    assert (f"did you mean {near}? Known here: ask_at" in said) is bool(near)
+    assert ("no such setting; known here: ask_at" in said) is not bool(near)
 
 
 def test_the_home_cannot_be_set_in_its_own_file(tmp_path: Path):

@@ -100,7 +100,7 @@ def test_unknown_prices_are_asked_about_or_refused(tmp_path: Path) -> None:
     [
         (
             'hourz = "1"\nthen = "confirm"',
-            "policy.hourz, rule 2: there is no such setting; known here: allow_below_usd,",
+            "policy.hourz, rule 2: there is no such setting; did you mean hours? Known here: allow_below_usd,",
         ),
         ('hours = "22-6"\nthen = "confirm"', "policy.hours, rule 2: '22-6' is not a span of hours: write hours like"),
         ('hours = 22\nthen = "confirm"', "policy.hours, rule 2: '22' is not a span of hours"),

@@ -3,13 +3,17 @@
 import importlib.util
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from gateway.chats.console.tour import FIRST, SECOND
+from gateway.cli import mcp
 from gateway.config import Settings
 from gateway.core.route import COMMANDS
+from gateway.host import MCP_PATH
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,6 +82,27 @@ def test_every_setting_stands_in_the_readme_with_its_variable() -> None:
     rows = dict(re.findall(r"^\| `([a-z_.]+)` \| `(TOLLBRIDGE_\w+)` \|", README, re.MULTILINE))
     assert set(rows) == settings(Settings)
     assert all(variable == f"TOLLBRIDGE_{name.upper().replace('.', '__')}" for name, variable in rows.items())
+
+
+def test_what_other_clients_are_to_be_told_is_what_there_is() -> None:
+    """The snippets for Codex are TOML, of a command of the program, and of the path and port that the listener has elsewhere too."""
+    desk = (ROOT / "docs" / "desk.md").read_text(encoding="utf-8")
+    stdio, http = (
+        tomllib.loads(text)["mcp_servers"]["tollbridge"] for text in re.findall(r"```toml\n(.*?)```", desk, re.DOTALL)
+    )
+    group, *words = stdio["args"]
+    assert Path(stdio["command"]).is_absolute()
+    commands = [command.callback.__name__ for command in mcp.group.registered_commands if command.callback is not None]
+    assert (group, len(words), words[0] in commands) == ("mcp", 1, True)
+    assert http["url"] == f"http://127.0.0.1:8731{MCP_PATH}"
+    assert not http["bearer_token_env_var"].startswith("TOLLBRIDGE_")  # the gateway would take it for a setting
+    assert f"export {http['bearer_token_env_var']}=" in desk
+
+
+def test_the_readme_says_what_to_type_in_the_demo() -> None:
+    """The prompts that lead to its questions, and the option that needs no keys."""
+    begins = README.partition("![")[0]
+    assert all(f"`{words}`" in " ".join(begins.split()) for words in (FIRST, SECOND, "tollbridge demo --unattended"))
 
 
 def test_agents_md_is_short() -> None:

@@ -64,7 +64,7 @@ def stop(home: Path) -> None:
     """Stop the home's gateway and wait until it is gone. Raises BackgroundError."""
     pid = lock.holder(home)
     if pid is None:
-        say(f"No gateway works with {home}.")
+        say(f"No Tollbridge gateway is running (home: {home}).")
         return
     if not pid:
         raise BackgroundError(f"the gateway's process is not known: look for it with `lsof {home / lock.LOCK_FILE}`")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer
 
 from gateway.cli.called import as_called
+from gateway.cli.choices import one_of, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +115,9 @@ def _values(status: "TeamStatus") -> dict[str, Any]:
 
 @group.command()
 def limit(
-    period: Period = typer.Argument(help="What it is for: each day, week or month, or for ever."),
+    period: Period = typer.Argument(
+        parser=one_of(Period), metavar=shown(Period), help="What it is for: each day, week or month, or for ever."
+    ),
     amount: str = typer.Argument(help="The limit in dollars, like 500."),
     why: str = typer.Option("", "--why", help="Why, for the bank's entry."),
 ) -> None:

@@ -137,7 +137,7 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
         typer.echo(json.dumps({"schema": SCHEMA, "scopes": [_scope_values(one) for one in standings]}, indent=2))
         return
     if not standings:
-        typer.echo("Nothing was spent yet, and no limit was set.")
+        typer.echo(_unspent(settings))
         return
     names = ("scope", "last", "spent>", "held>", "limit>", "left>", "counted")
     rows = [_scope_row(one, settings.zone) for one in standings]
@@ -148,10 +148,23 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
     typer.echo("* set or raised in the chat or from a terminal; other limits are the settings'.")
 
 
+def _unspent(settings: "Settings") -> str:
+    """What is shown before the first turn: the limits that will count, which are the settings'."""
+    from gateway.core.gauges import amount
+    from gateway.domain.budget import ScopeKind, Unit
+
+    limits = [f"{kind} {limit}" for kind, limit in settings.budgets.limits.items()]
+    for kind, caps in settings.budgets.caps.items():
+        words = [amount(unit, cap) for unit in Unit if (cap := getattr(caps, unit, None)) is not None]
+        limits += [f"{kind} {word}" for word in words if kind is not ScopeKind.TURN]
+    return f"Nothing was spent yet. The limits of the settings: {', '.join(limits)}."
+
+
 def _standings(settings: "Settings") -> list[Standing]:
     from dataclasses import replace
 
     from gateway import clock
+    from gateway.core.gauges import freed
     from gateway.domain.budget import NO_CAPS, ScopeKind
 
     last: dict[Scope, int] = {}
@@ -170,7 +183,7 @@ def _standings(settings: "Settings") -> list[Standing]:
             continue  # a lease: `tollbridge bank status` tells of the team's limit
         usual = settings.budgets.limits.get(kind)
         caps = balance.caps.over(settings.budgets.caps.get(kind, NO_CAPS))
-        full = replace(balance, limit=usual if balance.limit is None else balance.limit, caps=caps).lifted(lifts)
+        full = freed(replace(balance, limit=usual if balance.limit is None else balance.limit, caps=caps)).lifted(lifts)
         limit_from = (
             "chat" if balance.limit is not None or full.limit != usual else "settings" if usual is not None else ""
         )
@@ -182,7 +195,8 @@ def _scope_row(standing: Standing, zone: tzinfo) -> tuple[str, ...]:
     from gateway.core.gauges import counted
 
     balance = standing.balance
-    limit = "-" if balance.limit is None else f"{balance.limit}{'*' if standing.limit_from == 'chat' else ''}"
+    mark = "*" if standing.limit_from == "chat" else ""
+    limit = f"{'none' if balance.limit is None else balance.limit}{mark}" if mark or balance.limit is not None else "-"
     left = "-" if balance.remaining is None else str(balance.remaining)
     spent, held = str(balance.spent), str(balance.held)
     return (
@@ -245,13 +259,13 @@ def _change_row(record: "Record", zone: tzinfo) -> tuple[str, ...]:
 
 def _new_limit(record: "Record", zone: tzinfo) -> str:
     """What an entry makes of limits: `$10.00`, `200 calls`, `+$5.00 until 22 Nov 18:00`, `+150 calls for a turn`."""
-    from gateway.core.gauges import amount
+    from gateway.core.gauges import amount, limit_words
     from gateway.domain.budget import Unit
 
     entry = record.entry
     how_long = " for a turn" if entry.until_ms is None else f" until {_when(entry.until_ms, zone)}"
-    parts = [] if entry.limit is None else [str(entry.limit)]
-    parts += [amount(Unit(unit), cap) for unit, cap in asdict(entry.caps).items() if cap is not None]
+    parts = [] if entry.limit is None else [limit_words(Unit.USD, entry.limit.nano)]
+    parts += [limit_words(Unit(unit), cap) for unit, cap in asdict(entry.caps).items() if cap is not None]
     parts += [
         f"{'-' if lift['by'] < 0 else '+'}{amount(Unit(lift['unit']), abs(lift['by']))}{how_long}"
         for lift in _lift_values(entry)

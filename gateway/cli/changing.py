@@ -38,7 +38,7 @@ _NO_WAIT = typer.Option(False, "--no-wait", help="Do not wait for the answer in 
 def set_limit(
     kind: str = _KIND,
     amount: str = typer.Argument(
-        help="The limit in dollars, like 25 or 2.50; or like '200 calls', '2M tokens', '90 min'."
+        help="The limit in dollars, like 25 or 2.50; or like '200 calls', '2M tokens', '90 min'; or none, 'none calls'."
     ),
     why: str = _WHY,
     session: str = _SESSION,
@@ -46,7 +46,7 @@ def set_limit(
     chat: str = _CHAT,
     no_wait: bool = _NO_WAIT,
 ) -> None:
-    """Set a limit. A lower one counts at once; a higher one waits for a yes in the chat.
+    """Set a limit, or take it away. A lower one counts at once; a higher one, or none, waits for a yes in the chat.
 
     `project` is the directory that you are in.
     """

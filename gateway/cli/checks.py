@@ -16,7 +16,7 @@ from gateway.cli import bot_api, machine
 from gateway.ports import TollbridgeError
 
 if TYPE_CHECKING:
-    from gateway.config import AgentSettings, BankSettings, Settings, TelegramSettings
+    from gateway.config import AgentSettings, BankSettings, LocalSettings, Settings, TelegramSettings
 
 OLDEST_PYTHON: Final = (3, 11)
 RELEASED: Final = date(2026, 11, 1)
@@ -302,6 +302,24 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
         )
 
 
+def listener(settings: "LocalSettings", *, running: bool) -> Iterator[Check]:
+    """Whether the gateway could listen where the settings say. One that runs does already, or it would not."""
+    if settings.listen is None:
+        return
+    name = "{}:{}".format(*settings.listen)
+    if running:
+        yield _ok("listen", f"the gateway listens on {name}, if it was started with these settings")
+        return
+    from gateway.local import loopback
+
+    try:
+        loopback.bound(*settings.listen).close()
+    except TollbridgeError as error:
+        yield _fail("listen", str(error), "set local.listen to a free port, or end the program that has this one")
+    else:
+        yield _ok("listen", f"{name} is free for the gateway")
+
+
 def settings_of(environ: Mapping[str, str], path: Path) -> "tuple[Check, Settings | None]":
     """The settings, or why there are none."""
     from gateway import config
@@ -330,10 +348,12 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
         return
     yield from telegram(settings.telegram, now_ms, running=pid is not None)
     yield from places(settings.agents, path)
+    yield from listener(settings.local, running=pid is not None)
     yield from claude(settings.agents, environ)
     from gateway.cli import desk_checks
 
-    yield from desk_checks.desk(settings.agents, path, environ)
+    yield from desk_checks.desk(settings, environ, running=pid is not None)
+    yield from desk_checks.calls(settings, environ)
     yield from desk_checks.autostart(path, allowed=settings.local.autostart)
     yield from bank(settings.bank)
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()

@@ -133,6 +133,11 @@ def directory(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("CLAUDE_CONFIG_DIR", "").partition(",")[0] or Path(home) / ".claude")
 
 
+def own_settings(environ: Mapping[str, str]) -> Path:
+    """The person's own settings file."""
+    return directory(environ) / "settings.json"
+
+
 def read(path: Path) -> tuple[str, dict[str, Any]]:
     """A settings file: its text and what it holds, both empty where there is none. Raises ClaudeCodeError."""
     try:

@@ -5,14 +5,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gateway.cli import claude_code, machine, plugin
+from gateway.cli import claude_code, exact, machine, plugin
 from gateway.cli.checks import Check, Status
 from gateway.cli.claude_code import ClaudeCodeError
 from gateway.home import OFF_VARIABLE, is_off
 from gateway.local.autostart import FILE
+from gateway.local.token import TokenError, known_token
 
 if TYPE_CHECKING:
-    from gateway.config import AgentSettings
+    from gateway.config import Settings
 
 OLDEST_PYTHON: Final = (3, 8)
 """The oldest that runs the plugin's hooks and servers."""
@@ -21,8 +22,9 @@ _FILES: Final = ("settings.json", "settings.local.json")
 _CONSOLE: Final = frozenset({"api_key", "claude.ai", "oauth_token", "console"})
 
 
-def desk(settings: "AgentSettings", home: Path, environ: Mapping[str, str]) -> Iterator[Check]:
-    """All of them, or one if the plugin is not installed."""
+def desk(everything: "Settings", environ: Mapping[str, str], *, running: bool) -> Iterator[Check]:
+    """All of them, or one if the plugin is not installed. `running`: a gateway works with this home."""
+    settings, home = everything.agents, everything.home
     program = machine.find(settings.claude.command, environ)
     if program is None:
         return
@@ -45,12 +47,31 @@ def desk(settings: "AgentSettings", home: Path, environ: Mapping[str, str]) -> I
         yield _warn("plugin", flaw, "run `tollbridge plugin install`")
     else:
         yield _ok("plugin", f"{claude_code.PLUGIN} {found.version}, from {found.folder}")
+    if found.enabled and found.folder is not None and not running and not everything.local.autostart:
+        words = "no gateway runs: every prompt in a session that you open yourself is blocked"
+        yield _warn("desk", words, "run `tollbridge up`, or set local.autostart to have sessions start it")
     yield python(environ)
     yield from sign_in(program.path, environ)
     organization, unread = managed()
     yield from switches(environ, organization, unread)
     yield from repositories([*_here(), settings.directory], settings.roots, environ)
     yield from start(environ, organization)
+
+
+def calls(settings: "Settings", environ: Mapping[str, str]) -> Iterator[Check]:
+    """Whether what `plugin install --exact` has written is what the gateway takes; nothing where it has written nothing."""
+    path = claude_code.own_settings(environ)
+    try:
+        flaw = exact.outdated(path, settings.home, known_token(settings.home), settings.local.listen)
+    except (ClaudeCodeError, TokenError) as error:
+        yield _warn("exact", str(error), "whether Claude Code tells the gateway of its calls could not be looked at")
+        return
+    if flaw and settings.local.listen is None:
+        yield _warn(
+            "exact", f"{path} {flaw}", "set local.listen, or run `tollbridge plugin remove`, then install it again"
+        )
+    elif flaw:
+        yield _warn("exact", f"{path} {flaw}", "run `tollbridge plugin install --exact` again")
 
 
 def python(environ: Mapping[str, str]) -> Check:
@@ -102,7 +123,7 @@ def managed() -> tuple[dict[str, Any], str]:
 
 def switches(environ: Mapping[str, str], organization: dict[str, Any], unread: str = "") -> Iterator[Check]:
     """What in the environment, the organization's settings or one's own switches hooks or channels off."""
-    own = claude_code.directory(environ) / "settings.json"
+    own = claude_code.own_settings(environ)
     holds: dict[str, Any] = {}
     try:
         holds = claude_code.read(own)[1]

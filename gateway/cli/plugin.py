@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ from gateway.home import is_off
 from gateway.ports import AGENT_MARK
 
 if TYPE_CHECKING:
+    from gateway.cli.exact import Change
     from gateway.config import Settings
 
 TESTED: Final = machine.OLDEST_CLAUDE
@@ -35,11 +37,14 @@ def install(
 ) -> None:
     """Install the plugin into your own Claude Code, for all your projects. Running it again brings it up to date."""
     from gateway import lock
+    from gateway.local.token import known_token
 
     if not only_print:
         _not_from_inside()
     settings = _settings()
     program = claude_code.found(settings.agents.claude.command, os.environ)
+    if exact:
+        _addition(settings, known_token(settings.home))  # what stands in its way is said before anything is done
     place = settings.home / plugin_files.FOLDER
     steps = [("plugin", "marketplace", "add", str(place)), ("plugin", "install", PLUGIN)]
     if only_print:
@@ -49,8 +54,10 @@ def install(
     else:
         if program.version is not None and program.version < TESTED:
             say(f"{program.words} is older than {machine.dotted(TESTED)}, with which the plugin was tried.")
+        say(f"Copying the plugin's files to {place}")
         plugin_files.copied(lock.make_home(settings.home))
         for step in steps:
+            say(f"Running {program.path} {' '.join(step)}")
             _told(program.path, step)
         _sure(claude_code.plugin(program.path, os.environ), place)
         say(f"Installed: the plugin {PLUGIN} {VERSION}, for all your projects.")
@@ -73,13 +80,12 @@ def remove(only_print: bool = _ONLY_PRINT) -> None:
     settings = _settings()
     program = claude_code.found(settings.agents.claude.command, os.environ)
     steps = [("plugin", "uninstall", PLUGIN), ("plugin", "marketplace", "remove", NAME)]
-    listener = _listener(settings)
-    change = exact.removal(_user_settings(), exact.wanted(*listener)) if listener else None
+    change = _removal(settings)  # what cannot be read is said before anything is done
     if only_print:
         for step in steps:
             say(f"  {program.path} {' '.join(step)}")
         say(f"Delete {settings.home / plugin_files.FOLDER}.")
-        if change is not None and not change.is_empty:
+        if change.drop:
             say(exact.shown(change))
         return
     if claude_code.plugin(program.path, os.environ) is not None:
@@ -87,9 +93,15 @@ def remove(only_print: bool = _ONLY_PRINT) -> None:
     if _has_marketplace(program.path):
         _told(program.path, steps[1])
     plugin_files.removed(settings.home)
-    if change is not None and not change.is_empty:
-        exact.written(change)
+    change = _removal(settings)  # Claude Code has written to the same file meanwhile
+    if change.drop:
+        say(exact.shown(change))
+        exact.written(change, settings.home)
     say("Removed. Sessions that are open now keep it until they end.")
+    if (leads := exact.elsewhere(change)) is not None:
+        say(
+            f"{change.path} has Claude Code tell {leads} of its calls, which is none of this gateway's doing: it stays."
+        )
 
 
 @group.command()
@@ -214,39 +226,44 @@ def is_allowed(managed: Mapping[str, object]) -> bool:
     )
 
 
-def _user_settings() -> Path:
-    return claude_code.directory(os.environ) / "settings.json"
-
-
-def _listener(settings: "Settings", *, make: bool = False) -> tuple[str, int, str] | None:
-    """The loopback listener's address, port and token; None where the settings name none. Without `make` the token is empty where
-    there is none yet.
-    """
-    listen = settings.local.listen
-    if listen is None:
-        return None
-    from gateway.local import token
-
-    return listen.address, listen.port, token.token_of(settings.home) if make else token.found(settings.home)
-
-
-def _exact(settings: "Settings", *, only_print: bool) -> None:
-    """Have Claude Code tell the loopback listener of its calls. Raises ClaudeCodeError."""
+def _addition(settings: "Settings", token: str) -> "Change":
+    """What `--exact` would write. Raises ClaudeCodeError where it cannot."""
     from gateway.cli import exact
 
-    listener = _listener(settings, make=not only_print)
-    if listener is None:
-        words = (
-            "--exact needs the loopback listener: set local.listen, like 127.0.0.1:8731, and start the gateway again"
-        )
+    listen = settings.local.listen
+    if listen is None:
+        words = "--exact needs the loopback listener, and nothing was done: set local.listen, like 127.0.0.1:8731, then run this again"
         raise ClaudeCodeError(words)
-    change = exact.addition(_user_settings(), exact.wanted(*listener))
+    path = claude_code.own_settings(os.environ)
+    change = exact.addition(path, exact.wanted(*listen, token), exact.noted(settings.home, path))
     if change.contrary:
         say(exact.shown(change))
         raise ClaudeCodeError(
             f"{change.path} sends {', '.join(sorted(change.contrary))} elsewhere: nothing was written there; "
             "take these out by hand if the gateway is to hear of the calls"
         )
+    return change
+
+
+def _removal(settings: "Settings") -> "Change":
+    """What `remove` would take out of the person's settings. Raises ClaudeCodeError where they cannot be read."""
+    from gateway.cli import exact
+    from gateway.local.token import TokenError, known_token
+
+    path, listen = claude_code.own_settings(os.environ), settings.local.listen
+    token = ""
+    with suppress(TokenError):  # then what was written is known by the note alone
+        token = known_token(settings.home)
+    endpoint = exact.wanted(*listen, token)[exact.ENDPOINT] if listen else ""
+    return exact.removal(path, token, exact.noted(settings.home, path), endpoint)
+
+
+def _exact(settings: "Settings", *, only_print: bool) -> None:
+    """Have Claude Code tell the loopback listener of its calls. Raises ClaudeCodeError."""
+    from gateway.cli import exact
+    from gateway.local.token import known_token, token_of
+
+    change = _addition(settings, known_token(settings.home) if only_print else token_of(settings.home))
     if change.is_empty:
         say(f"{change.path} has all of it already: Claude Code tells the gateway of every call.")
         return
@@ -258,5 +275,5 @@ def _exact(settings: "Settings", *, only_print: bool) -> None:
             "Nothing was written there. The plugin works without it; compactions and titles are then counted when a session ends."
         )
         return
-    exact.written(change)
+    exact.written(change, settings.home)
     say("Written: sessions that start from now on tell the gateway of every call.")

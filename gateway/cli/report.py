@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import typer
 
+from gateway.cli.choices import one_of, shown
+
 
 class Fold(StrEnum):
     """What a team's turns are added up by."""
@@ -25,7 +27,13 @@ def report(
     since: str = typer.Option(
         "", "--since", help="With --team: from which day on, like 2026-11-01 or 7d (default: this month)."
     ),
-    by: Fold = typer.Option(Fold.PROJECT, "--by", help="With --team: what the turns are added up by."),
+    by: Fold = typer.Option(
+        Fold.PROJECT,
+        "--by",
+        parser=one_of(Fold),
+        metavar=shown(Fold),
+        help="With --team: what the turns are added up by.",
+    ),
 ) -> None:
     """Show what every turn cost, and what stood against it."""
     from gateway.ports import TollbridgeError

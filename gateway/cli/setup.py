@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import gateway
 from gateway.cli import bot_api, machine
 from gateway.cli.bot_api import Person
-from gateway.cli.terminal import ask, ask_secret, confirm, say
+from gateway.cli.terminal import ask, ask_secret, confirm
+from gateway.cli.terminal import paragraph as say
 
 if TYPE_CHECKING:
     from gateway.chats.telegram import BotIdentity
@@ -22,6 +23,8 @@ _POLL_S: Final = 25
 _PAUSE_S: Final = 1.0
 _MOST_REFUSED: Final = 20
 WELCOME: Final = "You can write to me from now on: in plain words what is to be done, or /help. I answer as soon as the gateway runs."
+
+REJECTED: Final = "Telegram does not accept this bot token: it was mistyped or revoked. Paste the present one from @BotFather (/mybots, API Token)."
 
 Changes = dict[str, dict[str, Any]]
 
@@ -47,6 +50,9 @@ def setup() -> None:
         _welcome(token, settings.telegram.base_url, newcomer)
     say()
     say(f"Written to {path}. Start the gateway with `tollbridge up`; `tollbridge doctor` tells what is wrong.")
+    say(
+        "`tollbridge plugin install` joins the Claude Code sessions that you open yourself: gated, metered, and on your phone too."
+    )
 
 
 def interview(settings: "Settings", environ: Mapping[str, str]) -> tuple[Changes, str, Person | None]:
@@ -75,7 +81,14 @@ def _token(settings: "Settings", environ: Mapping[str, str], changes: dict[str, 
     from_environment = bool(environ.get("TOLLBRIDGE_TELEGRAM__TOKEN", "").strip())
 
     def check(token: str) -> "tuple[str, BotIdentity]":
-        return token, identity(token, settings.telegram.base_url)
+        from gateway.chats.telegram import RejectedTokenError
+
+        try:
+            return token, identity(token, settings.telegram.base_url)
+        except RejectedTokenError:
+            if from_environment:
+                raise
+            raise ValueError(REJECTED) from None  # what else it says is to start this again: it asks again by itself
 
     if present and from_environment:
         token, bot = check(present)

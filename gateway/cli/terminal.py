@@ -1,7 +1,9 @@
 """Questions to the person at this terminal. Piped input works too: each answer is a line."""
 
 import getpass
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -10,6 +12,7 @@ from gateway.ports import TollbridgeError
 
 T = TypeVar("T")
 
+_NARROWEST: Final = 20
 _MOST_TRIES: Final = 5
 _YES: Final = frozenset({"y", "yes"})
 _NO: Final = frozenset({"n", "no"})
@@ -23,6 +26,11 @@ def say(text: str = "") -> None:
     """One line to the person."""
     sys.stdout.write(f"{as_called(text)}\n")
     sys.stdout.flush()
+
+
+def paragraph(text: str = "") -> None:
+    """The same for sentences: what is too long for the terminal goes on in the next line, no word of it cut."""
+    say(_wrapped(as_called(text)))
 
 
 def ask(question: str, read: Callable[[str], T], default: str = "") -> T:
@@ -58,12 +66,21 @@ def _until_understood(question: Callable[[], str], read: Callable[[str], T]) -> 
         except (TollbridgeError, ValueError) as error:
             if isinstance(error, NoAnswerError):
                 raise
-            say(f"  {error}")
+            paragraph(f"  {error}")
     raise NoAnswerError("that was not understood five times: start `tollbridge setup` again when you have the answer")
 
 
+def _wrapped(text: str) -> str:
+    if not sys.stdout.isatty():
+        return text
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    width = max(shutil.get_terminal_size().columns, _NARROWEST)
+    lines = textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    return "\n".join(lines) + " " * (len(text) - len(text.rstrip(" ")))
+
+
 def _line(prompt: str) -> str:
-    sys.stdout.write(prompt)
+    sys.stdout.write(_wrapped(prompt))
     sys.stdout.flush()
     line = sys.stdin.readline()
     if not line:
@@ -78,6 +95,6 @@ def _hidden(prompt: str) -> str:
     if not sys.stdin.isatty():
         return _line(prompt)
     try:
-        return getpass.getpass(prompt).strip()
+        return getpass.getpass(_wrapped(prompt)).strip()
     except EOFError:
         raise NoAnswerError("the input ended before every question was answered: nothing was written") from None

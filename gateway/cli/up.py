@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from gateway.cli.choices import one_of, shown
+
 
 class ChatName(StrEnum):
     """Where people write."""
@@ -15,7 +17,12 @@ class ChatName(StrEnum):
 
 
 def up(
-    chat: ChatName = typer.Option(ChatName.TELEGRAM, help="Where people write: Telegram, or this terminal."),
+    chat: ChatName = typer.Option(
+        ChatName.TELEGRAM,
+        parser=one_of(ChatName),
+        metavar=shown(ChatName),
+        help="Where people write: Telegram, or this terminal.",
+    ),
     background: bool = typer.Option(
         False, "--background", help="Return as soon as it runs; it goes on without this terminal, and logs to a file."
     ),

@@ -2,7 +2,8 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -16,6 +17,8 @@ from gateway.home import HOME_VARIABLE, OFF_VARIABLE, SettingsError, home_direct
 PREFIX: Final = "TOLLBRIDGE_"
 RESERVED: Final = frozenset({HOME_VARIABLE, OFF_VARIABLE})
 """Variables with the prefix that are no settings."""
+_NEAR: Final = 0.6
+"""How alike a name has to be to one that was written for the question whether it was meant."""
 LARGEST_FILE_BYTES: Final = 256 * 1024
 
 
@@ -82,7 +85,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, ...]]:
             continue
         names = tuple(key.removeprefix(PREFIX).lower().split("__"))
         if _variable(names) != key or not _is_setting(names):
-            raise SettingsError(f"{key} is not a setting: unset it, or correct its name (see `tollbridge doctor`)")
+            raise SettingsError(f"{key} is not a setting: unset it, or correct its name{_meant(key)}")
         if environ[key].strip():
             found.append(names)
     return found
@@ -99,6 +102,29 @@ def _is_setting(names: tuple[str, ...]) -> bool:
             return depth == len(names) - 1
         section = inner
     return False
+
+
+def _variables(section: type[BaseModel] = Settings, names: tuple[str, ...] = ()) -> list[str]:
+    """The variables of all settings of a section."""
+    found: list[str] = []
+    for name, field in section.model_fields.items():
+        path, inner = (*names, name), field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            found += _variables(inner, path)
+        elif name != "home":
+            found.append(_variable(path))
+    return found
+
+
+def _meant(variable: str) -> str:
+    """A question whether the variable that is nearest is meant; empty if none is near."""
+    known = [one.removeprefix(PREFIX) for one in _variables()]
+    near = _nearest(variable.removeprefix(PREFIX).upper(), known)
+    return f"; did you mean {PREFIX}{near}?" if near else ""
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    return next(iter(get_close_matches(name, known, 1, _NEAR)), "")
 
 
 def _put(data: dict[str, Any], names: tuple[str, ...], value: str) -> None:
@@ -135,7 +161,14 @@ _PLAINER: Final = {
 
 def _reason(error: ErrorDetails, names: tuple[str, ...]) -> str:
     if error["type"] == "extra_forbidden":
-        return f"there is no such setting; known here: {', '.join(_known_beside(names))}"
+        known = _known_beside(names)
+        listed = f"known here: {', '.join(known)}"
+        near = _nearest(names[-1], known)
+        return (
+            f"there is no such setting; did you mean {near}? K{listed[1:]}"
+            if near
+            else f"there is no such setting; {listed}"
+        )
     if error["type"] in {"model_type", "model_attributes_type"}:
         return f"this is a section: write [{'.'.join(names)}] and its settings below it"
     if error["type"] == "value_error":

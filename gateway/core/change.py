@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
-from gateway.core.gauges import MOST, amount, is_used, parse, used_of
+from gateway.core.gauges import MOST, amount, is_none, is_used, limit_words, parse, parse_limit, used_of
 from gateway.core.summary import escape, revealed
 from gateway.domain.budget import PERIODS, Balance, Scope, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
@@ -54,6 +54,11 @@ class Change:
         """How much higher that is in dollars, for a person's largest raise; None in other units, which that does not bound."""
         return Usd(self.by) if self.unit is Unit.USD else None
 
+    @property
+    def takes_away(self) -> bool:
+        """Whether there is to be no limit any more."""
+        return not self.raises and is_none(self.unit, self.amount)
+
     def said(self, value: int) -> str:
         """An amount of its unit, in words."""
         return amount(self.unit, value)
@@ -91,7 +96,7 @@ def asker(agent: str, where: str) -> str:
 
 def read_amount(text: str, *, raises: bool) -> tuple[Unit, int]:
     """The limit, or what it is to be raised by, in its unit. Raises AmountError."""
-    unit, value = parse(text)
+    unit, value = parse(text) if raises else parse_limit(text)
     if not value:
         nothing = "a raise by nothing changes nothing"
         raise AmountError(nothing if raises else "a limit of nothing lets nothing run: /stop all in the chat does that")
@@ -130,8 +135,25 @@ def sentence(words: str) -> str:
 
 
 def deed(change: Change) -> str:
-    """What a yes does: `raise the day's limit by $5.00 to $30.00 until 18:00`."""
+    """What a yes does: `raise the day's limit by $5.00 to $30.00 until 18:00`, `take the day's limit away, which is $25.00`."""
+    if change.takes_away:
+        return f"take {named(change.scope)} away, which is {change.said(change.before)}"
     return f"raise {named(change.scope)} by {change.said(change.by)} to {change.said(change.limit)} {change.until}".rstrip()
+
+
+def offer(change: Change) -> str:
+    """The button that says yes."""
+    return "Take it away" if change.takes_away else f"Raise to {change.said(change.limit)}"
+
+
+def accepted(change: Change) -> str:
+    """What is said under the question after a yes."""
+    return "Taken away" if change.takes_away else f"Raised to {change.said(change.limit)}"
+
+
+def stands(change: Change) -> str:
+    """How it stands with the limit after a yes: `The day's limit is $30.00 until 18:00`."""
+    return f"{heading(change.scope)} is {limit_words(change.unit, change.limit)} {change.until}".rstrip()
 
 
 def question(change: Change, balance: Balance) -> str:
@@ -145,7 +167,7 @@ def question(change: Change, balance: Balance) -> str:
 def ledger_words(change: Change) -> str:
     """Why the limit was changed, for the ledger."""
     why = f": {change.why}" if change.why else ""
-    how = f"raised by {change.said(change.by)} {change.until}".rstrip()
+    how = "taken away" if change.takes_away else f"raised by {change.said(change.by)} {change.until}".rstrip()
     asker = change.asker if change.agent else f"the command line ({change.user} on {change.host})"
     return f"{how}, asked by {asker}{why}"
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from gateway.core.summary import count, duration
 from gateway.core.until import until_words
-from gateway.domain.budget import Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
+from gateway.domain.budget import NO_CAPS, Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.lease import lease_of
 from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 from gateway.domain.turn import Turn
@@ -157,6 +157,7 @@ _WORDS = {
     **dict.fromkeys(("min", "minute", "minutes"), (Unit.WORK_MS, MINUTE_MS)),
     **dict.fromkeys(("h", "hour", "hours"), (Unit.WORK_MS, 60 * MINUTE_MS)),
 }
+_COUNTED = {Unit.TOKENS: "tokens", Unit.CALLS: "calls", Unit.WORK_MS: "minutes"}
 _SCALES = {"": 1, "k": 1_000, "m": 1_000_000}
 MOST = {
     Unit.USD: LARGEST_AMOUNT_NANO,
@@ -180,6 +181,45 @@ def parse(text: str) -> tuple[Unit, int]:
     if exact > MOST[unit]:
         raise AmountError(f"{words[:40]!r} is more than there can be: at most {amount(unit, MOST[unit])}")
     return unit, int(exact)
+
+
+NONE = "none"
+
+
+def parse_limit(text: str) -> tuple[Unit, int]:
+    """The same, or that there is to be none: `none`, `none calls`, which is the most there is. Raises AmountError."""
+    none, _, word = " ".join(text.lower().split()).partition(" ")
+    if none != NONE or (word and word not in _WORDS):
+        return parse(text)
+    unit = _WORDS[word][0] if word else Unit.USD
+    return unit, MOST[unit]
+
+
+def is_none(unit: Unit, limit: int) -> bool:
+    """Whether a limit is the most there is, by which the ledger says that it was taken away."""
+    return limit >= MOST[unit]
+
+
+def freed(balance: Balance) -> Balance:
+    """The balance without the limits that were taken away."""
+    limit = None if balance.limit is None or is_none(Unit.USD, balance.limit.nano) else balance.limit
+    caps = balance.caps
+    if caps != NO_CAPS:
+        caps = Caps(
+            _freed(Unit.TOKENS, caps.tokens), _freed(Unit.CALLS, caps.calls), _freed(Unit.WORK_MS, caps.work_ms)
+        )
+    return replace(balance, limit=limit, caps=caps)
+
+
+def _freed(unit: Unit, cap: int | None) -> int | None:
+    return None if cap is None or is_none(unit, cap) else cap
+
+
+def limit_words(unit: Unit, limit: int) -> str:
+    """A limit as people read it: `$5.00`, `200 calls`; `none`, `none in calls` where it was taken away."""
+    if not is_none(unit, limit):
+        return amount(unit, limit)
+    return NONE if unit is Unit.USD else f"{NONE} in {_COUNTED[unit]}"
 
 
 def amount(unit: Unit, value: int) -> str:

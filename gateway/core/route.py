@@ -109,7 +109,9 @@ COMMANDS = (
     Command("start", "", "open a session that was closed at the desk, and run what waits for it"),
     Command("stop", "[all]", "stop what runs; all stops everything until /go"),
     Command("go", "", "let turns start again"),
-    Command("budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min"),
+    Command(
+        "budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min, none"
+    ),
     Command("raise", "[session|day|...] amount [2h|18:00]", "raise a limit, for a while if a time follows"),
     Command("cost", "", "what this session has cost"),
     Command("help", "", "this"),
@@ -193,7 +195,7 @@ def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) 
     known = f"Like: {command} 10, {command} day 25, {command} session 200 calls; known: {', '.join(KINDS)}."
     words = argument.split()
     kind = KINDS.get(words[0].lower()) if words else None
-    if kind is None and words and words[0].isalpha():
+    if kind is None and words and words[0].isalpha() and words[0].lower() != gauges.NONE:
         return Explain(f"{_unknown(words[0])} {known}")
     words = words if kind is None else words[1:]
     # An amount is one word or two; what follows it is a time.
@@ -201,7 +203,8 @@ def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) 
     rest = words[length:]
     until = " ".join(rest[1:] if rest[:1] in (["for"], ["until"]) else rest)
     try:
-        unit, amount = gauges.parse(" ".join(words[:length]))
+        read = gauges.parse if intent is RaiseBudget else gauges.parse_limit
+        unit, amount = read(" ".join(words[:length]))
     except AmountError as error:
         return Explain(f"{error}. {known}" if words else f"How much? {known}")
     kind = kind or ScopeKind.SESSION

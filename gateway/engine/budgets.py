@@ -36,9 +36,11 @@ def change(world: World, view: View, draft: Draft, message: Message, wanted: Set
         draft.say(world.notice(message.thread, NO_SESSION))
         return
     before = limits.before(world, view, draft, scope, wanted.unit, raises=False)
+    none = gauges.is_none(wanted.unit, wanted.amount)
     more = 0 if before is None else wanted.amount - before
     if more > 0 and not _may(view, message, wanted.unit, more):
-        draft.say(world.notice(message.thread, _not_by(wanted.unit, more)))
+        words = "You may not take this limit away: ask an owner." if none else _not_by(wanted.unit, more)
+        draft.say(world.notice(message.thread, words))
         return
     limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=message.person, why="/budget")
     draft.say(world.notice(message.thread, _words(world, view, draft, world.balance(view, draft, scope))))

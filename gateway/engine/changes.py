@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.core import approve, scopes
 from gateway.core.access import may
 from gateway.core.approve import Answered, TooLate
-from gateway.core.change import Change, deed, heading, ledger_words, question
+from gateway.core.change import Change, accepted, deed, ledger_words, offer, question, stands
 from gateway.core.summary import escape
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.budget import PERIODS, Lift
@@ -67,7 +67,7 @@ def ask(world: World, view: View, draft: Draft, change: Change, threads: Iterabl
 def _posed(world: World, view: View, draft: Draft, change: Change, approval: Approval) -> Approval:
     """The approval with the question as it is now, and new tokens."""
     options = (
-        Option(Choice.RAISE, f"Raise to {change.said(change.limit)}", value=change.value()),
+        Option(Choice.RAISE, offer(change), value=change.value()),
         Option(Choice.NO, "No"),
     )
     return replace(
@@ -112,7 +112,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
         renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
         return _again(world, view, draft, done, renewed)
     carry_out(world, view, draft, change, tap.person)
-    _close(view, draft, done, done, f"Raised to {change.said(change.limit)}", by=tap.person)
+    _close(view, draft, done, done, accepted(change), by=tap.person)
     return option.label
 
 
@@ -171,15 +171,14 @@ def standing(view: View, approval_id: str, who: str = "") -> Standing | None:
     if approval is None or approval.kind is not ApprovalKind.CHANGE:
         return None
     change = change_of(approval)
-    name, who = heading(change.scope), who or approval.answered_by
+    who = who or approval.answered_by
     match approval.state:
         case ApprovalState.OPEN:
             shown = any(view.message_id(one.ref) is not None for one in _together(view, approval))
             words = f"Asked in the chat: {deed(change)}."
             return Standing(ChangeState.ASKED, words, approval.id, approval.expires_at_ms, shown)
         case ApprovalState.ANSWERED if approval.answer == approval.options[0].label:
-            until = f" {change.until}" if change.until else ""
-            return Standing(ChangeState.DONE, f"{name} is {change.said(change.limit)}{until}: {who} said yes.")
+            return Standing(ChangeState.DONE, f"{stands(change)}: {who} said yes.")
         case ApprovalState.ANSWERED:
             return Standing(ChangeState.NO, f"{who} said no: {NOTHING}.")
         case ApprovalState.EXPIRED:

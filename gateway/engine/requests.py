@@ -13,8 +13,8 @@ import structlog
 
 from gateway.core import scopes
 from gateway.core.access import may
-from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason
-from gateway.core.gauges import amount, is_used, used_of
+from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason, stands
+from gateway.core.gauges import amount, is_none, is_used, used_of
 from gateway.core.until import UntilError, until_words
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Scope, ScopeKind
@@ -78,6 +78,8 @@ def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     limit = limits.before(world, view, draft, scope, wanted.unit, raises=wanted.raises)
     if wanted.raises and limit is None:
         raise RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
+    if limit is None and is_none(wanted.unit, wanted.amount):
+        return Standing(ChangeState.DONE, f"There is no limit on this {scope.kind}.")
     if limit is None or (not wanted.raises and wanted.amount <= limit):
         return _narrow(world, view, draft, wanted, asker, balance)
     wish = change_of(world, wanted, scope, limit, user=asker.user, host=asker.host)
@@ -108,7 +110,7 @@ def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker)
     if not asker.terminal:
         raise RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
     changes.carry_out(world, view, draft, wish, _who(asker.user))
-    return Standing(ChangeState.DONE, f"{heading(wish.scope)} is {wish.said(wish.limit)} {wish.until}".rstrip() + ".")
+    return Standing(ChangeState.DONE, f"{stands(wish)}.")
 
 
 def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Grant, ...]) -> Standing:
@@ -119,7 +121,8 @@ def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Gra
         raise RefusedError(f"{QUESTIONS_MAX} changes wait for an answer in the chat already: answer them there first")
     threads = threads_of(world, grants, Deed.RAISE, wish.dollars)
     if not threads:
-        raise RefusedError(f"nobody may raise a limit by {wish.said(wish.by)}: see largest_raise_usd in the settings")
+        what = "take a limit away" if wish.takes_away else f"raise a limit by {wish.said(wish.by)}"
+        raise RefusedError(f"nobody may {what}: see largest_raise_usd in the settings")
     asked = changes.ask(world, view, draft, wish, threads)
     people = ", ".join(thread.chat for thread in threads)
     words = f"Asked in the chat of {people}: {deed(wish)}."
@@ -208,10 +211,20 @@ def _project(world: World, directory: str) -> str:
         if os.path.realpath(known) == os.path.realpath(here):
             here = known
         if here.is_absolute():
-            return repository(here) or str(here)
+            root = repository(here)
+            if not root and here != known and _holds_projects(here):
+                raise RefusedError(
+                    f"{here} is no project, it holds them: run this in the directory of the one that you mean"
+                )
+            return root or str(here)
     except (OSError, ValueError):  # not to be looked into, a name too long, a NUL
         pass
     raise RefusedError("which project: run this in its directory")
+
+
+def _holds_projects(place: Path) -> bool:
+    """Whether it is the whole machine, or a person's own directory as a whole."""
+    return os.path.realpath(place) in {"/", os.path.realpath(os.path.expanduser("~"))}  # noqa: PTH111 - falls back to the user database
 
 
 def _person(view: View, wanted: Wanted) -> str:

@@ -332,7 +332,8 @@ class World:
                 yield found if self.team is None else self.team.balance(view, found, self.clock.boot_ms())
                 continue
             limit = self.rules.limits.get(kind) if found.limit is None else found.limit
-            yield replace(found, limit=limit, caps=found.caps.over(self.rules.caps.get(kind, NO_CAPS)))
+            caps = found.caps.over(self.rules.caps.get(kind, NO_CAPS))
+            yield gauges.freed(replace(found, limit=limit, caps=caps))
 
     def gauges(
         self, view: View, session: Session, turn: Turn, balances: Iterable[Balance], unbooked_ms: int = 0

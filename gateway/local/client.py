@@ -68,7 +68,9 @@ def _connect(door: socket.socket, home: Path) -> None:
         with reached(home) as name:
             door.connect(name)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise NobodyThereError(f"no gateway works with {home}: start it with `tollbridge up`") from None
+        raise NobodyThereError(
+            f"no Tollbridge gateway is running (home: {home}): start it with `tollbridge up`"
+        ) from None
     except (TimeoutError, BlockingIOError):  # the latter where too many wait at the door already
         raise NoAnswerError(_SILENT) from None
     except OSError as error:

@@ -40,12 +40,12 @@ def token_of(home: Path) -> str:
     return held or ""
 
 
-def found(home: Path) -> str:
-    """The home's token; empty: there is none yet, and none is made. Raises TokenError."""
+def known_token(home: Path) -> str:
+    """The home's token, empty where there is none yet: nothing is made. Raises TokenError."""
     try:
         return _read(home / FILE) or ""
     except OSError as error:
-        raise TokenError(f"{home / FILE} cannot be read ({error.strerror}): mend its permissions") from None
+        raise TokenError(f"{home / FILE} cannot be read ({error.strerror}): mend the permissions of {home}") from None
 
 
 def renew(home: Path) -> str:

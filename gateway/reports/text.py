@@ -7,11 +7,12 @@ from pathlib import PurePath
 from typing import Final
 
 from rich import box
+from rich.cells import cell_len, chop_cells
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.core.summary import count
+from gateway.core.summary import count, revealed, title
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
@@ -22,6 +23,8 @@ NOTE: Final = "Costs are list prices; on a subscription you pay none of them by 
 _MARKS: Final = {Flag.LOWER_BOUND: ("+", "+ at least this much"), Flag.RECONCILED: ("~", "~ corrected when settled")}
 _ID: Final = 10
 _WIDTH: Final = 80
+_ROOMY, _WIDEST, _MODEL = 110, 140, 24
+"""Columns of a terminal from which on there is room for what was asked, that are used at most, and that a model's name then has."""
 _LEAST: Final = 9
 """What an elastic column is never narrower than; the longest title of one."""
 
@@ -82,7 +85,19 @@ def _turns(turns: Sequence[Turn], width: int) -> Table:
     rows = [_turn_row(turn) for turn in turns]
     tokens = count(sum((turn.tokens for turn in turns), NO_TOKENS).total)
     rows.append(("all", "", "", "", str(sum(turn.calls for turn in turns)), tokens, "", _cost(turns)))
-    return fitted(_TURNS, rows, width)
+    if width < _ROOMY:
+        return fitted(_TURNS, rows, width)
+    titles = (*(_title(turn) for turn in turns), "")
+    titled = [
+        (name, title, *more[:2], shorten(more[2], _MODEL), *more[3:])
+        for (name, *more), title in zip(rows, titles, strict=True)
+    ]
+    return fitted(_TITLED, titled, width, _WIDEST)
+
+
+def _title(turn: Turn) -> str:
+    """What the turn was about, as its question in the chat begins."""
+    return " ".join(revealed(title(turn.prompt), _WIDEST)[0].split())
 
 
 def _turn_row(turn: Turn) -> tuple[str, ...]:
@@ -101,9 +116,9 @@ def _cost(turns: Sequence[Turn]) -> str:
     return f"{known}{marks}{'?' if any(turn.unpriced_calls for turn in turns) else ''}"
 
 
-def fitted(layout: Layout, rows: Sequence[tuple[str, ...]], width: int) -> Table:
-    """A plain table of at most `width` columns, and 80: figures stay whole, and where it is narrow whole columns go."""
-    width, elastic = min(width, _WIDTH), layout.elastic
+def fitted(layout: Layout, rows: Sequence[tuple[str, ...]], width: int, widest: int = _WIDTH) -> Table:
+    """A plain table of at most `width` columns, and `widest`: figures stay whole, and where it is narrow whole columns go."""
+    width, elastic = min(width, widest), layout.elastic
     columns = {name: cells for name, *cells in zip(layout.names, *rows, strict=True)}
     for name in layout.dispensable:
         if _least_width(columns, elastic) <= width:
@@ -131,6 +146,11 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def shorten_cells(text: str, most: int) -> str:
+    """The same by the columns that the text takes on a terminal: some letters take two."""
+    return text if cell_len(text) <= most else chop_cells(text, most - 1)[0] + "…"
+
+
 def short_path(path: str, most: int) -> str:
     """A directory cut from the left at a slash, so that its own name stays."""
     if len(path) <= most:
@@ -154,4 +174,10 @@ _TURNS: Final = Layout(
     "model",
     shorten,
     ("model", "from", "hold>", "tokens>", "calls>", "state"),
+)
+_TITLED: Final = Layout(
+    ("turn", "prompt", *_TURNS.names[1:]),
+    "prompt",
+    shorten_cells,
+    _TURNS.dispensable,
 )

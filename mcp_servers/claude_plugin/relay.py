@@ -148,7 +148,7 @@ def _own() -> str:
 
 def absent() -> str:
     """What there is to say where no gateway is. Raises DoorError."""
-    return f"no gateway works with {home()}: start it with `tollbridge up`"
+    return f"no Tollbridge gateway is running (home: {home()}): start it with `tollbridge up`"
 
 
 def connected(until: float) -> _socket.socket:

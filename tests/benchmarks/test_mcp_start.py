@@ -23,7 +23,7 @@ def test_every_figure_is_measured_and_told() -> None:
 def test_a_hook_that_says_something_else_is_not_measured(tmp_path: Path) -> None:
     """Without a gateway it blocks, which is no verdict."""
     command = [*mcp_start.BARE, str(mcp_start.RELAY), "hook", "UserPromptSubmit"]
-    with pytest.raises(SystemExit, match="no gateway works with"):
+    with pytest.raises(SystemExit, match="no Tollbridge gateway is running"):
         mcp_start.finished(command, tmp_path, b"{}")
 
 

@@ -114,7 +114,7 @@ def test_there_may_be_nothing_to_stop(home: Path) -> None:
     """That is no error."""
     said = tollbridge(home, "down")
     assert said.returncode == 0
-    assert f"No gateway works with {home}" in said.stdout
+    assert f"No Tollbridge gateway is running (home: {home})." in said.stdout
 
 
 @pytest.mark.anyio

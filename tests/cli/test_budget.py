@@ -10,7 +10,8 @@ import pytest
 from gateway import clock
 from gateway.cli.run import run
 from gateway.config import config_file
-from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Scope, ScopeKind
+from gateway.core.gauges import MOST
+from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Scope, ScopeKind, Unit
 from gateway.domain.money import Usd
 from gateway.ports import Decision
 from gateway.store import open_store
@@ -159,7 +160,8 @@ def test_contradictory_rules_are_refused_everywhere(home: Path, capsys: pytest.C
 # --------------------------------------------------------------------------------------------------- show and history
 def test_without_a_ledger_there_is_nothing_to_show(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And none is made."""
-    assert "Nothing was spent yet" in said(capsys, "show")
+    shown = said(capsys, "show")
+    assert shown.startswith("Nothing was spent yet. The limits of the settings: session $5.00, day $25.00"), shown
     assert json.loads(said(capsys, "show", "--json")) == {"schema": 1, "scopes": []}
     assert "No limit was ever set" in said(capsys, "history")
     assert json.loads(said(capsys, "history", "--json")) == {"schema": 1, "changes": []}
@@ -233,6 +235,19 @@ async def test_the_history_says_who_changed_what_when_and_why(home: Path, capsys
     ]
     assert told[1]["settings"]["limits"] == {"day": 25_000_000_000}
     assert told[0]["scopes"] == [{"kind": "session", "key": SESSION.key}]
+
+
+@pytest.mark.anyio
+async def test_a_limit_that_was_taken_away_is_shown_as_none(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told from one that was never set; no figure stands for it."""
+    none = replace(LIMITED, limit=Usd(MOST[Unit.USD]), caps=Caps(calls=MOST[Unit.CALLS]))
+    await wrote(home, (0, none), (1, CALLED))
+    shown = said(capsys, "show")
+    line = next(line for line in shown.splitlines() if line.startswith("session"))
+    assert line.split()[-2:] == ["none*", "-"]
+    told = next(one for one in json.loads(said(capsys, "show", "--json"))["scopes"] if one["kind"] == "session")
+    assert (told["limit_usd"], told["limit_from"], told["caps"]["calls"]) == (None, "chat", None)
+    assert "none, none in calls" in " ".join(said(capsys, "history").split())
 
 
 @pytest.mark.anyio

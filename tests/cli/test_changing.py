@@ -286,7 +286,7 @@ def refused(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 def test_without_a_gateway_nothing_is_changed(refused: Callable[..., str], home: Path, command: str) -> None:
     """The sentence says how to start one."""
     assert refused(command, "day", "5") == (
-        f"no gateway works with {home}: start it with `tollbridge up`; nothing was changed"
+        f"no Tollbridge gateway is running (home: {home}): start it with `tollbridge up`; nothing was changed"
     )
 
 
@@ -329,7 +329,7 @@ def test_nothing_heavy_is_loaded_to_knock(home: Path) -> None:
         [sys.executable, "-c", code], env=environment(home), capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == ""
-    assert "no gateway works with" in done.stderr
+    assert "no Tollbridge gateway is running" in done.stderr
 
 
 def test_a_question_that_does_not_arrive_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,22 @@ def test_up_refuses_bad_settings_in_one_sentence(home: Path, variables: dict[str
     assert "s3cret" not in said
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("up", "--chat", "consol"), "'consol' is none of telegram, console"),
+        (("report", "--team", "--by", "colour"), "'colour' is none of project, person, model, agent"),
+        (("bank", "limit", "decade", "5"), "'decade' is none of day, week, month, ever"),
+    ],
+)
+def test_a_choice_that_there_is_not_is_said_in_our_own_words(home: Path, arguments: tuple[str, ...], words: str):
+    """What was written, and what there is; nothing of the library's that found it out."""
+    done = run(home, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in " ".join(done.stderr.split())
+    assert "Value error" not in done.stderr
+
+
 def test_up_refuses_a_directory_that_does_not_exist(home: Path):
     """Before anything starts, in the terminal's chat too."""
     gone = str(home.parent / "gone")
@@ -149,7 +165,10 @@ def test_up_refuses_a_directory_that_does_not_exist(home: Path):
     ("toml", "words"),
     [
         ("[telegram\n", "config.toml is not valid TOML: "),
-        ("[telegram]\ntokn = 'x'\n", "telegram.tokn: there is no such setting; known here: allowed_users"),
+        (
+            "[telegram]\ntokn = 'x'\n",
+            "telegram.tokn: there is no such setting; did you mean token? Known here: allowed_users",
+        ),
         ("[budgets]\nday_usd = 1e9\n", "budgets.day_usd: '1e9' is not an amount"),
     ],
 )

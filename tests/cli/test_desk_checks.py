@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import claude_code, desk_checks, plugin_files
+from gateway import lock
+from gateway.cli import claude_code, desk_checks, exact, plugin_files
 from gateway.cli.checks import Check, Status
 from gateway.cli.claude_code import PLUGIN
-from gateway.config import AgentSettings, settings_from
+from gateway.config import Settings, settings_from
+from gateway.config.local import Place
+from gateway.local.token import renew, token_of
 from tests.cli.kit import COMMAND, environment
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.claude_plugins import made
@@ -39,10 +42,10 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def agents(tmp_path: Path) -> AgentSettings:
-    """Agents that work in a directory of this test."""
+def told(tmp_path: Path) -> Settings:
+    """Settings whose agents work in a directory of this test."""
     (tmp_path / "project").mkdir()
-    return settings_from("", {"TOLLBRIDGE_AGENTS__DIRECTORY": str(tmp_path / "project")}, tmp_path / "home").agents
+    return settings_from("", {"TOLLBRIDGE_AGENTS__DIRECTORY": str(tmp_path / "project")}, tmp_path / "home")
 
 
 def installed(home: Path, environ: dict[str, str]) -> None:
@@ -85,24 +88,69 @@ def warned(found: Iterable[Check]) -> list[str]:
 
 
 def test_a_desk_in_order_is_told_with_the_words_that_start_a_session(
-    agents: AgentSettings, environ: dict[str, str], tmp_path: Path
+    told: Settings, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Plugin, python3, channels, repositories: all are named, and the last word is how to begin."""
     installed(tmp_path / "home", environ)
-    found = list(desk_checks.desk(agents, tmp_path / "home", environ))
+    found = list(desk_checks.desk(told, environ, running=True))
     assert warned(found) == []
     assert [check.name for check in found] == ["plugin", "python3", "channels", "repositories", "session"]
     assert "--dangerously-load-development-channels plugin:tollbridge@tollbridge" in found[-1].found
 
 
-def test_who_has_no_client_or_no_plugin_hears_little(
-    agents: AgentSettings, environ: dict[str, str], tmp_path: Path
-) -> None:
+def test_who_has_no_client_or_no_plugin_hears_little(told: Settings, environ: dict[str, str], tmp_path: Path) -> None:
     """The plugin is a choice: without it there is one line, without a client none."""
-    assert list(desk_checks.desk(agents, tmp_path, {"PATH": str(tmp_path)})) == []
-    [one] = desk_checks.desk(agents, tmp_path, environ)
+    assert list(desk_checks.desk(told, {"PATH": str(tmp_path)}, running=False)) == []
+    [one] = desk_checks.desk(told, environ, running=False)
     assert one.status is Status.OK
     assert "tollbridge plugin install" in one.found
+
+
+def test_a_desk_without_a_gateway_is_told(told: Settings, environ: dict[str, str], tmp_path: Path) -> None:
+    """Every prompt there is blocked: worth a look, unless a session would start the gateway, or the plugin does not run."""
+    installed(tmp_path / "home", environ)
+    [found] = warned(desk_checks.desk(told, environ, running=False))
+    assert "every prompt in a session that you open yourself is blocked" in found
+    assert warned(desk_checks.desk(told, environ, running=True)) == []
+    itself = told.model_copy(update={"local": told.local.model_copy(update={"autostart": True})})
+    assert warned(desk_checks.desk(itself, environ, running=False)) == []
+    keep(environ, enabled=False)
+    [found] = warned(desk_checks.desk(told, environ, running=False))
+    assert "blocked" not in found
+
+
+def test_what_exact_has_written_is_looked_at(told: Settings, environ: dict[str, str], tmp_path: Path) -> None:
+    """Token, port and whether anything listens: each has to be what the gateway takes, or its calls are refused unseen."""
+    home, own = lock.make_home(tmp_path / "home"), claude_code.own_settings(environ)
+    here = Place("127.0.0.1", 8731)
+
+    def look(listen: Place | None) -> list[str]:
+        local = told.local.model_copy(update={"listen": listen})
+        return warned(desk_checks.calls(told.model_copy(update={"local": local}), environ))
+
+    assert look(here) == look(None) == []
+    exact.written(exact.addition(own, exact.wanted(*here, token_of(home)), {}), home)
+    assert look(here) == []
+    for listen, words in (
+        (None, "nobody listens there"),
+        (Place("127.0.0.1", 9000), "listens on http://127.0.0.1:9000"),
+    ):
+        [found] = look(listen)
+        assert words in found
+    secret = renew(home)
+    [found] = look(here)
+    assert "a token that counts no more" in found
+    assert secret not in found
+    exact.written(exact.addition(own, exact.wanted(*here, secret), exact.noted(home, own)), home)
+    assert look(here) == []
+    holds = json.loads(own.read_text(encoding="utf-8"))
+    del holds["env"]["OTEL_LOGS_EXPORTER"]
+    put(own, holds)
+    assert "lacks OTEL_LOGS_EXPORTER" in look(here)[0]
+    put(own, QUIET | {"env": {exact.ENDPOINT: "https://example.org/v1/logs"}})
+    assert look(here) == look(None) == []
+    put(own, "{")
+    assert "not JSON" in look(here)[0]
 
 
 @pytest.mark.parametrize(
@@ -115,12 +163,12 @@ def test_who_has_no_client_or_no_plugin_hears_little(
     ],
 )
 def test_a_plugin_that_does_not_run_is_told(
-    agents: AgentSettings, environ: dict[str, str], tmp_path: Path, kept: dict[str, object], words: str
+    told: Settings, environ: dict[str, str], tmp_path: Path, kept: dict[str, object], words: str
 ) -> None:
     """An old client, a plugin switched off, a folder that is gone, a client that answers nothing."""
     installed(tmp_path / "home", environ)
     keep(environ, **kept)
-    assert words in warned(desk_checks.desk(agents, tmp_path / "home", environ))[0]
+    assert words in warned(desk_checks.desk(told, environ, running=True))[0]
 
 
 @pytest.mark.parametrize(

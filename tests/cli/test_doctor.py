@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -110,6 +111,18 @@ def test_a_running_gateway_is_not_disturbed(home: Path, server: BotApi):
     """The doctor polls only while this home's gateway does not."""
     assert statuses(checks.telegram(settings_for(home, server).telegram, clock_ms(), running=True))["poller"] == "ok"
     assert server.requests("getUpdates") == []
+
+
+def test_a_port_that_is_taken_fails(home: Path):
+    """`up` would not start: before it does, the listener's place has to be free; one that runs has it itself."""
+    assert statuses(checks.listener(settings_for(home).local, running=False)) == {}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        local = settings_for(home, TOLLBRIDGE_LOCAL__LISTEN=f"127.0.0.1:{port}").local
+        [found] = checks.listener(local, running=False)
+        assert (found.status, f"port {port}" in found.found) == (Status.FAIL, True)
+        assert statuses(checks.listener(local, running=True)) == {"listen": "ok"}
+    assert statuses(checks.listener(local, running=False)) == {"listen": "ok"}
 
 
 def test_missing_and_wrong_tokens_fail(home: Path, server: BotApi):

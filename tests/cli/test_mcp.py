@@ -5,15 +5,17 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from gateway.cli import mcp
-from gateway.local.token import FILE, handle_of
-from gateway.ports import AGENT_MARK
-from tests.cli.kit import COMMAND, ROOT, environment
+from gateway.cli import exact, mcp
+from gateway.local.token import FILE, handle_of, token_of
+from gateway.ports import AGENT_MARK, Decision
+from gateway.store import open_store
+from tests.cli.kit import COMMAND, ROOT, environment, session
 from tests.cli.test_up import start
 
 LIMIT_S = 60
@@ -59,16 +61,48 @@ def test_the_relay_is_where_the_command_looks_for_it() -> None:
 
 
 def test_the_token_is_shown_made_anew_and_made_into_handles(home: Path) -> None:
-    """Shown again it is the same; `--new` makes another; a handle is made of it for the session that is named."""
+    """Shown again it is the same; `--new` makes another."""
     first = runs(home, "token")
     assert (first.returncode, first.stderr) == (0, "")
     secret = first.stdout.strip()
     assert secret == (home / FILE).read_text().strip()
     assert runs(home, "token").stdout == first.stdout
-    assert runs(home, "token", "--session", "s_1").stdout.strip() == handle_of(secret, "s_1")
-    renewed = runs(home, "token", "--new").stdout.strip()
-    assert renewed != secret
-    assert runs(home, "token").stdout.strip() == renewed
+    renewed = runs(home, "token", "--new", HOME=str(home.parent))
+    assert (renewed.returncode, renewed.stderr) == (0, "")
+    assert renewed.stdout.strip() != secret
+    assert runs(home, "token").stdout == renewed.stdout
+
+
+@pytest.mark.anyio
+async def test_a_handle_is_made_for_a_session_that_there_is(home: Path) -> None:
+    """Named as `tollbridge sessions` shows it, by how its id begins; a handle of another text would only be refused later."""
+    refused = runs(home, "token", "--session", "s_1")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    alike = replace(session(1), id="s_12777")
+    async with open_store(home, lambda: 1) as store:
+        await store.transact(lambda _: Decision(None, put=(session(1), session(2), alike)), 1)
+    for named, whole in (("s_22", session(2).id), (session(1).id, session(1).id)):
+        done = runs(home, "token", "--session", named)
+        assert (done.returncode, done.stdout.strip()) == (0, handle_of(token_of(home), whole)), done.stderr
+    for named, words in (("s_12", "more than one"), ("s_9", "there is no session")):
+        refused = runs(home, "token", "--session", named)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert words in refused.stderr
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_who_makes_another_token_hears_that_claude_code_holds_the_one_before(home: Path, *, noted: bool) -> None:
+    """What was written there by `plugin install --exact` counts no more: the command that renews it is named, beside the token."""
+    path = home.parent / ".claude" / "settings.json"
+    exact.written(exact.addition(path, exact.wanted("127.0.0.1", 8731, token_of(home)), {}), home)
+    if not noted:
+        (home / exact.FILE).unlink()
+    more = {"HOME": str(home.parent), "CLAUDE_CONFIG_DIR": ""}
+    done = runs(home, "token", "--new", **more)
+    assert done.stdout.strip() == token_of(home)
+    assert "plugin install --exact` again" in done.stderr
+    path.write_text("{", encoding="utf-8")
+    assert runs(home, "token", "--new", **more).returncode == 0
 
 
 @pytest.mark.parametrize("more", [(), ("--new",), ("--session", "s_1")])

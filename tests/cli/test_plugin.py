@@ -13,12 +13,14 @@ from gateway.cli import VERSION, claude_code, exact, plugin, plugin_files
 from gateway.cli.claude_code import PLUGIN, ClaudeCodeError, Installed
 from gateway.home import is_off
 from gateway.local import token
+from gateway.local.token import renew
 from mcp_servers import relay
 from tests.cli.kit import COMMAND, environment
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.claude_plugins import made
 
 START = "claude --dangerously-load-development-channels plugin:tollbridge@tollbridge"
+LISTEN = {"TOLLBRIDGE_LOCAL__LISTEN": "127.0.0.1:8731"}
 VALUES = exact.wanted("127.0.0.1", 8731, "secret-token")
 
 
@@ -85,6 +87,14 @@ def test_installed_from_the_home_and_told_how_to_start(machine: Machine) -> None
     assert "TOLLBRIDGE_OFF=1 claude" in done.stdout
     assert str(place) in done.stdout
     assert place.stat().st_mode & 0o077 == 0
+
+
+def test_each_step_is_shown_as_it_is_taken(machine: Machine) -> None:
+    """Who installs sees what is run in their name, up to the step that fails."""
+    shown = machine("install").stdout
+    for call in machine.calls():
+        assert f"Running {machine.claude} {call}" in shown
+    assert str(machine.home / plugin_files.FOLDER) in shown
 
 
 def test_installing_again_changes_nothing_and_an_older_copy_is_brought_up_to_date(machine: Machine) -> None:
@@ -255,35 +265,86 @@ def test_exact_adds_to_what_is_there_and_takes_out_only_its_own(tmp_path: Path) 
     """Order and everything else stay; again there is nothing to do; taken out the file is as it was."""
     before = {"model": "opus", "env": {"FOO": "ü", "OTEL_LOGS_EXPORTER": "otlp"}, "hooks": {}}
     path = settings(tmp_path / "settings.json", before)
-    change = exact.addition(path, VALUES)
+    change = exact.addition(path, VALUES, {})
     assert "secret-token" not in exact.shown(change) + repr(change)
-    exact.written(change)
+    exact.written(change, tmp_path)
+    note = exact.noted(tmp_path, path)
+    assert "secret-token" not in (tmp_path / exact.FILE).read_text(encoding="utf-8")
     after = json.loads(path.read_text(encoding="utf-8"))
     assert list(after) == list(before)
     assert after["env"] == before["env"] | VALUES
     assert path.stat().st_mode & 0o077 == 0
-    assert exact.addition(path, VALUES).is_empty
-    exact.written(exact.removal(path, VALUES))
-    assert json.loads(path.read_text(encoding="utf-8"))["env"] == {"FOO": "ü"}
-    assert exact.removal(path, VALUES).is_empty
+    assert exact.addition(path, VALUES, note).is_empty
+    exact.written(exact.removal(path, "", note), tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8")) == before
+    assert exact.removal(path, "secret-token", exact.noted(tmp_path, path)).is_empty
 
 
 def test_exact_never_changes_what_somebody_has_set(tmp_path: Path) -> None:
     """A collector of one's own stays: what contradicts is named, and taking out leaves it alone."""
     path = settings(tmp_path / "settings.json", {"env": {exact.ENDPOINT: "https://example.org/v1/logs"}})
-    change = exact.addition(path, VALUES)
-    assert change.contrary == (exact.ENDPOINT,)
+    change = exact.addition(path, VALUES, {})
+    assert list(change.contrary) == [exact.ENDPOINT]
     assert exact.ENDPOINT not in change.add
-    assert exact.removal(path, VALUES).is_empty
+    assert exact.removal(path, "secret-token", {}).is_empty
 
 
 def test_a_renewed_token_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     """For the same listener the header is the gateway's own, and only then."""
     path = settings(tmp_path / "settings.json", {"env": exact.wanted("127.0.0.1", 8731, "older")})
-    change = exact.addition(path, VALUES)
+    change = exact.addition(path, VALUES, {})
     assert (change.add, change.contrary) == ({exact.HEADERS: VALUES[exact.HEADERS]}, ())
+    exact.written(change, tmp_path)
+    assert set(exact.noted(tmp_path, path)) == set(VALUES)
     alien = settings(tmp_path / "alien.json", {"env": VALUES | {exact.HEADERS: "x-team=5"}})
-    assert exact.addition(alien, VALUES).contrary == (exact.HEADERS,)
+    assert list(exact.addition(alien, VALUES, {}).contrary) == [exact.HEADERS]
+
+
+def test_another_port_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    """What was written for a listener that has moved is known by its token, or by the note, and led to where it is now."""
+    moved = exact.wanted("127.0.0.1", 9000, "renewed")
+    path = settings(tmp_path / "settings.json", {})
+    exact.written(exact.addition(path, VALUES, {}), tmp_path)
+    change = exact.addition(path, moved, exact.noted(tmp_path, path))
+    assert (set(change.add), change.contrary) == ({exact.ENDPOINT, exact.HEADERS}, ())
+    assert set(exact.addition(path, exact.wanted("127.0.0.1", 9000, "secret-token"), {}).add) == {exact.ENDPOINT}
+    assert set(exact.addition(path, moved, {}).contrary) == {exact.ENDPOINT, exact.HEADERS}
+
+
+@pytest.mark.parametrize("listener", ["", "http://127.0.0.1:8731/v1/logs"])
+@pytest.mark.parametrize("token", ["", "secret-token", "renewed"])
+def test_what_was_noted_is_taken_out_whatever_became_of_listener_and_token(
+    tmp_path: Path, listener: str, token: str
+) -> None:
+    """The listener gone, the token another one: the note knows what was written."""
+    path = settings(tmp_path / "settings.json", {"env": {"FOO": "1"}})
+    exact.written(exact.addition(path, VALUES, {}), tmp_path)
+    exact.written(exact.removal(path, token, exact.noted(tmp_path, path), listener), tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8")) == {"env": {"FOO": "1"}}
+    assert exact.noted(tmp_path, path) == {}
+
+
+def test_what_was_written_before_there_was_a_note_is_known_by_this_homes_token(tmp_path: Path) -> None:
+    """At any loopback address; with another home's token, or at another machine, it is somebody else's."""
+    path = settings(tmp_path / "settings.json", {"env": {"FOO": "1"} | VALUES})
+    assert set(exact.removal(path, "secret-token", {}).drop) == set(VALUES)
+    assert exact.removal(path, "another home's", {}).is_empty
+    assert exact.removal(path, "", {}).is_empty
+    far = settings(tmp_path / "far.json", {"env": VALUES | {exact.ENDPOINT: "http://10.0.0.1:8731/v1/logs"}})
+    assert exact.removal(far, "secret-token", {}).is_empty
+    assert exact.elsewhere(exact.removal(far, "secret-token", {})) is None
+    assert exact.elsewhere(exact.removal(path, "another home's", {})) == VALUES[exact.ENDPOINT]
+
+
+def test_a_collector_of_ones_own_keeps_what_it_lives_on_and_not_our_token(tmp_path: Path) -> None:
+    """Led elsewhere since: what was written for the gateway serves somebody else now; the token alone is taken back."""
+    path = settings(tmp_path / "settings.json", {})
+    exact.written(exact.addition(path, VALUES, {}), tmp_path)
+    led = VALUES | {exact.ENDPOINT: "https://example.org/v1/logs"}
+    settings(path, {"env": led})
+    exact.written(exact.removal(path, "", exact.noted(tmp_path, path)), tmp_path)
+    del led[exact.HEADERS]
+    assert json.loads(path.read_text(encoding="utf-8")) == {"env": led}
 
 
 @pytest.mark.parametrize("holds", ["{", "[]", '{"env": []}', '{"a": 1, "a": 2}', "\x00", "{" * 100_000])
@@ -291,7 +352,7 @@ def test_exact_refuses_a_file_that_it_does_not_understand(tmp_path: Path, holds:
     """What is not one JSON object stays as it is, byte for byte."""
     path = settings(tmp_path / "settings.json", holds)
     with pytest.raises(ClaudeCodeError, match="correct it by hand"):
-        exact.addition(path, VALUES)
+        exact.addition(path, VALUES, {})
     assert path.read_text(encoding="utf-8") == holds
 
 
@@ -300,47 +361,88 @@ def test_exact_writes_through_a_link_and_not_over_a_change_made_meanwhile(tmp_pa
     real = settings(tmp_path / "real.json", {})
     link = tmp_path / "settings.json"
     link.symlink_to(real)
-    change = exact.addition(link, VALUES)
-    exact.written(change)
+    change = exact.addition(link, VALUES, {})
+    exact.written(change, tmp_path)
     assert link.is_symlink()
     assert json.loads(real.read_text(encoding="utf-8")) == {"env": VALUES}
     with pytest.raises(ClaudeCodeError, match="changed meanwhile"):
-        exact.written(change)
+        exact.written(change, tmp_path)
 
 
 def test_exact_makes_the_file_where_there_is_none(tmp_path: Path) -> None:
     """With its directory, if need be; taking all of it out leaves an empty object."""
     path = tmp_path / "config" / "settings.json"
-    exact.written(exact.addition(path, VALUES))
-    exact.written(exact.removal(path, VALUES))
+    exact.written(exact.addition(path, VALUES, {}), tmp_path)
+    exact.written(exact.removal(path, "secret-token", {}), tmp_path)
     assert json.loads(path.read_text(encoding="utf-8")) == {}
 
 
 def test_exact_without_a_listener_says_what_to_set(machine: Machine) -> None:
-    """The plugin is installed all the same; nothing is written to the settings."""
-    done = machine("install", "--exact")
+    """Before anything is done: no half of it is installed, nothing is written to the settings."""
+    for words in (["install", "--exact"], ["install", "--exact", "--print"]):
+        done = machine(*words)
+        assert done.returncode == 1
+        assert "local.listen" in done.stderr
+        assert machine.calls() == []
+        assert not machine.settings.exists()
+        assert not machine.home.exists()
+
+
+def test_exact_that_would_contradict_somebodys_own_is_refused_before_anything_is_done(machine: Machine) -> None:
+    """A collector of one's own: it is named, and the plugin is not installed by half."""
+    settings(machine.settings, {"env": {exact.ENDPOINT: "https://example.org/v1/logs"}})
+    done = machine("install", "--exact", **LISTEN)
     assert done.returncode == 1
-    assert "local.listen" in done.stderr
-    assert not machine.settings.exists()
+    assert exact.ENDPOINT in done.stderr
+    assert machine.calls() == []
+
+
+def test_removed_in_one_go_though_the_client_writes_to_the_same_file(machine: Machine) -> None:
+    """Claude Code takes its own entries out of settings.json while it uninstalls: what it leaves is what is changed."""
+    machine.state(settings=str(machine.settings))
+    assert machine("install", "--exact", said="y\n", **LISTEN).returncode == 0
+    done = machine("remove", **LISTEN)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(machine.settings.read_text(encoding="utf-8")) == {"enabledPlugins": {}}
+
+
+def test_removed_without_a_listener_nothing_of_ours_stays(machine: Machine) -> None:
+    """local.listen may have gone from the settings, and the token been renewed, since it was written."""
+    settings(machine.settings, {"env": {"FOO": "1"}})
+    assert machine("install", "--exact", said="y\n", **LISTEN).returncode == 0
+    renew(machine.home)
+    shown = machine("remove", "--print")
+    assert f'- "{exact.HEADERS}"' in shown.stdout
+    assert machine("remove").returncode == 0
+    assert json.loads(machine.settings.read_text(encoding="utf-8")) == {"env": {"FOO": "1"}}
+
+
+def test_removed_what_another_home_wrote_stays_and_is_named(machine: Machine) -> None:
+    """Not ours to take out; but nobody should believe that the client tells nothing any more."""
+    before = {"env": exact.wanted("127.0.0.1", 9, "the token of another home")}
+    settings(machine.settings, before)
+    done = machine("remove")
+    assert done.returncode == 0
+    assert "http://127.0.0.1:9/v1/logs" in done.stdout
+    assert json.loads(machine.settings.read_text(encoding="utf-8")) == before
 
 
 def test_exact_asks_before_it_writes_and_is_taken_out_with_the_plugin(machine: Machine) -> None:
     """Shown without the token, written after a yes, once; whoever removes the plugin gets the file back as it was."""
     before = settings(machine.settings, {"env": {"FOO": "1"}}).read_text(encoding="utf-8")
-    listen = {"TOLLBRIDGE_LOCAL__LISTEN": "127.0.0.1:8731"}
     for words, said in ((["install", "--exact"], "n\n"), (["install", "--exact", "--print"], "")):
-        assert machine(*words, said=said, **listen).returncode == 0
+        assert machine(*words, said=said, **LISTEN).returncode == 0
         assert machine.settings.read_text(encoding="utf-8") == before
-    done = machine("install", "--exact", said="y\n", **listen)
+    done = machine("install", "--exact", said="y\n", **LISTEN)
     assert (done.returncode, done.stderr) == (0, "")
     env = json.loads(machine.settings.read_text(encoding="utf-8"))["env"]
     assert env[exact.ENDPOINT] == "http://127.0.0.1:8731/v1/logs"
-    secret = env[exact.HEADERS].removeprefix("Authorization=Bearer ")
-    assert len(secret) > 20
-    assert secret not in done.stdout
-    again = machine("install", "--exact", **listen)
+    token = env[exact.HEADERS].removeprefix("Authorization=Bearer ")
+    assert len(token) > 20
+    assert token not in done.stdout
+    again = machine("install", "--exact", **LISTEN)
     assert "has all of it already" in again.stdout
-    assert machine("remove", **listen).returncode == 0
+    assert machine("remove", **LISTEN).returncode == 0
     assert json.loads(machine.settings.read_text(encoding="utf-8")) == json.loads(before)
 
 
@@ -365,7 +467,10 @@ def test_the_real_client_installs_lists_and_removes_it(real: Machine) -> None:
     assert "switched off" in real("status").stdout
     assert real("install").returncode == 0
     assert real("status").returncode == 0
-    assert real("remove").returncode == 0
+    assert real("install", "--exact", said="y\n", **LISTEN).returncode == 0
+    assert exact.HEADERS in real.settings.read_text(encoding="utf-8")
+    done = real("remove", **LISTEN)
+    assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(real.settings.read_text(encoding="utf-8")) == {"enabledPlugins": {}, "extraKnownMarketplaces": {}}
     assert claude_code.plugin(claude, real.environ()) is None
 

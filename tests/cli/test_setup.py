@@ -74,6 +74,11 @@ class Wizard:
             self.process.stdout.close()
         return code
 
+    def killed(self) -> None:
+        """Nobody wants to know how it goes on."""
+        self.process.kill()
+        self.ends()
+
 
 @pytest.fixture
 def server() -> Iterator[BotApi]:
@@ -94,6 +99,28 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+def test_a_token_that_telegram_does_not_accept_is_asked_for_again(home: Path, server: BotApi):
+    """By this very setup: nobody is sent to start another one."""
+    wizard = Wizard(home, server)
+    wizard.shows("Token")
+    wizard.answers("1234567890:AA" + "e" * 33)
+    wizard.shows("Paste the present one")
+    wizard.answers(server.token)
+    wizard.shows("https://t.me/")
+    assert "setup` again" not in wizard.seen
+    wizard.killed()
+
+
+def test_on_a_terminal_no_word_is_cut_at_its_edge(home: Path, server: BotApi):
+    """Sentences and questions go on in the next line as words, below where they began; a path stays whole."""
+    wizard = Wizard(home, server, terminal=True, COLUMNS="40")
+    shown = wizard.shows("it stays hidden")
+    wizard.killed()
+    lines = [line.rstrip("\r") for line in shown.splitlines()]
+    assert "1. The bot. If you have none yet: write" in lines
+    assert all(len(line) <= 40 or " " not in line.strip() for line in lines), lines
+
+
 def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server: BotApi):
     """Token, link, first message, the person, agent, directory, budgets: written for the owner alone, and it loads."""
     wizard = Wizard(home, server)
@@ -102,6 +129,7 @@ def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server:
     wizard.shows("not a bot token")
     wizard.answers(server.token)
     assert "https://t.me/" in wizard.shows("Waiting")
+    assert "tollbridge plugin install" not in wizard.seen
     mallory, alice = server.user(66, "Mallory\u202e", "mallory"), server.user(4711, "Alice")
     mallory.says("hello")
     assert "Mallory\\u202e (@mallory), numeric id 66" in wizard.shows("[y/n]")
@@ -124,6 +152,7 @@ def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server:
     wizard.shows("$0 lets nothing run")
     wizard.answers("")
     assert wizard.ends() == 0
+    assert "plugin install` joins the Claude Code sessions that you open yourself" in wizard.seen.splitlines()[-1]
     assert server.token not in wizard.seen
     path = home / "config.toml"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -228,8 +257,7 @@ def test_the_token_is_not_echoed_on_a_terminal(home: Path, server: BotApi):
     wizard.shows("(it stays hidden): ")
     wizard.answers(server.token)
     assert server.token not in wizard.shows("The bot is @")
-    wizard.process.kill()
-    wizard.process.wait(LIMIT_S)
+    wizard.killed()
 
 
 def test_setup_is_refused_while_a_gateway_runs(home: Path, server: BotApi):

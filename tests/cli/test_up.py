@@ -5,12 +5,18 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway import clock
 from gateway.config import config_file
 from gateway.core.route import COMMANDS as CHAT_COMMANDS
+from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
+from gateway.domain.money import Usd
+from gateway.ports import Decision
+from gateway.store import open_store
 from tests.cli.kit import COMMAND, environment
 from tests.fakes.bot_api import BotApi
 
@@ -135,6 +141,37 @@ def test_the_terminals_chat_says_who_works_where_and_how_to_leave(home: Path) ->
     assert words.replace(" ", "") in text
     assert "/helpexplains;Ctrl-Dleaves." in text
     assert "Thereisnoprogram'/nowhere/claude'" in text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("limit", "words"), [("30", " and $30.00 a day, at"), ("1000000", ", at")])
+async def test_the_terminals_chat_names_the_limit_that_counts_today(home: Path, limit: str, words: str) -> None:
+    """Set in the chat since, or taken away: the settings' one is not what stops anybody."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    entry = Entry(EntryKind.LIMIT, (Scope(ScopeKind.DAY, today),), limit=Usd.parse(limit), who="4711")
+    async with open_store(home) as store:
+        await store.transact(lambda _: Decision(None, entries=(entry,)), clock.now_ms())
+    process = start(home, "--chat", "console", TIMEZONE="UTC")
+    shown, said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, said) == (0, "")
+    assert f"$5.00 a session{words} list prices" in " ".join(shown.split())
+
+
+def test_a_demo_without_a_prompt_names_the_one_that_plays_by_itself(home: Path) -> None:
+    """`tollbridge demo </dev/null` shows nothing of what it is for: that is said, with what to type and what to start instead."""
+    done = subprocess.run(
+        [*COMMAND, "demo"],
+        env=environment(home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert 'Type "fix the flaky login test"' in " ".join(done.stdout.split())
+    assert done.stderr.startswith("tollbridge: no prompt came in")
+    assert "demo --unattended` plays it" in done.stderr
 
 
 def test_a_demo_whose_reader_goes_away_ends_quietly(home: Path) -> None:

@@ -6,15 +6,18 @@ import pytest
 
 from gateway.core.change import (
     Change,
+    accepted,
     deed,
     heading,
     ledger_words,
     lowered,
     named,
+    offer,
     over_the_top,
     question,
     read_amount,
     reason,
+    stands,
 )
 from gateway.domain.budget import Balance, Counts, Scope, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
@@ -68,6 +71,22 @@ def test_an_amount_is_more_than_nothing() -> None:
     ):
         with pytest.raises(AmountError, match=words):
             read_amount(text, raises=raises)
+
+
+def test_a_limit_that_is_taken_away_is_said_to_be() -> None:
+    """In the question, on the button, after the yes, in the ledger: nobody reads of a million dollars."""
+    unit, most = read_amount("none", raises=False)
+    none = replace(SET, amount=most)
+    assert (unit, none.takes_away, over_the_top(none)) == (Unit.USD, True, "")
+    assert deed(none) == "take the day's limit away, which is $25.00"
+    assert (offer(none), accepted(none)) == ("Take it away", "Taken away")
+    assert stands(none) == "The day's limit is none"
+    assert ledger_words(none).startswith("taken away, asked by")
+    assert (offer(FULL), accepted(FULL)) == ("Raise to $30.00", "Raised to $30.00")
+    assert stands(FULL) == "The day's limit is $30.00 until 18:00"
+    with pytest.raises(AmountError):
+        read_amount("none", raises=True)
+    assert not replace(RAISE, amount=most).takes_away
 
 
 def test_there_is_a_highest_limit() -> None:

@@ -13,7 +13,7 @@ from gateway.core.gauges import MINUTE_MS, Gauge
 from gateway.domain.approval import Allow, Ask, Choice, Question
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.lease import TeamScope, lease_scope
-from gateway.domain.money import AmountError
+from gateway.domain.money import AmountError, Usd
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from tests.core.make import DAY, SESSION, UNHURRIED, balance, estimate, left, turn, usd
@@ -352,6 +352,45 @@ def test_a_full_gauge_says_why(gauge: Gauge, words: str) -> None:
 def test_a_limit_is_read_in_any_unit(text: str, unit: Unit, amount: int) -> None:
     """Without a unit it is dollars."""
     assert gauges.parse(text) == (unit, amount)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "words"),
+    [
+        ("none", Unit.USD, "none"),
+        (" None ", Unit.USD, "none"),
+        ("none calls", Unit.CALLS, "none in calls"),
+        ("none tokens", Unit.TOKENS, "none in tokens"),
+        ("none min", Unit.WORK_MS, "none in minutes"),
+    ],
+)
+def test_no_limit_is_the_most_there_is_and_is_told_as_none(text: str, unit: Unit, words: str) -> None:
+    """In the unit that is named, else in dollars; what is set so has no limit any more."""
+    found = gauges.parse_limit(text)
+    assert found == (unit, gauges.MOST[unit])
+    assert gauges.limit_words(*found) == words
+    assert gauges.is_none(*found)
+    assert not gauges.is_none(unit, gauges.MOST[unit] - 1)
+
+
+def test_any_other_limit_is_read_and_told_as_an_amount() -> None:
+    """What is set to none is only what says so."""
+    assert gauges.parse_limit("200 calls") == (Unit.CALLS, 200)
+    assert gauges.limit_words(Unit.CALLS, 200) == "200 calls"
+    for text in ("none pears", "nothing", "no"):
+        with pytest.raises(AmountError):
+            gauges.parse_limit(text)
+
+
+def test_a_balance_has_no_limit_that_was_taken_away() -> None:
+    """Each limit for itself; those that were not taken away stay."""
+    day = Scope(ScopeKind.DAY, "2026-11-22")
+    most = Caps(gauges.MOST[Unit.TOKENS], gauges.MOST[Unit.CALLS], gauges.MOST[Unit.WORK_MS])
+    assert gauges.freed(Balance(day, Usd(gauges.MOST[Unit.USD]), caps=most)) == Balance(day, None)
+    kept = Balance(day, Usd.parse("5"), caps=Caps(calls=3))
+    assert gauges.freed(kept) == kept
+    assert gauges.freed(Balance(day, None)) == Balance(day, None)
+    assert gauges.freed(Balance(day, Usd.parse("5"), caps=Caps(tokens=7, calls=most.calls))).caps == Caps(tokens=7)
 
 
 @pytest.mark.parametrize(

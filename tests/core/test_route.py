@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import gauges
 from gateway.core.route import (
     COMMANDS,
     HELP,
@@ -102,6 +103,9 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("budget", "0.000000001", SetBudget(ScopeKind.SESSION, Unit.USD, usd("0.000000001").nano)),
         ("budget", "session 10", SetBudget(ScopeKind.SESSION, Unit.USD, usd("10").nano)),
         ("budget", "Day   25", SetBudget(ScopeKind.DAY, Unit.USD, usd("25").nano)),
+        ("budget", "None", SetBudget(ScopeKind.SESSION, Unit.USD, gauges.MOST[Unit.USD])),
+        ("budget", "project none", SetBudget(ScopeKind.PROJECT, Unit.USD, gauges.MOST[Unit.USD])),
+        ("budget", "day none calls", SetBudget(ScopeKind.DAY, Unit.CALLS, gauges.MOST[Unit.CALLS])),
         ("raise", "5", RaiseBudget(ScopeKind.SESSION, Unit.USD, usd("5").nano)),
         ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, Unit.USD, usd("0.50").nano)),
         ("cost", "", ShowCost()),
@@ -126,7 +130,7 @@ def test_a_session_that_is_no_number_is_explained(argument: str) -> None:
     assert typed("sessions", argument) == Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
-BAD = ["-1", "nan", "1e9", "1,000", "ten", "1000001", "\u0665", "inf", "5 \u20ac", "year 5"]
+BAD = ["-1", "nan", "1e9", "1,000", "ten", "1000001", "\u0665", "inf", "5 \u20ac", "year 5", "none pears"]
 
 
 @pytest.mark.parametrize("argument", BAD)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import anyio
 import pytest
 
+from gateway.core.gauges import MOST
 from gateway.core.summary import escape
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.budget import EntryKind, Scope, ScopeKind, Unit
@@ -143,6 +144,37 @@ async def test_what_widens_waits_for_a_tap(tmp_path: Path, wanted: Wanted) -> No
         assert await entries_of(tmp_path) == [(APPROVER, why, Usd.parse("30"))]
         for person in (WRITER, READER, ELSEWHERE):
             assert gateway.chat.sees(private(person)) == []
+
+
+async def test_a_limit_is_taken_away_after_a_tap(tmp_path: Path) -> None:
+    """Nothing widens more: it is asked of who may raise by any amount; then there is none, until one is set again."""
+    nothing = Wanted(ScopeKind.DAY, MOST[Unit.USD], raises=False)
+    async with bench(SCRIPT, TEAM, home=tmp_path) as gateway:
+        month = await asks(gateway, replace(nothing, kind=ScopeKind.MONTH))
+        assert month == Standing(ChangeState.DONE, "There is no limit on this month.")
+        asked = await asks(gateway, nothing)
+        assert asked.words == f"Asked in the chat of {OWNER}: take the day's limit away, which is $25.00."
+        await taps(gateway, "Take it away", words="take the day's limit away")
+        await gateway.chat.waits_for(private(OWNER), escape("Taken away (by you)."))
+        assert (await ends(gateway, asked)).words == f"The day's limit is none: {OWNER} said yes."
+        assert await day_limit(gateway) is None
+        assert (await asks(gateway, raised())).words == "there is no limit on this day: there is nothing to raise"
+        assert (await asks(gateway, set_to("3"))).state is ChangeState.DONE
+        assert await day_limit(gateway) == Usd.parse("3")
+        gateway.says("/budget day none")
+        await gateway.sees("Day: $0.00 spent, no limit")
+        assert await day_limit(gateway) is None
+
+
+async def test_who_may_raise_by_so_much_only_takes_no_limit_away() -> None:
+    """Neither in the chat nor by a yes: whoever's largest raise is bounded has no say in it."""
+    bounded = replace(TEAM, people=tuple(one for one in TEAM.people if one.person != OWNER))
+    async with bench(SCRIPT, bounded) as gateway:
+        refused = await asks(gateway, Wanted(ScopeKind.DAY, MOST[Unit.USD], raises=False))
+        assert refused.words == "nobody may take a limit away: see largest_raise_usd in the settings"
+        gateway.chat.says(private(APPROVER), APPROVER, "/budget day none")
+        await gateway.sees("You may not take this limit away: ask an owner.", private(APPROVER))
+        assert await day_limit(gateway) == Usd.parse("25")
 
 
 async def test_a_limit_that_is_set_starts_from_the_one_without_raises_that_end() -> None:
@@ -412,6 +444,23 @@ async def test_a_project_is_the_repository_of_the_directory(tmp_path: Path) -> N
             for unfit in ("", "src", "/a\0b", f"/{'a' * 300}/b"):
                 refused = await asks(gateway, set_to("2", ScopeKind.PROJECT, directory=unfit))
                 assert refused.words == "which project: run this in its directory"
+
+
+async def test_what_holds_all_projects_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole machine, or one's own directory: hardly what was meant; unless it is a repository, or where sessions work."""
+    monkeypatch.setenv("HOME", str(tmp_path / "link"))
+    (tmp_path / "me").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "me")
+    elsewhere = replace(TEAM, directory=str(tmp_path))
+    async with bench(SCRIPT, elsewhere) as gateway:
+        for place in ("/", str(tmp_path / "me"), str(tmp_path / "link")):
+            refused = await asks(gateway, set_to("2", ScopeKind.PROJECT, directory=place))
+            assert (refused.state, refused.words.startswith(f"{place} is no project")) == (ChangeState.REFUSED, True)
+    async with bench(SCRIPT, replace(TEAM, directory=str(tmp_path / "me"))) as gateway:
+        assert (await asks(gateway, set_to("2", ScopeKind.PROJECT, directory=str(tmp_path / "me")))).state == "done"
+    (tmp_path / "me" / ".git").mkdir()
+    async with bench(SCRIPT, elsewhere) as gateway:
+        assert (await asks(gateway, set_to("2", ScopeKind.PROJECT, directory=str(tmp_path / "me")))).state == "done"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A Claude Code that knows its plugins and its sign-in and nothing else: what `claude plugin` and `claude auth` of 2.1.328 say and keep.
 
 `made(folder)` puts a program `claude` there. Beside it lie `state.json`, which is what it keeps, and `calls`, which is what it was told.
+Where `settings` in its state names a settings file, it writes there which plugins are on, as the real one does.
 """
 
 import sys
@@ -20,6 +21,11 @@ with (here / "calls").open("a") as calls:
 
 def end(said, code=0):
     kept.write_text(json.dumps(state))
+    if "settings" in state and words[:1] == ["plugin"] and "list" not in words:
+        path = pathlib.Path(state["settings"])
+        holds = json.loads(path.read_text()) if path.exists() else {}
+        holds["enabledPlugins"] = {"tollbridge@tollbridge": True} if state.get("enabled") else {}
+        path.write_text(json.dumps(holds, indent=2))
     (sys.stderr if code else sys.stdout).write(said + "\\n")
     sys.exit(code)
 

@@ -271,7 +271,10 @@ async def test_without_a_gateway_the_client_says_how_to_start_one(tmp_path: Path
     """No home, no socket, nobody behind it: the same sentence."""
     (tmp_path / "file").touch()
     for home in (tmp_path / "nowhere", lock.make_home(tmp_path / "home"), tmp_path / "file"):
-        with pytest.raises(client.NobodyThereError, match=r"no gateway works with .*: start it with `tollbridge up`"):
+        with pytest.raises(
+            client.NobodyThereError,
+            match=r"no Tollbridge gateway is running \(home: .*\): start it with `tollbridge up`",
+        ):
             await asks(home, "GET", "/echo")
 
 

@@ -228,7 +228,9 @@ async def test_without_a_gateway_the_relay_answers_until_there_is_one(tmp_path: 
         }
         assert (await client.ask("tools/list"))["result"] == {"tools": []}
         assert (await client.ask("ping"))["result"] == {}
-        assert await refused(client) == f"no gateway works with {home}: start it with `tollbridge up`"
+        assert (
+            await refused(client) == f"no Tollbridge gateway is running (home: {home}): start it with `tollbridge up`"
+        )
         assert (await client.ask("completion/complete"))["error"]["code"] == -32000
         permission = {"request_id": "abcde", "tool_name": "Bash", "description": "", "input_preview": ""}
         await client.say(relay.PERMISSION, permission)

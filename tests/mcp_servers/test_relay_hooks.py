@@ -127,7 +127,7 @@ async def test_a_very_large_input_is_judged_and_a_larger_one_is_blocked(tmp_path
 async def test_without_a_gateway_whatever_costs_money_is_blocked(tmp_path: Path, event: str) -> None:
     """With what to do."""
     code, told = await hooked(tmp_path / "home", event)
-    words = f"no gateway works with {tmp_path}/home: start it with `tollbridge up`"
+    words = f"no Tollbridge gateway is running (home: {tmp_path}/home): start it with `tollbridge up`"
     assert (code, blocked(event, told)) == (0, words)
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC
 from io import StringIO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from gateway.domain.estimate import Estimate
@@ -198,6 +199,22 @@ def test_a_narrow_terminal_shows_fewer_columns_and_every_amount():
     narrow = shown(report_tables([SESSION], [TURN], 40), 40)
     assert "state" in narrow
     assert not any(name in narrow for name in ("model", "from", "hold"))
+
+
+def test_a_roomy_terminal_shows_what_each_turn_was_about() -> None:
+    """One line of it, cut to what is left beside figures that stay whole; at the usual width there is no room."""
+    asked = replace(TURN, prompt="Fix the login test\x1b[2J\nand then\tmuch more " + "x" * 500)
+    wide = replace(TURN, prompt="直" * 79)
+    long = replace(TURN, model="anthropic.claude-with-a-very-long-name-20261122-v1:0")
+    for width in (110, 140, 300):
+        text = shown(report_tables([SESSION], [asked, wide, long], width), width)
+        assert "Fix the login test" in text
+        assert "\x1b" not in text
+        assert max(cell_len(line) for line in text.splitlines()) <= min(width, 140)
+        assert text.count("$0.42") == 3
+        assert "claude-opus-4-8" in text
+    for width in (40, 80, 109):
+        assert "Fix the" not in shown(report_tables([SESSION], [asked], width), width)
 
 
 def test_chat_and_report_count_tokens_alike():

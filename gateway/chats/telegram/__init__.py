@@ -16,6 +16,7 @@ from gateway.chats.telegram.bot import (
     BotIdentity,
     FloodedError,
     NotSentError,
+    RejectedTokenError,
     TelegramBot,
     check_token,
     redact,
@@ -179,4 +180,4 @@ class TelegramChat:
             await self._bot.call("sendChatAction", {"chat_id": int(thread.chat), "action": "typing", **topic})
 
 
-__all__ = ["BotIdentity", "TelegramChat", "check_token"]
+__all__ = ["BotIdentity", "RejectedTokenError", "TelegramChat", "check_token"]

@@ -264,9 +264,13 @@ def check_address(token: str, base_url: str | None) -> str:
     return url
 
 
-def rejected_token() -> TollbridgeError:
+class RejectedTokenError(TollbridgeError):
+    """Telegram knows no bot with this token."""
+
+
+def rejected_token() -> RejectedTokenError:
     """What to say when Telegram knows no bot with this token."""
-    return TollbridgeError(
+    return RejectedTokenError(
         "Telegram does not accept this bot token: it was mistyped or revoked. Get the present one from @BotFather "
         "(/mybots, API Token) and run `tollbridge setup` again."
     )
