@@ -288,7 +288,7 @@ def present(session_id: str, *, proven: bool) -> Callable[[View], Decision[None]
             draft.current = current = session
         here = current is None or current.id == session.id
         words = HERE if here and proven else UNPROVEN if here else "/sessions lists it."
-        head = f"Open at the desk: `{session.directory}`."
+        head = f"Open at the desk: {summary.code(change.reason(session.directory))}."
         draft.say(Say(session.thread, f"desk:{session.id}:{session.agent_session}", f"{head} {words}"))
         return draft.done(None)
 

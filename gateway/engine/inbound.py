@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
-from gateway.core import summary
+from gateway.core import change, summary
 from gateway.core.access import may
 from gateway.core.quoting import prompt_of
 from gateway.core.route import (
@@ -227,7 +227,7 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
         agent = world.agents.get(session.agent)
         label = session.agent if agent is None else agent.traits.label
         about = "".join(f" · {_words_of(turn)}" for turn in view.latest_turns(session.id, 1))
-        lines.append(f"{n} · {summary.code(session.directory)} · {label} · {state} · {spent}{here}{about}")
+        lines.append(f"{n} · {_place(session)} · {label} · {state} · {spent}{here}{about}")
     if len(sessions) > 1:
         lines.append("Go to another one: /sessions 2")
     draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
@@ -238,6 +238,11 @@ def _words_of(turn: Turn) -> str:
     return summary.escape(summary.title(turn.prompt, WORDS_MAX)) or "a message without words"
 
 
+def _place(session: Session) -> str:
+    """The session's directory as a message names it, whatever it is called."""
+    return summary.code(change.reason(session.directory))
+
+
 def _start(world: World, view: View, draft: Draft, message: Message) -> None:
     """The gateway opens the current session itself, where nobody has it open at the desk: one writer per conversation."""
     session = view.current_session(message.thread)
@@ -245,13 +250,13 @@ def _start(world: World, view: View, draft: Draft, message: Message) -> None:
     if session is None or not taker:
         draft.say(world.notice(message.thread, HELP))
     elif world.present(session):
-        words = f"`{session.directory}` is open at the desk: write here what it should do, or close it there first."
+        words = f"{_place(session)} is open at the desk: write here what it should do, or close it there first."
         draft.say(world.notice(message.thread, words))
     else:
         session = replace(session, agent=taker)
         draft.put.append(session)
         label = world.agents[taker].traits.label
-        draft.say(world.notice(message.thread, f"{label} goes on in `{session.directory}`. Write what it should do."))
+        draft.say(world.notice(message.thread, f"{label} goes on in {_place(session)}. Write what it should do."))
         gating.next_in_line(world, view, draft, session)
 
 

@@ -83,7 +83,7 @@ async def _started(world: World, live: Live, uuid: str | None, typed: str | None
 
 async def _begun(world: World, live: Live, uuid: str) -> bool:
     """A prompt begins. The turn whose run has ended before is over, though agents of it still work: they work for this one now."""
-    ended = live.result is not None and await _settle(world, live, *live.result)
+    ended = await _succeeded(world, live)
     turn_id = live.pending.pop(uuid)
     live.begin(turn_id, world.clock.ticks_ms(), uuid)
     turn = await world.store.read(lambda view: view.turn(turn_id))
@@ -111,7 +111,7 @@ async def _named(world: World, live: Live, agent_session: str) -> None:
 
 
 async def _unprompted(world: World, live: Live) -> bool:
-    ended = live.result is not None and await _settle(world, live, *live.result)
+    ended = await _succeeded(world, live)
     decision = await world.commit(metering.background_run(world, live.session_id))
     if decision.result is None:
         return ended
@@ -132,13 +132,25 @@ async def _unprompted(world: World, live: Live) -> bool:
 
 async def _typed(world: World, live: Live, prompt: str) -> bool:
     """What a person typed where the agent runs: its first boundary, which follows, says whether it runs."""
-    ended = live.result is not None and await _settle(world, live, *live.result)
+    ended = await _succeeded(world, live)
     found = (await world.commit(desk.typed(world, live.session_id, prompt))).result
     if found.turn is None:
         live.blocked = found.why
     else:
         live.begin(found.turn.id, world.clock.ticks_ms())
     return ended
+
+
+async def _succeeded(world: World, live: Live) -> bool:
+    """Another run begins: the turn whose run has ended before is over, and at a desk also one whose end nobody told."""
+    if live.result is not None:
+        return await _settle(world, live, *live.result)
+    if not (live.attached and live.busy):
+        return False
+    live.busy = False
+    covered, live.metered = live.metered, []
+    await answer_held(world, live, EndTurn(metering.OVER))
+    return await _settle(world, live, Finished(End.INTERRUPTED, "", live.prompt_uuid, None), covered)
 
 
 async def _metered(world: World, live: Live, event: CallMetered) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -17,20 +18,22 @@ import anyio.lowlevel
 import pytest
 
 from gateway.agents.claude import desk
-from gateway.agents.claude.desk import DeskAgent, DeskClient
+from gateway.agents.claude.desk import OPEN, SESSIONS_MAX, TOO_MANY, DeskAgent, DeskClient
 from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Notes
 from gateway.agents.claude.transcript import Tail
+from gateway.agents.warden import ON_LINUX
 from gateway.core import channel
 from gateway.domain.effects import GoOn, Words
-from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused
+from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused, Started
 from gateway.ports import Launch
 
 pytestmark = pytest.mark.anyio
 
 SESSION = "0f4c1d6e-0000-4000-8000-000000000001"
 MODEL = "claude-opus-4-8"
+FORGED = {"source": "startup", "transcript_path": "/forged.jsonl"}
 MESSAGE = "7e57ab1e-0000-4000-8000-000000000001"
 
 
@@ -78,10 +81,13 @@ class Gateway:
             if isinstance(event, Finished) and event.shows:
                 await client.respond(event.shows, Words(""))
 
-    async def hook(self, event: str, process: int = 0, *, unattended: bool = False, **more: Any) -> Any:
+    async def hook(
+        self, event: str, process: int = 0, above: Sequence[int] = (), *, unattended: bool = False, **more: Any
+    ) -> Any:
+        """A hook of a client: this process, or another one, which has started below those `above`."""
         body = {"session_id": SESSION, "hook_event_name": event, "cwd": str(self.place), **more}
         body["transcript_path"] = str(self.place / "transcript.jsonl")
-        lineage = (1, process or self.process)
+        lineage = (1, process or self.process, *above)
         return await self.desk.hook(event, json.dumps(body).encode(), lineage, unattended=unattended)
 
     def ledger(self) -> dict[str, int]:
@@ -301,6 +307,140 @@ async def test_a_run_that_dies_at_its_first_boundary_is_not_said_to_have_been_st
         await one.hook("SessionStart", source="resume")
         await one.until(Exited)
         assert one.ends() == []
+
+
+async def test_what_another_sessions_agent_starts_takes_over_no_open_session(tmp_path: Path) -> None:
+    """A shell below one client says that it opens the session of another: the run there goes on, and so do its messages."""
+    async with gateway(tmp_path) as one:
+        with process() as client, process() as other, process() as shell:
+            await one.hook("SessionStart", other, session_id="other", source="startup")
+            await one.hook("SessionStart", client, source="startup")
+            mine, theirs = Wire(), Wire()
+            async with one.desk.joined(mine, SESSION, (1, client)):
+                assert await one.hook("UserPromptSubmit", client, prompt="work", prompt_id="p") == {}
+                await one.hook("SessionStart", shell, (other,), source="startup")
+                async with one.desk.joined(theirs, SESSION, (1, shell, other)):
+                    assert one.desk.client_of(theirs) is None
+                    assert one.desk.client_of(mine) is one.clients[1]
+                await one.hook("SessionEnd", shell, (other,), reason="other")
+                await one.hook("Stop", client, prompt_id="p")
+                await one.until(Finished)
+                assert [end.end for end in one.ends()] == [End.DONE]
+                assert len(one.clients) == 2
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["one gateway", "another one meanwhile"])
+async def test_a_conversation_that_is_open_in_one_terminal_is_not_gone_on_with_in_another(
+    tmp_path: Path, restarted: bool
+) -> None:
+    """The second client's prompts are blocked as long as the first one lives, and let in from then on."""
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(gateway(tmp_path))
+        with process() as first:
+            await here.hook("SessionStart", first, source="startup")
+            if restarted:
+                await stack.aclose()
+                here = await stack.enter_async_context(gateway(tmp_path))
+            else:
+                assert await here.hook("UserPromptSubmit", first, prompt="work", prompt_id="p") == {}
+            assert await here.hook("SessionStart", source="resume") == {}
+            blocked = {"decision": "block", "reason": OPEN}
+            assert await here.hook("UserPromptSubmit", prompt="go on", prompt_id="q") == blocked
+            await here.hook("SessionEnd", reason="other")
+            assert Exited not in map(type, here.told)
+            assert await here.hook("PostToolBatch", first, prompt_id="p") == {}
+        assert await here.hook("UserPromptSubmit", prompt="go on", prompt_id="q") == {}
+
+
+async def test_what_an_agent_has_opened_itself_is_its_persons_as_soon_as_they_open_it(tmp_path: Path) -> None:
+    """Whoever names a conversation first, from a shell below a client, keeps nobody out of it who opens it in a terminal."""
+    async with gateway(tmp_path) as one:
+        with process() as other, process() as shell:
+            await one.hook("SessionStart", other, session_id="other", source="startup")
+            await one.hook("SessionStart", shell, (other,), source="resume")
+            await one.hook("SessionStart", source="resume")
+            assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="q") == {}
+
+
+@pytest.mark.skipif(not ON_LINUX, reason="elsewhere only the first process takes in orphans")
+async def test_what_takes_in_orphans_is_no_client(tmp_path: Path) -> None:
+    """A hook that was set adrift has it for a parent, and so have clients and the gateway: nobody is kept out in its name."""
+    async with gateway(tmp_path) as one:
+        await one.hook("SessionStart", os.getppid(), source="startup")
+        await one.hook("SessionStart", source="resume")
+        assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p") == {}
+
+
+async def test_whoever_names_a_conversation_before_it_is_opened_does_not_have_it_then(tmp_path: Path) -> None:
+    """Something adrift says that it opens it, with a transcript of its own: the client that opens it has its hooks and its messages."""
+    writes(tmp_path, *call("old"))
+    async with gateway(tmp_path) as one:
+        named = json.dumps({"session_id": SESSION, "hook_event_name": "SessionStart", "cwd": str(tmp_path)} | FORGED)
+        await one.desk.hook("SessionStart", named.encode(), (1, 1))
+        theirs, mine = Wire(), Wire()
+        async with one.desk.joined(theirs, SESSION, (1, 1)), one.desk.joined(mine, SESSION, (1, one.process)):
+            await one.hook("SessionStart", source="resume")
+            assert one.desk.client_of(theirs) is None
+            assert one.desk.client_of(mine) is one.clients[-1]
+            assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p") == {}
+            writes(tmp_path, *call("new"))
+            assert await one.hook("PostToolBatch", prompt_id="p") == {}
+            await one.until(CallMetered)
+            assert one.calls() == [("new", 5)]
+
+
+async def test_sessions_of_which_no_process_is_known_keep_nobody_out(tmp_path: Path) -> None:
+    """When there are too many, the oldest makes room; not one that is at work, though, nor one whose client is known."""
+    async with gateway(tmp_path) as one:
+        await one.hook("SessionStart", session_id="known", source="startup")
+        for number in range(SESSIONS_MAX - 1):
+            await one.hook("SessionStart", 1, session_id=f"adrift {number}", source="startup")
+        await one.hook("UserPromptSubmit", 1, session_id="adrift 0", prompt="work", prompt_id="p")
+        assert await one.hook("UserPromptSubmit", prompt="hello", prompt_id="q") == {}
+        await one.until(Exited)
+        assert (await one.hook("Stop", 1, session_id="adrift 0", prompt_id="p"), len(one.clients)) == (
+            {},
+            SESSIONS_MAX + 1,
+        )
+        await one.until(Finished)
+        await one.hook("UserPromptSubmit", 1, session_id="adrift 0", prompt="more", prompt_id="p2")
+        for number in range(2, SESSIONS_MAX - 1):
+            await one.hook("UserPromptSubmit", 1, session_id=f"adrift {number}", prompt="work", prompt_id="p")
+        verdict = await one.hook("UserPromptSubmit", session_id="one more", prompt="hello", prompt_id="q")
+        assert verdict == {"decision": "block", "reason": TOO_MANY}
+
+
+async def test_a_session_whose_transcript_is_long_to_read_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its own hooks wait until it is read; so many sessions may be open, those that are being read counted."""
+    goes_on, really = threading.Event(), Log.read
+
+    def slow(log: Log, *args: Any) -> Any:
+        assert goes_on.wait(20)
+        return really(log, *args)
+
+    async with gateway(tmp_path) as one, anyio.create_task_group() as tasks:
+        for number in range(SESSIONS_MAX - 2):
+            await one.hook("SessionStart", session_id=f"{number}", source="startup")
+        with monkeypatch.context() as patch:
+            patch.setattr(Log, "read", slow)
+            for _ in range(2):
+                tasks.start_soon(lambda: one.hook("UserPromptSubmit", prompt="hello", prompt_id="p"))
+            await anyio.wait_all_tasks_blocked()
+        try:
+            with anyio.fail_after(5):
+                await one.hook("SessionStart", session_id="other", source="startup")
+                wire = Wire()
+                async with one.desk.joined(wire, "other", (1, one.process)):
+                    assert one.desk.client_of(wire) is one.clients[-1]
+                verdict = await one.hook("UserPromptSubmit", session_id="too many", prompt="hello", prompt_id="q")
+                assert verdict == {"decision": "block", "reason": TOO_MANY}
+        finally:
+            goes_on.set()
+        await one.until(Started)
+        assert [client.agent_session for client in one.clients].count(SESSION) == 1
+        await one.hook("Stop", prompt_id="p")
 
 
 async def test_old_lines_do_not_end_the_run_that_is_under_way(tmp_path: Path) -> None:

@@ -101,3 +101,42 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / unheard.FILE).mkdir()
     with pytest.raises(NoFileError, match=r"unmetered.jsonl.taken is no file"):
         take(tmp_path, NOW)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_directory_in_the_place_of_the_file_is_out_of_the_way_of_the_next(tmp_path: Path, full: bool) -> None:
+    """It is removed, or kept by another name if there is something in it; what hooks write down from then on is read."""
+    for name in (unheard.FILE, unheard.TAKEN):
+        (tmp_path / name).mkdir()
+        if full:
+            (tmp_path / name / "something").write_text("of somebody's")
+        with pytest.raises(NoFileError):
+            take(tmp_path, NOW)
+        done(tmp_path)
+    (tmp_path / unheard.FILE).write_bytes(line("a"))
+    found = take(tmp_path, NOW)
+    assert found is not None
+    assert [one.session for one in found.sessions] == ["a"]
+    done(tmp_path)
+    assert len(list(tmp_path.glob("*/something"))) == len(list(tmp_path.iterdir())) == 2 * full
+
+
+def test_a_directory_that_takes_the_files_place_while_it_is_opened_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a gateway would be out of descriptors one day."""
+    (tmp_path / unheard.TAKEN).write_bytes(line("a"))
+    really, opened = os.open, list[int]()
+
+    def swapped(path: Path, flags: int) -> int:
+        path.unlink()
+        path.mkdir()
+        opened.append(really(path, flags))
+        return opened[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(unheard.os, "open", swapped)
+        with pytest.raises(NoFileError):
+            take(tmp_path, NOW)
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(opened[0])

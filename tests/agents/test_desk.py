@@ -1,6 +1,7 @@
 """A session at the desk as a client: what its hooks and its transcript tell, and what goes through its channel."""
 
 import json
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from gateway.agents.claude.desk import client as desk
@@ -254,6 +256,40 @@ async def test_what_is_typed_while_a_run_works_waits_for_its_end(tmp_path: Path)
         assert [event.typed for event in desk_.of(Started)] == ["first"]
         await desk_.client.hook(told("Stop", last_assistant_message=""))
         assert (await desk_.until(Started, 2)).typed == "second"
+
+
+@pytest.mark.parametrize("theirs", ["p1", "p0"], ids=["of the same name", "of another name"])
+async def test_what_begins_while_a_prompt_reads_the_transcript_is_over_before_the_prompt_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    """A run that a hook tells of in that moment is neither forgotten nor told of as the prompt's: each has its start and its end."""
+    reads, goes_on = threading.Event(), threading.Event()
+    really = Log.read
+
+    def slow(log: Log, *args: Any) -> Any:
+        reads.set()
+        assert goes_on.wait(10)
+        return really(log, *args)
+
+    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
+        monkeypatch.setattr(Log, "read", slow)
+        tasks.start_soon(desk_.client.hook, told("UserPromptSubmit", prompt="fix it"))
+        assert await anyio.to_thread.run_sync(reads.wait, 10)
+        tasks.start_soon(desk_.client.hook, told("PreCompact", trigger="manual", prompt_id=theirs))
+        await desk_.until(Paused)
+        goes_on.set()
+        if theirs == "p1":
+            await desk_.client.hook(told("PostCompact", trigger="manual", prompt_id=theirs))
+        await desk_.until(Started, 2)
+        await desk_.client.hook(told("Stop"))
+        await desk_.until(Finished, 2)
+        runs = [event for event in desk_.events if isinstance(event, Started | Finished)]
+        assert [type(event) for event in runs] == [Started, Finished] * 2
+        assert [event.typed for event in desk_.of(Started)] == ["/compact", "fix it"]
+        assert [event.end for event in desk_.of(Finished)] == [
+            End.DONE if theirs == "p1" else End.INTERRUPTED,
+            End.DONE,
+        ]
 
 
 async def test_an_interruption_that_no_hook_tells_of_ends_the_run(tmp_path: Path) -> None:
@@ -691,6 +727,24 @@ def test_a_log_begins_where_the_gateway_first_heard_of_the_session(tmp_path: Pat
     assert [call.call_id for call in log.read()] == ["m1"]
     assert log.summed
     assert log.unlisted() == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_of_a_huge_transcript_only_the_end_is_looked_at(tmp_path: Path, there: bool) -> None:
+    """What was used before is known if it stands there; where it does not, the client's sum is no figure of ours."""
+    path = tmp_path / "s.jsonl"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+        file.seek(0, os.SEEK_END)
+        used = {"type": "cost-state", "modelUsage": {MODEL: {"inputTokens": 10, "outputTokens": 5}}}
+        file.write(b'"cost-state"}\n' + (json.dumps(used) + "\n").encode() * there)
+    log = Log(path)
+    assert (log.skip() is not None) is there
+    assert log.offset == path.stat().st_size
+    with path.open("a") as file:
+        for line in (asked("r1"), answered("m1", "r1"), used):
+            file.write(json.dumps(line) + "\n")
+    assert [call.call_id for call in log.read()] == ["m1"]
 
 
 @pytest.mark.parametrize("event", list(Event))

@@ -137,13 +137,17 @@ async def test_a_chat_on_this_machine_is_not_called_a_phone() -> None:
 
 async def test_what_is_held_and_for_what_is_told_on_the_phone_and_at_the_desk() -> None:
     """Nothing is left, and a good part of that is only held: both say how much, and for which prompt."""
-    async with at_desk(with_limits(session="0.58", confirm="0.10")) as gateway:
-        client, uuid = await handed(gateway, "nine_things", asked=True)
-        await client.stands(Started("conversation", MODEL, uuid))
-        client.tell(client.calls(8), Listening())
-        await gateway.until(lambda turns: turns[0].calls == 1)
+    async with at_desk(with_limits(session="0.58")) as gateway:
+        client = await current(gateway)
+        assert await client.types("before") == GoOn()
+        client.tell(client.calls(8), client.ends())
+        await gateway.ended(TurnState.FINISHED)
+        gateway.world.rules = replace(gateway.world.rules, confirm_above=Usd.parse("0.10"))
+        gateway.says("nine_things")
+        await gateway.taps("Not enough history", "Run, stop at $0.50")
+        await client.prompted()
         told = why(await client.types("more"))
-        line = "$0.08 left of the session's $0.58: $0.08 spent, $0.42 held for 'nine_things'."
+        line = "$0.00 left of the session's $0.58: $0.08 spent, $0.50 held for 'nine_things'."
         assert line in told
         assert line.replace("_", "\\_") in (await gateway.sees("At the desk: **more**")).text
 
@@ -329,6 +333,22 @@ async def test_start_lets_the_gateway_open_what_is_not_open(tmp_path: Path) -> N
         assert (session.agent, session.agent_session) == ("scripted", CONVERSATION)
 
 
+async def test_a_directory_is_code_whatever_it_is_called() -> None:
+    """Wherever the chat names it: no link, and no command that a tap would send."""
+    strange, shown = f"{HERE}/` /stop [x](http://e.x)\n`\u202e", f"``{HERE}/` /stop [x](http://e.x) `\\u{{202e}}``"
+    async with at_desk() as gateway:
+        client = await attached(gateway, directory=strange, listens=True)
+        client.tell(Listening())
+        await gateway.sees(f"Open at the desk: {shown}.")
+        gateway.says("/sessions")
+        await gateway.sees(f"1 · {shown} · Claude Code at the desk")
+        gateway.says("/start")
+        await gateway.sees(f"{shown} is open at the desk")
+        client.listens = False
+        gateway.says("/start")
+        await gateway.sees(f"goes on in {shown}.")
+
+
 async def test_what_is_open_at_the_desk_is_not_started_twice() -> None:
     """/start opens no second client beside the one that takes messages there."""
     async with at_desk() as gateway:
@@ -434,6 +454,21 @@ async def test_a_run_whose_agents_still_work_is_over_when_the_next_prompt_begins
         client.tell(client.calls(3), client.ends("Second.", uuid))
         turns = await gateway.until(lambda turns: all(turn.state is TurnState.FINISHED for turn in turns))
         assert sorted(turn.spent for turn in turns) == [Usd.parse("0.02"), Usd.parse("0.03")]
+
+
+@pytest.mark.parametrize("typed", ["and on", None], ids=["typed", "unprompted"])
+async def test_a_run_whose_end_nobody_told_is_over_when_the_next_begins(typed: str | None) -> None:
+    """It keeps its cost, holds nothing any longer, and what the next one spends is not booked on it."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        assert await client.types("fix it") == GoOn()
+        client.tell(client.calls(2))
+        await client.stands(Started("conversation", MODEL, None, typed=typed))
+        client.tell(client.calls(3), client.ends("Done."))
+        first, second = await gateway.until(lambda turns: len(turns) == 2 and not any(one.held_left for one in turns))
+        assert (first.prompt, first.state, first.spent) == ("fix it", TurnState.INTERRUPTED, Usd.parse("0.02"))
+        assert (second.state, second.spent) == (TurnState.FINISHED, Usd.parse("0.03"))
+        assert (await gateway.balance(ScopeKind.DAY)).held == ZERO
 
 
 async def test_a_message_that_is_not_confirmed_can_be_sent_again() -> None:

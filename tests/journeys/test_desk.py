@@ -289,6 +289,36 @@ async def test_what_a_cleared_conversation_was_compacted_for_is_booked(tmp_path:
         assert len(await gateway.sessions()) == 2
 
 
+async def test_a_conversation_that_is_open_in_two_terminals_runs_in_the_first_and_can_be_forked_in_the_second(
+    tmp_path: Path,
+) -> None:
+    """The second one's prompt makes no call and ends nothing that the first one does; under a name of its own it goes on."""
+    async with rig(tmp_path) as gateway:
+        hold = Hold(before_start=True)
+        gateway.api.script([Text("Answer one."), [hold, Text("Answer two.")], Text("Answer three.")])
+        with terminal(gateway.environ, tmp_path / "project") as desk:
+            await desk.ready()
+            await desk.says("one")
+            await gateway.sees("At the desk: one")
+            await desk.says("two")
+            with terminal(gateway.environ, tmp_path / "project", ["--continue"]) as second:
+                await second.ready()
+                await second.says("three")
+                await second.shows("open in another terminal")
+                hold.release()
+                await gateway.sees("At the desk: two")
+                second.keys("\x15")
+                await second.says("/branch")
+                await anyio.sleep(2)  # its hooks say so, and the terminal is cleared
+                await second.says("three")
+                await gateway.sees("At the desk: three")
+                await second.leaves()
+            await desk.leaves()
+        turns = await gateway.until(lambda turns: sum(turn.tokens.total for turn in turns) == total(gateway.api))
+        assert [turn.state for turn in turns] == [TurnState.FINISHED] * 3
+        await gateway.exact()
+
+
 async def test_sub_agents_in_the_background_are_metered_and_their_reports_are_gated(tmp_path: Path) -> None:
     """The agent's own calls and those of its sub-agent are booked; the run that follows by itself is one of its own."""
     async with rig(tmp_path) as gateway:

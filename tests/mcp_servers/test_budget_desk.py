@@ -94,13 +94,16 @@ async def test_a_relay_that_another_process_has_started_speaks_for_no_session_of
 
 
 async def test_a_session_that_moves_to_another_client_is_no_longer_spoken_for_by_the_first(tmp_path: Path) -> None:
-    """The same connection that was answered is refused once the session is open in another process."""
+    """The same connection that was answered is refused once the session is open in another process, and not while that is only said."""
     async with at_the_door(tmp_path) as door, started(door.home, "budget", CLAUDE_CODE_SESSION_ID=SESSION) as relay:
         await relay.shake_hands()
         await door.tells("SessionStart", os.getpid(), source="startup")
         [session] = await door.gateway.sessions()
         assert await cost(relay) == session.id
         with process() as client:
+            await door.tells("SessionStart", client, source="resume")
+            assert await cost(relay) == session.id
+            await door.tells("SessionEnd", os.getpid(), reason="resume")
             await door.tells("SessionStart", client, source="resume")
             assert asked.NO_SESSION in await cost(relay)
 

@@ -5,12 +5,14 @@ async with DeskAgent(home) as desk:
     verdict = await desk.hook("UserPromptSubmit", body, lineage)
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import os
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -35,9 +37,9 @@ from gateway.ports import (
     Recovered,
     TollbridgeError,
 )
-from gateway.processes import is_there
+from gateway.processes import is_there, stat_fields
 
-__all__ = ["STARTS", "DeskAgent", "DeskClient"]
+__all__ = ["OPEN", "SESSIONS_MAX", "STARTS", "TOO_MANY", "DeskAgent", "DeskClient"]
 
 log = structlog.get_logger()
 
@@ -50,8 +52,10 @@ UNREAD: Final = (
     "Tollbridge cannot read what Claude Code says here: is it of a newer version? `tollbridge doctor` tells."
 )
 MOVED: Final = "Tollbridge hears of this session from elsewhere than before: start it again."
+OPEN: Final = "This conversation is open in another terminal: close it there first, or fork it here with /branch."
 STARTS: Final = "Tollbridge's gateway has just been started: try again in a moment."
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
+UNKNOWN: Final = "its process is not known"
 KILLED: Final = "its process is gone"
 
 
@@ -76,6 +80,10 @@ class _Session:
     """What is written down of whether it hears."""
     sure: bool = False
     """Its process is the client's own. (A hook that outlives a killed client has the one that takes in orphans for a parent.)"""
+    started: str = ""
+    """What tells that process from a later one of the same number."""
+    below: bool = False
+    """What another session's client has started has opened it."""
 
 
 @dataclass(slots=True)
@@ -120,7 +128,9 @@ class DeskAgent:
         """Sessions that have ended, of which it is still to be read what they used in all."""
         self._ended: list[tuple[str, int]] = []
         """Sessions that have ended in processes that may still be there."""
-        self._meeting = anyio.Lock()
+        self._meeting = WeakValueDictionary[str, anyio.Lock]()
+        """One for each session that is just heard of: its transcript may be long to read, and another one does not wait for that."""
+        self._arriving = 0
         self._noting = anyio.Lock()
         self._strangers = Recent()
         self._dropped = 0
@@ -218,16 +228,16 @@ class DeskAgent:
             await closing.settled.wait()  # Taken up again already: what it had used by then is booked first.
         known = self._sessions.get(told.session_id)
         if known is not None and known.sure and known.process in lineage[2:]:
-            raise AgentUnavailableError(
-                MOVED
-            )  # The client starts its hooks itself: this is something that its agent has started.
+            # The client starts its hooks itself: this is something that its agent has started.
+            raise AgentUnavailableError(MOVED)
         if known is not None and not known.refused and not _let_go(known, told) and process in (0, known.process):
             if Path(told.transcript_path) != known.transcript:
                 raise AgentUnavailableError(MOVED)
             return known
-        async with self._meeting:
+        async with self._alone(told.session_id):
             opened = told.hook_event_name == Event.START and told.source in ("startup", "resume")
-            await self._replace(told.session_id, process, opened=opened)
+            if await self._is_elsewhere(told.session_id, lineage, opened=opened):
+                raise AgentUnavailableError(OPEN)
             known = self._sessions.get(told.session_id)
             sure = False
             if known is not None and _let_go(known, told):
@@ -237,16 +247,41 @@ class DeskAgent:
                 return known
             if told.hook_event_name == Event.END:
                 return None
-            if self.attach is None:
-                raise AgentUnavailableError(STARTS)
-            if len(self._sessions) >= SESSIONS_MAX:
-                raise AgentUnavailableError(TOO_MANY)
-            fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
-            here = Note(told.session_id, told.transcript_path, told.cwd, process, unattended=unattended)
+            return await self._open(told, lineage, known, sure=sure, unattended=unattended)
+
+    async def _open(
+        self, told: Told, lineage: Sequence[int], known: _Session | None, *, sure: bool, unattended: bool
+    ) -> _Session:
+        """A session that is heard of for the first time, or of which it is looked at again whether it may take part. Raises TollbridgeError."""
+        if self.attach is None:
+            raise AgentUnavailableError(STARTS)
+        if known is None and not await self._has_room():
+            raise AgentUnavailableError(TOO_MANY)
+        process = _parent(lineage)
+        fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
+        opens = told.hook_event_name == Event.START and process > 1
+        sure = sure or (opens and not await anyio.to_thread.run_sync(_is_above_us, process))
+        below = self._is_below(lineage)
+        here = Note(told.session_id, told.transcript_path, told.cwd, process, unattended=unattended)
+        here = replace(here, sure=sure and not below)
+        with self._arrives():
             session = known or await self._meet(here, fresh=fresh)
-            session.sure = sure or (told.hook_event_name == Event.START and process > 1)
+            session.sure, session.below = session.sure or sure, below
             await self._take_in(session, told.session_id, told.cwd)
-            return session
+        return session
+
+    def _alone(self, session_id: str) -> anyio.Lock:
+        """What is held by whoever finds out whether a session is open."""
+        return self._meeting.setdefault(session_id, anyio.Lock())
+
+    @contextmanager
+    def _arrives(self) -> Iterator[None]:
+        """One more session is about to be open."""
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
 
     async def _take_in(self, session: _Session, session_id: str, directory: str) -> None:
         """Have the engine listen to it, and its channel, if there is one already, push to it."""
@@ -259,26 +294,58 @@ class DeskAgent:
             self._crew.start_soon(session.client.live)
         self._join()
 
-    async def _replace(self, session_id: str, process: int, *, opened: bool) -> None:
-        """A client was killed, and its session is open again in another process: what the first one did is over."""
-        known = self._sessions.get(session_id)
-        if known is None or not process or not known.process or process == known.process:
-            return
-        if opened or not await anyio.to_thread.run_sync(is_there, known.process):
+    async def _is_elsewhere(self, session_id: str, lineage: Sequence[int], *, opened: bool) -> bool:
+        """Whether the session is open in another process than the one that speaks of it. Where that one was killed, what it did is over.
+
+        One conversation has one writer: whoever opens it a second time waits until the first is gone. So does whatever another
+        session's agent has started, be that the first or the second.
+        """
+        process, known = _parent(lineage), self._sessions.get(session_id)
+        if known is None or not process or process == known.process:
+            return False
+        if not known.process:
+            if opened:  # Whatever named it before was no client that could be found.
+                await self._forget(session_id, UNKNOWN)
+            return False
+        if not await anyio.to_thread.run_sync(_runs, known.process, known.started):
             await self._forget(session_id, KILLED)
+            return False
+        own = known.sure and not known.below and self._newest_in(known.process) is known
+        if self._is_below(lineage) or (own and not known.refused):
+            return True
+        if opened:
+            await self._forget(session_id, KILLED)
+        return False
+
+    def _is_below(self, lineage: Sequence[int]) -> bool:
+        """Whether the client that speaks was started by what another open session's client has started."""
+        return any(one.sure and one.process in lineage[2:] for one in self._sessions.values())
 
     async def _meet(self, here: Note, *, fresh: bool) -> _Session:
+        here = await anyio.to_thread.run_sync(self._now, here)
         logs, note = await anyio.to_thread.run_sync(self._log_of, here, fresh)
         client = DeskClient(here.session, here.directory, logs, self._private, self._patience_s)
         client.hears, client.unattended = note.hears, note.unattended
         await client.catch_up()
-        return _Session(client, here.process, Path(here.transcript), noted=note.hears)
+        session = _Session(client, here.process, Path(here.transcript), noted=note.hears)
+        session.sure, session.started = here.sure, here.started
+        return session
+
+    def _now(self, here: Note) -> Note:
+        """The session with its process as an earlier gateway knew it, where that still has it open. Raises AgentUnavailableError."""
+        here = replace(here, started=started(here.process))
+        note = self._notes.read(here.session)
+        if note is None or not note.sure or note.ended or self._notes.of_process(note.process) != note:
+            return here
+        if here.process not in (0, note.process):
+            raise AgentUnavailableError(OPEN)
+        return replace(here, process=note.process, started=note.started, sure=True)
 
     def _log_of(self, here: Note, fresh: bool) -> tuple[Log, Note]:  # noqa: FBT001 - a thread's call knows no names
         """Where the session's own part of its transcript begins: where it was first heard of, by this gateway or an earlier one."""
-        note, since = self._notes.read(here.session), started(here.process)
+        note = self._notes.read(here.session)
         logs = Log(Path(here.transcript))
-        if note is not None and note.offset is not None:
+        if note is not None and note.offset is not None and note.transcript == here.transcript:
             logs.offset, logs.agents, used, since_ms = note.offset, note.agents, note.used, note.since_ms
             if used is not None:
                 logs.since(used.encode() or None)
@@ -288,10 +355,9 @@ class DeskAgent:
                 logs.since(None)
             used, since_ms = None if found is None else found.decode(errors="replace"), clock.now_ms()
         logs.reported.since_ms = since_ms
-        same = note is not None and note.process and (note.process, note.started) == (here.process, since)
+        same = note is not None and note.process and (note.process, note.started) == (here.process, here.started)
         hears = note.hears if note is not None and same else None
-        known = replace(here, started=since, offset=logs.offset, agents=logs.agents)
-        known = replace(known, used=used, since_ms=since_ms, hears=hears)
+        known = replace(here, offset=logs.offset, agents=logs.agents, used=used, since_ms=since_ms, hears=hears)
         try:
             self._notes.write(known)
         except OSError as error:
@@ -300,6 +366,13 @@ class DeskAgent:
         logs.reported.kept = self._notes.kept(here.session)
         logs.reported.load()
         return logs, known
+
+    async def _has_room(self) -> bool:
+        """Whether one more session may be open. Where there are too many, the oldest at rest that no process is known of makes room."""
+        if len(self._sessions) + self._arriving >= SESSIONS_MAX:
+            idle = (name for name, one in self._sessions.items() if not one.process and one.client.rests)
+            await self._forget(next(idle, ""), UNKNOWN)
+        return len(self._sessions) + self._arriving < SESSIONS_MAX
 
     async def _forget(self, session_id: str, why: str) -> None:
         session = self._sessions.get(session_id)
@@ -392,15 +465,25 @@ class DeskAgent:
 
     async def _found_by(self, relay: _Relay) -> None:
         """A channel brings back its session, which an earlier gateway knew: nothing is typed there while its person is away."""
-        async with self._meeting:
-            await self._replace(relay.session, relay.process, opened=False)
-            known = relay.session in self._sessions or self._newest_in(relay.process) is not None
-            if not known and self.attach is not None and len(self._sessions) < SESSIONS_MAX:
-                note = await anyio.to_thread.run_sync(self._noted, relay)
-                if note is not None and note.session not in self._closing:
-                    session = await self._meet(note, fresh=False)
+        async with self._alone(relay.session):
+            await self._is_elsewhere(relay.session, relay.lineage, opened=False)
+        if not self._is_known(relay) and self.attach is not None:
+            note = await anyio.to_thread.run_sync(self._noted, relay)
+            if note is not None:
+                await self._brought_back(relay, note)
+        self._join()
+
+    async def _brought_back(self, relay: _Relay, note: Note) -> None:
+        async with self._alone(note.session):
+            if self._is_known(relay) or note.session in {*self._sessions, *self._closing} or not await self._has_room():
+                return
+            with self._arrives():
+                session = await self._meet(note, fresh=False)
+                if not self._is_known(relay):  # Its client may have opened another one meanwhile.
                     await self._take_in(session, note.session, note.directory)
-            self._join()
+
+    def _is_known(self, relay: _Relay) -> bool:
+        return relay.session in self._sessions or self._newest_in(relay.process) is not None
 
     def _noted(self, relay: _Relay) -> Note | None:
         """The session that the channel's client has open, as far as it was noted."""
@@ -409,7 +492,7 @@ class DeskAgent:
             return None  # It was left for another one, of which nothing is known.
         if note.unattended and note.process != relay.process:
             return None  # Whether somebody sits at this client, its hooks say.
-        return note if note.process and is_there(note.process) else replace(note, process=relay.process)
+        return note if note.process and is_there(note.process) else replace(note, process=relay.process, sure=False)
 
     def session_in(self, lineage: Sequence[int], named: str) -> str:
         """The session that the client has open which started a relay: after /clear another than the relay was started with, which is
@@ -456,6 +539,20 @@ def _holds(tail: Tail, name: str) -> bool:
     """Whether a message of this name stands in what was added to a conversation."""
     while (piece := tail.piece()) is not None:
         if any(is_message(line, name) for line in piece):
+            return True
+    return False
+
+
+def _runs(process: int, begun: str) -> bool:
+    """Whether this very process still runs, as far as it is known when that began."""
+    return is_there(process) and begun in ("", started(process))
+
+
+def _is_above_us(process: int) -> bool:
+    """Whether the gateway descends from it: then it takes in orphans, or starts what people start, and is no client of the desk."""
+    above = os.getpid()
+    while (fields := stat_fields(above)) is not None and (above := int(fields[1])) > 1:
+        if above == process:
             return True
     return False
 

@@ -178,6 +178,11 @@ class DeskClient:
         """It has ended, or was let go of: nothing more is told of it here."""
         return self._leaving
 
+    @property
+    def rests(self) -> bool:
+        """No run of it is at work, and nothing waits."""
+        return self._run is None and not self._waits and not self._pushed
+
     def events(self) -> AsyncIterator[AgentEvent]:
         """What it does, in order."""
         return self._telling.read()
@@ -267,14 +272,20 @@ class DeskClient:
         self._expect(uuid, math.inf)
         try:
             async with self._queue:
-                run = self._run
-                if run is not None and run.prompt_id and told.prompt_id not in ("", run.prompt_id):
-                    await self._end(End.INTERRUPTED, "")
-                while self._run is not None:
-                    await self._changed.wait()
+                await self._comes_to_rest(told.prompt_id)
                 return await self._begins(told, uuid)
         finally:
             self._expect(uuid, anyio.current_time() + CONFIRM_S)
+
+    async def _comes_to_rest(self, prompt_id: str) -> None:
+        """Wait until nothing runs before this prompt, and all that ran is told of. A run of another name has had its end."""
+        await self._flush()
+        run = self._run
+        if run is not None and run.prompt_id and prompt_id not in ("", run.prompt_id):
+            await self._end(End.INTERRUPTED, "")
+        while self._run is not None:
+            await self._changed.wait()
+            await self._flush()  # Another run may begin meanwhile.
 
     def _expect(self, uuid: str | None, until: float) -> None:
         if uuid in self._pushed:
@@ -282,23 +293,19 @@ class DeskClient:
 
     async def _begins(self, told: Told, uuid: str | None) -> Mapping[str, Any]:
         typed = None if uuid is not None or told.prompt.startswith(hooks.NOTIFICATION) else told.prompt
-        await self._flush()
-        self._pushed.pop(uuid or "", None)  # Not before: its hook may be killed there, and somebody has to tell of it.
+        self._pushed.pop(uuid or "", None)
         self._log.begin()
         # What waited for another run's end bears that one's name, and gets its own with its first hook.
-        self._run = _Run(uuid, "" if told.prompt_id in self._log.past else told.prompt_id)
+        run = self._run = _Run(uuid, "" if told.prompt_id in self._log.past else told.prompt_id)
         started = Started(self.agent_session, self._model, uuid, typed)
         try:
             answer = await self._stand("the first call", MAIN_LOOP, started)
         except anyio.get_cancelled_exc_class():  # its hook was killed: nothing runs
-            self._telling.tell([Finished(End.INTERRUPTED, "", uuid, None)])
-            self._no_run()
+            self._drop(run, End.INTERRUPTED)
             raise
         if isinstance(answer, GoOn):
             return {}
-        if typed is None and not self._leaving:
-            self._telling.tell([Finished(End.HALTED, "", uuid, None)])
-        self._no_run()
+        self._drop(run, End.HALTED if typed is None and not self._leaving else None)
         return hooks.no(Event.PROMPT, _why(answer))
 
     async def _tool(self, told: Told) -> Mapping[str, Any]:
@@ -332,25 +339,22 @@ class DeskClient:
 
     async def _compact(self, told: Told) -> Mapping[str, Any]:
         """A compaction costs a call. One that a person asks for while nothing runs is a run of its own."""
-        by_hand = self._run is None
-        if by_hand:
+        run = _Run(prompt_id=told.prompt_id) if self._run is None else None
+        if run is not None:
             self._log.begin()
-            self._run, self._compacts = _Run(prompt_id=told.prompt_id), True
+            self._run, self._compacts = run, True
             before = (Started(self.agent_session, self._model, None, "/compact"),)
         else:
             before = ()
         try:
             answer = await self._stand("the compaction of the conversation", MAIN_LOOP, *before)
         except anyio.get_cancelled_exc_class():  # its hook was killed: nothing runs
-            if by_hand:
-                self._telling.tell([Finished(End.INTERRUPTED, "", None, None)])
-                self._no_run()
+            self._drop(run, End.INTERRUPTED)
             raise
         if isinstance(answer, GoOn):
             self._compactions = self._log.reported.compactions
             return {}
-        if by_hand:
-            self._no_run()
+        self._drop(run, None)
         return hooks.no(Event.COMPACT, _why(answer))
 
     async def _compacted(self, told: Told) -> Mapping[str, Any]:
@@ -454,6 +458,14 @@ class DeskClient:
             self._log.past.add(run.prompt_id)
         told = run.replied and end is End.DONE
         self._telling.tell([Finished(end, text, run.uuid, None, len(self._agents), told, shows)])
+        self._no_run()
+
+    def _drop(self, run: _Run | None, end: End | None) -> None:
+        """A run did not come past its first boundary, unless it is over already. `end`: how that is told, if it is."""
+        if run is None or self._run is not run:
+            return
+        if end is not None:
+            self._telling.tell([Finished(end, "", run.uuid, None)])
         self._no_run()
 
     def _no_run(self) -> None:

@@ -28,6 +28,8 @@ INTERRUPTED: Final = b"[Request interrupted by user"
 _KINDS: Final = (b'"api-request"', b'"assistant"', b'"turn_duration"', b'"cost-state"', INTERRUPTED)
 REQUESTS_MAX: Final = 10_000
 EARLY_MAX: Final = 100
+LOOKED_BACK_MAX: Final = 64 * 1024 * 1024
+"""So much of what was there before is looked through for what was used until then."""
 
 
 class _Params(Wire):
@@ -126,10 +128,12 @@ class Log:
         without it what the client says in the end is no figure of ours. Not for the event loop.
         """
         total: bytes | None = None
-        tail = Tail(self.path)
+        tail = Tail(self.path, max(0, _size(self.path) - LOOKED_BACK_MAX))
+        whole = tail.offset == 0
         while (piece := tail.piece()) is not None:
             for line in piece:
-                total = line if b'"cost-state"' in line and len(line) <= PARSED_MAX else total
+                total = line if whole and b'"cost-state"' in line and len(line) <= PARSED_MAX else total
+                whole = True  # Of a long file the first line is only the end of one.
         self.offset = tail.offset
         self.agents = {path.name: _size(path) for path in sub_agents(self.path)}
         if total is not None:

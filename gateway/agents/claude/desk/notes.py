@@ -36,6 +36,8 @@ class Note:
     """Whether its client, the one of `process`, shows what is pushed into it; None: it is not known."""
     unattended: bool = False
     """Nobody sits at that client."""
+    sure: bool = False
+    """That process is the client itself."""
 
 
 class Notes:
@@ -107,5 +109,6 @@ def _read(place: Path) -> Note | None:
     )
     known = isinstance(note.offset, int | None) and isinstance(note.used, str | None)
     agents = isinstance(note.agents, dict) and all(isinstance(offset, int) for offset in note.agents.values())
-    flags = isinstance(note.hears, bool | None) and isinstance(note.unattended, bool) and isinstance(note.ended, bool)
-    return note if whole and known and agents and flags else None
+    flags = (note.unattended, note.ended, note.sure)
+    plain = isinstance(note.hears, bool | None) and all(isinstance(flag, bool) for flag in flags)
+    return note if whole and known and agents and plain else None

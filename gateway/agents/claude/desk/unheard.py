@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationError
 
+from gateway import clock
 from gateway.agents.claude.counts import Id, Wire
 from gateway.agents.claude.wire import PathName
 from gateway.domain.place import UNMETERED_MAX, Unmetered
@@ -56,8 +57,15 @@ def take(home: Path, now_ms: int) -> Unheard | None:
 
 
 def done(home: Path) -> None:
-    """What was taken is kept elsewhere, or is no file. Raises OSError."""
-    (home / TAKEN).unlink(missing_ok=True)
+    """What was taken is kept elsewhere, or is no file: a directory that holds something gets another name. Raises OSError."""
+    taken = home / TAKEN
+    if taken.is_symlink() or not taken.is_dir():
+        taken.unlink(missing_ok=True)
+        return
+    try:
+        taken.rmdir()
+    except OSError:
+        taken.rename(home / f"{FILE}.{clock.new_id('no-file')}")
 
 
 def read(data: bytes, now_ms: int) -> Unheard:
@@ -85,5 +93,11 @@ def _bytes(path: Path) -> bytes:
     """At most a byte more than is read."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise NoFileError(f"{path} is no file")
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        return file.read(BYTES_MAX + 1)
+    found = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise NoFileError(f"{path} is no file")
+        with os.fdopen(found, "rb", closefd=False) as file:
+            return file.read(BYTES_MAX + 1)
+    finally:
+        os.close(found)
