@@ -30,9 +30,9 @@ with open(said, "a") as file:
 gateway = subprocess.Popen(
     [sys.executable, "-m", "tests.fakes.desk_gateway", home, "{}"], stdout=subprocess.PIPE, start_new_session=True
 )
-gateway.stdout.readline()
 with open(said + ".pid", "a") as file:
     file.write(f"{gateway.pid}\\n")
+gateway.stdout.readline()
 """
 """What `tollbridge up --background` does, with a gateway that starts at once."""
 
@@ -65,6 +65,10 @@ class Place:
     async def has_started(self) -> bool:
         """Somebody was started."""
         return bool(self.starts())
+
+    async def has_a_gateway(self) -> bool:
+        """Its process is known, so that it can be killed."""
+        return self.said.with_name("said.pid").exists()
 
     def kill(self) -> None:
         """Kill -9 to every gateway."""
@@ -152,7 +156,7 @@ async def test_a_gateway_that_was_killed_is_started_again_and_one_that_was_stopp
         (place.home / lock.LOCK_FILE).write_text("4711\n" if killed else "")
         place.said.unlink()
         place.kill()
-        await (until(place.has_started) if killed else gives_up(client))
+        await (until(place.has_a_gateway) if killed else gives_up(client))
         assert bool(place.starts()) is killed
 
 
