@@ -6,6 +6,7 @@ terminal. What runs inside an agent changes nothing.
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -211,6 +212,8 @@ def _project(world: World, directory: str) -> str:
         if os.path.realpath(known) == os.path.realpath(here):
             here = known
         if here.is_absolute():
+            with suppress(FileNotFoundError):
+                here.lstat()
             root = repository(here)
             if not root and here != known and _holds_projects(here):
                 raise RefusedError(
