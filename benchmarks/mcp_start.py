@@ -221,10 +221,10 @@ def table(measured: Mapping[str, Any]) -> str:
         f"  {name:<26}{one['seconds'] * 1000:7.1f} ms{one['seconds_ratio']:8.3f}{one['bytes'] / 2**20:9.1f} MiB{one['bytes_ratio']:8.3f}"
         for name, one in servers["medians"].items()
     ]
-    relay = servers["medians"]["relay"]
+    relay = servers["medians"]["relay, imported"]  # as the plugin starts it
     lines += [
         (
-            f"  aims: at most {AIM_TIME} of the time: {_met(relay['seconds_ratio'] <= AIM_TIME)};"
+            f"  aims, imported: at most {AIM_TIME} of the time: {_met(relay['seconds_ratio'] <= AIM_TIME)};"
             f" {AIM_MEMORY} of the memory: {_met(relay['bytes_ratio'] <= AIM_MEMORY)}"
         ),
         "",
@@ -235,7 +235,8 @@ def table(measured: Mapping[str, Any]) -> str:
         f"  {name:<26}{seconds * 1000:7.1f} ms{hooks['ratios'][name]:7.2f}"
         for name, seconds in hooks["seconds"].items()
     ]
-    lines.append(f"  aim: at most {AIM_HOOK:g} times, imported: {_met(hooks['ratios']['hook, imported'] <= AIM_HOOK)}")
+    passes, blocks = (hooks["ratios"][name] <= AIM_HOOK for name in ("hook, imported", "hook that blocks, imported"))
+    lines.append(f"  aim: at most {AIM_HOOK:g} times, imported: {_met(passes)}; where it blocks: {_met(blocks)}")
     return "\n".join(lines) + "\n"
 
 
