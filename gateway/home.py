@@ -3,6 +3,7 @@ need not load them.
 """
 
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ import platformdirs
 from gateway.ports import TollbridgeError
 
 HOME_VARIABLE: Final = "TOLLBRIDGE_HOME"
+_OWNER_ONLY: Final = 0o600
 OFF_VARIABLE: Final = "TOLLBRIDGE_OFF"
 """Set to 1 before a client starts, it lets that session work ungated and unmetered. No setting of the gateway's."""
 
@@ -34,3 +36,18 @@ def home_directory(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(os.path.normpath(Path(text).expanduser().absolute()))
     except (OSError, RuntimeError):
         raise SettingsError(f"{HOME_VARIABLE} cannot be understood: write the whole path of a directory") from None
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put this into the file's place, for its owner alone: it is there whole or not at all. Raises OSError; then nothing has changed."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(beside, flags, _OWNER_ONLY), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), _OWNER_ONLY)  # whatever the umask
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

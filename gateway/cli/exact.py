@@ -7,8 +7,6 @@ written is noted in the gateway's home, by digests, so that it is known again wh
 import hashlib
 import json
 import os
-import secrets
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gateway.cli.claude_code import ClaudeCodeError, read, variables
+from gateway.home import replace_file
 
 FILE: Final = "exact.json"
 """The note in the home: by settings file the variables that were written there, each with the digest of its value."""
@@ -186,19 +185,10 @@ def _replaced(path: Path, before: str, holds: Mapping[str, Any]) -> None:
     target = Path(os.path.realpath(path))
     if read(target)[0] != before:
         raise ClaudeCodeError(f"{path} has changed meanwhile: run this again")
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    text = json.dumps(holds, indent=2, ensure_ascii=False) + "\n"
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            # It holds a token: its owner alone reads it from now on.
-            with os.fdopen(os.open(beside, flags, stat.S_IRUSR | stat.S_IWUSR), "w", encoding="utf-8") as file:
-                file.write(json.dumps(holds, indent=2, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        replace_file(target, text.encode())  # It holds a token: its owner alone reads it from now on.
     except OSError as error:
         raise ClaudeCodeError(f"{target} cannot be written ({error.strerror}): nothing was changed") from None
 

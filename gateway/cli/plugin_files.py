@@ -5,13 +5,12 @@ directory goes with the next Python or the next environment; the home stays.
 """
 
 import os
-import secrets
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from gateway.cli.claude_code import ClaudeCodeError
+from gateway.home import replace_file
 
 FOLDER: Final = "claude-plugin"
 SOURCE: Final = Path(__file__).resolve().parents[2] / "mcp_servers" / "claude_plugin"
@@ -77,11 +76,4 @@ def _files(place: Path) -> Iterator[tuple[str, bytes]]:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(beside, flags, stat.S_IRUSR | stat.S_IWUSR), "wb") as file:
-            file.write(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    replace_file(path, content)

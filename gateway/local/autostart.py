@@ -7,14 +7,13 @@ environment is started by hand.
 
 import json
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from gateway.home import HOME_VARIABLE, OFF_VARIABLE, SettingsError
+from gateway.home import HOME_VARIABLE, OFF_VARIABLE, SettingsError, replace_file
 
 FILE: Final = "autostart.json"
 COMMAND: Final = ("-P", "-m", "gateway", "up", "--background")
@@ -50,15 +49,8 @@ def kept(home: Path, *, allowed: bool, environ: Mapping[str, str] = os.environ) 
     note = {"command": [sys.executable, *COMMAND], "directory": str(Path.cwd()), "environment": known}
     if _read(home) == note:
         return ""  # whoever has started this gateway holds the lock of the file that is there
-    fresh = home / f".{FILE}.{secrets.token_hex(4)}"
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(note, file, indent=1)
-            fresh.replace(home / FILE)
-        finally:
-            fresh.unlink(missing_ok=True)
+        replace_file(home / FILE, json.dumps(note, indent=1).encode())
     except OSError as error:
         raise _unwritable(home, error) from None
     return ""
