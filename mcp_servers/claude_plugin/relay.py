@@ -117,6 +117,8 @@ def _started() -> dict:
 def home() -> str:
     """The gateway's home, where gateway.home finds it. Raises DoorError."""
     text = environ("TOLLBRIDGE_HOME").strip()
+    if text.startswith("/") and not {"", ".", ".."}.intersection(text[1:].split("/")):
+        return text
     if text:
         import os.path
 
@@ -310,14 +312,47 @@ def answer(raw: "bytes | bytearray") -> "tuple[int, bytes] | None":
     raise DoorError(GARBLED)
 
 
+class Form:
+    """JSON as every reader of it takes it: without NaN and Infinity, which json lets pass. Numbers are left as they stand."""
+
+    strict = True
+    object_hook = object_pairs_hook = array_hook = None
+    parse_float = parse_int = str
+    parse_constant = int  # which none of them is
+
+
+def parsed(said: bytes) -> "dict | None":
+    """The one JSON object that this is; None: it is none, and a client would take it for something else.
+
+    To load json takes as long as all else that a hook does, and its scanner can be had alone. That has no words for what is wrong
+    (SystemError), and in some Python may be missing, or want something else: whatever it does not find right is left to json.
+    """
+    try:
+        text = said.decode("utf-8").strip(" \t\n\r")
+    except ValueError:
+        return None
+    try:
+        from _json import make_scanner
+
+        found, end = make_scanner(Form)(text, 0)  # pyright: ignore[reportArgumentType] - it wants these names of anything
+    except (ImportError, AttributeError, TypeError, ValueError, StopIteration, SystemError, RecursionError):
+        found, end = None, -1
+    if end != len(text):
+        import json
+
+        try:
+            found = json.loads(text, parse_float=str, parse_int=str, parse_constant=int)
+        except (ValueError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None
+
+
 def sentence(status: int, body: bytes) -> str:
     """Why the gateway refused."""
-    import json
-
-    try:
-        return "the gateway refused: {}".format(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return f"the gateway answered with status {status}: is it of another version than its plugin?"
+    told = parsed(body) or {}
+    if "error" in told:
+        return "the gateway refused: {}".format(told["error"])
+    return f"the gateway answered with status {status}: is it of another version than its plugin?"
 
 
 def is_off() -> bool:
@@ -338,7 +373,7 @@ def is_inside_agent() -> bool:
 # ---------------------------------------------------------------------------------------------------------------- hooks
 def hook(event: str, seconds: float) -> None:
     """Ask for the verdict on an event and hand it to the client; ends the process."""
-    told, code = None, 0
+    told, code = None, 2  # which blocks where blocking is possible
     try:
         told = _verdict(event, time.monotonic() + seconds)
     except DoorError as error:
@@ -349,9 +384,9 @@ def hook(event: str, seconds: float) -> None:
         # Also after what nobody thought of. The interpreter is not wound up: that would take a millisecond of every verdict.
         try:
             _write(refusal(event, "its hook failed") if told is None else told)
-        except OSError:
-            code = 2  # which blocks where blocking is possible
-        posix._exit(code)  # noqa: SLF001 - its name
+            code = 0
+        finally:
+            posix._exit(code)  # noqa: SLF001 - its name
 
 
 def _verdict(event: str, until: float) -> bytes:
@@ -374,14 +409,8 @@ def _verdict(event: str, until: float) -> bytes:
     status, body = ask(path, _heard(until), until, start=event == "SessionStart")
     if status != FINE:
         raise DoorError(sentence(status, body))
-    if body != b"{}":  # what is said most often needs no look, and json takes as long as everything else here
-        import json
-
-        try:
-            if not isinstance(json.loads(body), dict):
-                raise DoorError(GARBLED)
-        except (ValueError, RecursionError):
-            raise DoorError(GARBLED) from None
+    if body != b"{}" and parsed(body) is None:  # what is said most often needs no look
+        raise DoorError(GARBLED)
     return body
 
 
@@ -488,24 +517,30 @@ def _met(until: float, *, start: bool) -> _socket.socket:
             time.sleep(RETRY_S[0])
 
 
+STOP = '"continue": false, "stopReason": REASON'
+DENIED = '{"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": REASON}'
+REFUSALS = {
+    "UserPromptSubmit": '{"decision": "block", "reason": REASON}',
+    "PreCompact": '{"decision": "block", "reason": REASON}',
+    "PreToolUse": f'{{{STOP}, "hookSpecificOutput": {DENIED}}}',
+    "PostToolBatch": f"{{{STOP}}}",
+}
+"""What stops a client, by event, in JSON; what is no event here cannot be stopped, or need not be."""
+
+
 def refusal(event: str, why: str) -> bytes:
-    """What stops a client at this event; nothing where it cannot be stopped, or need not be."""
+    """What stops a client at this event, and says why; nothing where nothing need be stopped."""
+    if event not in REFUSALS:
+        return b""
+    try:
+        from _json import encode_basestring_ascii as quoted
+    except ImportError:
+        from json.encoder import encode_basestring_ascii as quoted
     reason = f"Tollbridge: {why}"
     if event == "UserPromptSubmit":
         # This alone is read by people only: of every other event the agent is told why it was stopped.
         reason += "; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
-    if event in ("UserPromptSubmit", "PreCompact"):
-        told = {"decision": "block", "reason": reason}
-    elif event == "PreToolUse":
-        denied = {"hookEventName": event, "permissionDecision": "deny", "permissionDecisionReason": reason}
-        told = {"continue": False, "stopReason": reason, "hookSpecificOutput": denied}
-    elif event == "PostToolBatch":
-        told = {"continue": False, "stopReason": reason}
-    else:
-        return b""
-    import json
-
-    return json.dumps(told).encode("ascii")
+    return REFUSALS[event].replace("REASON", quoted(reason)).encode("ascii")
 
 
 def _write(told: bytes) -> None:

@@ -3,12 +3,14 @@
 import ast
 import json
 import os
+import shutil
 import socket
 import stat
+import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -25,7 +27,7 @@ from mcp_servers import relay
 from tests.cli.kit import environment
 from tests.fakes.desk_gateway import DeskGateway
 from tests.local.kit import answering
-from tests.mcp_servers.relay_kit import CLIENT, COMMAND, RELAY, hooked
+from tests.mcp_servers.relay_kit import CLIENT, COMMAND, LIMIT_S, RELAY, hooked
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +65,11 @@ def blocked(event: str, said: bytes) -> str:
     reason = reason.removesuffix(ESCAPE)
     assert "TOLLBRIDGE_OFF" not in reason
     return reason.removeprefix("Tollbridge: ")
+
+
+def found(body: bytes) -> bytes:
+    """The whole answer of a gateway that says this."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 @asynccontextmanager
@@ -172,6 +179,134 @@ async def test_an_answer_that_is_none_blocks(tmp_path: Path, event: str, words: 
         assert told == b""
     else:
         assert why in blocked(event, told)
+
+
+NOT_JSON = {
+    "not a number": b'{"decision": NaN}',
+    "infinity": b'{"decision": "block", "more": [Infinity]}',
+    "minus infinity": b'{"decision": {"more": -Infinity}}',
+    "a word behind": b'{"decision": "block"} x',
+    "a second one": b'{"decision": "block"}{}',
+    "a NUL behind": b'{"decision": "block"}\x00',
+    "another space behind": b'{"decision": "block"}\xc2\xa0',
+    "another space inside": b'{\x0b"decision": "block"}',
+    "a byte order mark": b'\xef\xbb\xbf{"decision": "block"}',
+    "two bytes each": '{"decision": "block"}'.encode("utf-16"),
+    "four bytes each": '{"decision": "block"}'.encode("utf-32-le"),
+    "no UTF-8": b'{"decision": "\xff"}',
+    "half a pair in UTF-8": b'{"decision": "\xed\xa0\x80"}',
+    "a list": b'[{"decision": "block"}]',
+    "a string": b'"decision"',
+    "nothing": b"null",
+    "spaces": b" \r\n\t",
+    "half": b'{"decision": "block"',
+    "half a string": b'{"decision": "bl',
+    "half an escape": b'{"decision": "\\u12"}',
+    "no escape": b'{"decision": "\\x"}',
+    "a raw line break": b'{"decision": "a\nb"}',
+    "another quote": b"{'decision': 'block'}",
+    "a comma too many": b'{"decision": "block",}',
+    "a number with 0 before it": b'{"decision": 01}',
+    "a number with a plus": b'{"decision": +1}',
+    "another script's number": '{"decision": \u0661}'.encode(),
+    "deep": b'{"decision": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+}
+"""What clients take for plain text, and let pass: JSON.parse refuses it (what is deep, some of them)."""
+JSON = {
+    "space around it": b' \r\n\t{ "decision" : "block" } \n',
+    "a large number": b'{"decision": ' + b"9" * 100_000 + b"}",
+    "a number beyond all": b'{"decision": [1e400, -0.0, 1E-5]}',
+    "half a pair": b'{"decision": "\\ud800", "\\udc00": "\\ud83d\\ude00"}',
+    "a key twice": b'{"decision": "block", "decision": "approve"}',
+    "an object in it": b'{"a": {"b": [{}, [], null, true, false, ""]}}',
+    "nothing in it": b"{ }",
+}
+UNLIKE = {"as it is": "", "no scanner": "sys.modules['_json'] = None", "another scanner": "del relay.Form.strict"}
+"""What Pythons may be like: without C's part of json (PyPy), or with one that wants something else."""
+
+
+async def hooked_by(
+    python: str, home: Path, before: str = "", event: str = "PreToolUse"
+) -> tuple[int, bytes, set[str]]:
+    """A hook's exit code, what it says, and what it has loaded, once `before` was done."""
+    code = (
+        f"import sys; sys.path.append({str(RELAY.parent)!r}); import relay; {before or 'pass'}\n"
+        "def leave(code, leave=relay.posix._exit):\n sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); leave(code)\n"
+        f"relay.posix._exit = leave; relay.hook({event!r}, {LIMIT_S})"
+    )
+    with anyio.fail_after(2 * LIMIT_S):
+        command = [python, "-I", "-S", "-B", "-c", code]
+        done = await anyio.run_process(command, input=b"{}", env=environment(home), check=False)
+    return done.returncode, done.stdout, set(done.stderr.decode().split())
+
+
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+async def test_what_the_client_would_take_for_plain_text_blocks(tmp_path: Path, body: bytes) -> None:
+    """A verdict is one JSON object and nothing else: whatever else the gateway may say opens no gate."""
+    async with saying(tmp_path / "home", found(body)):
+        code, told = await hooked(tmp_path / "home", "PreToolUse")
+    assert code == 0
+    assert GARBLED in blocked("PreToolUse", told)
+
+
+@pytest.mark.parametrize("body", JSON.values(), ids=JSON)
+async def test_whatever_is_one_object_goes_on_byte_by_byte(tmp_path: Path, body: bytes) -> None:
+    """Also where Python would make another value of it, or none."""
+    async with saying(tmp_path / "home", found(body)):
+        assert await hooked(tmp_path / "home", "PreToolUse") == (0, body)
+
+
+@pytest.mark.parametrize("before", UNLIKE.values(), ids=UNLIKE)
+async def test_a_python_without_this_scanner_finds_the_same(tmp_path: Path, before: str) -> None:
+    """What is asked there instead is json itself, and no looser."""
+    for name, body in (JSON | NOT_JSON).items():
+        async with saying(tmp_path / "home", found(body)):
+            code, told, _ = await hooked_by(sys.executable, tmp_path / "home", before)
+        (tmp_path / "home" / relay.SOCKET).unlink()
+        assert (code, told == body) == (0, name in JSON), name
+        assert name in JSON or GARBLED in blocked("PreToolUse", told), name
+
+
+def pythons() -> list[str]:
+    """Every python3 that is here and works: clients start whichever is first on the PATH."""
+    known = filter(None, (shutil.which(f"python3.{minor}") for minor in range(8, 20)))
+    works = [
+        path for path in known if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+    ]
+    return [sys.executable, *works]
+
+
+async def test_every_python_gives_the_same_verdicts(tmp_path: Path) -> None:
+    """Without loading json for one that blocks."""
+    for number, python in enumerate(pythons()):
+        home = tmp_path / str(number)
+        for name in ("half a string", "not a number", "deep", "half a pair", "a large number"):
+            body = (JSON | NOT_JSON)[name]
+            async with saying(home, found(body)):
+                code, told, loaded = await hooked_by(python, home)
+            (home / relay.SOCKET).unlink()
+            assert (code, told == body) == (0, name in JSON), (python, name)
+            assert ("json" in loaded) is (name not in JSON), (python, name)
+        code, told, loaded = await hooked_by(python, home)
+        assert "no Tollbridge gateway" in blocked("PreToolUse", told)
+        assert not loaded & LARGE, python
+
+
+@pytest.mark.parametrize("event", [*GATED, *SILENT])
+@pytest.mark.parametrize("why", ["no", 'REASON "\\ \n\x00\x7f', "caf\u00e9 \u2028 \U0001f600 \udcff \ud83d"])
+def test_a_refusal_is_written_as_json_writes_it(event: str, why: str) -> None:
+    """Byte by byte, whatever stands in its reason."""
+    told = relay.refusal(event, why)
+    assert told == (json.dumps(json.loads(told)).encode() if event in GATED else b"")
+    assert not told or blocked(event, told) == why
+
+
+@pytest.mark.parametrize(("event", "code"), [("PreToolUse", 2), ("UserPromptSubmit", 2), ("Stop", 0)])
+async def test_a_hook_that_cannot_even_refuse_blocks_by_its_exit_code(tmp_path: Path, event: str, code: int) -> None:
+    """Whatever it was that failed; where nothing can be blocked, nothing is."""
+    before = "sys.modules['_json'] = sys.modules['json.encoder'] = None"
+    assert (await hooked_by(sys.executable, tmp_path / "home", before, event))[:2] == (code, b"")
 
 
 @pytest.mark.parametrize("words", [b"", OK, OK + b"Content-Length: 100\r\n\r\n{"], ids=["none", "head", "body"])
@@ -401,6 +536,7 @@ def _listens_at_a_port(descriptor: int) -> bool:
             "",
             "   ",
             "/srv/\udcff",
+            *("/", "/.", "/..", "/srv/..", "/srv/...", "/srv/.x/..y", "/srv/x/.", "///", "/srv/a b"),
         )
     ]
     + [{"XDG_DATA_HOME": text} for text in ("/srv/data", "/srv/data/", "relative", "", "/")]
@@ -449,19 +585,28 @@ def test_the_relay_imports_the_standard_library_only() -> None:
     assert at_once == {"_socket", "posix", "sys", "time"}
 
 
-async def test_a_hook_that_may_pass_loads_nothing_large(tmp_path: Path) -> None:
-    """Neither json, re and enum nor socket, os and typing stand between a prompt and its verdict."""
-    async with answering(tmp_path / "home", DeskGateway().routes) as home:
-        code = (
-            f"import sys; sys.path.append({str(RELAY.parent)!r}); import relay; relay.posix._exit = lambda code: None;"
-            "relay.hook('PreToolUse', 10); sys.stderr.write(' '.join(sys.modules))"
-        )
-        environ = {**os.environ, "TOLLBRIDGE_HOME": str(home), "XDG_DATA_HOME": str(home)}
-        done = await anyio.run_process([sys.executable, "-I", "-S", "-c", code], input=b"{}", env=environ)
-    assert done.stdout == b"{}"
-    loaded = set(done.stderr.decode().split())
+LARGE = {"json", "re", "enum", "os", "socket", "typing", "selectors", "subprocess", "threading"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (found(b"{}"), b"{}"),
+        (found(b'{"decision": "block", "reason": "ask"}'), b'{"decision": "block", "reason": "ask"}'),
+        (b'HTTP/1.1 503 X\r\nContent-Length: 15\r\n\r\n{"error": "no"}', b"the gateway refused: no"),
+        (b"220 smtp ready\r\n\r\n", GARBLED.encode()),
+        (None, b"no Tollbridge gateway is running"),
+    ],
+    ids=["passes", "blocks", "refuses", "garbled", "absent"],
+)
+async def test_a_hook_loads_nothing_large(tmp_path: Path, words: bytes | None, told: bytes) -> None:
+    """Neither json, re and enum nor socket, os and typing stand between a prompt and its verdict, whatever it is."""
+    async with saying(tmp_path / "home", words) if words is not None else nullcontext():
+        code, said, loaded = await hooked_by(sys.executable, tmp_path / "home")
+    assert code == 0
+    assert told in said
     assert "relay" in loaded
-    assert not loaded & {"json", "re", "enum", "socket", "typing", "selectors", "subprocess", "threading"}
+    assert not loaded & LARGE
 
 
 def test_no_agent_is_told_how_the_gate_is_switched_off() -> None:
