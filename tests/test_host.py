@@ -14,10 +14,10 @@ from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.core.channel import Push
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine.desk import ELSEWHERE
 from gateway.engine.world import Desk
 from gateway.host import NOT_WRITTEN, DeskHost, spoken_for
 from gateway.ports import Decision
+from gateway.view.desk_words import ELSEWHERE
 from mcp_servers.channel_host import Declined, Done
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
 

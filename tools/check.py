@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-CORE = ("tests/core", "tests/domain")
-"""These alone have to cover every branch of domain and core."""
+CORE = ("tests/core", "tests/domain", "tests/view")
+"""These alone have to cover every branch of domain, view and core."""
 
 
 def main(arguments: list[str]) -> int:

@@ -14,6 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant
 from gateway.domain.turn import Turn
+from gateway.view import money_words, question_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,9 @@ def typed(approval: Approval, turn: Turn, amount: Usd) -> Option:
     choice = Choice.RAISE if any(is_shared(lift) for lift in lifts) else Choice.RUN
     unpriced = any(option.unpriced for option in approval.options)
     if approval.kind is ApprovalKind.LIMIT:
-        words = f"Go on, up to {amount} more"
+        words = money_words.go_on(amount)
         return Option(choice, words, allows=turn.spent + amount, lifts=lifts, unpriced=unpriced)
-    return Option(choice, f"Run, up to {amount}", allows=amount, lifts=lifts, unpriced=unpriced)
+    return Option(choice, money_words.run(amount), allows=amount, lifts=lifts, unpriced=unpriced)
 
 
 def buttons(approval: Approval) -> tuple[Button, ...]:
@@ -76,9 +77,9 @@ def buttons(approval: Approval) -> tuple[Button, ...]:
 def over(approval: Approval, now_ms: int) -> str:
     """Why an answer to the approval comes too late; empty if it does not."""
     if approval.state is ApprovalState.ANSWERED:
-        return "This was answered already."
+        return question_words.ANSWERED_ALREADY
     open_still = approval.state is ApprovalState.OPEN and now_ms < approval.expires_at_ms
-    return "" if open_still else "This has expired."
+    return "" if open_still else question_words.EXPIRED
 
 
 def answer(
@@ -86,9 +87,9 @@ def answer(
 ) -> Answered | TooLate:
     """Whether the tap answers the approval. `message_id`: the message that shows it, as far as the chat has told."""
     if approval is None or approval.thread != tap.thread or (message_id is not None and message_id != tap.message_id):
-        return TooLate("This button is not valid here.")
+        return TooLate(question_words.NOT_VALID_HERE)
     if tap.token not in approval.tokens:
-        return TooLate("This button is not valid here.")
+        return TooLate(question_words.NOT_VALID_HERE)
     if words := over(approval, now_ms):
         return TooLate(words)
     option = approval.options[approval.tokens.index(tap.token)]
@@ -96,6 +97,6 @@ def answer(
     granted = tuple(grants)
     amounts = [Usd(lift.by) for lift in option.lifts if lift.unit is Unit.USD] or [None]
     if not all(may(granted, deed, tap.thread, amount) for amount in amounts):
-        return TooLate("You may not answer this.")
+        return TooLate(question_words.MAY_NOT)
     done = replace(approval, state=ApprovalState.ANSWERED, answered_by=tap.person, answer=option.label)
     return Answered(done, option)

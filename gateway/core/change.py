@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
-from gateway.core.gauges import MOST, amount, is_none, is_used, limit_words, parse, parse_limit, used_of
+from gateway.core.gauges import MOST, amount, is_none, limit_words, parse, parse_limit, used_of
 from gateway.core.summary import escape, revealed
-from gateway.domain.budget import PERIODS, Balance, Scope, ScopeKind, Unit
+from gateway.domain.budget import Balance, Scope, ScopeKind, Unit
 from gateway.domain.money import AmountError, Usd
+from gateway.view import limits_words
 
 WHY_CHARACTERS_MAX = 200
 
@@ -37,7 +38,7 @@ class Change:
     @property
     def asker(self) -> str:
         """Who asks, in words."""
-        return asker(self.agent, self.user) if self.agent else f"the command line on {self.host} ({self.user})"
+        return asker(self.agent, self.user) if self.agent else limits_words.by_command_line(self.user, self.host)
 
     @property
     def limit(self) -> int:
@@ -83,23 +84,22 @@ class Change:
         """The same wish where the limit is another one by now; or why nothing is left of it."""
         now = replace(self, before=limit)
         if now.by <= 0:
-            return f"{heading(self.scope)} is {self.said(limit)} by now: nothing was changed."
+            return limits_words.is_by_now(named(self.scope), self.said(limit))
         return over_the_top(now) or now
 
 
 def asker(agent: str, where: str) -> str:
     """Who asks through MCP, in words: a session's agent, or, where nothing is known of a place, a program."""
     if not where:
-        return f"a program on this machine, through MCP ({reason(agent)}),"
-    return f"the agent of session {reason(agent)} ({where})"
+        return limits_words.by_program(reason(agent))
+    return limits_words.by_agent(reason(agent), where)
 
 
 def read_amount(text: str, *, raises: bool) -> tuple[Unit, int]:
     """The limit, or what it is to be raised by, in its unit. Raises AmountError."""
     unit, value = parse(text) if raises else parse_limit(text)
     if not value:
-        nothing = "a raise by nothing changes nothing"
-        raise AmountError(nothing if raises else "a limit of nothing lets nothing run: /stop all in the chat does that")
+        raise AmountError(limits_words.RAISE_BY_NOTHING if raises else limits_words.LIMIT_OF_NOTHING)
     return unit, value
 
 
@@ -108,7 +108,7 @@ def over_the_top(change: Change) -> str:
     most = MOST[change.unit]
     if change.limit <= most:
         return ""
-    return f"That would be more than {change.said(most)}, the most there is: nothing was changed."
+    return limits_words.over_the_top(change.said(most))
 
 
 def reason(why: str) -> str:
@@ -119,63 +119,55 @@ def reason(why: str) -> str:
 
 def named(scope: Scope) -> str:
     """A limit as a sentence names it: `the day's limit`, `the limit of session s_12`."""
-    if scope.kind in PERIODS:
-        return f"the {scope.kind}'s limit"
-    return f"the limit of {scope.kind} {reason(scope.key)}"
+    return limits_words.named(scope, reason(scope.key))
 
 
 def heading(scope: Scope) -> str:
     """The same at the beginning of a sentence."""
-    return sentence(named(scope))
-
-
-def sentence(words: str) -> str:
-    """The words as a sentence begins with them."""
-    return words[0].upper() + words[1:]
+    return limits_words.opening(named(scope))
 
 
 def deed(change: Change) -> str:
     """What a yes does: `raise the day's limit by $5.00 to $30.00 until 18:00`, `take the day's limit away, which is $25.00`."""
     if change.takes_away:
-        return f"take {named(change.scope)} away, which is {change.said(change.before)}"
-    return f"raise {named(change.scope)} by {change.said(change.by)} to {change.said(change.limit)} {change.until}".rstrip()
+        return limits_words.taking_away(named(change.scope), change.said(change.before))
+    limit, by = change.said(change.limit), change.said(change.by)
+    return limits_words.raising(named(change.scope), by, limit, change.until)
 
 
 def offer(change: Change) -> str:
     """The button that says yes."""
-    return "Take it away" if change.takes_away else f"Raise to {change.said(change.limit)}"
+    return limits_words.TAKE_AWAY if change.takes_away else limits_words.raise_to(change.said(change.limit))
 
 
 def accepted(change: Change) -> str:
     """What is said under the question after a yes."""
-    return "Taken away" if change.takes_away else f"Raised to {change.said(change.limit)}"
+    return limits_words.TAKEN_AWAY if change.takes_away else limits_words.raised_to(change.said(change.limit))
 
 
 def stands(change: Change) -> str:
     """How it stands with the limit after a yes: `The day's limit is $30.00 until 18:00`."""
-    return f"{heading(change.scope)} is {limit_words(change.unit, change.limit)} {change.until}".rstrip()
+    return limits_words.stands(named(change.scope), limit_words(change.unit, change.limit), change.until)
 
 
 def question(change: Change, balance: Balance) -> str:
     """What people are asked, in Markdown."""
-    why = f" ({change.why})" if change.why else ""
-    asks = f"{sentence(change.asker)} asks: {deed(change)}{why}."
-    used = change.said(used_of(balance, change.unit))
-    return f"{escape(asks)}\n{escape(f'{used} of {change.said(change.before)} {is_used(change.unit)}.')}"
+    asks = limits_words.asks(change.asker, deed(change), change.why)
+    used = limits_words.used_of(change.unit, used_of(balance, change.unit), change.before)
+    return f"{escape(asks)}\n{escape(used)}"
 
 
 def ledger_words(change: Change) -> str:
     """Why the limit was changed, for the ledger."""
-    why = f": {change.why}" if change.why else ""
-    how = "taken away" if change.takes_away else f"raised by {change.said(change.by)} {change.until}".rstrip()
-    asker = change.asker if change.agent else f"the command line ({change.user} on {change.host})"
-    return f"{how}, asked by {asker}{why}"
+    asker = change.asker if change.agent else limits_words.as_command_line(change.user, change.host)
+    if change.takes_away:
+        return limits_words.taken_away_for(asker, change.why)
+    return limits_words.raised_at_wish(change.said(change.by), change.until, asker, change.why)
 
 
 def lowered(balance: Balance, unit: Unit, limit: int, before: int | None, asker: tuple[str, str], why: str) -> str:
     """What people are told of a limit that the command line has set without asking, in Markdown; `asker`: the user and machine."""
     user, host = asker
-    was = f", it was {amount(unit, before)}" if before is not None else ""
-    reasons = f" ({why})" if why else ""
-    told = f"The command line on {host} ({user}) set {named(balance.scope)} to {amount(unit, limit)}{was}{reasons}."
-    return f"{escape(told)}\n{escape(f'{amount(unit, used_of(balance, unit))} of it {is_used(unit)}.')}"
+    was = "" if before is None else amount(unit, before)
+    told = limits_words.set_by_command_line(user, host, named(balance.scope), amount(unit, limit), was, why)
+    return f"{escape(told)}\n{escape(limits_words.used_of_it(unit, used_of(balance, unit)))}"

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.view import turn_words
+
 TEXT_CHARACTERS_MAX: Final = 400_000
 VALUE_CHARACTERS_MAX: Final = 2_000
 ATTRIBUTES_MAX: Final = 16
@@ -19,7 +21,7 @@ RECEIVED_MAX: Final = 64
 MESSAGE_ID: Final = "message_id"
 SOURCE: Final = "source"
 """Written by the client itself: it says which server the message came from."""
-UNCONFIRMED: Final = "Not confirmed: nothing shows that the session has this message."
+UNCONFIRMED: Final = turn_words.UNCONFIRMED
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ID = re.compile(_UUID)

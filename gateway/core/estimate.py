@@ -11,6 +11,7 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.usage import Rates, Tokens, Unpriced, Usage
+from gateway.view import money_words
 
 CHARACTERS_PER_TOKEN = 3
 """Fewer than the usual four, so that a prompt of code is not taken for less than it is."""
@@ -92,8 +93,8 @@ def estimate(
     warm = is_warm(session, session.model, now_ms)
     cold = 0 if warm else session.context_tokens
     if isinstance(rates, Unpriced):
-        text = f"The price of {session.model} is not known ({rates.reason})."
-        unknown = session.model or "this model"
+        text = money_words.price_unknown(session.model, rates.reason)
+        unknown = session.model or money_words.THIS_MODEL
         return Estimate(ZERO, None, None, len(past), default_hold, text, unpriced=unknown, cold_tokens=cold)
     least, first = ZERO, None
     if rates is not None:
@@ -103,7 +104,7 @@ def estimate(
     text = words(told)
     hold = least + default_hold
     if told.p90 is None and least:
-        text = f"At least {least}. {text}"
+        text = f"{money_words.at_least(least)} {text}"
     elif told.p90 is not None and told.n >= ENOUGH:
         hold = told.p90
     return Estimate(
@@ -130,4 +131,4 @@ def _first_call(session: Session, prompt: str, rates: Rates, now_ms: int) -> Fir
 def _with_cache(words: str, least: Usd, session: Session, *, warm: bool) -> str:
     if warm or session.context_tokens == 0 or not least:
         return words
-    return f"{words} The prompt cache has expired: reading {session.context_tokens} tokens again costs {least} alone."
+    return f"{words} {money_words.cache_expired(session.context_tokens, least)}"

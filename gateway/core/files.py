@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from gateway.domain.files import Attachment, FileKind, Parcel
+from gateway.view import figure_words, file_words
 
 FILES_MAX: Final = 10
 """With one message."""
@@ -38,11 +39,11 @@ class Found:
 def may_send(found: Found) -> str:
     """Why it may not be sent; empty: it may, as far as can be said before it is read."""
     if found.own:
-        return "That is the gateway's own: it is not sent."
+        return file_words.OWN
     if not found.regular:
-        return "That is not a regular file: only those are sent."
+        return file_words.NOT_REGULAR
     if any(found.path == place or found.path.startswith(f"{place}/") for place in _SYSTEM):
-        return "That is the system's and not a file of yours: it is not sent."
+        return file_words.OF_SYSTEM
     return ""
 
 
@@ -74,11 +75,7 @@ def kind_of(head: bytes, size: int) -> FileKind:
     return FileKind.PHOTO if picture and size <= PHOTO_BYTES_MAX else FileKind.DOCUMENT
 
 
-def readable(size: int) -> str:
-    """`812 bytes`, `118 kB`, `2.4 MB`."""
-    if size < 1000:  # noqa: PLR2004 - the unit's own
-        return "1 byte" if size == 1 else f"{size} bytes"
-    return f"{size / 1000:.0f} kB" if size < 999_500 else f"{size / 1_000_000:.1f} MB"  # noqa: PLR2004 - see above
+readable: Final = figure_words.size
 
 
 # ------------------------------------------------------------------------------------------------------ in the outbox

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from gateway.core.first_call import FirstCall
 from gateway.domain.money import ZERO, Usd
+from gateway.view import money_words
 
 HISTORY_MAX = 300
 """The most past turns that are looked at."""
@@ -285,16 +286,13 @@ def _usd(logarithm: float) -> Usd:
 def words(told: Forecast) -> str:
     """The forecast as one sentence or two that a person understands."""
     if told.p50 is None or told.p90 is None:
-        return f"Not enough history to say more (n={told.n})."
-    turns = "1 turn" if told.n == 1 else f"{told.n} turns" if told.n else "no turns yet"
+        return money_words.no_history(told.n)
     if told.n < ENOUGH and told.own < 1:
-        basis = f"from public sessions; you have {turns}"
+        figures = money_words.forecast_of_others(told.p50, told.p90, told.n)
     elif told.own < _HALF:
-        basis = f"from {turns} of yours and public sessions"
+        figures = money_words.forecast_of_both(told.p50, told.p90, told.n)
     else:
-        basis = f"9 in 10 of {turns} of yours"
-    figures = f"About {told.p50}, up to {told.p90} ({basis})."
+        figures = money_words.forecast_of_own(told.p50, told.p90, told.n)
     if not told.adjusted:
         return figures
-    ran, moved = ("dearer", "raised") if told.factor > 1 else ("cheaper", "lowered")
-    return f"{figures} Turns ran {ran} than forecast, so the upper figure is {moved}."
+    return f"{figures} {money_words.RAN_DEARER if told.factor > 1 else money_words.RAN_CHEAPER}"

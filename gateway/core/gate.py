@@ -4,21 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.gauges import Gauge, allowance, full, is_shared, lift, raised, reasons
-from gateway.core.summary import escape, spent, title
+from gateway.core.summary import escape, title
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
-from gateway.domain.budget import Balance, Lift, Scope, ScopeKind, Unit
+from gateway.domain.budget import Balance, Lift, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import LARGEST_AMOUNT_NANO, NANO_PER_USD, ZERO, Usd
 from gateway.domain.turn import Turn
+from gateway.view import money_words, turn_words
 
-NO = Option(Choice.NO, "No")
-STOP = Option(Choice.NO, "Stop here")
-UNPRICED = "the price of this model is not known"
-FROZEN = "Everything is stopped: /go lets paid turns start again."
-FROZEN_PAUSED = "Everything is stopped: /go lets paid turns go on."
+NO = Option(Choice.NO, money_words.NO)
+STOP = Option(Choice.NO, money_words.STOP_HERE)
 HELD_SHARE = 4
 """From one part in so many of what is gone, what is only held is told apart from what is spent."""
-UNPRICED_REFUSED = f"{UNPRICED}, and the settings refuse that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ def decide(
     `holders`, turns for which something is held, are only named.
     """
     if policy.frozen:
-        return Refuse(FROZEN)
+        return Refuse(money_words.FROZEN)
     want = estimate.hold or policy.step
     refusal = _refusal(policy, want + spent, unpriced=estimate.unpriced is not None)
     if refusal is not None:
@@ -142,9 +139,9 @@ def _refusal(policy: Policy, want: Usd, *, unpriced: bool) -> Refuse | None:
     if policy.refuse is not None:
         return Refuse(policy.refuse)
     if unpriced and policy.unpriced_refused:
-        return Refuse(f"{UNPRICED_REFUSED} (budgets.unpriced).")
+        return Refuse(money_words.NOT_RUN_UNPRICED)
     if policy.refuse_above is not None and want > policy.refuse_above:
-        return Refuse(f"{want} would be set aside for it, and a rule refuses such runs above {policy.refuse_above}.")
+        return Refuse(money_words.refused_above(want, policy.refuse_above))
     return None
 
 
@@ -166,28 +163,28 @@ def _before_the_run(
     tight = tightest(balances)
     if tight is None or tight[0] >= want:
         allows = most if tight is None else min(most, tight[0])
-        label = "Run, price unknown" if estimate.unpriced else f"Run, up to {allows}{' more' if spent else ''}"
+        label = money_words.RUN_UNPRICED if estimate.unpriced else money_words.run(allows, more=bool(spent))
         options = (Option(Choice.RUN, label, allows=spent + allows), NO)
         if estimate.p90 is not None and str(estimate.p90) != str(allows) and estimate.p90 > allows:
-            pauses = f"It pauses and asks {f'after {allows} more' if spent else f'at {allows}'}."
+            pauses = money_words.pauses(allows, more=bool(spent))
     else:
         left, _ = tight
         by = nice_step(max(want - left, policy.step))
         options = (
-            Option(Choice.RAISE, f"Raise +{_dollars(by)}", allows=spent + want, lifts=lifts(balances, want, by)),
+            Option(Choice.RAISE, money_words.raise_by(by), allows=spent + want, lifts=lifts(balances, want, by)),
             NO,
         )
         if left > estimate.floor and left > ZERO:
-            label = "Run, price unknown" if estimate.unpriced else f"Run, stop at {left}"
+            label = money_words.RUN_UNPRICED if estimate.unpriced else money_words.run_until(left)
             options = (Option(Choice.RUN, label, allows=spent + left), *options)
     if other is not None and _is_less(other.want, want) and (tight is None or other.want <= tight[0]):
         # Not up to `confirm_above`: who takes it wants to pay no more than it says, and is asked if that is not enough.
-        label = f"Use {other.model}, up to {other.want}"
+        label = money_words.use(other.model, other.want)
         options = (*options[:-1], Option(Choice.RUN, label, allows=spent + other.want, model=other.model), NO)
     why = policy.why if want > policy.confirm_above else ""
-    already = f"{spent} was spent before it was asked about." if spent else ""
+    already = money_words.spent_before(spent) if spent else ""
     left_words = _left_words(tight, ZERO, holders)
-    text = _join(why, estimate.words, pauses, already, _sentence(reasons(stuck)), left_words)
+    text = _join(why, estimate.words, pauses, already, money_words.stuck(reasons(stuck)), left_words)
     return _question(text, options, stuck, unpriced=estimate.unpriced is not None)
 
 
@@ -195,9 +192,9 @@ def after_call(
     turn: Turn, balances: Sequence[Balance], policy: Policy, gauges: Iterable[Gauge] = ()
 ) -> Enough | Grow | Limit:
     """After a call was booked: does the hold still cover the turn, can it grow unasked, or does the turn pause?"""
-    why = "everything is stopped" if policy.frozen else _ended_by_rule(turn, policy)
+    why = money_words.EVERYTHING_STOPPED if policy.frozen else _ended_by_rule(turn, policy)
     if turn.unpriced_calls and not turn.unpriced_allowed:
-        why = why or UNPRICED
+        why = why or money_words.UNPRICED
     if why := why or reasons(full(gauges)):
         return Limit(why)
     seen = _bounded(policy, turn.ceiling) - turn.spent
@@ -205,10 +202,10 @@ def after_call(
     if tight is not None and tight[0] + turn.held_left <= ZERO:
         if tight[1].scope.kind is ScopeKind.TEAM:
             # A lease is a part of the team's budget: its amount would be taken for the whole.
-            return Limit("what the team's bank lent is used up")
-        return Limit(f"the {tight[1].scope.kind} budget of {tight[1].limit} is used up")
+            return Limit(money_words.LENT_USED)
+        return Limit(money_words.budget_used(tight[1].scope.kind, tight[1].limit or ZERO))
     if seen <= ZERO:
-        return Limit(f"{turn.ceiling} is what was agreed for this turn")
+        return Limit(money_words.agreed(turn.ceiling))
     if turn.held_left > ZERO:
         return Enough()
     return Grow(min(seen, policy.step, *((tight[0],) if tight else ())))
@@ -217,10 +214,9 @@ def after_call(
 def _ended_by_rule(turn: Turn, policy: Policy) -> str:
     """Why nobody may let the turn go on; empty if somebody may."""
     if turn.unpriced_calls and policy.unpriced_refused:
-        return UNPRICED_REFUSED
+        return money_words.UNPRICED_REFUSED
     bound = policy.refuse_above
-    reached = bound is not None and turn.spent >= bound
-    return f"{bound} is the most that a rule allows for this turn" if reached else ""
+    return money_words.most_by_rule(bound) if bound is not None and turn.spent >= bound else ""
 
 
 def at_limit(
@@ -240,9 +236,9 @@ def at_limit(
     if tight is not None:
         tight = (tight[0] + turn.held_left, tight[1])
     left_words = _left_words(tight, turn.held_left, holders)
-    text = _join(f"Paused: {reason}. {spent(turn)} spent so far.", left_words)
+    text = _join(money_words.paused(reason, turn_words.spent(turn)), left_words)
     if ended := _ended_by_rule(turn, policy):
-        return Question(text if ended == reason else f"{text} It cannot go on: {ended}.", (STOP,))
+        return Question(text if ended == reason else _join(text, money_words.cannot_go_on(ended)), (STOP,))
     agreed = turn.ceiling - turn.spent
     usual = nice_step(policy.step)
     step = max(usual, agreed) if stuck and (tight is None or tight[0] >= agreed) else usual
@@ -250,29 +246,29 @@ def at_limit(
     short_of = step - turn.held_left
     unpriced = turn.unpriced_calls > 0
     if tight is None or tight[0] >= step:
-        options = (Option(Choice.RUN, f"Go on, up to {step} more", allows=turn.spent + step), STOP)
+        options = (Option(Choice.RUN, money_words.go_on(step), allows=turn.spent + step), STOP)
         return _question(_join(text, allowance(stuck)), options, stuck, unpriced=unpriced)
     left, _ = tight
     by = nice_step(step - left)
     more = _bounded(policy, turn.spent + min(by, left + by)) - turn.spent
-    label = f"Raise +{_dollars(by)}" if more == by else f"Raise +{_dollars(by)}, up to {more} more"
+    label = money_words.raise_by(by, None if more == by else more)
     options = (Option(Choice.RAISE, label, allows=turn.spent + more, lifts=lifts(balances, short_of, by)), STOP)
     if left > ZERO:
-        options = (Option(Choice.RUN, f"Go on, up to {left} more", allows=turn.spent + left), *options)
+        options = (Option(Choice.RUN, money_words.go_on(left), allows=turn.spent + left), *options)
     return _question(_join(text, allowance(stuck)), options, stuck, unpriced=unpriced)
 
 
 def _question(text: str, options: tuple[Option, ...], stuck: Sequence[Gauge], *, unpriced: bool) -> Question:
     """The question; every yes to it lifts what is stuck, and says so where others share that limit."""
     more = tuple(lift(gauge) for gauge in stuck)
-    words = raised(more)
+    raises = raised(more)
     shared = any(is_shared(one) for one in more)
 
     def yes(option: Option) -> Option:
         return replace(
             option,
             choice=Choice.RAISE if shared else option.choice,
-            label=f"{option.label}, {words}" if words else option.label,
+            label=money_words.raising(option.label, raises),
             lifts=(*option.lifts, *more),
             unpriced=unpriced and option.model is None,
         )
@@ -292,12 +288,12 @@ def resume(
 
     A turn that was not paused for want of money still has its hold: it counts towards what was agreed, and may be enough.
     """
-    refusal = FROZEN_PAUSED if policy.frozen else policy.refuse
+    refusal = money_words.FROZEN_PAUSED if policy.frozen else policy.refuse
     if refusal is not None:
         return Refuse(refusal)
     reason = _ended_by_rule(turn, policy)
     if turn.unpriced_calls and not (turn.unpriced_allowed or consent.unpriced):
-        reason = reason or UNPRICED
+        reason = reason or money_words.UNPRICED
     if reason := reason or reasons(full(gauges)):
         return Ask(at_limit(turn, balances, policy, reason, gauges, holders))
     allows = _bounded(policy, consent.allows)
@@ -307,7 +303,7 @@ def resume(
         return Allow(hold=min((more, *((tight[0],) if tight else ()))), ceiling=allows)
     if turn.held_left > ZERO and allows > turn.spent:
         return Allow(hold=ZERO, ceiling=allows)
-    return Ask(at_limit(turn, balances, policy, "the budget was used up meanwhile", holders=holders))
+    return Ask(at_limit(turn, balances, policy, money_words.USED_MEANWHILE, holders=holders))
 
 
 def _is_less(amount: Usd, other: Usd) -> bool:
@@ -320,30 +316,16 @@ def _left_words(tight: tuple[Usd, Balance] | None, own: Usd, holders: Iterable[T
     if tight is None:
         return ""
     left, balance = tight
-    words = f"{max(left, ZERO)} left of the {balance.scope.kind}'s {balance.limit}"
+    kind, free, limit = balance.scope.kind, max(left, ZERO), balance.limit or ZERO
     held = balance.held - own
     if held <= ZERO or held.nano * HELD_SHARE < (balance.spent + held).nano:
-        return f"{words}."
-    return f"{words}: {balance.spent} spent, {held} held{_held_for(balance.scope, holders)}."
-
-
-def _held_for(scope: Scope, holders: Iterable[Turn]) -> str:
-    """For whom most of it is held, as far as that is known."""
-    mine = [turn for turn in holders if scope in turn.scopes and turn.held_left > ZERO]
+        return money_words.left(kind, free, limit)
+    mine = [turn for turn in holders if balance.scope in turn.scopes and turn.held_left > ZERO]
     if not mine:
-        return ""
-    most = max(mine, key=lambda turn: turn.held_left)
-    others = f" and {len(mine) - 1} more" if len(mine) > 1 else ""
-    return f" for '{escape(title(most.prompt))}'{others}"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}." if words else ""
+        return money_words.left_but_held(kind, free, limit, balance.spent, held)
+    most = escape(title(max(mine, key=lambda turn: turn.held_left).prompt))
+    return money_words.left_but_held_for(kind, free, limit, balance.spent, held, most, len(mine) - 1)
 
 
 def _join(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _dollars(amount: Usd) -> str:
-    return str(amount).removesuffix(".00")

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from fractions import Fraction
+from typing import Final
 
-from gateway.core.summary import count, duration
-from gateway.core.until import until_words
+from gateway.core.until import at, until_words
 from gateway.domain.budget import NO_CAPS, Balance, Caps, Counts, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.lease import lease_of
 from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 from gateway.domain.turn import Turn
+from gateway.view import figure_words, limits_words, money_words
 
 MINUTE_MS = 60_000
 PACES_MIN = 5
@@ -72,7 +73,7 @@ def of_quotas(quotas: Iterable[Quota], ask_at: int, now_ms: int, zone: tzinfo = 
             Unit.PERCENT,
             quota.percent,
             ask_at,
-            "" if quota.resets_at_ms is None else until_words(quota.resets_at_ms, now_ms, zone).removeprefix("until "),
+            "" if quota.resets_at_ms is None else figure_words.moment(at(quota.resets_at_ms, zone), at(now_ms, zone)),
         )
         for quota in quotas
         if now_ms < (quota.told_at_ms + UNDATED_MS if quota.resets_at_ms is None else quota.resets_at_ms)
@@ -157,7 +158,6 @@ _WORDS = {
     **dict.fromkeys(("min", "minute", "minutes"), (Unit.WORK_MS, MINUTE_MS)),
     **dict.fromkeys(("h", "hour", "hours"), (Unit.WORK_MS, 60 * MINUTE_MS)),
 }
-_COUNTED = {Unit.TOKENS: "tokens", Unit.CALLS: "calls", Unit.WORK_MS: "minutes"}
 _SCALES = {"": 1, "k": 1_000, "m": 1_000_000}
 MOST = {
     Unit.USD: LARGEST_AMOUNT_NANO,
@@ -177,9 +177,9 @@ def parse(text: str) -> tuple[Unit, int]:
     unit, factor = _WORDS[match["word"]]
     exact = Fraction(match["number"]) * _SCALES[match["scale"]] * factor
     if exact.denominator != 1:
-        raise AmountError(f"{words[:40]!r} is not a whole number of {match['word']}")
+        raise AmountError(figure_words.not_whole(words[:40], match["word"]))
     if exact > MOST[unit]:
-        raise AmountError(f"{words[:40]!r} is more than there can be: at most {amount(unit, MOST[unit])}")
+        raise AmountError(figure_words.more_than_there_is(words[:40], amount(unit, MOST[unit])))
     return unit, int(exact)
 
 
@@ -217,51 +217,32 @@ def _freed(unit: Unit, cap: int | None) -> int | None:
 
 def limit_words(unit: Unit, limit: int) -> str:
     """A limit as people read it: `$5.00`, `200 calls`; `none`, `none in calls` where it was taken away."""
-    if not is_none(unit, limit):
-        return amount(unit, limit)
-    return NONE if unit is Unit.USD else f"{NONE} in {_COUNTED[unit]}"
+    return figure_words.no_limit(unit) if is_none(unit, limit) else amount(unit, limit)
 
 
-def amount(unit: Unit, value: int) -> str:
-    """So much of a unit, as people read it: `$5.00`, `1.2M tokens`, `1 call`, `1 h 30 min of work`."""
-    match unit:
-        case Unit.USD:
-            return str(Usd(value))
-        case Unit.PACE:
-            return f"{Usd(value)} a minute"
-        case Unit.TOKENS:
-            return "1 token" if value == 1 else f"{count(value)} tokens"
-        case Unit.CALLS:
-            return "1 call" if value == 1 else f"{value} calls"
-        case Unit.WORK_MS:
-            return f"{_time(value)} of work"
-        case _:
-            return f"{value} %"
+amount: Final = figure_words.amount
 
 
 def reason(gauge: Gauge) -> str:
     """Why a full gauge says no, to follow "Paused:"."""
     if gauge.unit is Unit.PACE:
-        return f"it costs {amount(Unit.PACE, gauge.used)}, far more than other turns of this session"
+        return money_words.paced(gauge.used)
     if gauge.unit is Unit.PERCENT:
-        until = f", until {gauge.until}" if gauge.until else ""
-        return f"{gauge.used} % of the subscription's {window(gauge.scope)} window is used{until}"
+        return money_words.quota_used(window(gauge.scope), gauge.used, gauge.until)
     if gauge.scope.kind is ScopeKind.TURN:
-        return f"{amount(gauge.unit, gauge.used)} in this turn"
-    verb = "is" if gauge.unit is Unit.CALLS and gauge.limit == 1 else "are"
-    return f"the {gauge.scope.kind}'s {amount(gauge.unit, gauge.limit)} {verb} used up"
+        return money_words.used_in_turn(gauge.unit, gauge.used)
+    return money_words.count_used(gauge.scope.kind, gauge.unit, gauge.limit)
 
 
 def reasons(gauges: Iterable[Gauge]) -> str:
     """The same for several."""
-    return "; ".join(reason(gauge) for gauge in gauges)
+    return money_words.all_of([reason(gauge) for gauge in gauges])
 
 
 def allowance(stuck: Iterable[Gauge]) -> str:
     """What a yes gives a turn on the limits that are its own: `Going on allows 150 calls more.`; empty if none says no."""
     own = [one for one in stuck if one.scope.kind is ScopeKind.TURN and one.unit is not Unit.PACE]
-    more = [amount(one.unit, lift(one).by + one.limit - one.used) for one in own]
-    return f"Going on allows {', '.join(more)} more." if more else ""
+    return money_words.allowance([(one.unit, lift(one).by + one.limit - one.used) for one in own])
 
 
 def window(scope: Scope) -> str:
@@ -269,10 +250,9 @@ def window(scope: Scope) -> str:
     return scope.key.partition(":")[2].replace("_", "-")
 
 
-def raised(lifts: Iterable[Lift]) -> str:
-    """What limits that others share are raised by, for a button: `+100 calls, +30 min of work`; money has its own words."""
-    shared = [one for one in lifts if one.unit is not Unit.USD and is_shared(one)]
-    return ", ".join(f"+{amount(one.unit, one.by)}" for one in shared)
+def raised(lifts: Iterable[Lift]) -> tuple[tuple[Unit, int], ...]:
+    """What limits that others share are raised by, for a button; money has its own words."""
+    return tuple((one.unit, one.by) for one in lifts if one.unit is not Unit.USD and is_shared(one))
 
 
 def is_shared(one: Lift) -> bool:
@@ -285,17 +265,9 @@ def used_of(balance: Balance, unit: Unit) -> int:
     return balance.spent.nano if unit is Unit.USD else getattr(balance.counts, unit)
 
 
-def is_used(unit: Unit) -> str:
-    """The verb for it: money is spent."""
-    return "is spent" if unit is Unit.USD else "are used"
-
-
 def warning(gauge: Gauge, percent: int) -> str:
     """What a person hears when a good part of a limit is spent."""
-    limit, used = amount(gauge.unit, gauge.limit), amount(gauge.unit, gauge.used)
-    part = "All" if gauge.used >= gauge.limit else f"{percent} %"
-    exactly = f": {used}" if used != limit else ""  # Rounded they may look the same.
-    return f"{part} of the {gauge.scope.kind}'s {limit} {is_used(gauge.unit)}{exactly}."
+    return limits_words.warning(gauge.scope.kind, gauge.unit, gauge.used, gauge.limit, percent)
 
 
 def budget_words(
@@ -308,46 +280,31 @@ def budget_words(
 ) -> str:
     """The answer to /budget: a line for every scope, with what is raised until a time, and one for a subscription's windows."""
     lines = [
-        " · ".join(
+        limits_words.beside(
             [_money(one), *counted(one), *(_until(lift, now_ms, zone) for lift in lifts if lift.scope == one.scope)]
         )
         for one in balances
     ]
-    lines += [f"Subscription: {' · '.join(map(_window_words, windows))}"] if windows else []
-    return "\n".join([*lines, f"You are asked above {confirm_above} a run. Change a limit: /budget 10, /budget day 25"])
-
-
-def _window_words(gauge: Gauge) -> str:
-    until = f", until {gauge.until}" if gauge.until else ""
-    return f"{window(gauge.scope)} window {gauge.used} %{until}"
+    told = [limits_words.window(window(one.scope), one.used, one.until) for one in windows]
+    lines += [limits_words.subscription(told)] if told else []
+    return "\n".join([*lines, limits_words.asked_above(confirm_above)])
 
 
 def _money(balance: Balance) -> str:
-    held = f", {balance.held} held" if balance.held else ""
-    of = ", no limit" if balance.limit is None else f", of {balance.limit}"
-    return f"{_named(balance.scope)}: {balance.spent} spent{held}{of}"
+    return limits_words.line(_named(balance.scope), balance.spent, balance.held, balance.limit)
 
 
 def _named(scope: Scope) -> str:
     """A scope at the beginning of its line. A team may share several limits: `Team's month`."""
     standing = lease_of(scope)[0].standing if scope.kind is ScopeKind.TEAM else None
-    return f"Team's {standing.period}" if standing else scope.kind.capitalize()
+    return limits_words.team_name(standing.period) if standing else limits_words.scope_name(scope.kind)
 
 
 def counted(balance: Balance) -> tuple[str, ...]:
     """Every count of a scope that has a limit: `120 of 200 calls`."""
-    return tuple(f"{_used(one)} of {amount(one.unit, one.limit)}" for one in of_balances((balance,)))
-
-
-def _used(gauge: Gauge) -> str:
-    return _time(gauge.used) if gauge.unit is Unit.WORK_MS else count(gauge.used)
-
-
-def _time(ms: int) -> str:
-    """A time without what is nothing of it: `5 min`, `1 h`, `7 s`."""
-    return duration(ms // 1000).removesuffix(" 0 s").removesuffix(" 0 min")
+    return tuple(figure_words.used_of(one.unit, one.used, one.limit) for one in of_balances((balance,)))
 
 
 def _until(lift: Lift, now_ms: int, zone: tzinfo) -> str:
-    over = f" {until_words(lift.until_ms, now_ms, zone)}" if lift.until_ms is not None else ""
-    return f"{'-' if lift.by < 0 else '+'}{amount(lift.unit, abs(lift.by))}{over}"
+    over = until_words(lift.until_ms, now_ms, zone) if lift.until_ms is not None else ""
+    return figure_words.changed_by(lift.unit, lift.by, over)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from gateway.core.summary import count
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Origin
+from gateway.view import money_words
 
 RULES_MAX = 100
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -160,15 +161,15 @@ def judge(rules: Sequence[Rule], facts: Facts, confirm_above: Usd) -> Ruling:
             bound = amount if bound is None else min(bound, amount)
             continue
         sooner, later = min(amount, confirm_above), max(amount, confirm_above)
-        above, does = {
-            Action.REFUSE: (ZERO, "refuses such runs"),
-            Action.CONFIRM: (ZERO, "asks before every such run"),
-            Action.CONFIRM_ABOVE: (sooner, f"asks above {sooner}"),
-            Action.ALLOW_BELOW: (later, f"lets runs up to {later} go unasked"),
+        called = title(number, rule)
+        above, said = {
+            Action.REFUSE: (ZERO, money_words.rule_refuses(called)),
+            Action.CONFIRM: (ZERO, money_words.rule_asks(called)),
+            Action.CONFIRM_ABOVE: (sooner, money_words.rule_asks_above(called, sooner)),
+            Action.ALLOW_BELOW: (later, money_words.rule_lets_run(called, later)),
         }[rule.then]
-        said = f"{title(number, rule)} {does}."
         return Ruling(above, said if rule.then is Action.REFUSE else None, bound, number, said)
-    return Ruling(confirm_above, None, bound, None, f"No rule decides: runs above {confirm_above} are asked about.")
+    return Ruling(confirm_above, None, bound, None, money_words.no_rule(confirm_above))
 
 
 def mismatch(when: Condition, facts: Facts) -> str:
@@ -210,7 +211,7 @@ def _is_below(place: str, directory: str) -> bool:
 # -------------------------------------------------------------------------------------------------------------- words
 def title(number: int, rule: Rule) -> str:
     """How a rule is called: `Rule 2 (nights)`."""
-    return f"Rule {number} ({rule.name})" if rule.name else f"Rule {number}"
+    return money_words.rule_title(number, rule.name)
 
 
 def words(rule: Rule) -> str:

@@ -7,6 +7,7 @@ from gateway.core.files import stand_in
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
+from gateway.view import command_words
 
 PROMPT_CHARACTERS_MAX = 100_000
 NUMBER_DIGITS_MAX = 4
@@ -100,33 +101,11 @@ class Command:
     @property
     def usage(self) -> str:
         """`/new [directory]`."""
-        return f"/{self.name} {self.arguments}".rstrip()
+        return command_words.usage(self.name, self.arguments)
 
 
-COMMANDS = (
-    Command("new", "[directory]", "start a new session"),
-    Command("sessions", "[number]", "what is open; a number goes to that one"),
-    Command("start", "", "open a session that was closed at the desk, and run what waits for it"),
-    Command("stop", "[all]", "stop what runs; all stops everything until /go"),
-    Command("go", "", "let turns start again"),
-    Command(
-        "budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min, none"
-    ),
-    Command("raise", "[session|day|...] amount [2h|18:00]", "raise a limit, for a while if a time follows"),
-    Command("cost", "", "what this session has cost"),
-    Command("help", "", "this"),
-)
+COMMANDS = tuple(Command(*one) for one in command_words.COMMANDS)
 """What can be typed: the help and every chat's menu are made from it."""
-
-HELP = "\n".join(
-    [
-        "Write to your agent in plain words. It runs here, and you see what it costs.",
-        "",
-        *(f"{command.usage} - {command.words}" for command in COMMANDS),
-        "",
-        "A line that begins with // goes to the agent with one slash: //compact.",
-    ]
-)
 
 
 def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a command: the match is the table
@@ -143,7 +122,7 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a comman
         case "stop" if whom in ("", "all"):
             return Stop(everything=whom == "all")
         case "stop":
-            return Explain("Write /stop for this session, or /stop all for every one.")
+            return Explain(command_words.HOW_TO_STOP)
         case "go":
             return Go()
         case "budget":
@@ -155,18 +134,18 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a comman
         case "start":
             return Start()
         case "help":
-            return Explain(HELP)
+            return Explain(command_words.HELP)
         case _:
-            return Explain(f"There is no command /{name[:32]}.\n\n{HELP}")
+            return Explain(command_words.unknown(name[:32]))
 
 
 def _text(text: str) -> Intent:
     if text.startswith("//"):
         text = text[1:]
     if not text:
-        return Explain("There is no text in this message, and nothing else can be passed on yet.")
+        return Explain(command_words.NO_TEXT)
     if len(text) > PROMPT_CHARACTERS_MAX:
-        return Explain(f"That is {len(text)} characters; at most {PROMPT_CHARACTERS_MAX} can be passed on at once.")
+        return Explain(command_words.too_long(len(text), PROMPT_CHARACTERS_MAX))
     return Prompt(text)
 
 
@@ -175,7 +154,7 @@ def _sessions(argument: str) -> Intent:
         return Sessions()
     if argument.isascii() and argument.isdigit() and len(argument) <= NUMBER_DIGITS_MAX:
         return Sessions(int(argument))
-    return Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
+    return Explain(command_words.HOW_TO_LIST)
 
 
 def read_amount(text: str) -> Usd | Explain:
@@ -183,8 +162,8 @@ def read_amount(text: str) -> Usd | Explain:
     try:
         amount = Usd.parse(text.strip())
     except AmountError as error:
-        return Explain(f"{error}. To give the agent more work, write it without replying to the question.")
-    return amount or Explain("To say no, press the button.")
+        return Explain(command_words.no_amount(str(error)))
+    return amount or Explain(command_words.PRESS_NO)
 
 
 KINDS = {kind.value: kind for kind in BOOKED}
@@ -192,11 +171,11 @@ KINDS = {kind.value: kind for kind in BOOKED}
 
 def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) -> Intent:
     """Which limit, how much, and for a raise until when: `25`, `day 25`, `session 200 calls`, `day 5 2h`."""
-    known = f"Like: {command} 10, {command} day 25, {command} session 200 calls; known: {', '.join(KINDS)}."
+    known = (command, tuple(KINDS))
     words = argument.split()
     kind = KINDS.get(words[0].lower()) if words else None
     if kind is None and words and words[0].isalpha() and words[0].lower() != gauges.NONE:
-        return Explain(f"{_unknown(words[0])} {known}")
+        return Explain(_unknown(words[0], known))
     words = words if kind is None else words[1:]
     # An amount is one word or two; what follows it is a time.
     length = 2 if len(words) > 1 and not words[1][0].isdigit() and words[1] not in ("for", "until") else 1
@@ -206,20 +185,18 @@ def _amount(intent: type[SetBudget | RaiseBudget], command: str, argument: str) 
         read = gauges.parse if intent is RaiseBudget else gauges.parse_limit
         unit, amount = read(" ".join(words[:length]))
     except AmountError as error:
-        return Explain(f"{error}. {known}" if words else f"How much? {known}")
+        return Explain(command_words.wrong_amount(str(error), *known) if words else command_words.how_much(*known))
     kind = kind or ScopeKind.SESSION
     if intent is RaiseBudget:
-        return RaiseBudget(kind, unit, amount, until) if amount else Explain("A raise by nothing changes nothing.")
+        return RaiseBudget(kind, unit, amount, until) if amount else Explain(command_words.RAISE_BY_NOTHING)
     if rest:
-        return Explain(f"{argument[:40]!r}: a limit stays until another is set; /raise raises one for a while. {known}")
+        return Explain(command_words.limits_stay(argument[:40], *known))
     if not amount:
-        return Explain("A limit of nothing lets nothing run: /stop all does that, until /go.")
+        return Explain(command_words.LIMIT_OF_NOTHING)
     return SetBudget(kind, unit, amount)
 
 
-def _unknown(kind: str) -> str:
+def _unknown(kind: str, known: tuple[str, tuple[str, ...]]) -> str:
     if kind.lower() == ScopeKind.TURN:
-        return (
-            "A turn's limits are set on the machine: budgets.calls, budgets.minutes and budgets.tokens in the settings."
-        )
-    return f"No limit is called {kind[:32]!r}."
+        return command_words.limit_of_turn(*known)
+    return command_words.no_such_limit(kind[:32], *known)

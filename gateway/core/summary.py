@@ -1,13 +1,12 @@
-"""The sentences that people see about a turn, in Markdown. Numbers come from the ledger, words from here."""
+"""Text as Markdown shows it: shortened, escaped, revealed; the sentences themselves are in `gateway.view`."""
 
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import timedelta
+from typing import Final
 
-from gateway.domain.budget import Balance
-from gateway.domain.turn import Turn, TurnState
-from gateway.domain.usage import Flag
+from gateway.domain.turn import Turn
+from gateway.view import figure_words, question_words, turn_words
 
 TITLE_CHARACTERS_MAX = 80
 ACTIONS_SHOWN_MAX = 4
@@ -42,72 +41,18 @@ def plain(text: str) -> str:
 _MARKED = re.compile(r"\\([\\`*_\[\]<&|~$#+\-=>.)])")
 
 
-def count(tokens: int) -> str:
-    """A token count as people read it: 950, 38k, 1.2M."""
-    if tokens < 1_000:  # noqa: PLR2004 - k and M mean these numbers
-        return str(tokens)
-    if tokens < 999_500:  # noqa: PLR2004 - see above; from here on "1.0M" is nearer than "1000k"
-        return f"{(tokens + 500) // 1_000}k"
-    return f"{tokens / 1_000_000:.1f}M"
-
-
-def duration(seconds: int) -> str:
-    """A time as people read it: 34 s, 2 min 5 s, 1 h 3 min."""
-    whole = timedelta(seconds=seconds)
-    hours, rest = divmod(int(whole.total_seconds()), 3600)
-    minutes, secs = divmod(rest, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {secs} s" if minutes else f"{secs} s"
-
-
-def spent(turn: Turn) -> str:
-    """What a turn cost, with what is not known of it: `$0.42`, `at least $0.42`, `$0.42 + 2 calls of unknown price`."""
-    amount = f"at least {turn.spent}" if Flag.LOWER_BOUND in turn.flags else str(turn.spent)
-    if turn.unpriced_calls:
-        calls = "1 call" if turn.unpriced_calls == 1 else f"{turn.unpriced_calls} calls"
-        unknown = f"{calls} of unknown price"
-        return f"{amount} + {unknown}" if turn.spent else unknown
-    return amount
-
-
-def closing_line(turn: Turn, session: Balance, *, list_price: bool = False, tokens: bool = True) -> str:
-    """The quiet line under every turn: `$0.42 · 38k tokens · session $3.10 of $5.00`. `tokens`: with how many there were."""
-    of = f" of {session.limit}" if session.limit is not None else ""
-    parts = [spent(turn), *([f"{count(turn.tokens.total)} tokens"] if tokens else []), f"session {session.spent}{of}"]
-    if list_price:
-        parts.append("list prices")
-    return " · ".join(parts)
-
-
-_ENDINGS = {
-    TurnState.FINISHED: "Done",
-    TurnState.FAILED: "Failed",
-    TurnState.STOPPED: "Stopped",
-    TurnState.REFUSED: "Not run",
-    TurnState.INTERRUPTED: "Interrupted",
-    TurnState.PAUSED: "Paused",
-}
-
-
-def ending(turn: Turn, now_ms: int) -> str:
-    """What the status message says once the turn has ended, or is paused."""
-    word = _ENDINGS.get(turn.state, "Working")
-    if turn.started_at_ms is None:
-        return word
-    calls = "1 call" if turn.calls == 1 else f"{turn.calls} calls"
-    return f"{word} · {calls} · {duration(max(0, now_ms - turn.started_at_ms) // 1000)}"
+count: Final = figure_words.count
+duration: Final = figure_words.duration
+spent: Final = turn_words.spent
 
 
 def progress(turn: Turn, actions: Sequence[str], said: str, now_ms: int) -> str:
     """What the status message says while the agent works: the newest actions, its last words, time and cost so far."""
-    started = turn.started_at_ms if turn.started_at_ms is not None else now_ms
-    head = f"Working · {duration(max(0, now_ms - started) // 1000)} · {spent(turn)} of {turn.ceiling}"
-    shown = [f"▸ {escape(action)}" for action in actions[-ACTIONS_SHOWN_MAX:]]
+    shown = [escape(action) for action in actions[-ACTIONS_SHOWN_MAX:]]
     words = " ".join(said.split())
     if len(words) > SAID_CHARACTERS_MAX:
         words = words[: SAID_CHARACTERS_MAX - 1] + "…"
-    return "\n".join([head, *shown, *([escape(words)] if words else [])])
+    return turn_words.working(turn, shown, escape(words), now_ms)
 
 
 def verbatim(text: str) -> str:
@@ -115,7 +60,7 @@ def verbatim(text: str) -> str:
     said to be.
     """
     shown, rest = revealed(text, VERBATIM_CHARACTERS_MAX)
-    seen = f"{shown}\n[{rest} characters more; the answer is for the whole]" if rest else shown
+    seen = question_words.cut(shown, rest) if rest else shown
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", seen)), default=0))
     return f"{fence}\n{seen}\n{fence}"
 

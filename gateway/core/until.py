@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from gateway.view import figure_words
+
 LONGEST = timedelta(days=31)
 _SPAN = re.compile(r"(?:(?P<days>\d{1,6})d)?\s*(?:(?P<hours>\d{1,6})h)?\s*(?:(?P<minutes>\d{1,6})m(?:in)?)?", re.ASCII)
 _TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})", re.ASCII)
@@ -31,14 +33,13 @@ def until(text: str, now_ms: int, zone: tzinfo) -> int:
         days, hours, minutes = (int(span[name] or 0) for name in ("days", "hours", "minutes"))
         over = _later(now, days, timedelta(hours=hours, minutes=minutes), shown)
     else:
-        raise UntilError(f"{shown} is not a time: write it like 2h, 90m, 1d or 18:00")
+        raise UntilError(figure_words.no_time(shown))
     return (over - _EPOCH) // timedelta(milliseconds=1)
 
 
 def until_words(until_ms: int, now_ms: int, zone: tzinfo) -> str:
     """`until 18:00`, and on another day `until Mon 23 Nov 18:00`."""
-    over, now = at(until_ms, zone), at(now_ms, zone)
-    return f"until {over:%H:%M}" if over.date() == now.date() else f"until {over:%a} {over.day} {over:%b %H:%M}"
+    return figure_words.until(at(until_ms, zone), at(now_ms, zone))
 
 
 def at(at_ms: int, zone: tzinfo) -> datetime:
@@ -48,9 +49,9 @@ def at(at_ms: int, zone: tzinfo) -> datetime:
 
 def _later(now: datetime, days: int, rest: timedelta, shown: str) -> datetime:
     if days > LONGEST.days or timedelta(days=days) + rest > LONGEST:
-        raise UntilError(f"{shown} is longer than {LONGEST.days} days, the longest there is")
+        raise UntilError(figure_words.too_long(shown, LONGEST.days))
     if not days and not rest:
-        raise UntilError(f"{shown} is over at once: write how long it is to last, like 2h")
+        raise UntilError(figure_words.over_at_once(shown))
     # Days go by the calendar, the rest by a clock that is never put forward or back.
     day = (now.replace(tzinfo=None) + timedelta(days=days)).replace(tzinfo=now.tzinfo)
     return (day if days else now).astimezone(UTC) + rest
@@ -58,7 +59,7 @@ def _later(now: datetime, days: int, rest: timedelta, shown: str) -> datetime:
 
 def _next(now: datetime, hour: int, minute: int, shown: str) -> datetime:
     if hour >= _HOURS or minute >= _MINUTES:
-        raise UntilError(f"{shown} is not a time of day: write it from 00:00 to 23:59")
+        raise UntilError(figure_words.no_time_of_day(shown))
     wall = now.replace(tzinfo=None, hour=hour, minute=minute, second=0, microsecond=0)
     days = [(wall + timedelta(days=day)).replace(tzinfo=now.tzinfo) for day in (0, 1)]
     # The second reading of a time that comes once is the same moment, and of one that the clocks skip it is an earlier one.

@@ -18,6 +18,7 @@ from gateway.engine.taps import handle_tap
 from gateway.engine.team import Team
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import LONGEST_WAIT_MS, AgentUnavailableError, Client, Decision, UnreadableError, Update
+from gateway.view import turn_words
 
 __all__ = ["Clock", "Desk", "Engine", "Rules", "Team", "World"]
 
@@ -50,7 +51,7 @@ class Engine:
         Only while the engine runs, and not before `ready`.
         """
         if self._clients is None:
-            raise AgentUnavailableError("The gateway is not ready yet: try again in a moment")
+            raise AgentUnavailableError(turn_words.NOT_READY)
         return await self._clients.attach(agent, client, directory, unattended=unattended)
 
     async def run(self) -> None:

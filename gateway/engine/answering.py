@@ -5,30 +5,27 @@ from dataclasses import replace
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import Answer, Edit, EndTurn, GoOn, Respond
 from gateway.domain.events import End, Finished
-from gateway.engine import ending, metering
+from gateway.engine import ending
 from gateway.engine.live import Live
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-
-UNTAKEN = "The agent did not confirm that it got this: it may not wait for it any more."
-BACKGROUND_STOPPED = "What ran in the background was stopped."
-LEFT_AT_DESK = "Something still runs in the background at the desk: only Claude Code there can end it."
+from gateway.view import question_words, turn_words
 
 
 async def respond(world: World, live: Live | None, effect: Respond) -> None:
     """Give an agent the person's answer; the message says so only once the agent has it."""
-    words = metering.NO_AGENT
+    words = question_words.NO_AGENT
     if live is not None:
         taken = await live.client.respond(effect.request_id, effect.answer)
         live.work(world.clock.ticks_ms())
-        words = effect.taken if taken else UNTAKEN
+        words = effect.taken if taken else question_words.UNTAKEN
     world.on_step("agent.answered")
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()
         session = view.session(effect.session_id)
         if session is not None:
-            draft.say(Edit(session.thread, effect.ref, f"{effect.asked}\n\n{words}"))
+            draft.say(Edit(session.thread, effect.ref, question_words.under(effect.asked, words)))
         approval = view.approval(effect.ref.removeprefix(APPROVAL_REF))
         if approval is not None:
             draft.put.append(replace(approval, request_id=""))
@@ -67,7 +64,7 @@ async def interrupt(world: World, live: Live) -> None:
         await world.commit(ending.finish(world, turn_id, never, (), ending.Aftermath(stopped=True)))
     if not live.over:
         live.stopping_ms = world.clock.ticks_ms()
-    await answer_held(world, live, EndTurn("Stopped by the person."))
+    await answer_held(world, live, EndTurn(turn_words.STOPPED))
     if live.over and not early and live.others:
         await _end_background(world, live)
     else:
@@ -78,7 +75,7 @@ async def _end_background(world: World, live: Live) -> None:
     """No turn is at work, and a command still runs: nothing ends it but the end of its agent's process, if that is ours."""
     if not live.attached:
         await live.client.close()
-    words = LEFT_AT_DESK if live.attached else BACKGROUND_STOPPED
+    words = turn_words.LEFT_AT_DESK if live.attached else turn_words.BACKGROUND_STOPPED
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()

@@ -26,6 +26,7 @@ from gateway.engine import changes, gating, limits, questions, requests
 from gateway.engine.requests import RefusedError
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import limits_words
 
 T = TypeVar("T")
 
@@ -202,7 +203,8 @@ class Asking:
     def _place(self, session: Session | None) -> str:
         if session is None:
             return ""
-        return f"{self.world.agents[session.agent].traits.label} in {change.reason(session.directory)}"
+        label = self.world.agents[session.agent].traits.label
+        return limits_words.agent_in(label, change.reason(session.directory))
 
     def _request(self, view: View, draft: Draft, handle: str, wanted: Wanted) -> Standing:
         world, session = self.world, self.caller.session(view, handle)
@@ -223,7 +225,7 @@ class Asking:
             )
         asked = changes.ask(world, view, draft, wish, threads)
         self.pace.note(asker, world.clock.now_ms())
-        return Standing(ChangeState.ASKED, f"Asked in the chat: {change.deed(wish)}.", asked.id, asked.expires_at_ms)
+        return Standing(ChangeState.ASKED, limits_words.asked_in_chat(change.deed(wish)), asked.id, asked.expires_at_ms)
 
     def _ask(self, view: View, draft: Draft, handle: str, question: str, choices: tuple[str, ...]) -> Standing:
         session = self.caller.session(view, handle)

@@ -14,6 +14,7 @@ from gateway.domain.turn import Turn
 from gateway.engine.world import Draft, World
 from gateway.files import folder_of, forget_old
 from gateway.ports import Decision, Saved, View
+from gateway.view import file_words
 
 log = structlog.get_logger()
 
@@ -73,21 +74,21 @@ async def download(world: World, session_id: str, attachment_id: str) -> Fetched
         for number, one in enumerate(turn.attachments):
             if one.id == attachment_id:
                 return await _fetch(world, turn, number)
-    return "No message of this session came with such a file."
+    return file_words.NOT_OF_SESSION
 
 
 async def _fetch(world: World, turn: Turn, number: int) -> Fetched | str:
     """Where it was saved: under the same name however often it is tried, and not again if it is there."""
     one, bytes_max = turn.attachments[number], world.rules.file_bytes_max
     if one.size is not None and one.size > bytes_max:
-        return f"it is larger than {readable(bytes_max)}"
+        return file_words.too_large(bytes_max)
     place = await folder(world, turn.session_id)
     if not place:
-        return "there is no place to save it (agents.files in the settings)"
+        return file_words.NO_PLACE
     path = anyio.Path(place, f"{turn.id}-{number + 1}{suffix_of(one.name)}")
     if await path.is_file():
         return Fetched(str(path), (await path.stat()).st_size)
-    saved: Saved | str = f"it did not come within {FETCH_LIMIT_S:.0f} seconds"
+    saved: Saved | str = file_words.too_slow(FETCH_LIMIT_S)
     with anyio.move_on_after(FETCH_LIMIT_S):
         saved = await world.chat.fetch(one.id, str(path), bytes_max)
     if isinstance(saved, str):
@@ -105,8 +106,7 @@ def _line(one: Attachment, found: Fetched | str) -> str:
 
 async def _tell(world: World, turn: Turn, failed: dict[int, str], *, runs: bool) -> None:
     names = [(escape(shown_name(turn.attachments[n].name)), escape(why)) for n, why in failed.items()]
-    after = " The text runs without it." if runs else ""
-    words = "\n".join(f"{name} could not be fetched: {why}.{after}" for name, why in names)
+    words = "\n".join(file_words.not_fetched(name, why, runs=runs) for name, why in names)
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()

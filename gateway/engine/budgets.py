@@ -13,8 +13,8 @@ from gateway.domain.place import Deed, Session
 from gateway.engine import limits
 from gateway.engine.world import Draft, World
 from gateway.ports import View
+from gateway.view import limits_words
 
-NO_SESSION = "No session yet: write what you want done, and it has a budget of its own."
 FULL = 100
 
 
@@ -33,13 +33,13 @@ def change(world: World, view: View, draft: Draft, message: Message, wanted: Set
     """Set the limit of the scope of this kind that applies here; what was raised for a while is over with it."""
     scope = _scope(world, view, message, wanted.kind)
     if scope is None:
-        draft.say(world.notice(message.thread, NO_SESSION))
+        draft.say(world.notice(message.thread, limits_words.NO_SESSION))
         return
     before = limits.before(world, view, draft, scope, wanted.unit, raises=False)
     none = gauges.is_none(wanted.unit, wanted.amount)
     more = 0 if before is None else wanted.amount - before
     if more > 0 and not _may(view, message, wanted.unit, more):
-        words = "You may not take this limit away: ask an owner." if none else _not_by(wanted.unit, more)
+        words = limits_words.MAY_NOT_TAKE_AWAY if none else _not_by(wanted.unit, more)
         draft.say(world.notice(message.thread, words))
         return
     limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=message.person, why="/budget")
@@ -50,13 +50,13 @@ def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: R
     """Raise the limit of the scope of this kind that applies here: for as long as the scope lasts, or until a time."""
     scope = _scope(world, view, message, wanted.kind)
     if scope is None:
-        draft.say(world.notice(message.thread, NO_SESSION))
+        draft.say(world.notice(message.thread, limits_words.NO_SESSION))
         return
     try:
         until_ms = limits.over_at_ms(world, scope.kind, wanted.until)
         words = _no_raise(world, view, draft, message, wanted, scope)
     except UntilError as error:
-        until_ms, words = None, f"{error}."
+        until_ms, words = None, limits_words.sentence(str(error))
     if words:
         draft.say(world.notice(message.thread, words))
         return
@@ -69,9 +69,9 @@ def _no_raise(world: World, view: View, draft: Draft, message: Message, wanted: 
     """Why the limit cannot be raised so; empty if it can."""
     limit = limits.limit_of(world.balance(view, draft, scope), wanted.unit)
     if limit is None:
-        return f"There is no limit on this {scope.kind}: there is nothing to raise."
+        return limits_words.no_limit(scope.kind)
     if wanted.unit is Unit.USD and limit + wanted.amount > LARGEST_AMOUNT_NANO:
-        return f"That would be more than {Usd(LARGEST_AMOUNT_NANO)}, the most there is."
+        return limits_words.too_high(Usd(LARGEST_AMOUNT_NANO))
     if not _may(view, message, wanted.unit, wanted.amount):
         return _not_by(wanted.unit, wanted.amount)
     return ""
@@ -82,7 +82,7 @@ def _may(view: View, message: Message, unit: Unit, more: int) -> bool:
 
 
 def _not_by(unit: Unit, more: int) -> str:
-    return f"You may not raise this limit by {gauges.amount(unit, more)}: ask an owner."
+    return limits_words.may_not_raise_by(unit, more)
 
 
 def _words(world: World, view: View, draft: Draft, *balances: Balance, windows: Sequence[gauges.Gauge] = ()) -> str:

@@ -17,10 +17,7 @@ from gateway.domain.place import Deed, Thread
 from gateway.engine import limits
 from gateway.engine.world import Draft, World
 from gateway.ports import View
-
-NOTHING = "nothing was changed"
-MAY_NOT = "You may not answer this."
-ASKED_AGAIN = "The limit is another one by now: asked again."
+from gateway.view import limits_words, money_words, question_words
 
 
 def carry_out(world: World, view: View, draft: Draft, change: Change, who: str) -> None:
@@ -68,7 +65,7 @@ def _posed(world: World, view: View, draft: Draft, change: Change, approval: App
     """The approval with the question as it is now, and new tokens."""
     options = (
         Option(Choice.RAISE, offer(change), value=change.value()),
-        Option(Choice.NO, "No"),
+        Option(Choice.NO, money_words.NO),
     )
     return replace(
         approval,
@@ -101,15 +98,15 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
     """What a tap on a question does: one answer for everybody who was asked; or the question once more, as things stand now."""
     done, option, change = verdict.approval, verdict.option, change_of(verdict.approval)
     if option.choice is Choice.NO:
-        _close(view, draft, done, done, "No", by=tap.person)
+        _close(view, draft, done, done, money_words.NO, by=tap.person)
         return option.label
     if not may(view.grants(tap.person), Deed.RAISE, tap.thread, change.dollars):
-        return TooLate(MAY_NOT)
+        return TooLate(question_words.MAY_NOT)
     if over := _over(world, change):
         return _void(view, draft, done, over)
     limit = limits.before(world, view, draft, change.scope, change.unit, raises=change.raises)
     if _digest(world, view, draft, change, done.options) != done.digest:
-        renewed = change.renewed(limit) if limit is not None else f"There is no limit any more: {NOTHING}."
+        renewed = change.renewed(limit) if limit is not None else limits_words.NO_LIMIT_NOW
         return _again(world, view, draft, done, renewed)
     carry_out(world, view, draft, change, tap.person)
     _close(view, draft, done, done, accepted(change), by=tap.person)
@@ -120,9 +117,9 @@ def _over(world: World, change: Change) -> str:
     """Why a yes comes too late; empty if it does not."""
     # Neither the person nor the chat counts for the periods.
     if change.scope.kind in PERIODS and change.scope not in scopes.of_person("", Thread("", ""), world.today()):
-        return f"That {change.scope.kind} is over: {NOTHING}."
+        return limits_words.period_over(change.scope.kind)
     if change.until_ms is not None and world.clock.now_ms() >= change.until_ms:
-        return f"That time is over: {NOTHING}."
+        return limits_words.TIME_OVER
     return ""
 
 
@@ -133,9 +130,9 @@ def _again(world: World, view: View, draft: Draft, done: Approval, renewed: Chan
     for approval in _together(view, done):
         posed = _posed(world, view, draft, renewed, approval)
         draft.put.append(posed)
-        text = f"{posed.text}\n\n{ASKED_AGAIN}"
+        text = question_words.under(posed.text, limits_words.ASKED_AGAIN)
         draft.say(Edit(posed.thread, posed.ref, text, approve.buttons(posed)))
-    return TooLate(ASKED_AGAIN)
+    return TooLate(limits_words.ASKED_AGAIN)
 
 
 def _void(view: View, draft: Draft, done: Approval, words: str) -> TooLate:
@@ -150,9 +147,9 @@ def _close(view: View, draft: Draft, done: Approval, result: Approval, words: st
             replace(approval, state=result.state, answered_by=result.answered_by, answer=result.answer),
         )
         # A chat with one person has that person's number.
-        who = "you" if approval.thread.chat == by else by
-        said = f"{words} (by {who})." if by else words
-        draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{escape(said)}"))
+        who = "" if approval.thread.chat == by else by
+        said = limits_words.answered_by(words, who) if by else words
+        draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, escape(said))))
 
 
 def _together(view: View, approval: Approval) -> tuple[Approval, ...]:
@@ -175,13 +172,13 @@ def standing(view: View, approval_id: str, who: str = "") -> Standing | None:
     match approval.state:
         case ApprovalState.OPEN:
             shown = any(view.message_id(one.ref) is not None for one in _together(view, approval))
-            words = f"Asked in the chat: {deed(change)}."
+            words = limits_words.asked_in_chat(deed(change))
             return Standing(ChangeState.ASKED, words, approval.id, approval.expires_at_ms, shown)
         case ApprovalState.ANSWERED if approval.answer == approval.options[0].label:
-            return Standing(ChangeState.DONE, f"{stands(change)}: {who} said yes.")
+            return Standing(ChangeState.DONE, limits_words.said_yes(stands(change), who))
         case ApprovalState.ANSWERED:
-            return Standing(ChangeState.NO, f"{who} said no: {NOTHING}.")
+            return Standing(ChangeState.NO, limits_words.said_no(who))
         case ApprovalState.EXPIRED:
-            return Standing(ChangeState.EXPIRED, f"nobody answered in time: {NOTHING}.")
+            return Standing(ChangeState.EXPIRED, limits_words.NOBODY_ANSWERED)
         case ApprovalState.WITHDRAWN:
-            return Standing(ChangeState.VOID, approval.answer or f"it is not asked any more: {NOTHING}.")
+            return Standing(ChangeState.VOID, approval.answer or limits_words.NOT_ASKED)

@@ -19,19 +19,17 @@ from gateway.engine import answering, attachments, desk, gating, listening, mete
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
-from gateway.engine.taps import CONTINUE_PROMPT
 from gateway.engine.world import Draft, World
 from gateway.ports import AgentAwayError, AgentUnavailableError, Client, Decision, View
+from gateway.view import desk_words, question_words, turn_words
 
 log = structlog.get_logger()
 
 INTERRUPT_LIMIT_MS = 10_000
 FOLLOW_UP_MS = 3_000
 """How long a queued prompt waits for the run that usually follows when a background task ended."""
-NOBODY = "Nobody answered at the budget limit; it can be continued."
 AWAY_S = 1.0
 """After so long a prompt that an open session could not be given is offered to it again."""
-NOTHING_LEFT = "Nothing was sent to the agent: the message was only files. Send it again."
 HAND_OVERS_MAX = 2
 """How often a prompt is offered: a client may have ended unseen since its last run."""
 
@@ -72,7 +70,7 @@ class Clients:
             return found.why
         earlier = self._live.get(found.session.id)
         if earlier is not None and not earlier.attached and not await self._close(earlier):
-            return desk.ELSEWHERE
+            return desk_words.ELSEWHERE
         live = Live(found.session.id, client, self._world.clock.ticks_ms(), agent_session=client.agent_session)
         live.model, live.attached = found.session.model, True
         self._live[found.session.id] = live
@@ -130,7 +128,7 @@ class Clients:
                     if live is None or await self._hand_over(live, effect, prompt):
                         return
                     await self._forget(live)
-                await self._failed_to_start(effect, "It ended before it took the prompt.")
+                await self._failed_to_start(effect, turn_words.ENDED_EARLY)
             except AgentAwayError:
                 await self._world.commit(desk.away(effect.session_id, effect.turn_id))
                 self._tasks.start_soon(self._offer_again, effect.session_id)
@@ -156,7 +154,7 @@ class Clients:
             draft = Draft()
             session = view.session(effect.session_id)
             if session is not None:
-                self._fail(view, draft, session, effect, NOTHING_LEFT, "None of its files could be fetched.")
+                self._fail(view, draft, session, effect, turn_words.ONLY_FILES, turn_words.NO_FILES)
             return draft.done(None)
 
         await self._world.commit(decide)
@@ -256,8 +254,8 @@ class Clients:
                 session = replace(session, model=live.model)
                 draft.put.append(session)
                 label = self._world.agents[session.agent].traits.label
-                words = f"{label} does not change to {wanted}, and nothing was sent to it: the session stays as it was."
-                self._fail(view, draft, session, effect, words, f"It does not change to {wanted}.")
+                words = turn_words.stays_on_model(label, wanted)
+                self._fail(view, draft, session, effect, words, turn_words.no_change_to(wanted))
             return draft.done(None)
 
         await self._world.commit(decide)
@@ -265,8 +263,7 @@ class Clients:
 
     async def _say_full(self, effect: StartTurn) -> None:
         at_work = len(self._own() | self._opening)
-        number = "1 agent is" if at_work == 1 else f"{at_work} agents are"
-        words = f"Waits for its place: {number} at work already."
+        words = turn_words.waits_for_place(at_work)
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
@@ -303,7 +300,7 @@ class Clients:
             turn = advance(turn, Step.RELEASE, started_at_ms=turn.started_at_ms or now)
             draft.put.append(turn)
             # Into a session of a person's own it is only written: that it works shows when the session has it.
-            words = desk.WRITTEN if live.attached else summary.progress(turn, [], "", now)
+            words = desk_words.WRITTEN if live.attached else summary.progress(turn, [], "", now)
             draft.say(Say(session.thread, metering.status_ref(turn), words))
             return draft.done((turn, session))
 
@@ -314,7 +311,7 @@ class Clients:
         turn, session = released
         text, about = prompt, attributes(turn, session, world.rules.timezone)
         if turn.continues:
-            text, about = CONTINUE_PROMPT, {}
+            text, about = question_words.CONTINUE_PROMPT, {}
         live.pending[turn.prompt_uuid] = turn.id
         world.on_step("turn.released")
         try:
@@ -350,7 +347,7 @@ class Clients:
             draft = Draft()
             session = view.session(effect.session_id)
             if session is not None:
-                self._fail(view, draft, session, effect, f"The agent could not be started. {why}", why)
+                self._fail(view, draft, session, effect, turn_words.not_started(why), why)
             return draft.done(None)
 
         await self._world.commit(decide)
@@ -415,7 +412,7 @@ class Clients:
 
     async def _end_at_boundary(self, live: Live) -> None:
         async with self._told.of(live.session_id):
-            await answering.answer_held(self._world, live, EndTurn(NOBODY))
+            await answering.answer_held(self._world, live, EndTurn(turn_words.NOBODY))
 
     def _close_soon(self, live: Live, *, stuck: bool) -> None:
         if not live.closing:

@@ -21,6 +21,7 @@ from gateway.engine import gating, limits, metering
 from gateway.engine.inbound import repository
 from gateway.engine.world import Desk, Draft, World
 from gateway.ports import Decision, View
+from gateway.view import desk_words, limits_words, money_words, turn_words
 
 PROMPT_CHARACTERS_MAX: Final = 50_000
 """So much of a prompt is kept; of a longer one also its digest, so that it is known again."""
@@ -36,18 +37,6 @@ LOOKED_BACK_MAX: Final = 10
 TOLD_HOURLY_MAX: Final = 10
 """Of so many sessions without Tollbridge the chats are told in an hour: whoever starts them may be an agent, in a loop."""
 HOUR_MS: Final = 3_600_000
-
-GONE: Final = "The gateway does not know this session: start it again."
-SEND_AGAIN: Final = "After the yes, send it again here within 10 minutes."
-BANK_ASKED: Final = "Tollbridge asks the team's bank first: send it again in a moment."
-NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person in its settings."
-ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
-LAPSED: Final = "Not sent again at the desk in time: nothing is held for it any more."
-REPLACED: Final = "Another prompt was typed at the desk."
-WENT_ON: Final = "Calls made while the gateway could not see the session"
-HERE: Final = "What you write here goes to it."
-UNPROVEN: Final = "Whether it takes messages from here shows with the first one that you write."
-WRITTEN: Final = "Written to the session at the desk."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +55,7 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
         draft, now_ms = Draft(), world.clock.now_ms()
         session = view.session(session_id)
         if session is None:
-            return draft.done(Typed(why=GONE))
+            return draft.done(Typed(why=desk_words.GONE))
         turn: Turn | None = None
         for one in draft.open_turns(view, session.id):
             if one.origin is not Origin.DESK or one.state is TurnState.RUNNING:
@@ -74,7 +63,7 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             if (one.prompt == known or one.continues) and one.state in AGAIN and not is_over(one, now_ms):
                 turn = one
             else:
-                gating.drop(world, view, draft, one, REPLACED)
+                gating.drop(world, view, draft, one, desk_words.REPLACED)
         if turn is None:
             turn = _of_prompt(world, view, draft, session, known)
         elif turn.continues and turn.state is TurnState.QUEUED:
@@ -132,7 +121,9 @@ def _raise_as_before(world: World, view: View, draft: Draft, session: Session, t
         was, limit = (limits.limit_of(world.unlifted(view, draft, scope), unit) for scope in (before, after))
         if was is not None and limit is not None and was > limit:
             lift = Lift(after, unit, was - limit)
-            limits.raise_limit(world, view, draft, lift, who=turn.person, why=f"as in session {turn.session_id}")
+            limits.raise_limit(
+                world, view, draft, lift, who=turn.person, why=limits_words.as_in_session(turn.session_id)
+            )
 
 
 def _belongs(session: Session) -> tuple[str, str, Thread, str | None]:
@@ -144,7 +135,7 @@ def kept(prompt: str) -> str:
     if len(prompt) <= PROMPT_CHARACTERS_MAX:
         return prompt
     digest = hashlib.sha256(prompt.encode(errors="surrogatepass")).hexdigest()
-    return f"{prompt[:PROMPT_CHARACTERS_MAX]}\n[{len(prompt)} characters, SHA-256 {digest}]"
+    return desk_words.cut_prompt(prompt[:PROMPT_CHARACTERS_MAX], len(prompt), digest)
 
 
 def is_over(turn: Turn, now_ms: int) -> bool:
@@ -155,8 +146,8 @@ def is_over(turn: Turn, now_ms: int) -> bool:
 def _lapsed(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> Say:
     """What the phone reads of it, with what a part that ran has cost."""
     balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
-    line = summary.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
-    words = f"At the desk: {summary.escape(summary.title(turn.prompt))}\n{LAPSED}"
+    line = turn_words.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
+    words = desk_words.lapsed(summary.escape(summary.title(turn.prompt)))
     return Say(session.thread, f"turn:{turn.id}:end", f"{words}\n{line}" if turn.calls else words)
 
 
@@ -167,7 +158,7 @@ def expire(world: World, limit: int) -> Callable[[View], Decision[int]]:
         draft = Draft()
         overdue = view.expected_turns(world.clock.now_ms(), limit)
         for turn in overdue:
-            gating.drop(world, view, draft, turn, "It was not sent again in time.")
+            gating.drop(world, view, draft, turn, desk_words.NOT_SENT_AGAIN)
             session = view.session(turn.session_id)
             if session is not None:
                 draft.say(_lapsed(world, view, draft, session, turn))
@@ -183,23 +174,21 @@ def _why(world: World, view: View, draft: Draft, turn: Turn) -> str:
         new = [one for one in draft.put if isinstance(one, Approval) and one.turn_id == turn.id]
         return _asked(world, next(iter(new or view.open_approvals(turn.id)), None), again=_was_refused(view, turn))
     if turn.state is TurnState.QUEUED:
-        return BANK_ASKED
+        return desk_words.BANK_ASKED
     reason = turn.outcome.text if turn.outcome is not None else ""
-    if reason == gate.FROZEN:
-        reason = f"Everything is stopped: write /go to Tollbridge {world.chat.where}."
-    return f"Tollbridge: not run. {reason}".strip()
+    if reason == money_words.FROZEN:
+        return desk_words.not_run_stopped(world.chat.where)
+    return desk_words.not_run(reason)
 
 
 def _asked(world: World, asked: Approval | None, *, again: bool) -> str:
     """The question as it stands in the chat, without its first line: the prompt is on the screen."""
-    where, question, much = world.chat.where, "", ""
+    question, most = "", None
     if asked is not None:
         question = summary.plain(asked.text.partition("\n")[2])
-        much = next((f", up to {option.allows}" for option in asked.options if option.allows is not None), "")
-    head = f"Tollbridge asked {where} whether this may run{much}:"
-    if again:
-        head = f"Tollbridge: a person said no to this prompt. Asked again {where}{much}:"
-    return f"{head} {question}\n{SEND_AGAIN}"
+        most = next((option.allows for option in asked.options if option.allows is not None), None)
+    ask = desk_words.asked_again if again else desk_words.asked
+    return ask(world.chat.where, most, question)
 
 
 def _was_refused(view: View, turn: Turn) -> bool:
@@ -209,7 +198,7 @@ def _was_refused(view: View, turn: Turn) -> bool:
     last = next((one for one in past if one.origin is Origin.DESK), None)
     if last is None or last.prompt != turn.prompt or last.outcome is None:
         return False
-    return last.outcome.text == gating.SAID_NO and (last.ended_at_ms or 0) > since_ms
+    return last.outcome.text == turn_words.SAID_NO and (last.ended_at_ms or 0) > since_ms
 
 
 # ------------------------------------------------------------------------------------------------------- there or not
@@ -239,7 +228,7 @@ def attach(world: World, place: Place, at_work: frozenset[str]) -> Callable[[Vie
         session = view.session_of_agent(place.agent_session)
         if session is not None and session.agent != place.agent:
             if session.id in at_work or view.open_turns(session.id):
-                return draft.done(Attached(why=ELSEWHERE))
+                return draft.done(Attached(why=desk_words.ELSEWHERE))
             session = replace(session, agent=place.agent)
             draft.put.append(session)
         if session is not None and session.unattended and not place.unattended:
@@ -248,7 +237,7 @@ def attach(world: World, place: Place, at_work: frozenset[str]) -> Callable[[Vie
         if session is None:
             desk = _desk(world, place.directory)
             if desk is None:
-                return draft.done(Attached(why=NOBODY))
+                return draft.done(Attached(why=desk_words.NOBODY))
             session = Session(
                 id=world.clock.new_id("s"),
                 agent=place.agent,
@@ -287,9 +276,9 @@ def present(session_id: str, *, proven: bool) -> Callable[[View], Decision[None]
         if proven and current is not None and current.id != session.id and not view.open_turns(current.id):
             draft.current = current = session
         here = current is None or current.id == session.id
-        words = HERE if here and proven else UNPROVEN if here else "/sessions lists it."
-        head = f"Open at the desk: {summary.code(change.reason(session.directory))}."
-        draft.say(Say(session.thread, f"desk:{session.id}:{session.agent_session}", f"{head} {words}"))
+        then = desk_words.HERE if here and proven else desk_words.UNPROVEN if here else desk_words.LISTED
+        words = desk_words.opened(summary.code(change.reason(session.directory)), then)
+        draft.say(Say(session.thread, f"desk:{session.id}:{session.agent_session}", words))
         return draft.done(None)
 
     return decide
@@ -322,10 +311,10 @@ def unseen(world: World, session_id: str, event: CallMetered) -> Callable[[View]
         if session is None or view.call_known(event.call_id):
             return draft.done(None)
         turn = replace(
-            world.new_turn(session, Origin.DESK, session.owner, WENT_ON),
+            world.new_turn(session, Origin.DESK, session.owner, desk_words.WENT_ON),
             state=TurnState.FINISHED,
             scopes=world.counted(view, session, session.owner),
-            outcome=Outcome(OutcomeKind.NOTHING, WENT_ON),
+            outcome=Outcome(OutcomeKind.NOTHING, desk_words.WENT_ON),
             started_at_ms=now_ms,
             ended_at_ms=now_ms,
         )
@@ -350,8 +339,8 @@ def unmetered(world: World, heard: Iterable[Unmetered], *, opened: bool = True) 
             desk = _desk(world, one.directory or "/")
             if heard_of.told_at_ms is None and left > 0 and desk is not None:
                 name = change.reason(one.directory)
-                where = summary.code(name) if name else "a directory that it did not name"
-                words = f"Claude Code was opened in {where} with `TOLLBRIDGE_OFF`: what it spends is not metered."
+                where = summary.code(name) if name else desk_words.NO_PLACE
+                words = desk_words.unmetered(where)
                 thread = Thread(world.chat.service, desk.chat, desk.topic)
                 draft.say(Say(thread, f"unmetered:{one.session}", words))
                 heard_of, left = replace(heard_of, told_at_ms=now_ms), left - 1

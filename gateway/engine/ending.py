@@ -16,9 +16,9 @@ from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.engine import gating, metering
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import desk_words, question_words, turn_words
 
 OUTCOME_CHARACTERS_MAX = 500
-ASIDE = "At the desk, without a prompt: a command run with `!`, or the like"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def finish(
             draft.put.append(turn)
         elif turn.state in (TurnState.ASKING, TurnState.QUEUED):
             # A run that nobody asked for, and its agent is gone while it waited for a yes.
-            gating.withdraw(draft, view.open_approvals(turn.id), metering.NO_AGENT, state=ApprovalState.WITHDRAWN)
-            gating.refuse(world, view, draft, session, turn, event.text or metering.NO_AGENT)
+            gating.withdraw(draft, view.open_approvals(turn.id), question_words.NO_AGENT, state=ApprovalState.WITHDRAWN)
+            gating.refuse(world, view, draft, session, turn, event.text or question_words.NO_AGENT)
         elif turn.state is TurnState.PAUSED and (halted or cut):
             _let_go(world, draft, session, turn, after.work_ms)
         elif halted and after.let_go:
@@ -88,7 +88,7 @@ def _let_go(world: World, draft: Draft, session: Session, turn: Turn, work_ms: i
     # After a crash nothing of the run that ended is looked for again.
     turn = replace(gating.let_go(draft, turn, work_ms), prompt_uuid=world.clock.new_uuid(), continues=True)
     draft.put.append(turn)
-    words = f"{summary.ending(turn, world.clock.now_ms())}\n{metering.LET_GO}"
+    words = f"{turn_words.ending(turn, world.clock.now_ms())}\n{turn_words.LET_GO}"
     metering.renew(draft, session, turn, words)
 
 
@@ -101,8 +101,7 @@ def cost(world: World, turn_id: str, agents: int) -> Callable[[View], str]:
         if turn is None or session is None:
             return ""
         line = _line(world, view, Draft(), session, turn, tokens=False)
-        at_work = "1 agent still at work" if agents == 1 else f"{agents} agents still at work"
-        return f"{line} · {at_work}" if agents else line
+        return turn_words.with_agents(line, agents)
 
     return look
 
@@ -122,7 +121,7 @@ def aside(world: World, turn_id: str, metered: Sequence[Usage]) -> Callable[[Vie
             return draft.done("")
         these = replace(turn, spent=Usd(spent), tokens=tokens, unpriced_calls=unknown, flags=frozenset())
         line = _line(world, view, draft, session, these)
-        draft.say(Say(session.thread, f"turn:{turn.id}:{world.clock.new_id('aside')}", f"{ASIDE}\n{line}"))
+        draft.say(Say(session.thread, f"turn:{turn.id}:{world.clock.new_id('aside')}", desk_words.aside(line)))
         return draft.done(_line(world, view, draft, session, these, tokens=False))
 
     return decide
@@ -131,7 +130,7 @@ def aside(world: World, turn_id: str, metered: Sequence[Usage]) -> Callable[[Vie
 def _line(world: World, view: View, draft: Draft, session: Session, turn: Turn, *, tokens: bool = True) -> str:
     balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
     list_price = world.list_price(view, session.agent)
-    return summary.closing_line(turn, balance, list_price=list_price, tokens=tokens)
+    return turn_words.closing_line(turn, balance, list_price=list_price, tokens=tokens)
 
 
 def _tell(
@@ -140,23 +139,25 @@ def _tell(
     """Settle a turn that has ended, and say what came of it."""
     turn = gating.settle(draft, turn, after.work_ms)
     draft.put.append(turn)
-    gating.withdraw(draft, view.open_approvals(turn.id), "No longer needed.", state=ApprovalState.WITHDRAWN)
+    gating.withdraw(draft, view.open_approvals(turn.id), question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
     line = _line(world, view, draft, session, turn)
-    ending = summary.ending(turn, world.clock.now_ms())
+    ending = turn_words.ending(turn, world.clock.now_ms())
     metering.renew(draft, session, turn, ending)
     if turn.origin is Origin.DESK:
         # The answer stands on the screen that it was asked for on.
-        named = f"At the desk: {summary.escape(summary.title(turn.prompt))}"
-        how = [] if turn.state is TurnState.FINISHED else [f"{ending}."]
+        named = desk_words.ran(_title(turn))
+        how = [] if turn.state is TurnState.FINISHED else [turn_words.ended(ending)]
         draft.say(Say(session.thread, f"turn:{turn.id}:end", "\n".join([named, *how, line])))
     elif after.offer and turn.state is TurnState.INTERRUPTED:
-        named = f"**{summary.escape(summary.title(turn.prompt))}**"
-        parts = [named, event.text or "This turn was interrupted.", *_cut_off(after.said)]
+        named = turn_words.bold(_title(turn))
+        parts = [named, event.text or turn_words.INTERRUPTED, *_cut_off(after.said)]
         parts += [*_follows(world, view, draft, session), line]
         interrupted = "\n\n".join(parts)
         gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, after.offer))
     elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
-        words = (not after.told and event.text.strip()) or "\n\n".join([*_cut_off(after.said), f"{ending}."])
+        words = (not after.told and event.text.strip()) or "\n\n".join(
+            [*_cut_off(after.said), turn_words.ended(ending)]
+        )
         draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
 
 
@@ -165,12 +166,15 @@ def _follows(world: World, view: View, draft: Draft, session: Session) -> list[s
     waits = draft.open_turns(view, session.id)[:1]
     if not waits or waits[0].state is not TurnState.QUEUED or waits[0].origin is not Origin.PERSON:
         return []
-    verb = "is next" if world.present(session) else "waits"
-    return [f"The message after it {verb}: {summary.escape(summary.title(waits[0].prompt))}"]
+    return [turn_words.follows(_title(waits[0]), runs=world.present(session))]
+
+
+def _title(turn: Turn) -> str:
+    return summary.escape(summary.title(turn.prompt))
 
 
 def _cut_off(said: str) -> list[str]:
-    return [f"{said.strip()}\n\n(Cut off here.)"] if said.strip() else []
+    return [turn_words.cut_off(said.strip())] if said.strip() else []
 
 
 _STEPS = {End.DONE: Step.FINISH, End.ERROR: Step.FAIL, End.INTERRUPTED: Step.INTERRUPT, End.HALTED: Step.STOP}

@@ -29,13 +29,10 @@ from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Rates
 from gateway.engine.world import Draft, World
 from gateway.ports import View
+from gateway.view import money_words, question_words, turn_words
 
 SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
-SAID_NO: Final = "A person said no to this run."
-AWAY: Final = (
-    "Not delivered yet: the session takes no messages now. It waits until it does; /start lets the gateway open it."
-)
 
 
 def ask(
@@ -73,12 +70,11 @@ def _placed(world: World, session: Session, turn: Turn, kind: ApprovalKind, text
     """The question; where the turn did not come from the chat, with where it did. What was typed has no other message there."""
     if turn.origin is Origin.PERSON or not world.agents[session.agent].traits.attached:
         return text
-    named = f"{_named(turn)}\n" if kind is ApprovalKind.LIMIT else ""
-    return f"At the desk: {named}{text}"
+    return question_words.at_desk(question_words.named(_title(turn), text) if kind is ApprovalKind.LIMIT else text)
 
 
-def _named(turn: Turn) -> str:
-    return f"**{summary.escape(summary.title(turn.prompt))}**"
+def _title(turn: Turn) -> str:
+    return summary.escape(summary.title(turn.prompt))
 
 
 def terms(world: World, session: Session, turn: Turn, options: Iterable[Option]) -> str:
@@ -100,7 +96,7 @@ def withdraw(draft: Draft, approvals: Iterable[Approval], words: str, *, state: 
     """Close questions that no longer matter, and say so where they stand."""
     for approval in approvals:
         draft.put.append(replace(approval, state=state))
-        draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{words}"))
+        draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, words)))
 
 
 def start(
@@ -131,7 +127,7 @@ def start(
             turn = _allow(world, view, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
         case Ask(question):
             turn = advance(turn, Step.ASK)
-            named = replace(question, text=f"{_named(turn)}\n{question.text}")
+            named = replace(question, text=question_words.named(_title(turn), question.text))
             ask(world, draft, turn, session, ApprovalKind.RUN, named)
         case Refuse(reason):
             return refuse(world, view, draft, session, turn, reason)
@@ -145,7 +141,7 @@ def reconsider(world: World, view: View, draft: Draft, session: Session) -> None
         if waiting.state is TurnState.ASKING and waiting.origin is Origin.BACKGROUND:
             turn, verdict = _judge(world, view, draft, session, waiting)
             if isinstance(verdict, Allow):
-                words = "There is room for it now: it runs."
+                words = question_words.ROOM_NOW
                 withdraw(draft, view.open_approvals(turn.id), words, state=ApprovalState.WITHDRAWN)
                 draft.put.append(_allow(world, view, draft, session, turn, verdict, unpriced=False))
 
@@ -233,8 +229,9 @@ def of_lease(
     told = decide(world.shown(view, draft, counted, turn.lifts))
     if not isinstance(told, Allow):
         return told
-    words = f"It waits: {world.team.why(counted)}."
-    return Ask(Question(words, (Option(Choice.RUN, f"Try again, up to {told.ceiling}", allows=told.ceiling), gate.NO)))
+    words = question_words.waits_for_bank(world.team.why(counted))
+    again = Option(Choice.RUN, money_words.try_again(told.ceiling), allows=told.ceiling)
+    return Ask(Question(words, (again, gate.NO)))
 
 
 def requeue(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> None:
@@ -290,14 +287,14 @@ def wait(draft: Draft, session: Session, turn: Turn) -> Turn:
     if turn.state is TurnState.HELD:
         turn = advance(let_go(draft, turn), Step.REQUEUE)
     draft.put.append(turn)
-    words = f"{_named(turn)}\n{AWAY}"
+    words = turn_words.not_delivered(_title(turn))
     draft.say(Say(session.thread, f"turn:{turn.id}:away", words))
     return turn
 
 
 def refuse(world: World, view: View, draft: Draft, session: Session, turn: Turn, reason: str) -> Turn:
     """End a turn that never started, and say so."""
-    draft.say(Say(session.thread, f"turn:{turn.id}:end", f"Not run: {reason}"))
+    draft.say(Say(session.thread, f"turn:{turn.id}:end", turn_words.not_run(reason)))
     return end(world, view, draft, session, turn, Step.REFUSE, Outcome(OutcomeKind.CANCELLED, reason))
 
 
@@ -366,7 +363,7 @@ def let_go(draft: Draft, turn: Turn, work_ms: int = 0) -> Turn:
     return replace(settle(draft, turn, work_ms), hold=turn.hold - freed)
 
 
-CONTINUE_OPTIONS = (Option(Choice.CONTINUE, "Continue"),)
+CONTINUE_OPTIONS = (Option(Choice.CONTINUE, question_words.CONTINUE),)
 AGAIN = "again"
-AGAIN_OPTIONS = (Option(Choice.CONTINUE, "Send again", value=AGAIN),)
+AGAIN_OPTIONS = (Option(Choice.CONTINUE, question_words.SEND_AGAIN, value=AGAIN),)
 """Where the agent's conversation does not hold the prompt."""

@@ -9,7 +9,6 @@ from gateway.core import change, summary
 from gateway.core.access import may
 from gateway.core.quoting import prompt_of
 from gateway.core.route import (
-    HELP,
     Explain,
     Go,
     Intent,
@@ -33,6 +32,7 @@ from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine import budgets, gating, replies
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import command_words, turn_words
 
 
 def handle_message(
@@ -52,14 +52,12 @@ def handle_message(
         if may(grants, needed(intent), message.thread):
             _carry_out(world, view, draft, message, intent, waiting)
         else:
-            draft.say(world.notice(message.thread, MAY_NOT))
+            draft.say(world.notice(message.thread, command_words.MAY_NOT))
         return draft.done(type(intent).__name__)
 
     return decide
 
 
-MAY_NOT = "You may read here, and no more than that: ask an owner."
-STOPPED = "Stopped."
 WORDS_MAX = 40
 """So many characters of a prompt tell it from others."""
 NAMED_MAX = 5
@@ -170,15 +168,14 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
     if answers and replies.answer(world, view, draft, message, session, queue, text):
         return
     if len(queue) >= world.rules.open_turns_max:
-        draft.say(world.notice(message.thread, f"{len(queue)} messages wait already: wait for them, or /stop."))
+        draft.say(world.notice(message.thread, command_words.queue_full(len(queue))))
         return
     turn = world.new_turn(session, Origin.PERSON, message.person, prompt_of(message, text))
     turn = replace(turn, attachments=message.attachments, message_id=message.message_id)
     if queue:
         draft.put.append(turn)
         asked = any(view.open_approvals(waiting.id) for waiting in queue)
-        why = "a question above waits for your answer first, or /stop" if asked else "it runs when its turn comes"
-        draft.say(world.notice(message.thread, f"Queued as number {len(queue)}; {why}."))
+        draft.say(world.notice(message.thread, command_words.queued(len(queue), asked=asked)))
     else:
         gating.start(world, view, draft, session, turn)
 
@@ -190,7 +187,7 @@ def _new(world: World, view: View, draft: Draft, message: Message, directory: st
         return
     new_session(world, draft, message, place)
     label = world.agents[world.rules.agent].traits.label
-    draft.say(world.notice(message.thread, f"New session with {label} in `{place}`. Write what it should do."))
+    draft.say(world.notice(message.thread, command_words.new_session(label, place)))
 
 
 def resolve(world: World, current: Session | None, directory: str | None) -> str | Explain:
@@ -200,12 +197,12 @@ def resolve(world: World, current: Session | None, directory: str | None) -> str
         wanted = base if directory is None else base / Path(directory).expanduser()
         real = wanted.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):  # not there, a loop, a name too long, nobody's home, a NUL
-        return Explain(f"There is no directory `{(str(base / directory) if directory else str(base))[:200]}`.")
+        missing = str(base / directory) if directory else str(base)
+        return Explain(command_words.no_directory(missing[:200]))
     if not any(real.is_relative_to(Path(root).resolve()) for root in world.rules.roots):
-        allowed = ", ".join(f"`{root}`" for root in world.rules.roots)
-        return Explain(f"`{real}` is not inside {allowed}. Add it to agents.roots in the settings to work there.")
+        return Explain(command_words.outside(str(real), world.rules.roots))
     if not real.is_dir():
-        return Explain(f"`{real}` is not a directory.")
+        return Explain(command_words.not_a_directory(str(real)))
     return str(real)
 
 
@@ -214,7 +211,7 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
     current = view.current_session(message.thread)
     sessions = view.thread_sessions(message.thread)
     if number is not None and not 1 <= number <= len(sessions):
-        draft.say(world.notice(message.thread, f"There is no session {number} here: /sessions lists them."))
+        draft.say(world.notice(message.thread, command_words.no_session_of(number)))
         return
     if number is not None:
         current = draft.current = sessions[number - 1]
@@ -222,20 +219,20 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
     for n, session in enumerate(sessions, start=1):
         spent = view.balance(Scope(ScopeKind.SESSION, session.id)).spent
         turns = view.open_turns(session.id)
-        state = str(turns[0].state) if turns else "idle"
-        here = " · this one" if current is not None and session.id == current.id else ""
+        state = turns[0].state if turns else None
+        here = current is not None and session.id == current.id
         agent = world.agents.get(session.agent)
         label = session.agent if agent is None else agent.traits.label
-        about = "".join(f" · {_words_of(turn)}" for turn in view.latest_turns(session.id, 1))
-        lines.append(f"{n} · {_place(session)} · {label} · {state} · {spent}{here}{about}")
+        about = next((_words_of(turn) for turn in view.latest_turns(session.id, 1)), None)
+        lines.append(command_words.session_line(n, _place(session), label, state, spent, about, here=here))
     if len(sessions) > 1:
-        lines.append("Go to another one: /sessions 2")
-    draft.say(world.notice(message.thread, "\n".join(lines) or "No session yet: write what you want done."))
+        lines.append(command_words.GO_TO_ANOTHER)
+    draft.say(world.notice(message.thread, "\n".join(lines) or command_words.NO_SESSION))
 
 
 def _words_of(turn: Turn) -> str:
     """The first words of a turn's prompt."""
-    return summary.escape(summary.title(turn.prompt, WORDS_MAX)) or "a message without words"
+    return summary.escape(summary.title(turn.prompt, WORDS_MAX)) or command_words.WITHOUT_WORDS
 
 
 def _place(session: Session) -> str:
@@ -248,15 +245,14 @@ def _start(world: World, view: View, draft: Draft, message: Message) -> None:
     session = view.current_session(message.thread)
     taker = world.agents[session.agent].traits.attached if session is not None else ""
     if session is None or not taker:
-        draft.say(world.notice(message.thread, HELP))
+        draft.say(world.notice(message.thread, command_words.HELP))
     elif world.present(session):
-        words = f"{_place(session)} is open at the desk: write here what it should do, or close it there first."
-        draft.say(world.notice(message.thread, words))
+        draft.say(world.notice(message.thread, command_words.open_at_desk(_place(session))))
     else:
         session = replace(session, agent=taker)
         draft.put.append(session)
         label = world.agents[taker].traits.label
-        draft.say(world.notice(message.thread, f"{label} goes on in {_place(session)}. Write what it should do."))
+        draft.say(world.notice(message.thread, command_words.goes_on(label, _place(session))))
         gating.next_in_line(world, view, draft, session)
 
 
@@ -271,12 +267,11 @@ def _stop(world: World, view: View, draft: Draft, message: Message, *, everythin
             draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
     for turn in turns:
         stop_turn(world, view, draft, turn)
-    tail = "\nNothing new runs until /go." if everything else ""
     here = [turn for turn in turns if _is_here(view, message, turn)]
     words = _stopping(here, len(turns) - len(here))
     if not turns and any(view.open_turns(one.id) for one in view.thread_sessions(message.thread)):
-        words = "No turn is running in this session: /sessions lists the others."
-    draft.say(world.notice(message.thread, words + tail))
+        words = command_words.IDLE_HERE
+    draft.say(world.notice(message.thread, f"{words}\n{command_words.STOP_ALL}" if everything else words))
 
 
 def _is_here(view: View, message: Message, turn: Turn) -> bool:
@@ -287,13 +282,7 @@ def _is_here(view: View, message: Message, turn: Turn) -> bool:
 
 def _stopping(here: Sequence[Turn], elsewhere: int) -> str:
     """What is stopped, by the first words of it; of what other people's chats are told of only how many."""
-    if not here:
-        return f"Stopping what runs elsewhere: {elsewhere}." if elsewhere else "No turn is running."
-    if len(here) == 1 and not elsewhere:
-        return f"Stopping: {_words_of(here[0])}"
-    named = [f"- {_words_of(turn)}" for turn in here[:NAMED_MAX]]
-    more = len(here) - len(named) + elsewhere
-    return "\n".join([f"Stopping {len(here) + elsewhere} turns:", *named, *([f"- and {more} more"] if more else [])])
+    return command_words.stopping([_words_of(turn) for turn in here[:NAMED_MAX]], len(here), elsewhere)
 
 
 def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:
@@ -301,31 +290,36 @@ def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:
     if turn.origin is Origin.BACKGROUND or turn.state in (TurnState.RUNNING, TurnState.PAUSED):
         draft.effects.append(Interrupt(turn.session_id))
     if turn.state is not TurnState.RUNNING:
-        gating.drop(world, view, draft, turn, STOPPED)
+        gating.drop(world, view, draft, turn, command_words.STOPPED)
         return
-    gating.withdraw(draft, view.open_approvals(turn.id), STOPPED, state=ApprovalState.WITHDRAWN)
+    gating.withdraw(draft, view.open_approvals(turn.id), command_words.STOPPED, state=ApprovalState.WITHDRAWN)
     # Should the gateway end before the agent does, its prompt is not sent again.
-    draft.put.append(replace(turn, outcome=Outcome(OutcomeKind.CANCELLED, STOPPED)))
+    draft.put.append(replace(turn, outcome=Outcome(OutcomeKind.CANCELLED, command_words.STOPPED)))
 
 
 def _go(world: World, view: View, draft: Draft, message: Message) -> None:
     if not view.frozen:
-        draft.say(world.notice(message.thread, "Nothing was stopped."))
+        draft.say(world.notice(message.thread, command_words.NOTHING_STOPPED))
         return
     draft.entries.append(Entry(EntryKind.THAW, (), who=message.person, why="/go"))
-    draft.say(world.notice(message.thread, "Paid turns may start again."))
+    draft.say(world.notice(message.thread, command_words.MAY_START_AGAIN))
 
 
 def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None:
     session = view.current_session(message.thread)
     if session is None:
-        draft.say(world.notice(message.thread, "No session yet, so nothing was spent here."))
+        draft.say(world.notice(message.thread, command_words.NOTHING_SPENT))
         return
     scope = Scope(ScopeKind.SESSION, session.id)
     turns = view.latest_turns(session.id, 10)
     balance = world.balance(view, draft, scope)
-    lines = [f"{summary.spent(turn)} · {turn.state} · {summary.escape(summary.title(turn.prompt))}" for turn in turns]
-    note = "\nList prices." if world.list_price(view, session.agent) else ""
-    of = f" of {balance.limit}" if balance.limit is not None else ""
-    head = f"Session: {balance.spent}{of}."
-    draft.say(world.notice(message.thread, "\n".join([head, *lines]) + note))
+    lines = [
+        command_words.cost_of_session(balance.spent, balance.limit),
+        *(command_words.cost_of_turn(turn_words.spent(turn), turn.state, _title(turn)) for turn in turns),
+        *([command_words.LIST_PRICES] if world.list_price(view, session.agent) else []),
+    ]
+    draft.say(world.notice(message.thread, "\n".join(lines)))
+
+
+def _title(turn: Turn) -> str:
+    return summary.escape(summary.title(turn.prompt))

@@ -19,12 +19,12 @@ from gateway.engine.lending import LOOK_MS, Lender
 from gateway.engine.team import Team
 from gateway.engine.world import World
 from gateway.ports import Bank, BankAwayError, BankError, Decision, View
+from gateway.view import limits_words, team_words
 
 log = structlog.get_logger()
 
 AT_ONCE = 1000
 GIVE_BACK_S = 5.0
-AWAY = "The team's bank cannot be reached, so nothing was changed."
 
 
 class Leases:
@@ -70,7 +70,7 @@ class Leases:
         except BankAwayError:
             return backoff_ms(self._lender.failures)
         except BankError as error:
-            await self._tell(f"The team's bank refused: {error}.")
+            await self._tell(team_words.refused(str(error)))
             self._last_figure = None
             return LARGEST_BACKOFF_MS
         self._lender.failures = 0
@@ -129,7 +129,7 @@ class Leases:
     async def _borrow(self, effect: Borrow, waiting: Callable[[], frozenset[str]]) -> None:
         wrong = await self._for_turn(effect)
         if wrong and effect.yes is not None:
-            words = f"{wrong}\nThe question above stays open: answer it again."
+            words = team_words.stays_open(wrong)
             notice = self._world.notice(effect.yes[0].thread, words)
             await self._world.commit(lambda _view: Decision(None, effects=(notice,)))
             return
@@ -141,7 +141,8 @@ class Leases:
         try:
             if effect.yes is not None:
                 approval, option = effect.yes
-                who, why = f"{approval.answered_by} at {self._team.gateway}", "raised in the chat for a turn"
+                who = limits_words.at_gateway(approval.answered_by, self._team.gateway)
+                why = limits_words.RAISED_IN_CHAT
                 for lift in option.lifts:
                     # A question of last month raises nothing: it is asked anew, of this one.
                     if lift.scope.kind is ScopeKind.TEAM and (shared := lease_of(lift.scope)[0]) in now:
@@ -150,9 +151,9 @@ class Leases:
             for shared in now:
                 await self._need(shared, effect.need)
         except BankAwayError:
-            return AWAY
+            return team_words.AWAY
         except BankError as error:
-            return f"The team's bank refused: {error}."
+            return team_words.refused(str(error))
         return ""
 
     async def relieve(self, turn_id: str) -> None:

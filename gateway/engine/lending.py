@@ -29,6 +29,7 @@ from gateway.engine.locks import Locks
 from gateway.engine.team import Team
 from gateway.engine.world import Draft, World
 from gateway.ports import Bank, BankError, Decision, View
+from gateway.view import limits_words, team_words
 
 T = TypeVar("T")
 
@@ -38,10 +39,6 @@ LOOK_MS = 60_000
 """How often the bank is asked how the team stands, and how long a renewal that brought no more is not repeated for more."""
 REQUESTS_MAX = 4
 """For one need: a repeated request, a renewal that is refused, the lease given back, a new one."""
-FENCED = (
-    "Another process uses this gateway's name at the team's bank, or a copy of its state. Nothing starts here until somebody has"
-    " looked: give each gateway a name of its own (bank.gateway), then /go."
-)
 
 
 class Lender:
@@ -183,9 +180,9 @@ class Lender:
         """Write a loan at its end. Nothing starts where it was fenced, whether that shows at a renewal or when it is given back."""
         draft = Draft()
         if isinstance(answer, Refused) and answer.reason is Reason.FENCED and not view.frozen:
-            draft.entries.append(Entry(EntryKind.FREEZE, (), who="bank", why=f"lease {loan.id} was fenced"))
+            draft.entries.append(Entry(EntryKind.FREEZE, (), who="bank", why=limits_words.fenced(loan.id)))
             for thread in self.owners():
-                draft.say(self._world.notice(thread, FENCED, ring=True))
+                draft.say(self._world.notice(thread, team_words.FENCED, ring=True))
         return replace(draft.done(None), put=(loan,))
 
 

@@ -10,6 +10,7 @@ from gateway.domain.money import Usd
 from gateway.domain.turn import Turn
 from gateway.engine.world import Draft, World
 from gateway.ports import View
+from gateway.view import limits_words
 
 DAY_MS = 24 * 3_600_000
 LASTING = (ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT)
@@ -26,7 +27,7 @@ def set_limit(
 
 def take_back(world: World, view: View, draft: Draft, scope: Scope, unit: Unit, *, who: str) -> None:
     """What a limit was raised by for a while is over, until a time or for a turn that has not ended: there is another limit."""
-    why = "another limit was set"
+    why = limits_words.OTHER_LIMIT
     lifts = draft.lifts(view, world.clock.now_ms())
     for lift in gauges.net(lifts):
         if (lift.scope, lift.unit) == (scope, unit):
@@ -54,14 +55,14 @@ def raise_limit(world: World, view: View, draft: Draft, lift: Lift, *, who: str,
 
 
 def raise_for_turn(
-    world: World, view: View, draft: Draft, turn: Turn, lifts: tuple[Lift, ...], *, who: str, why: str
+    world: World, view: View, draft: Draft, turn: Turn, lifts: tuple[Lift, ...], *, who: str, title: str
 ) -> tuple[Turn, list[Entry]]:
     """The turn with the limits that a yes lifts, and the entries that say so: a session's limit is higher for as long as the
-    session lasts, any other for this turn alone.
+    session lasts, any other for this turn alone. `title`: of the question.
     """
     before = len(draft.entries)
     for lift in lifts:
-        words = f"raised by {gauges.amount(lift.unit, lift.by)} {why}"
+        words = limits_words.raised_for_turn(lift.unit, lift.by, title)
         if lift.scope.kind is ScopeKind.TEAM:
             continue  # Its bank has raised it before.
         if lift.scope.kind is ScopeKind.SESSION:

@@ -6,7 +6,6 @@ from typing import assert_never
 
 import structlog
 
-from gateway.core.channel import UNCONFIRMED
 from gateway.core.turn import ENDED
 from gateway.domain.effects import EndTurn, GoOn, Words
 from gateway.domain.events import (
@@ -33,6 +32,7 @@ from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import turn_words
 
 log = structlog.get_logger()
 
@@ -118,12 +118,12 @@ async def _unprompted(world: World, live: Live) -> bool:
     live.begin(decision.result.id, world.clock.ticks_ms())
     match decision.result.state:
         case TurnState.QUEUED:
-            live.limit = "the team's bank is asked"
+            live.limit = turn_words.BANK_ASKED
         case TurnState.ASKING:
-            live.limit = "a run that nobody asked for waits for a yes"
+            live.limit = turn_words.UNASKED_WAITS
         case TurnState.REFUSED:
             live.stopping_ms = world.clock.ticks_ms()
-            await answer_held(world, live, EndTurn(metering.OVER))
+            await answer_held(world, live, EndTurn(turn_words.OVER))
         case _:
             # Sub-agents that stood at the limit of the turn before work for this one now.
             await answer_held(world, live, GoOn())
@@ -149,7 +149,7 @@ async def _succeeded(world: World, live: Live) -> bool:
         return False
     live.busy = False
     covered, live.metered = live.metered, []
-    await answer_held(world, live, EndTurn(metering.OVER))
+    await answer_held(world, live, EndTurn(turn_words.OVER))
     return await _settle(world, live, Finished(End.INTERRUPTED, "", live.prompt_uuid, None), covered)
 
 
@@ -160,7 +160,7 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
         live.turn_id = (await world.commit(desk.unseen(world, live.session_id, event))).result
         if live.turn_id is None:
             return
-        booked: metering.Booked | None = metering.Booked(metering.OVER)
+        booked: metering.Booked | None = metering.Booked(turn_words.OVER)
     else:
         booked = (await world.commit(metering.book_call(world, live.turn_id, event, worked_ms))).result
     if event.loop == MAIN_LOOP and event.ended:
@@ -168,7 +168,7 @@ async def _metered(world: World, live: Live, event: CallMetered) -> None:
     world.on_step("call.booked")
     if booked is None:
         live.unbooked_ms += worked_ms
-    elif booked.reason == metering.OVER:
+    elif booked.reason == turn_words.OVER:
         live.ends = True
     else:
         _limited(live, booked)
@@ -199,13 +199,13 @@ async def _look(world: World, live: Live, turn_id: str) -> None:
 async def _at_boundary(world: World, live: Live, event: Paused) -> None:
     if live.blocked is not None or live.stopping_ms is not None or live.ends or live.over:
         why, live.blocked = live.blocked, None
-        await answer_boundary(world, live, event.request_id, EndTurn(why or metering.OVER))
+        await answer_boundary(world, live, event.request_id, EndTurn(why or turn_words.OVER))
         return
     worked_ms = live.worked_ms(world.clock.ticks_ms())
     if live.limit is None and world.team is not None and live.turn_id is not None:
         turn_id = live.turn_id
         over = await world.store.read(lambda view: metering.lease_over(world, view, turn_id))
-        live.limit = "the time of the team's lease is over" if over else None
+        live.limit = turn_words.LEASE_OVER if over else None
     if live.limit is None and (live.work_left_ms is None or worked_ms < live.work_left_ms):
         await answer_boundary(world, live, event.request_id, GoOn())
         return
@@ -216,7 +216,7 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
     if turn is not None and turn.state in (TurnState.ASKING, TurnState.QUEUED):
         return
     if turn is None or turn.state in ENDED:
-        await unpause(world, live, EndTurn(metering.OVER))
+        await unpause(world, live, EndTurn(turn_words.OVER))
         return
     if world.team is not None:
         await world.team.relieve(live.turn_id)
@@ -272,7 +272,7 @@ async def _over(world: World, live: Live, event: Finished) -> bool:
         if live.turn_id is not None:
             await world.commit(metering.answer(live.turn_id, event))
         return False
-    await answer_held(world, live, EndTurn(metering.OVER))
+    await answer_held(world, live, EndTurn(turn_words.OVER))
     if live.stopping_ms is not None and event.background:
         await live.client.interrupt()  # The first one stopped the run; at rest it stops what works behind it.
     return await _settle(world, live, event, covered)
@@ -303,14 +303,15 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
 
 async def _exited(world: World, live: Live, reason: str) -> None:
     stopped = live.stopping_ms is not None
-    gone = Finished(End.INTERRUPTED, f"The agent's process ended: {reason}", None, None)
+    gone = Finished(End.INTERRUPTED, turn_words.process_ended(reason), None, None)
     ends = [(turn_id, replace(gone, prompt_uuid=uuid), list[Usage]()) for uuid, turn_id in live.pending.items()]
     if live.turn_id is not None and (live.busy or live.result):
         event, metered = live.result or (replace(gone, prompt_uuid=live.prompt_uuid), live.metered)
         ends.insert(0, (live.turn_id, event, metered))
     for turn_id, told, metered in ends:
         had = stopped or await _had(world, live, turn_id)
-        event = told if had or not live.attached else replace(told, text=f"{told.text}. {UNCONFIRMED}")
+        text = told.text if had or not live.attached else turn_words.process_ended_unconfirmed(told.text)
+        event = replace(told, text=text)
         behind = event.background > 0
         after = ending.Aftermath(
             stopped=stopped,

@@ -16,17 +16,14 @@ from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import question_words, turn_words
 
 QUESTION_CHOICES_MAX = 8
-NO_AGENT = "The agent no longer waits for this."
-OVER = "The turn that this worked for is over."
-LET_GO = "The agent does not wait any more; a yes to the question above still lets it go on."
-UNPROMPTED = "The agent goes on by itself: a background task ended."
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """A call is in the ledger: why the turn has to pause, if it has to (`OVER` if it has ended), and for how long it may
+    """A call is in the ledger: why the turn has to pause, if it has to (`turn_words.OVER` if it has ended), and for how long it may
     still work until a limit on that says no.
     """
 
@@ -65,7 +62,7 @@ def book(
         _warn(world, view, draft, session, [one for one in before if one.scope.kind is not ScopeKind.TEAM])
     if session is not None and event.loop == MAIN_LOOP and event.ended:
         draft.put.append(meter.remember(session, event.usage, world.clock.now_ms()))
-    booked = Booked(OVER)
+    booked = Booked(turn_words.OVER)
     if session is not None and turn.state not in ENDED:
         turn, booked = _grow(world, view, draft, session, turn)
     draft.put.append(turn)
@@ -174,7 +171,7 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
         draft.put.append(turn)
         question = gate.at_limit(turn, shown, policy, reason, counted, gating.holders(view, draft, session, turn))
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
-        renew(draft, session, turn, summary.ending(turn, world.clock.now_ms()))
+        renew(draft, session, turn, turn_words.ending(turn, world.clock.now_ms()))
         return draft.done(result=True)
 
     return decide
@@ -229,7 +226,7 @@ def background_run(world: World, session_id: str) -> Callable[[View], Decision[T
         session = view.session(session_id)
         if session is None:
             return draft.done(None)
-        turn = world.new_turn(session, Origin.BACKGROUND, _who_caused(view, session), UNPROMPTED)
+        turn = world.new_turn(session, Origin.BACKGROUND, _who_caused(view, session), turn_words.UNPROMPTED)
         turn = gating.start(world, view, draft, session, turn)
         if turn.state is TurnState.RUNNING:
             words = summary.progress(turn, [], turn.prompt, world.clock.now_ms())
@@ -251,18 +248,18 @@ def ask_permission(
         if turn is None or session is None:
             return draft.done(result=False)
         if isinstance(event, AskedPermission):
-            options = [Option(Choice.ALLOW, "Allow")]
+            options = [Option(Choice.ALLOW, question_words.ALLOW)]
             if event.can_remember:
-                options.append(Option(Choice.ALLOW_SESSION, "Allow for this session"))
-            options.append(Option(Choice.DENY, "Deny"))
+                options.append(Option(Choice.ALLOW_SESSION, question_words.ALLOW_SESSION))
+            options.append(Option(Choice.DENY, question_words.DENY))
             asked = summary.verbatim(event.detail.removeprefix(f"{event.tool}\n") or event.summary)
-            question = Question(f"**{event.tool}** wants to run:\n{asked}", tuple(options))
+            question = Question(question_words.permission(event.tool, asked), tuple(options))
             kind, detail = ApprovalKind.PERMISSION, event.detail
         else:
             choices = event.choices[:QUESTION_CHOICES_MAX]
             answers = tuple(Option(Choice.ANSWER, choice, value=choice) for choice in choices)
-            words = "Tap, or write your answer." if answers else "Write your answer."
-            question = Question(f"{event.text}\n\n{words}", (*answers, Option(Choice.DENY, "Do not answer")))
+            words = question_words.of_agent(event.text, choices=bool(answers))
+            question = Question(words, (*answers, Option(Choice.DENY, question_words.NO_ANSWER)))
             kind, detail = ApprovalKind.QUESTION, event.text
         gating.ask(world, draft, turn, session, kind, question, detail=detail, request_id=event.request_id)
         return draft.done(result=True)
@@ -276,7 +273,7 @@ def withdrawn(turn_id: str, request_id: str) -> Callable[[View], Decision[None]]
     def decide(view: View) -> Decision[None]:
         draft = Draft()
         ended = [approval for approval in view.open_approvals(turn_id) if approval.request_id == request_id]
-        gating.withdraw(draft, ended, "No longer needed.", state=ApprovalState.WITHDRAWN)
+        gating.withdraw(draft, ended, question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
         return draft.done(None)
 
     return decide
@@ -308,8 +305,7 @@ def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
         turn = view.turn(turn_id)
         session = view.session(turn.session_id) if turn else None
         if turn is not None and session is not None and turn.state not in ENDED and event.text.strip():
-            agents = "1 agent" if event.background == 1 else f"{event.background} agents"
-            words = f"{event.text.strip()}\n\nStill at work behind this: {agents}."
+            words = turn_words.answered(event.text.strip(), event.background)
             draft.say(Say(session.thread, answer_ref(turn.id), words, ring=True))
         return draft.done(None)
 

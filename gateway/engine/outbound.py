@@ -23,6 +23,7 @@ from gateway.ports import (
     Uncertain,
     View,
 )
+from gateway.view import turn_words
 
 log = structlog.get_logger()
 
@@ -136,7 +137,7 @@ async def repeat_unsure(world: World) -> None:
     def decide(_view: View) -> Decision[None]:
         draft = Draft()
         for thread in repeated:
-            draft.say(world.notice(thread, MAY_REPEAT))
+            draft.say(world.notice(thread, turn_words.MAY_REPEAT))
         return draft.done(None)
 
     await world.commit(decide)
@@ -146,6 +147,3 @@ async def repeat_unsure(world: World) -> None:
 def matters(ref: str) -> bool:
     """Whether a message is a question, an answer or a file: those are never lost."""
     return ref.startswith((APPROVAL_REF, SAID_REF)) or ref.endswith((":end", ":answer")) or FILE_MARK in ref
-
-
-MAY_REPEAT = "The message above may be a repeat: it is not known whether it arrived the first time."

@@ -10,9 +10,9 @@ from gateway.domain.turn import Origin, TurnState
 from gateway.engine import gating
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import question_words
 
 BATCH = 20
-NOBODY = "Nobody answered in time."
 
 
 def expire(world: World, waiting: frozenset[str]) -> Callable[[View], Decision[int]]:
@@ -33,15 +33,29 @@ def _expire(world: World, view: View, draft: Draft, approval: Approval, waiting:
     if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION) and approval.turn_id:
         draft.effects.append(
             Respond(
-                approval.session_id, approval.request_id, DenyTool(NOBODY), approval.ref, approval.text, taken=NOBODY
+                approval.session_id,
+                approval.request_id,
+                DenyTool(question_words.NOBODY),
+                approval.ref,
+                approval.text,
+                taken=question_words.NOBODY,
             )
         )
         return
-    draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{NOBODY}"))
+    draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, question_words.NOBODY)))
     turn, session = view.turn(approval.turn_id), view.session(approval.session_id)
     if turn is None or session is None:
         return
     if approval.kind is ApprovalKind.RUN and turn.state is TurnState.ASKING:
-        gating.decline(world, view, draft, session, turn, Step.REFUSE, NOBODY, waits=turn.origin is Origin.BACKGROUND)
+        gating.decline(
+            world,
+            view,
+            draft,
+            session,
+            turn,
+            Step.REFUSE,
+            question_words.NOBODY,
+            waits=turn.origin is Origin.BACKGROUND,
+        )
     elif approval.kind is ApprovalKind.LIMIT and turn.state is TurnState.PAUSED:
-        gating.decline(world, view, draft, session, turn, Step.STOP, NOBODY, waits=turn.id in waiting)
+        gating.decline(world, view, draft, session, turn, Step.STOP, question_words.NOBODY, waits=turn.id in waiting)

@@ -10,10 +10,9 @@ from gateway.core.summary import escape
 from gateway.domain.files import Parcel
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, Delivered, Post, Rejected, View
+from gateway.view import file_words
 
 log = structlog.get_logger()
-
-NO_SPOOL = "Files cannot be sent here."
 
 
 async def pack(world: World, directory: str, paths: Sequence[str]) -> tuple[Parcel, ...] | str:
@@ -22,9 +21,9 @@ async def pack(world: World, directory: str, paths: Sequence[str]) -> tuple[Parc
     `directory`: where a relative path begins. The copies have to be said within ten minutes; `drop` what is not said at all.
     """
     if world.spool is None:
-        return NO_SPOOL
+        return file_words.CANNOT_SEND
     if len(paths) > FILES_MAX:
-        return f"{len(paths)} files are too many: at most {FILES_MAX} go with one message."
+        return file_words.too_many(len(paths), FILES_MAX)
     wanted = await world.store.read(lambda view: view.unsent_files())
     packed: list[Parcel] = []
     for path in paths:
@@ -60,7 +59,7 @@ async def done(world: World, post: Post, receipt: Delivered | Rejected) -> None:
     if isinstance(receipt, Delivered):
         return
     log.warning("a file was not sent", ref=post.ref, why=receipt.why)
-    words = f"The file {escape(parcel.name)} could not be sent: {escape(receipt.why)}."
+    words = file_words.not_sent(escape(parcel.name), escape(receipt.why))
 
     def decide(_view: View) -> Decision[None]:
         draft = Draft()

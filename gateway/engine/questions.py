@@ -8,7 +8,6 @@ from dataclasses import replace
 from gateway.core import approve, summary
 from gateway.core.access import may
 from gateway.core.approve import Answered, over
-from gateway.core.change import sentence
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.change import ChangeState, Standing
 from gateway.domain.effects import Edit, Say
@@ -16,16 +15,11 @@ from gateway.domain.events import Message
 from gateway.domain.place import Deed, Thread
 from gateway.engine.world import Draft, World
 from gateway.ports import View
+from gateway.view import limits_words, question_words
 
 ANSWER_CHARACTERS_MAX = 4000
 UNHEARD = "unheard"
 """The request id of an answer that the agent does not have yet."""
-TAP_OR_WRITE = "Tap, or reply to this message with your answer."
-WRITE = "Reply to this message with your answer."
-MAY_NOT = "You may not answer the question above."
-NOT_FETCHED = "The agent has not asked for it yet."
-NOBODY = "Nobody answered in time."
-DECLINED = "The person does not answer this."
 
 
 def is_one(approval: Approval) -> bool:
@@ -42,19 +36,18 @@ def posed(
     world: World, session_id: str, thread: Thread, asker: str, question: str, choices: tuple[str, ...]
 ) -> Approval:
     """The question as it would be put; `asker`: who asks, in words."""
-    words = TAP_OR_WRITE if choices else WRITE
     options = (
         *(Option(Choice.ANSWER, choice, value=choice) for choice in choices),
-        Option(Choice.DENY, "Do not answer"),
+        Option(Choice.DENY, question_words.NO_ANSWER),
     )
-    head = summary.escape(f"{sentence(asker)} asks you:")
+    head = summary.escape(question_words.asks_you(limits_words.opening(asker)))
     return Approval(
         id=world.clock.new_id("ask"),
         kind=ApprovalKind.QUESTION,
         turn_id="",
         session_id=session_id,
         thread=thread,
-        text=f"{head}\n{summary.verbatim(question)}\n{words}",
+        text=question_words.through_mcp(head, summary.verbatim(question), choices=bool(choices)),
         options=options,
         tokens=tuple(world.clock.new_token() for _ in options),
         digest=approve.digest(ApprovalKind.QUESTION, "", f"{asker}\n{question}", options),
@@ -81,9 +74,9 @@ def written(world: World, view: View, draft: Draft, message: Message, approval: 
     if words := over(approval, world.clock.now_ms()):
         draft.say(world.notice(message.thread, words))
     elif not may(view.grants(message.person), Deed.APPROVE, message.thread):
-        draft.say(world.notice(message.thread, MAY_NOT))
+        draft.say(world.notice(message.thread, question_words.MAY_NOT_ABOVE))
     elif len(text) > ANSWER_CHARACTERS_MAX:
-        draft.say(world.notice(message.thread, f"At most {ANSWER_CHARACTERS_MAX} characters can be an answer."))
+        draft.say(world.notice(message.thread, question_words.too_long(ANSWER_CHARACTERS_MAX)))
     else:
         done = replace(approval, state=ApprovalState.ANSWERED, answered_by=message.person)
         _answer(draft, done, text)
@@ -98,8 +91,12 @@ def waiting(world: World, view: View, session_id: str, thread: Thread) -> Approv
 def _answer(draft: Draft, done: Approval, words: str | None) -> None:
     """`words`: None, if the person said that they do not answer."""
     draft.put.append(replace(done, answer=words or "", request_id=UNHEARD))
-    told = DECLINED if words is None else f"Answer: {summary.escape(summary.title(words))}"
-    draft.say(Edit(done.thread, done.ref, f"{done.text}\n\n{told}\n{NOT_FETCHED}"))
+    told = question_words.DECLINE_WAITS if words is None else question_words.answer_waits(_shown(words))
+    draft.say(Edit(done.thread, done.ref, question_words.under(done.text, told)))
+
+
+def _shown(words: str) -> str:
+    return summary.escape(summary.title(words))
 
 
 # ----------------------------------------------------------------------------------------------------------- standing
@@ -107,19 +104,19 @@ def standing(approval: Approval) -> Standing:
     """How it stands with the question, for who asked it. An answer is told in the person's words."""
     match approval.state:
         case ApprovalState.OPEN:
-            return Standing(ChangeState.ASKED, "Asked in the chat.", approval.id, approval.expires_at_ms)
+            return Standing(ChangeState.ASKED, question_words.ASKED_IN_CHAT, approval.id, approval.expires_at_ms)
         case ApprovalState.ANSWERED if approval.answer:
             return Standing(ChangeState.DONE, approval.answer)
         case ApprovalState.ANSWERED:
-            return Standing(ChangeState.NO, DECLINED)
+            return Standing(ChangeState.NO, question_words.DECLINED)
         case ApprovalState.EXPIRED:
-            return Standing(ChangeState.EXPIRED, NOBODY)
+            return Standing(ChangeState.EXPIRED, question_words.NOBODY)
         case ApprovalState.WITHDRAWN:
-            return Standing(ChangeState.VOID, "It is not asked any more.")
+            return Standing(ChangeState.VOID, question_words.NOT_ASKED)
 
 
 def heard(draft: Draft, approval: Approval) -> None:
     """The agent is told the answer: the message says so."""
-    told = f"Answered: {summary.escape(summary.title(approval.answer))}" if approval.answer else DECLINED
+    told = question_words.answered(_shown(approval.answer)) if approval.answer else question_words.DECLINED
     draft.put.append(replace(approval, request_id=""))
-    draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{told}"))
+    draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, told)))

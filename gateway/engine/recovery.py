@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 
-from gateway.core.channel import UNCONFIRMED
 from gateway.core.policy import words
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
@@ -21,10 +20,9 @@ from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, Process, View
+from gateway.view import question_words, turn_words
 
 log = structlog.get_logger()
-
-GATEWAY_STOPPED = "The gateway stopped while this was at work."
 
 
 async def recover(world: World, clients: Clients) -> None:
@@ -40,7 +38,7 @@ async def recover(world: World, clients: Clients) -> None:
         elif turn.state in (TurnState.ASKING, TurnState.QUEUED) and turn.origin is Origin.BACKGROUND:
             # The agent that stood before this run is gone, and with it what the run was about. What is left of it ends first.
             await _end_left_over(world, processes.pop(turn.session_id, None))
-            gone = Finished(End.INTERRUPTED, GATEWAY_STOPPED, None, ())
+            gone = Finished(End.INTERRUPTED, turn_words.GATEWAY_STOPPED, None, ())
             await world.commit(ending.finish(world, turn.id, gone, ()))
     for process in processes.values():
         await _end_left_over(world, process)
@@ -118,7 +116,7 @@ async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
                 for approval in (*view.open_approvals(turn_id), *view.unheard_approvals(turn_id))
                 if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION)
             ]
-            gating.withdraw(draft, dead, "The agent that asked is gone.", state=ApprovalState.WITHDRAWN)
+            gating.withdraw(draft, dead, question_words.AGENT_GONE, state=ApprovalState.WITHDRAWN)
             return draft.done(None)
 
         await world.commit(decide)
@@ -159,7 +157,7 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
     pushed = turn.continues or turn.origin is Origin.PERSON
     unsure = pushed and not found.prompt_known and attached
     if found.prompt_known or unprompted or stopped or unsure:
-        why = f"{GATEWAY_STOPPED} {UNCONFIRMED}" if unsure else GATEWAY_STOPPED
+        why = turn_words.GATEWAY_STOPPED_UNCONFIRMED if unsure else turn_words.GATEWAY_STOPPED
         end = _end(events, None if unprompted else turn.prompt_uuid, "" if stopped else why)
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
         metered = await world.store.read(lambda view: view.metered(turn.id))

@@ -15,12 +15,9 @@ from gateway.domain.turn import Turn
 from gateway.engine import questions, taps
 from gateway.engine.world import Draft, World
 from gateway.ports import View
+from gateway.view import question_words
 
 MONEY = (ApprovalKind.RUN, ApprovalKind.LIMIT)
-
-
-BUTTONS = "Press one of the buttons under it: words are no answer to this question."
-MAY_NOT = "You may not answer the question above."
 
 
 def take(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> bool:
@@ -30,7 +27,7 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
         view.approval(ref.removeprefix(APPROVAL_REF)) if ref is not None and ref.startswith(APPROVAL_REF) else None
     )
     if approval is not None and approval.thread == message.thread and approval.kind is ApprovalKind.CHANGE:
-        draft.say(world.notice(message.thread, BUTTONS))
+        draft.say(world.notice(message.thread, question_words.PRESS_BUTTON))
         return True
     if approval is not None and approval.thread == message.thread and questions.is_one(approval):
         questions.written(world, view, draft, message, approval, text)
@@ -39,11 +36,11 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
         return False
     turn, session = view.turn(approval.turn_id), view.session(approval.session_id)
     if turn is None or session is None:
-        draft.say(world.notice(message.thread, taps.GONE))
+        draft.say(world.notice(message.thread, question_words.GONE))
     elif words := over(approval, world.clock.now_ms()):
         draft.say(world.notice(message.thread, words))
     elif not may(view.grants(message.person), Deed.APPROVE, message.thread):
-        draft.say(world.notice(message.thread, MAY_NOT))
+        draft.say(world.notice(message.thread, question_words.MAY_NOT_ABOVE))
     elif approval.kind is ApprovalKind.QUESTION:
         _answer(draft, message, approval, text)
     elif isinstance(read := read_amount(text), Explain):
@@ -51,7 +48,7 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
     else:
         option = typed(approval, turn, read)
         if option.choice is Choice.RAISE and not may(view.grants(message.person), Deed.RAISE, message.thread):
-            draft.say(world.notice(message.thread, MAY_NOT))
+            draft.say(world.notice(message.thread, question_words.MAY_NOT_ABOVE))
             return True
         done = replace(approval, state=ApprovalState.ANSWERED, answered_by=message.person)
         taps.take_amount(world, view, draft, done, session, turn, option, waiting=turn.id in waiting)
@@ -92,6 +89,6 @@ def answer(
 
 def _answer(draft: Draft, message: Message, found: Approval, text: str) -> None:
     said = summary.title(text)
-    taken = f"Answered: {summary.escape(said)}"
+    taken = question_words.answered(summary.escape(said))
     draft.put.append(replace(found, state=ApprovalState.ANSWERED, answered_by=message.person, answer=said))
     draft.effects.append(Respond(found.session_id, found.request_id, Words(text), found.ref, found.text, taken=taken))

@@ -15,7 +15,7 @@ import structlog
 from gateway.core import scopes
 from gateway.core.access import may
 from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason, stands
-from gateway.core.gauges import amount, is_none, is_used, used_of
+from gateway.core.gauges import amount, is_none, used_of
 from gateway.core.until import UntilError, until_words
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Scope, ScopeKind
@@ -26,6 +26,7 @@ from gateway.engine import changes, limits
 from gateway.engine.inbound import repository
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import limits_words
 
 log = structlog.get_logger()
 
@@ -97,13 +98,13 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     if before == wanted.amount:
         return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)} already.")
     who, scope = _who(asker.user), balance.scope
-    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or "budget set")
+    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or limits_words.BUDGET_SET)
     now = world.balance(view, draft, balance.scope)
     for thread in threads_of(world, view.all_grants(), Deed.APPROVE, None):
         draft.say(world.notice(thread, lowered(now, wanted.unit, wanted.amount, before, (asker.user, asker.host), why)))
     was = f", it was {amount(wanted.unit, before)}" if before is not None else ""
-    used = f"{amount(wanted.unit, used_of(now, wanted.unit))} of it {is_used(wanted.unit)}"
-    return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)}{was}. {used}.")
+    used = limits_words.used_of_it(wanted.unit, used_of(now, wanted.unit))
+    return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)}{was}. {used}")
 
 
 def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker) -> Standing:

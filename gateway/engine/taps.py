@@ -17,6 +17,7 @@ from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import changes, gating, limits, questions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
+from gateway.view import money_words, question_words, turn_words
 
 
 def handle_tap(
@@ -37,7 +38,7 @@ def handle_tap(
             return draft.done(questions.tapped(draft, verdict))
         turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
         if turn is None or session is None:
-            return draft.done(TooLate(GONE))
+            return draft.done(TooLate(question_words.GONE))
         draft.put.append(verdict.approval)
         _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
         return draft.done(verdict.option.label)
@@ -84,12 +85,8 @@ def _beyond(
     left = max(tight[0] + turn.held_left, ZERO) if tight is not None else amount
     if tight is None or left >= amount:
         return ""
-    kind, ways = tight[1].scope.kind, list[str]()
-    if raises := [one.label for one in asked.options if one.choice is Choice.RAISE]:
-        ways.append(f'press "{raises[0]}"')
-    if kind is not ScopeKind.TEAM:
-        ways.append(f"write `/raise {kind} {amount.exact()}`")
-    return f"{amount} is more than the {left} left of the {kind}'s {tight[1].limit}: {', or '.join(ways) or 'nothing runs'}."
+    raises = next((one.label for one in asked.options if one.choice is Choice.RAISE), "")
+    return money_words.beyond(tight[1].scope.kind, amount, left, tight[1].limit or ZERO, raises)
 
 
 def _act(
@@ -115,7 +112,7 @@ def _act(
                 )
             )
         case ApprovalKind.CONTINUE:
-            _close(draft, approval, "Going on." if world.present(session) else "It waits.")
+            _close(draft, approval, question_words.GOING_ON if world.present(session) else question_words.WAITS)
             again = world.new_turn(session, Origin.PERSON, approval.answered_by, _word_to_go_on(turn, option))
             if draft.open_turns(view, session.id):
                 draft.put.append(again)
@@ -170,51 +167,42 @@ def decide_again(world: World, effect: Borrow, waiting: frozenset[str]) -> Calla
 
 
 def _word_to_go_on(turn: Turn, option: Option) -> str:
-    if option.value == gating.AGAIN or turn.prompt.startswith(CONTINUE):
+    if option.value == gating.AGAIN or turn.prompt.startswith(question_words.CONTINUE_BEGINNING):
         return turn.prompt
-    return CONTINUE_PROMPT if turn.origin is Origin.BACKGROUND else CONTINUE + summary.title(turn.prompt)
-
-
-CONTINUE = "Continue where you left off: "
-"""Before the title of a turn that was interrupted: others may have run since."""
-CONTINUE_PROMPT = "Continue where you left off."
-"""For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
-
-
-CHANGED = "The prompt or the price is another one than when this was asked: it is decided anew."
-GONE = "This turn is gone."
-GOES_ON_THERE = " Write anything at the desk within 10 minutes: it goes on there."
-AT_LIMIT = "Stopped by the person at the budget limit."
+    if turn.origin is Origin.BACKGROUND:
+        return question_words.CONTINUE_PROMPT
+    return question_words.continue_with(summary.title(turn.prompt))
 
 
 def _run(world: World, view: View, draft: Draft, answered: Answered, session: Session, turn: Turn) -> None:
     approval, option = answered.approval, answered.option
     if turn.state is not TurnState.ASKING:
-        _close(draft, approval, "This turn does not wait any more.")
+        _close(draft, approval, question_words.DOES_NOT_WAIT)
         return
     if option.choice is Choice.NO or option.allows is None:
-        _close(draft, approval, f"{option.label}.")
+        _close(draft, approval, question_words.picked(option.label))
         waits = turn.origin is Origin.BACKGROUND
-        gating.decline(world, view, draft, session, turn, Step.REFUSE, gating.SAID_NO, waits=waits)
+        gating.decline(world, view, draft, session, turn, Step.REFUSE, turn_words.SAID_NO, waits=waits)
         return
     if not gating.unchanged(world, session, turn, approval):
-        _close(draft, approval, CHANGED)
+        _close(draft, approval, question_words.CHANGED)
         gating.start(world, view, draft, session, turn)
         return
-    goes_on = ""
     if option.model is not None:
         session = on_model(session, option.model)
         draft.put.append(session)
-        goes_on = f" This session goes on with {option.model}."
     lifted, raised = _raise(world, view, draft, answered, turn)
     consent = gate.Consent(option.allows, unpriced=option.unpriced)
     after = gating.start(world, view, draft, session, lifted, consent)
     if after.state is TurnState.REFUSED:
         _take_back(draft, raised)
+    results = {TurnState.ASKING: question_words.ASKED_AGAIN, TurnState.REFUSED: question_words.NOT_RUN}
+    said = results.get(after.state, question_words.picked(option.label))
     if after.waits_until_ms is not None:
-        goes_on = " Send it again at the desk within 10 minutes."
-    said = {TurnState.ASKING: "Asked again: it changed.", TurnState.REFUSED: "Not run."}
-    _close(draft, approval, said.get(after.state, f"{option.label}.") + goes_on)
+        said = question_words.send_again_at_desk(said)
+    elif option.model is not None:
+        said = question_words.goes_on_with(said, option.model)
+    _close(draft, approval, said)
     if after.state is TurnState.REFUSED and turn.origin is Origin.BACKGROUND and after.outcome is not None:
         # Its agent stands at the boundary before its first call.
         draft.effects.append(Unpause(session.id, EndTurn(after.outcome.text)))
@@ -225,15 +213,15 @@ def _limit(
 ) -> None:
     approval, option = answered.approval, answered.option
     if turn.state is not TurnState.PAUSED:
-        _close(draft, approval, "This turn is not paused any more.")
+        _close(draft, approval, question_words.NOT_PAUSED)
         return
     if option.choice is Choice.NO or option.allows is None:
-        _close(draft, approval, f"{option.label}.")
-        gating.decline(world, view, draft, session, turn, Step.STOP, AT_LIMIT, waits=waiting)
+        _close(draft, approval, question_words.picked(option.label))
+        gating.decline(world, view, draft, session, turn, Step.STOP, turn_words.AT_LIMIT, waits=waiting)
         return
     if not gating.unchanged(world, session, turn, approval):
-        _close(draft, approval, CHANGED)
-        _ask_at_limit(world, view, draft, session, turn, turn.scopes, "the price changed")
+        _close(draft, approval, question_words.CHANGED)
+        _ask_at_limit(world, view, draft, session, turn, turn.scopes, money_words.PRICE_CHANGED)
         return
     _go_on(world, view, draft, answered, session, turn, option.allows, waiting=waiting)
 
@@ -271,7 +259,8 @@ def _go_on(
             draft.effects.append(Borrow(session.id, turn.id, need))
         case Allow() as allow:
             here = not waiting and turn.origin is Origin.DESK and not world.present(session)
-            _close(draft, approval, f"{option.label}.{GOES_ON_THERE if here else ''}")
+            picked = question_words.write_at_desk if here else question_words.picked
+            _close(draft, approval, picked(option.label))
             step = Step.RESUME if waiting else Step.ALLOW
             turn = gating.hold(draft, turn, counted, allow, step, unpriced=option.unpriced)
             if waiting:
@@ -284,7 +273,7 @@ def _go_on(
                     draft.effects.append(StartTurn(session.id, turn.id))
             draft.put.append(turn)
         case Ask(question):
-            _close(draft, approval, "Asked again: it changed.")
+            _close(draft, approval, question_words.ASKED_AGAIN)
             draft.put.append(turn)
             gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         case Refuse(reason):
@@ -292,7 +281,7 @@ def _go_on(
             turn = replace(turn, lifts=before.lifts)
             draft.put.append(turn)
             _close(draft, approval, reason)
-            words = "it was stopped" if policy.frozen else reason.rstrip(".")
+            words = money_words.STOPPED_MEANWHILE if policy.frozen else reason.rstrip(".")
             _ask_at_limit(world, view, draft, session, turn, counted, words)
 
 
@@ -315,23 +304,23 @@ def _reply(option: Option) -> AllowTool | DenyTool | Words:
         case Choice.ANSWER:
             return Words(option.value)
         case _:
-            return DenyTool("The person said no.")
+            return DenyTool(question_words.TOLD_NO)
 
 
 def _past(option: Option) -> str:
     match option.choice:
         case Choice.ALLOW:
-            return "Allowed."
+            return question_words.ALLOWED
         case Choice.ALLOW_SESSION:
-            return "Allowed for this session."
+            return question_words.ALLOWED_FOR_SESSION
         case Choice.ANSWER:
-            return f"Answered: {option.label}"
+            return question_words.answered(option.label)
         case _:
-            return "Denied."
+            return question_words.DENIED
 
 
 def _close(draft: Draft, approval: Approval, words: str) -> None:
-    draft.say(Edit(approval.thread, approval.ref, f"{approval.text}\n\n{words}"))
+    draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, words)))
 
 
 def _take_back(draft: Draft, raised: Sequence[Entry]) -> None:
@@ -340,5 +329,5 @@ def _take_back(draft: Draft, raised: Sequence[Entry]) -> None:
 
 
 def _raise(world: World, view: View, draft: Draft, answered: Answered, turn: Turn) -> tuple[Turn, list[Entry]]:
-    who, why = answered.approval.answered_by, f"for {summary.title(answered.approval.text)}"
-    return limits.raise_for_turn(world, view, draft, turn, answered.option.lifts, who=who, why=why)
+    who, title = answered.approval.answered_by, summary.title(answered.approval.text)
+    return limits.raise_for_turn(world, view, draft, turn, answered.option.lifts, who=who, title=title)

@@ -19,6 +19,7 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Tokens
 from gateway.ports import View
+from gateway.view import team_words
 
 EVER = "ever"
 
@@ -99,13 +100,13 @@ class Team:
     def why(self, counted: Iterable[Scope]) -> str:
         """Why a turn that the team's limit has room for cannot run, as far as is known."""
         if self.away:
-            return "the team's bank cannot be reached, and what it lent is used up or its time is over"
+            return team_words.UNREACHED
         shared = [lease_of(scope)[0] for scope in counted if scope.kind is ScopeKind.TEAM]
         unlimited = [one for one in shared if (said := self.said.get(one)) is not None and said.limit is None]
         for one in unlimited:
             kind = one.standing.period if one.standing else EVER
-            return f"nobody has set a limit for {one} yet (an owner does: `tollbridge bank limit {kind} 500`)"
-        return "the team's bank lends nothing for this now"
+            return team_words.no_limit(str(one), kind)
+        return team_words.LENDS_NOTHING
 
     # ---------------------------------------------------------------------------------------------------------- figures
     def figures(self, view: View, put: Iterable[object], now_ms: int) -> tuple[Figure, ...]:

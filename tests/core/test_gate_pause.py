@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.gate import (
-    UNPRICED_REFUSED,
     Consent,
     Enough,
     Grow,
@@ -21,6 +20,7 @@ from gateway.domain.approval import Allow, Ask, Choice, Question, Refuse
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
+from gateway.view.money_words import UNPRICED_REFUSED
 from tests.core.make import DAY, SESSION, UNHURRIED, balance, left, more, raised, turn, usd
 
 POLICY = Policy(confirm_above=usd("1"), step=usd("0.50"))

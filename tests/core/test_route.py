@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from gateway.core import gauges
 from gateway.core.route import (
     COMMANDS,
-    HELP,
     PROMPT_CHARACTERS_MAX,
+    Command,
     Explain,
     Go,
     Intent,
@@ -26,6 +26,7 @@ from gateway.core.route import (
 )
 from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
+from gateway.view.command_words import HELP
 from tests.core.make import CHAT, UNHURRIED, usd
 
 
@@ -211,6 +212,12 @@ def test_an_unknown_command_is_explained_with_the_help(name: str) -> None:
 def test_a_very_long_command_is_quoted_only_in_part() -> None:
     """However long the name, the answer is short."""
     assert typed("x" * 5000) == Explain(f"There is no command /{'x' * 32}.\n\n{HELP}")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_help_shows_how_each_command_is_used(command: Command) -> None:
+    """The help and the chats' menus are made from one table: each line names its command with its arguments."""
+    assert f"\n{command.usage} - {command.words}\n" in HELP
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])

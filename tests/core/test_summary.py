@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import summary
-from gateway.core.summary import closing_line, count, duration, ending, progress, spent, title
+from gateway.core.summary import count, duration, progress, spent, title
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag, Tokens
+from gateway.view.turn_words import closing_line, ending
 from tests.core.make import SESSION, UNHURRIED, balance, turn, usd
 
 

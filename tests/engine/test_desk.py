@@ -18,12 +18,11 @@ from gateway.domain.events import BackgroundChanged, End, Finished, Listening, P
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Unmetered
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine import answering, clients, desk, taps
-from gateway.engine.ending import ASIDE
+from gateway.engine import desk
 from gateway.engine.gating import SENT_AGAIN_MS
-from gateway.engine.taps import AT_LIMIT
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import Decision
+from gateway.view import desk_words, question_words, turn_words
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 from tests.engine.desk import HERE, AtDesk, DeskAgent, allowed, attached, current, handed, prints
 from tests.engine.team import RICH, limited, member
@@ -36,7 +35,7 @@ DESKS = (Desk("/", OWNER, THREAD.chat),)
 
 def was_asked(answer: Answer) -> bool:
     """The desk was told that the question is on the phone."""
-    return isinstance(answer, EndTurn) and answer.reason.endswith(desk.SEND_AGAIN)
+    return isinstance(answer, EndTurn) and answer.reason.endswith(desk_words.SEND_AGAIN)
 
 
 @asynccontextmanager
@@ -87,7 +86,7 @@ async def test_what_is_typed_over_a_limit_is_blocked_at_once_and_passes_once_aft
         client = await attached(gateway)
         asked = EndTurn(
             "Tollbridge asked on your phone whether this may run, up to $0.50: Not enough history to say more (n=0). "
-            f"$5.00 left of the session's $5.00.\n{desk.SEND_AGAIN}"
+            f"$5.00 left of the session's $5.00.\n{desk_words.SEND_AGAIN}"
         )
         assert await client.types("dear") == asked
         assert await client.types("dear") == asked
@@ -176,7 +175,7 @@ async def test_what_runs_without_a_prompt_is_told_of_in_a_line_of_its_own() -> N
         client.tell(client.calls(2), replace(client.ends(""), shows="aside"))
         line = "$0.02 · 800 tokens · session $0.05 of $5.00"
         assert await client.told("aside") == Words("$0.02 · session $0.05 of $5.00")
-        await gateway.sees(f"{ASIDE}\n{line}")
+        await gateway.sees(f"{desk_words.ASIDE}\n{line}")
         client.tell(replace(client.ends(""), shows="nothing"))
         assert await client.told("nothing") == Words("")
         turn = await gateway.turn()
@@ -193,7 +192,7 @@ async def test_a_turn_is_logged_once_as_ended() -> None:
             asked = await gateway.sees("Paused")
             assert asked.text.startswith("At the desk: **work**\nPaused: ")
             gateway.chat.taps(asked, "Stop here", OWNER)
-            assert await client.told("at the limit") == EndTurn(AT_LIMIT)
+            assert await client.told("at the limit") == EndTurn(turn_words.AT_LIMIT)
             client.tell(client.calls(1), client.ends(end=End.HALTED))
             await gateway.until(lambda turns: turns[0].calls == 2)
     assert [one["state"] for one in logs if one["event"] == "turn ended"] == [TurnState.STOPPED]
@@ -206,7 +205,7 @@ async def test_another_prompt_takes_the_place_of_one_that_is_asked_about() -> No
         await client.types("one")
         asked = await gateway.sees("**one**")
         assert why(await client.types("two")).startswith("Tollbridge asked on your phone")
-        await gateway.sees(desk.REPLACED)
+        await gateway.sees(desk_words.REPLACED)
         gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
         await gateway.taps("**two**", "Run, up to $0.50")
         turns = await gateway.until(lambda turns: turns[-1].state is TurnState.HELD)
@@ -373,7 +372,7 @@ async def test_what_the_gateways_agent_works_on_cannot_be_opened_at_the_desk_unt
         await gateway.sees("goes on in")
         gateway.says("hello")
         await gateway.sees("wants to run")
-        assert await gateway.engine.attach("channel", AtDesk(CONVERSATION), HERE) == desk.ELSEWHERE
+        assert await gateway.engine.attach("channel", AtDesk(CONVERSATION), HERE) == desk_words.ELSEWHERE
         assert [session.agent for session in await gateway.sessions()] == ["scripted"]
         await gateway.taps("wants to run", "Allow")
         await gateway.ended(TurnState.FINISHED)
@@ -416,7 +415,7 @@ async def test_stop_leaves_what_runs_in_the_background_at_the_desk_and_says_so()
         client.tell(client.calls(1), client.ends(), BackgroundChanged(0, 1))
         await gateway.ended(TurnState.FINISHED)
         gateway.says("/stop")
-        await gateway.sees(answering.LEFT_AT_DESK)
+        await gateway.sees(turn_words.LEFT_AT_DESK)
         assert await client.types("go on") == GoOn()
 
 
@@ -441,7 +440,7 @@ async def test_sessions_of_the_desk_are_told_of_where_the_settings_say() -> None
         assert session is not None
         assert (session.owner, session.thread.chat, session.thread.topic) == (OWNER, "2", "5")
         gateway.world.rules = replace(gateway.world.rules, desks=desks[:1])
-        assert await gateway.engine.attach("channel", AtDesk("another"), HERE) == desk.NOBODY
+        assert await gateway.engine.attach("channel", AtDesk("another"), HERE) == desk_words.NOBODY
 
 
 async def test_a_run_whose_agents_still_work_is_over_when_the_next_prompt_begins() -> None:
@@ -503,10 +502,10 @@ async def test_a_session_that_is_the_only_one_is_written_to_and_nothing_is_promi
         client = await attached(gateway)
         client.tell(Listening())
         shown = await gateway.sees("Open at the desk")
-        assert shown.text == f"Open at the desk: `{HERE}`. {desk.UNPROVEN}"
+        assert shown.text == f"Open at the desk: `{HERE}`. {desk_words.UNPROVEN}"
         gateway.says("hello")
         uuid, _ = await client.prompted()
-        await gateway.sees(desk.WRITTEN)
+        await gateway.sees(desk_words.WRITTEN)
         assert not any("Working" in one.text for one in gateway.chat.sees(THREAD))
         await client.stands(Started("conversation", MODEL, uuid))
         await gateway.sees("Working")
@@ -659,7 +658,7 @@ async def test_a_yes_to_a_prompt_that_nobody_sends_again_lapses_and_says_so() ->
     async with at_desk(with_limits(confirm="0.10"), clock=Clock(now_ms=lambda: now[0])) as gateway:
         await allowed(gateway)
         now[0] += SENT_AGAIN_MS
-        assert (await gateway.sees(desk.LAPSED)).text == f"At the desk: dear\n{desk.LAPSED}"
+        assert (await gateway.sees(desk_words.LAPSED)).text == f"At the desk: dear\n{desk_words.LAPSED}"
         assert (await gateway.balance()).held == ZERO
 
 
@@ -675,11 +674,11 @@ async def test_a_yes_to_a_paused_run_without_a_channel_lapses_and_says_so() -> N
         client.tell(client.ends(end=End.HALTED))
         await gateway.until(lambda turns: turns[0].continues)
         gateway.chat.taps(asked, asked.buttons[0].label, OWNER)
-        await gateway.sees(taps.GOES_ON_THERE)
+        await gateway.sees(question_words.GOES_ON_THERE)
         assert (await gateway.turn()).waits_until_ms == now[0] + SENT_AGAIN_MS
         now[0] += SENT_AGAIN_MS
-        said = await gateway.sees(desk.LAPSED)
-        assert said.text.startswith(f"At the desk: work\n{desk.LAPSED}\n$0.60 · ")
+        said = await gateway.sees(desk_words.LAPSED)
+        assert said.text.startswith(f"At the desk: work\n{desk_words.LAPSED}\n$0.60 · ")
         assert (await gateway.turn()).held_left == ZERO
 
 
@@ -689,7 +688,7 @@ async def test_a_limit_that_nobody_answers_ends_the_run_at_the_desk_after_a_whil
         client = await attached(gateway)
         assert await client.types("work") == GoOn()
         client.tell(client.calls(60), Paused("at the limit", "the next call"))
-        assert await client.told("at the limit") == EndTurn(clients.NOBODY)
+        assert await client.told("at the limit") == EndTurn(turn_words.NOBODY)
         client.tell(client.ends(end=End.HALTED))
         [turn] = await gateway.until(lambda turns: turns[0].continues)
         assert (turn.state, turn.held_left) == (TurnState.PAUSED, ZERO)
@@ -702,7 +701,7 @@ async def test_what_is_typed_waits_for_the_teams_bank_and_passes_when_it_has_len
         gateway = team.gateway
         gateway.world.agents = {**gateway.world.agents, "channel": DeskAgent()}
         client = await attached(gateway)
-        assert await client.types("work") == EndTurn(desk.BANK_ASKED)
+        assert await client.types("work") == EndTurn(desk_words.BANK_ASKED)
         await gateway.until(lambda turns: turns[0].state is TurnState.HELD)
         assert await client.types("work") == GoOn()
         client.tell(client.calls(3), client.ends())
@@ -824,7 +823,7 @@ async def test_what_was_typed_and_at_work_when_the_gateway_died_is_over_and_neve
         turns = await gateway.until(lambda turns: sum(turn.tokens.output for turn in turns) >= 3600)
         assert [(turn.prompt, turn.state) for turn in turns] == [
             ("fix it", TurnState.INTERRUPTED),
-            (desk.WENT_ON, TurnState.FINISHED),
+            (desk_words.WENT_ON, TurnState.FINISHED),
         ]
         assert sum((turn.spent for turn in turns), ZERO) == Usd.parse("0.09")
         assert (await gateway.balance()).held == ZERO

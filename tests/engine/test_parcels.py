@@ -20,6 +20,7 @@ from gateway.files import SPOOL, Spool
 from gateway.ports import Decision, Post, Receipt, Rejected, Store, Uncertain, View
 from gateway.pricing import ListPrices
 from gateway.store import open_store
+from gateway.view import file_words
 from tests.engine.bench import RULES, THREAD, script
 from tests.engine.steps import Steps
 
@@ -234,4 +235,4 @@ async def test_of_several_files_one_that_may_not_go_keeps_all_of_them(home: Path
         assert not list((home / SPOOL).iterdir())
         assert "at most" in str(await parcels.pack(world, str(work), ["a.txt"] * (FILES_MAX + 1)))
         world.spool = None
-        assert await parcels.pack(world, str(work), ["a.txt"]) == parcels.NO_SPOOL
+        assert await parcels.pack(world, str(work), ["a.txt"]) == file_words.CANNOT_SEND

@@ -10,8 +10,8 @@ import pytest
 from gateway.agents.claude.desk import client
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import UNLISTED, Flag
-from gateway.engine.ending import ASIDE
 from gateway.store import open_readonly
+from gateway.view.desk_words import ASIDE
 from tests.fakes.claude_desk import hooks, terminal
 from tests.fakes.messages_api import Charged, Counts, Hold, MessagesApi, Text, Tool
 from tests.journeys.rig import rig

@@ -1,0 +1,143 @@
+"""Questions and their answers: permissions, the agent's own questions, buttons, and what a tap or a reply came to."""
+
+from typing import Final
+
+# ------------------------------------------------------------------------------------------------------------- buttons
+ALLOW: Final = "Allow"
+ALLOW_SESSION: Final = "Allow for this session"
+DENY: Final = "Deny"
+NO_ANSWER: Final = "Do not answer"
+CONTINUE: Final = "Continue"
+SEND_AGAIN: Final = "Send again"
+
+
+# ----------------------------------------------------------------------------------------------------------- questions
+def permission(tool: str, detail: str) -> str:
+    """The agent wants to use a tool; `detail`: all of it, as a code block."""
+    return f"**{tool}** wants to run:\n{detail}"
+
+
+def of_agent(question: str, *, choices: bool) -> str:
+    """A question of an agent that waits for the answer; `choices`: there are buttons."""
+    return f"{question}\n\nTap, or write your answer." if choices else f"{question}\n\nWrite your answer."
+
+
+def asks_you(asker: str) -> str:
+    """The first line of a question that came through MCP; plain text."""
+    return f"{asker} asks you:"
+
+
+def through_mcp(head: str, question: str, *, choices: bool) -> str:
+    """That question: its first line, then its words as a code block."""
+    how = "Tap, or reply to this message with your answer." if choices else "Reply to this message with your answer."
+    return f"{head}\n{question}\n{how}"
+
+
+def at_desk(text: str) -> str:
+    """A question about a turn that is at work at the desk."""
+    return f"At the desk: {text}"
+
+
+def named(title: str, text: str) -> str:
+    """A question about the turn of this title."""
+    return f"**{title}**\n{text}"
+
+
+def waits_for_bank(why: str) -> str:
+    """Only the team's bank stands in the way."""
+    return f"It waits: {why}."
+
+
+def cut(shown: str, rest: int) -> str:
+    """What is asked for, where it is too long to be shown whole; within a code block."""
+    return f"{shown}\n[{rest} characters more; the answer is for the whole]"
+
+
+# ------------------------------------------------------------------------------------------------ what an answer came to
+MAY_NOT: Final = "You may not answer this."
+MAY_NOT_ABOVE: Final = "You may not answer the question above."
+ANSWERED_ALREADY: Final = "This was answered already."
+EXPIRED: Final = "This has expired."
+NOT_VALID_HERE: Final = "This button is not valid here."
+PRESS_BUTTON: Final = "Press one of the buttons under it: words are no answer to this question."
+
+
+def under(question: str, said: str) -> str:
+    """A question with what became of it below."""
+    return f"{question}\n\n{said}"
+
+
+def too_long(most: int) -> str:
+    """An answer that no agent is given."""
+    return f"At most {most} characters can be an answer."
+
+
+def answered(words: str) -> str:
+    """The agent has this answer."""
+    return f"Answered: {words}"
+
+
+NOT_FETCHED: Final = "The agent has not asked for it yet."
+
+
+def answer_waits(words: str) -> str:
+    """The agent will ask for this answer."""
+    return f"Answer: {words}\n{NOT_FETCHED}"
+
+
+DECLINED: Final = "The person does not answer this."
+DECLINE_WAITS: Final = f"{DECLINED}\n{NOT_FETCHED}"
+ALLOWED: Final = "Allowed."
+ALLOWED_FOR_SESSION: Final = "Allowed for this session."
+DENIED: Final = "Denied."
+UNTAKEN: Final = "The agent did not confirm that it got this: it may not wait for it any more."
+NO_AGENT: Final = "The agent no longer waits for this."
+AGENT_GONE: Final = "The agent that asked is gone."
+NOT_NEEDED: Final = "No longer needed."
+NOBODY: Final = "Nobody answered in time."
+ASKED_IN_CHAT: Final = "Asked in the chat."
+NOT_ASKED: Final = "It is not asked any more."
+GOING_ON: Final = "Going on."
+WAITS: Final = "It waits."
+CHANGED: Final = "The prompt or the price is another one than when this was asked: it is decided anew."
+GONE: Final = "This turn is gone."
+DOES_NOT_WAIT: Final = "This turn does not wait any more."
+NOT_PAUSED: Final = "This turn is not paused any more."
+ASKED_AGAIN: Final = "Asked again: it changed."
+NOT_RUN: Final = "Not run."
+ROOM_NOW: Final = "There is room for it now: it runs."
+
+
+def picked(label: str) -> str:
+    """The button that was pressed."""
+    return f"{label}."
+
+
+def goes_on_with(said: str, model: str) -> str:
+    """What an answer came to, where the session has another model from now on."""
+    return f"{said} This session goes on with {model}."
+
+
+def send_again_at_desk(said: str) -> str:
+    """The same where its prompt has to be typed again."""
+    return f"{said} Send it again at the desk within 10 minutes."
+
+
+GOES_ON_THERE: Final = "Write anything at the desk within 10 minutes: it goes on there."
+
+
+def write_at_desk(label: str) -> str:
+    """The button that was pressed, where its turn goes on with whatever is typed."""
+    return f"{label}. {GOES_ON_THERE}"
+
+
+# ------------------------------------------------------------------------------------------------ what the agent is told
+TOLD_NO: Final = "The person said no."
+CONTINUE_PROMPT: Final = "Continue where you left off."
+"""For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
+CONTINUE_BEGINNING: Final = "Continue where you left off: "
+
+
+def continue_with(title: str) -> str:
+    """For a turn of this title that was interrupted: others may have run since."""
+    return f"{CONTINUE_BEGINNING}{title}"
