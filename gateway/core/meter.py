@@ -11,7 +11,7 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Call, Flag, Rates, Tokens, Unpriced, Usage
-from gateway.view import limits_words
+from gateway.view import change_words
 
 LONG_CACHE_S = 3600
 SHORT_CACHE_S = 300
@@ -92,7 +92,7 @@ def reprice(
         turn_id=unpriced.turn_id,
         session_id=unpriced.session_id,
         who="reprice",
-        why=limits_words.price_known(seq),
+        why=change_words.price_known(seq),
         spent=amount,
         call_id=f"reprice:{seq}",
         detail=_json(facts),

@@ -26,7 +26,7 @@ from gateway.engine import changes, gating, limits, questions, requests
 from gateway.engine.requests import RefusedError
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-from gateway.view import limits_words
+from gateway.view import change_words, figure_words
 
 T = TypeVar("T")
 
@@ -204,7 +204,7 @@ class Asking:
         if session is None:
             return ""
         label = self.world.agents[session.agent].traits.label
-        return limits_words.agent_in(label, change.reason(session.directory))
+        return change_words.agent_in(label, change.reason(session.directory))
 
     def _request(self, view: View, draft: Draft, handle: str, wanted: Wanted) -> Standing:
         world, session = self.world, self.caller.session(view, handle)
@@ -221,18 +221,18 @@ class Asking:
         threads = _threads(world, view, session, wish.dollars)
         if not threads:
             raise RefusedError(
-                f"nobody may raise a limit by {wish.said(wish.by)}: tell the person, and go on without it"
+                f"nobody may raise a limit by {figure_words.amount(wish.unit, wish.by)}: tell the person, and go on without it"
             )
         asked = changes.ask(world, view, draft, wish, threads)
         self.pace.note(asker, world.clock.now_ms())
-        return Standing(ChangeState.ASKED, limits_words.asked_in_chat(change.deed(wish)), asked.id, asked.expires_at_ms)
+        return Standing(ChangeState.ASKED, change_words.asked_in_chat(wish.wish), asked.id, asked.expires_at_ms)
 
     def _ask(self, view: View, draft: Draft, handle: str, question: str, choices: tuple[str, ...]) -> Standing:
         session = self.caller.session(view, handle)
         asker = self._asker(session)
         words, labels = _whole(question), _labels(choices)
         thread = _thread(self.world, view, session)
-        who = change.asker(asker, self._place(session))
+        who = change_words.asker(change.reason(asker), self._place(session))
         approval = questions.posed(self.world, asker, thread, who, words, labels)
         same = (one for one in questions.open_questions(view) if one.digest == approval.digest)
         if (found := next(same, None)) is not None:

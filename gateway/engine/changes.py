@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.core import approve, scopes
 from gateway.core.access import may
 from gateway.core.approve import Answered, TooLate
-from gateway.core.change import Change, accepted, deed, ledger_words, offer, question, stands
+from gateway.core.change import Change, accepted, ledger_words, offer, question, said_yes
 from gateway.core.summary import escape
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
 from gateway.domain.budget import PERIODS, Lift
@@ -17,7 +17,7 @@ from gateway.domain.place import Deed, Thread
 from gateway.engine import limits
 from gateway.engine.world import Draft, World
 from gateway.ports import View
-from gateway.view import limits_words, money_words, question_words
+from gateway.view import change_words, money_words, question_words
 
 
 def carry_out(world: World, view: View, draft: Draft, change: Change, who: str) -> None:
@@ -106,7 +106,7 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
         return _void(view, draft, done, over)
     limit = limits.before(world, view, draft, change.scope, change.unit, raises=change.raises)
     if _digest(world, view, draft, change, done.options) != done.digest:
-        renewed = change.renewed(limit) if limit is not None else limits_words.NO_LIMIT_NOW
+        renewed = change.renewed(limit) if limit is not None else change_words.NO_LIMIT_NOW
         return _again(world, view, draft, done, renewed)
     carry_out(world, view, draft, change, tap.person)
     _close(view, draft, done, done, accepted(change), by=tap.person)
@@ -117,9 +117,9 @@ def _over(world: World, change: Change) -> str:
     """Why a yes comes too late; empty if it does not."""
     # Neither the person nor the chat counts for the periods.
     if change.scope.kind in PERIODS and change.scope not in scopes.of_person("", Thread("", ""), world.today()):
-        return limits_words.period_over(change.scope.kind)
+        return change_words.period_over(change.scope.kind)
     if change.until_ms is not None and world.clock.now_ms() >= change.until_ms:
-        return limits_words.TIME_OVER
+        return change_words.TIME_OVER
     return ""
 
 
@@ -130,9 +130,9 @@ def _again(world: World, view: View, draft: Draft, done: Approval, renewed: Chan
     for approval in _together(view, done):
         posed = _posed(world, view, draft, renewed, approval)
         draft.put.append(posed)
-        text = question_words.under(posed.text, limits_words.ASKED_AGAIN)
+        text = question_words.under(posed.text, change_words.ASKED_AGAIN)
         draft.say(Edit(posed.thread, posed.ref, text, approve.buttons(posed)))
-    return TooLate(limits_words.ASKED_AGAIN)
+    return TooLate(change_words.ASKED_AGAIN)
 
 
 def _void(view: View, draft: Draft, done: Approval, words: str) -> TooLate:
@@ -148,7 +148,7 @@ def _close(view: View, draft: Draft, done: Approval, result: Approval, words: st
         )
         # A chat with one person has that person's number.
         who = "" if approval.thread.chat == by else by
-        said = limits_words.answered_by(words, who) if by else words
+        said = change_words.answered_by(words, who) if by else words
         draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, escape(said))))
 
 
@@ -172,13 +172,13 @@ def standing(view: View, approval_id: str, who: str = "") -> Standing | None:
     match approval.state:
         case ApprovalState.OPEN:
             shown = any(view.message_id(one.ref) is not None for one in _together(view, approval))
-            words = limits_words.asked_in_chat(deed(change))
+            words = change_words.asked_in_chat(change.wish)
             return Standing(ChangeState.ASKED, words, approval.id, approval.expires_at_ms, shown)
         case ApprovalState.ANSWERED if approval.answer == approval.options[0].label:
-            return Standing(ChangeState.DONE, limits_words.said_yes(stands(change), who))
+            return Standing(ChangeState.DONE, said_yes(change, who))
         case ApprovalState.ANSWERED:
-            return Standing(ChangeState.NO, limits_words.said_no(who))
+            return Standing(ChangeState.NO, change_words.said_no(who))
         case ApprovalState.EXPIRED:
-            return Standing(ChangeState.EXPIRED, limits_words.NOBODY_ANSWERED)
+            return Standing(ChangeState.EXPIRED, change_words.NOBODY_ANSWERED)
         case ApprovalState.WITHDRAWN:
-            return Standing(ChangeState.VOID, approval.answer or limits_words.NOT_ASKED)
+            return Standing(ChangeState.VOID, approval.answer or change_words.NOT_ASKED)

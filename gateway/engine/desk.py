@@ -21,7 +21,7 @@ from gateway.engine import gating, limits, metering
 from gateway.engine.inbound import repository
 from gateway.engine.world import Desk, Draft, World
 from gateway.ports import Decision, View
-from gateway.view import desk_words, limits_words, money_words, turn_words
+from gateway.view import change_words, desk_words, money_words, turn_words
 
 PROMPT_CHARACTERS_MAX: Final = 50_000
 """So much of a prompt is kept; of a longer one also its digest, so that it is known again."""
@@ -122,7 +122,7 @@ def _raise_as_before(world: World, view: View, draft: Draft, session: Session, t
         if was is not None and limit is not None and was > limit:
             lift = Lift(after, unit, was - limit)
             limits.raise_limit(
-                world, view, draft, lift, who=turn.person, why=limits_words.as_in_session(turn.session_id)
+                world, view, draft, lift, who=turn.person, why=change_words.as_in_session(turn.session_id)
             )
 
 

@@ -19,7 +19,7 @@ from gateway.engine.lending import LOOK_MS, Lender
 from gateway.engine.team import Team
 from gateway.engine.world import World
 from gateway.ports import Bank, BankAwayError, BankError, Decision, View
-from gateway.view import limits_words, team_words
+from gateway.view import change_words, team_words
 
 log = structlog.get_logger()
 
@@ -141,8 +141,8 @@ class Leases:
         try:
             if effect.yes is not None:
                 approval, option = effect.yes
-                who = limits_words.at_gateway(approval.answered_by, self._team.gateway)
-                why = limits_words.RAISED_IN_CHAT
+                who = change_words.at_gateway(approval.answered_by, self._team.gateway)
+                why = change_words.RAISED_IN_CHAT
                 for lift in option.lifts:
                     # A question of last month raises nothing: it is asked anew, of this one.
                     if lift.scope.kind is ScopeKind.TEAM and (shared := lease_of(lift.scope)[0]) in now:

@@ -29,7 +29,7 @@ from gateway.engine.locks import Locks
 from gateway.engine.team import Team
 from gateway.engine.world import Draft, World
 from gateway.ports import Bank, BankError, Decision, View
-from gateway.view import limits_words, team_words
+from gateway.view import change_words, team_words
 
 T = TypeVar("T")
 
@@ -180,7 +180,7 @@ class Lender:
         """Write a loan at its end. Nothing starts where it was fenced, whether that shows at a renewal or when it is given back."""
         draft = Draft()
         if isinstance(answer, Refused) and answer.reason is Reason.FENCED and not view.frozen:
-            draft.entries.append(Entry(EntryKind.FREEZE, (), who="bank", why=limits_words.fenced(loan.id)))
+            draft.entries.append(Entry(EntryKind.FREEZE, (), who="bank", why=change_words.fenced(loan.id)))
             for thread in self.owners():
                 draft.say(self._world.notice(thread, team_words.FENCED, ring=True))
         return replace(draft.done(None), put=(loan,))

@@ -10,7 +10,7 @@ from gateway.domain.money import Usd
 from gateway.domain.turn import Turn
 from gateway.engine.world import Draft, World
 from gateway.ports import View
-from gateway.view import limits_words
+from gateway.view import change_words
 
 DAY_MS = 24 * 3_600_000
 LASTING = (ScopeKind.PROJECT, ScopeKind.PERSON, ScopeKind.CHAT)
@@ -27,7 +27,7 @@ def set_limit(
 
 def take_back(world: World, view: View, draft: Draft, scope: Scope, unit: Unit, *, who: str) -> None:
     """What a limit was raised by for a while is over, until a time or for a turn that has not ended: there is another limit."""
-    why = limits_words.OTHER_LIMIT
+    why = change_words.OTHER_LIMIT
     lifts = draft.lifts(view, world.clock.now_ms())
     for lift in gauges.net(lifts):
         if (lift.scope, lift.unit) == (scope, unit):
@@ -62,7 +62,7 @@ def raise_for_turn(
     """
     before = len(draft.entries)
     for lift in lifts:
-        words = limits_words.raised_for_turn(lift.unit, lift.by, title)
+        words = change_words.raised_for_turn(lift.unit, lift.by, title)
         if lift.scope.kind is ScopeKind.TEAM:
             continue  # Its bank has raised it before.
         if lift.scope.kind is ScopeKind.SESSION:

@@ -15,7 +15,7 @@ from gateway.domain.events import Message
 from gateway.domain.place import Deed, Thread
 from gateway.engine.world import Draft, World
 from gateway.ports import View
-from gateway.view import limits_words, question_words
+from gateway.view import question_words
 
 ANSWER_CHARACTERS_MAX = 4000
 UNHEARD = "unheard"
@@ -40,7 +40,7 @@ def posed(
         *(Option(Choice.ANSWER, choice, value=choice) for choice in choices),
         Option(Choice.DENY, question_words.NO_ANSWER),
     )
-    head = summary.escape(question_words.asks_you(limits_words.opening(asker)))
+    head = summary.escape(question_words.asks_you(asker))
     return Approval(
         id=world.clock.new_id("ask"),
         kind=ApprovalKind.QUESTION,

@@ -26,7 +26,7 @@ from gateway.engine import changes, limits
 from gateway.engine.inbound import repository
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-from gateway.view import limits_words
+from gateway.view import change_words, limits_words
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     if before == wanted.amount:
         return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)} already.")
     who, scope = _who(asker.user), balance.scope
-    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or limits_words.BUDGET_SET)
+    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or change_words.BUDGET_SET)
     now = world.balance(view, draft, balance.scope)
     for thread in threads_of(world, view.all_grants(), Deed.APPROVE, None):
         draft.say(world.notice(thread, lowered(now, wanted.unit, wanted.amount, before, (asker.user, asker.host), why)))
@@ -123,7 +123,7 @@ def _ask(world: World, view: View, draft: Draft, wish: Change, grants: tuple[Gra
         raise RefusedError(f"{QUESTIONS_MAX} changes wait for an answer in the chat already: answer them there first")
     threads = threads_of(world, grants, Deed.RAISE, wish.dollars)
     if not threads:
-        what = "take a limit away" if wish.takes_away else f"raise a limit by {wish.said(wish.by)}"
+        what = "take a limit away" if wish.takes_away else f"raise a limit by {amount(wish.unit, wish.by)}"
         raise RefusedError(f"nobody may {what}: see largest_raise_usd in the settings")
     asked = changes.ask(world, view, draft, wish, threads)
     people = ", ".join(thread.chat for thread in threads)

@@ -23,8 +23,8 @@ def of_agent(question: str, *, choices: bool) -> str:
 
 
 def asks_you(asker: str) -> str:
-    """The first line of a question that came through MCP; plain text."""
-    return f"{asker} asks you:"
+    """The first line of a question that came through MCP; plain text. `asker`: as `change_words` tells."""
+    return f"{asker[0].upper()}{asker[1:]} asks you:"
 
 
 def through_mcp(head: str, question: str, *, choices: bool) -> str:

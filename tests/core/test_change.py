@@ -17,6 +17,7 @@ from gateway.core.change import (
     question,
     read_amount,
     reason,
+    said_yes,
     stands,
 )
 from gateway.domain.budget import Balance, Counts, Scope, ScopeKind, Unit
@@ -84,6 +85,7 @@ def test_a_limit_that_is_taken_away_is_said_to_be() -> None:
     assert ledger_words(none).startswith("taken away, asked by")
     assert (offer(FULL), accepted(FULL)) == ("Raise to $30.00", "Raised to $30.00")
     assert stands(FULL) == "The day's limit is $30.00 until 18:00"
+    assert said_yes(FULL, "7") == "The day's limit is $30.00 until 18:00: 7 said yes."
     with pytest.raises(AmountError):
         read_amount("none", raises=True)
     assert not replace(RAISE, amount=most).takes_away

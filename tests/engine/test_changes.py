@@ -20,7 +20,7 @@ from gateway.domain.turn import TurnState
 from gateway.engine import changes, requests
 from gateway.ports import Decision, Process
 from gateway.store import open_readonly
-from gateway.view import limits_words
+from gateway.view import change_words
 from tests.engine.bench import OWNER, RULES, Bench, bench, call, script
 
 pytestmark = pytest.mark.anyio
@@ -343,7 +343,7 @@ async def test_other_settings_at_the_next_start_are_another_limit(tmp_path: Path
         await gateway.chat.waits_for(private(OWNER), ASKS)
     lower = replace(TEAM, limits={**TEAM.limits, ScopeKind.DAY: Usd.parse("3")})
     async with bench(SCRIPT, lower, home=tmp_path, chat=gateway.chat) as again:
-        assert await taps(again, "Raise") == limits_words.ASKED_AGAIN
+        assert await taps(again, "Raise") == change_words.ASKED_AGAIN
         assert (await ends(again, asked, 0)).words.endswith("by $5.00 to $8.00.")
 
 

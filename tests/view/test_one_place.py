@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,23 @@ def test_no_button_gets_its_label_where_it_is_decided(path: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     labels = [call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Option"]
     assert [label.lineno for label in labels if _written(label) is not None] == []
+
+
+def test_every_sentence_of_the_view_is_said_somewhere() -> None:
+    """A sentence that nothing says any more is not left for a translator to wonder about."""
+    files = [
+        path.read_text(encoding="utf-8")
+        for floor in ("gateway", "mcp_servers")
+        for path in (GATEWAY.parent / floor).rglob("*.py")
+    ]
+    named = Counter(word for text in files for word in re.findall(r"\w+", text))
+    for path in sorted((GATEWAY / "view").glob("*_words.py")):
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            match statement:
+                case ast.FunctionDef(name) | ast.ClassDef(name) | ast.AnnAssign(ast.Name(name)):
+                    assert named[name] > 1, f"{path.name}: {name}"
+                case _:
+                    pass
 
 
 def test_every_exception_still_names_something_with_sentences() -> None:
