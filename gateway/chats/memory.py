@@ -10,7 +10,7 @@ import anyio
 
 from gateway.core.files import parcel_of
 from gateway.domain.effects import Button
-from gateway.domain.events import Ignored, Incoming, Message, Tap, Unsupported
+from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.files import TooLargeError, save
@@ -89,7 +89,7 @@ class MemoryChat:
         self._changed = _Change()
 
     # ------------------------------------------------------------------------------------- what people do and see
-    def post(self, incoming: Message | Tap | Unsupported) -> str:
+    def post(self, incoming: Message | Edited | Tap | Unsupported) -> str:
         """A person does this; the result is the key under which it is received."""
         return self.post_raw(_dump(incoming))
 
@@ -100,13 +100,18 @@ class MemoryChat:
         self._changed.announce()
         return key
 
-    def says(self, thread: Thread, person: str, text: str, *, to: Shown | None = None) -> str:
-        """A person types a text, or a reply to a message; one that begins with a slash is a command."""
-        name, _, rest = text.removeprefix("/").partition(" ")
-        command = (name, rest.strip()) if text.startswith("/") else None
+    def says(self, thread: Thread, person: str, text: str, *, to: Shown | None = None, sent_at_ms: int = 0) -> str:
+        """A person types a text, or a reply to a message; one that begins with a slash is a command. The message's name."""
         message_id = self._number()
         self._said[message_id] = thread
-        return self.post(Message(thread, person, text, command, to.message_id if to else "", message_id=message_id))
+        replies_to = to.message_id if to else ""
+        said = Message(thread, person, text, _command(text), replies_to, message_id=message_id, sent_at_ms=sent_at_ms)
+        self.post(said)
+        return message_id
+
+    def edits(self, thread: Thread, person: str, message_id: str, text: str) -> None:
+        """A person changes a message of theirs."""
+        self.post(Edited(Message(thread, person, text, _command(text), message_id=message_id)))
 
     def sends_file(
         self,
@@ -274,13 +279,21 @@ class MemoryChat:
         return str(self._last)
 
 
-def _dump(incoming: Message | Tap | Unsupported) -> str:
+def _command(text: str) -> tuple[str, str] | None:
+    name, _, rest = text.removeprefix("/").partition(" ")
+    return (name, rest.strip()) if text.startswith("/") else None
+
+
+def _dump(incoming: Message | Edited | Tap | Unsupported) -> str:
+    if isinstance(incoming, Edited):
+        return json.dumps({"edited": json.loads(_dump(incoming.message))})
     thread = [incoming.thread.service, incoming.thread.chat, incoming.thread.topic]
     if isinstance(incoming, Message):
         rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to} | {
             "id": incoming.message_id,
             "files": [[one.id, one.name, one.kind, one.size] for one in incoming.attachments],
             "of_others": [incoming.quoted, incoming.forwarded],
+            "at": incoming.sent_at_ms,
         }
     elif isinstance(incoming, Unsupported):
         rest = {"words": incoming.words, "once": incoming.once}
@@ -292,6 +305,11 @@ def _dump(incoming: Message | Tap | Unsupported) -> str:
 def _load(value: dict[str, Any]) -> Incoming:
     if "ignored" in value:
         return Ignored(value["ignored"])
+    if "edited" in value:
+        message = _load(value["edited"])
+        if not isinstance(message, Message):
+            raise TypeError("only messages are edited")
+        return Edited(message)
     thread, person = Thread(*value["thread"]), value["person"]
     if "token" in value:
         return Tap(thread, person, value["token"], value["message_id"], value["tap_id"])
@@ -301,4 +319,5 @@ def _load(value: dict[str, Any]) -> Incoming:
     typed = (command[0], command[1]) if command else None
     files = tuple(Attachment(name, shown, FileKind(kind), size) for name, shown, kind, size in value["files"])
     quoted, forwarded = value["of_others"]
-    return Message(thread, person, value["text"], typed, value["replies"], value["id"], files, quoted, forwarded)
+    text, replies_to, at = value["text"], value["replies"], value["at"]
+    return Message(thread, person, text, typed, replies_to, value["id"], files, quoted, forwarded, at)

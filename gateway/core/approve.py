@@ -82,6 +82,16 @@ def over(approval: Approval, now_ms: int) -> str:
     return "" if open_still else question_words.EXPIRED
 
 
+def pressed(menu: Approval, tap: Tap, message_id: str | None, now_ms: int) -> Option | TooLate:
+    """The command that a button of a menu stands for; whether the person may give it is looked at as for any command.
+
+    `message_id`: the message that shows it, as far as the chat has told.
+    """
+    if menu.thread != tap.thread or message_id not in (None, tap.message_id) or tap.token not in menu.tokens:
+        return TooLate(question_words.NOT_VALID_HERE)
+    return TooLate(words) if (words := over(menu, now_ms)) else menu.options[menu.tokens.index(tap.token)]
+
+
 def answer(
     approval: Approval | None, tap: Tap, message_id: str | None, grants: Iterable[Grant], now_ms: int
 ) -> Answered | TooLate:

@@ -1,6 +1,8 @@
 """What a message means: a prompt for the session, a command, or a command that needs explaining."""
 
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.core import gauges
 from gateway.core.files import stand_in
@@ -29,16 +31,18 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """`/sessions` or `/sessions NUMBER`: of those listed, the one to go to."""
+    """`/sessions` or `/sessions NUMBER`: of those listed, the one to go to; or `session_id`, as the button for it says."""
 
     number: int | None = None
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """`/stop` or `/stop all`."""
+    """`/stop` or `/stop all`; `turn_id`: this turn alone, as the button under it says."""
 
     everything: bool
+    turn_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,31 @@ class ShowCost:
     """`/cost`."""
 
 
+class Queued(StrEnum):
+    """What can be done with what waits; only buttons say so."""
+
+    NOW = "now"
+    RUN = "run"
+    DROP = "drop"
+    CHOOSE = "choose"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """`/now TURN`, `/run TURN`, `/drop TURN`: with a turn that waits."""
+
+    deed: Queued
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """`/late_run SESSION`, `/late_choose SESSION`, `/late_drop SESSION`: with all that came too long ago to run unasked."""
+
+    deed: Queued
+    session_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Explain:
     """Say this: help, or what was wrong with the command."""
@@ -87,7 +116,21 @@ class Explain:
     words: str
 
 
-Intent = Prompt | New | Sessions | Stop | Start | Go | ShowBudget | SetBudget | RaiseBudget | ShowCost | Explain
+Intent = (
+    Prompt
+    | New
+    | Sessions
+    | Stop
+    | Start
+    | Go
+    | ShowBudget
+    | SetBudget
+    | RaiseBudget
+    | ShowCost
+    | Queue
+    | Late
+    | Explain
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +151,7 @@ COMMANDS = tuple(Command(*one) for one in command_words.COMMANDS)
 """What can be typed: the help and every chat's menu are made from it."""
 
 
-def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a command: the match is the table
+def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm a command: the match is the table
     """What the person wants. Never raises: what cannot be understood is explained."""
     if message.command is None:
         return _text(message.text.strip() or stand_in(message.attachments))
@@ -121,6 +164,8 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a comman
             return _sessions(argument)
         case "stop" if whom in ("", "all"):
             return Stop(everything=whom == "all")
+        case "stop" if _TURN.fullmatch(argument):
+            return Stop(everything=False, turn_id=argument)
         case "stop":
             return Explain(command_words.HOW_TO_STOP)
         case "go":
@@ -133,6 +178,10 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, C901 - one arm a comman
             return ShowCost()
         case "start":
             return Start()
+        case "now" | "run" | "drop" if _TURN.fullmatch(argument):
+            return Queue(Queued(name), argument)
+        case "late_run" | "late_choose" | "late_drop" if _SESSION.fullmatch(argument):
+            return Late(Queued(name.removeprefix("late_")), argument)
         case "help":
             return Explain(command_words.HELP)
         case _:
@@ -149,9 +198,16 @@ def _text(text: str) -> Intent:
     return Prompt(text)
 
 
+_TURN = re.compile(r"t_[0-9a-z]{1,40}")
+_SESSION = re.compile(r"s_[0-9a-z]{1,40}")
+"""As buttons name them."""
+
+
 def _sessions(argument: str) -> Intent:
     if not argument:
         return Sessions()
+    if _SESSION.fullmatch(argument):
+        return Sessions(session_id=argument)
     if argument.isascii() and argument.isdigit() and len(argument) <= NUMBER_DIGITS_MAX:
         return Sessions(int(argument))
     return Explain(command_words.HOW_TO_LIST)

@@ -28,6 +28,8 @@ class Choice(StrEnum):
     """Answer the agent's question with the words on the button."""
     CONTINUE = "continue"
     """Send "continue" after an interruption, as a new turn."""
+    COMMAND = "command"
+    """Do what the command says that the option keeps, in the name of whoever presses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Option:
     allows: Usd | None = None
     lifts: tuple[Lift, ...] = ()
     value: str = ""
-    """For ANSWER: the words that the agent gets."""
+    """For ANSWER: the words that the agent gets; for COMMAND: the command, as it would be typed."""
     unpriced: bool = False
     """The question says that the price is not known: who picks this has agreed to that too."""
     model: str | None = None
@@ -94,6 +96,8 @@ class ApprovalKind(StrEnum):
     """A turn that a crash interrupted."""
     CHANGE = "change"
     """A higher limit that was asked for outside the chat: no turn and no session; the option's value says what a yes does."""
+    MENU = "menu"
+    """No question: buttons that stand for commands, of no turn and no session, to be pressed any number of times."""
 
 
 APPROVAL_REF: Final = "approval:"
@@ -136,5 +140,5 @@ class Approval:
 
     @property
     def ref(self) -> str:
-        """The name of the message that shows it."""
-        return f"{APPROVAL_REF}{self.id}"
+        """The name of the message that shows it; a menu bears that of its message."""
+        return self.id if self.kind is ApprovalKind.MENU else f"{APPROVAL_REF}{self.id}"

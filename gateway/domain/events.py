@@ -26,6 +26,23 @@ class Message:
     """The words that it answers to, where the chat tells them: anybody's."""
     forwarded: str = ""
     """Who wrote it, as the chat names them, where the person only passed it on: then it is no word of theirs."""
+    sent_at_ms: int = field(default=0, compare=False)
+    """When it was written, by the chat's clock; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A person has changed a message of theirs; `message` is as it would be if it had been sent so."""
+
+    message: Message
+
+    @property
+    def thread(self) -> Thread:
+        return self.message.thread
+
+    @property
+    def person(self) -> str:
+        return self.message.person
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +59,7 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A person sent what is not read here: a voice message, an edit, ... `words` say so, in Markdown.
+    """A person sent what is not read here: a voice message, a poll, ... `words` say so, in Markdown.
 
     `once` names what they are about within the chat: things of the same name (the videos of an album) get one answer.
     """
@@ -60,7 +77,7 @@ class Ignored:
     why: str
 
 
-Incoming = Message | Tap | Unsupported | Ignored
+Incoming = Message | Edited | Tap | Unsupported | Ignored
 
 
 @dataclass(frozen=True, slots=True)

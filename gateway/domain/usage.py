@@ -98,9 +98,13 @@ class Call:
 
 
 class Flag(StrEnum):
-    """What a reader of a turn's figures has to know about them."""
+    """What a reader of a turn has to know about it."""
 
     LOWER_BOUND = "lower_bound"
     """A call was in flight when the meter lost sight of it: at least this much was spent."""
     RECONCILED = "reconciled"
     """The live meter and the agent's own total differed; the difference is booked."""
+    FIRST = "first"
+    """A person wants it before the others that wait."""
+    LATE = "late"
+    """It came long after it was written, and somebody has to say whether it still runs."""

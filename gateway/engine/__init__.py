@@ -4,17 +4,18 @@ import anyio
 import structlog
 
 from gateway.core.approve import TooLate
-from gateway.domain.events import Ignored, Message, Tap, Unsupported
+from gateway.core.queue import is_late
+from gateway.domain.events import Edited, Ignored, Message, Tap, Unsupported
 from gateway.domain.turn import TurnState
 from gateway.engine import attachments, desk, parcels
 from gateway.engine.clients import Clients
-from gateway.engine.inbound import handle_message, handle_unsupported
+from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
 from gateway.engine.outbound import deliver_forever, repeat_unsure
 from gateway.engine.overdue import BATCH, expire
+from gateway.engine.presses import handle_tap
 from gateway.engine.recovery import recover
 from gateway.engine.repricing import reprice
-from gateway.engine.taps import handle_tap
 from gateway.engine.team import Team
 from gateway.engine.world import Clock, Desk, Rules, World
 from gateway.ports import LONGEST_WAIT_MS, AgentUnavailableError, Client, Decision, UnreadableError, Update
@@ -101,7 +102,8 @@ class Engine:
         if self._handling or self._arrived.is_set():
             return True
         turns = await self.world.store.read(lambda view: view.all_open_turns())
-        return any(turn.state in (TurnState.QUEUED, TurnState.HELD, TurnState.RUNNING) for turn in turns)
+        works = (TurnState.QUEUED, TurnState.HELD, TurnState.RUNNING)
+        return any(turn.state in works and not is_late(turn) for turn in turns)
 
     async def _has_posts(self) -> bool:
         by_then_ms = self.world.clock.now_ms() + LONGEST_WAIT_MS  # what is delayed is waited for as well
@@ -137,6 +139,9 @@ class Engine:
             case Message():
                 decision = await self.world.commit(handle_message(self.world, event, key, clients.waiting()))
                 log.info("message", person=event.person, result=decision.result)
+            case Edited():
+                decision = await self.world.commit(handle_edited(self.world, event, key))
+                log.info("edited", person=event.person, result=decision.result)
             case Tap():
                 decision = await self.world.commit(handle_tap(self.world, event, key, clients.waiting()))
                 words = decision.result.words if isinstance(decision.result, TooLate) else ""

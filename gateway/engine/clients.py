@@ -301,7 +301,7 @@ class Clients:
             draft.put.append(turn)
             # Into a session of a person's own it is only written: that it works shows when the session has it.
             words = desk_words.WRITTEN if live.attached else summary.progress(turn, [], "", now)
-            draft.say(Say(session.thread, metering.status_ref(turn), words))
+            metering.show(world, draft, session, turn, words)
             return draft.done((turn, session))
 
         released = (await world.commit(decide)).result
@@ -435,7 +435,7 @@ class Clients:
             session = view.session(live.session_id)
             if turn is not None and session is not None and turn.state is TurnState.RUNNING:
                 words = summary.progress(turn, live.actions, live.said, self._world.clock.now_ms())
-                metering.renew(draft, session, turn, words)
+                metering.renew(view, draft, session, turn, words)
             return draft.done(None)
 
         await self._world.commit(decide)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.core import meter, summary
+from gateway.core import meter, queue, summary
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option, Question
 from gateway.domain.budget import Scope, ScopeKind
@@ -68,7 +68,7 @@ def finish(
             gating.withdraw(draft, view.open_approvals(turn.id), question_words.NO_AGENT, state=ApprovalState.WITHDRAWN)
             gating.refuse(world, view, draft, session, turn, event.text or question_words.NO_AGENT)
         elif turn.state is TurnState.PAUSED and (halted or cut):
-            _let_go(world, draft, session, turn, after.work_ms)
+            _let_go(world, view, draft, session, turn, after.work_ms)
         elif halted and after.let_go:
             # A yes and the end of the agent's patience crossed: the yes stands, and the hold with it.
             turn = advance(turn, Step.RESEND, prompt_uuid=world.clock.new_uuid(), continues=True)
@@ -83,13 +83,13 @@ def finish(
     return decide
 
 
-def _let_go(world: World, draft: Draft, session: Session, turn: Turn, work_ms: int) -> None:
+def _let_go(world: World, view: View, draft: Draft, session: Session, turn: Turn, work_ms: int) -> None:
     """A paused turn whose agent has ended stays paused without a hold; its prompt is from now on the word to go on."""
     # After a crash nothing of the run that ended is looked for again.
     turn = replace(gating.let_go(draft, turn, work_ms), prompt_uuid=world.clock.new_uuid(), continues=True)
     draft.put.append(turn)
     words = f"{turn_words.ending(turn, world.clock.now_ms())}\n{turn_words.LET_GO}"
-    metering.renew(draft, session, turn, words)
+    metering.renew(view, draft, session, turn, words)
 
 
 def cost(world: World, turn_id: str, agents: int) -> Callable[[View], str]:
@@ -142,7 +142,7 @@ def _tell(
     gating.withdraw(draft, view.open_approvals(turn.id), question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
     line = _line(world, view, draft, session, turn)
     ending = turn_words.ending(turn, world.clock.now_ms())
-    metering.renew(draft, session, turn, ending)
+    metering.renew(view, draft, session, turn, ending)
     if turn.origin is Origin.DESK:
         # The answer stands on the screen that it was asked for on.
         named = desk_words.ran(_title(turn))
@@ -163,10 +163,10 @@ def _tell(
 
 def _follows(world: World, view: View, draft: Draft, session: Session) -> list[str]:
     """What becomes of the message after one that was interrupted; what was typed at the desk is seen there."""
-    waits = draft.open_turns(view, session.id)[:1]
-    if not waits or waits[0].state is not TurnState.QUEUED or waits[0].origin is not Origin.PERSON:
+    after = queue.next_of(draft.open_turns(view, session.id))
+    if after is None or after.origin is not Origin.PERSON:
         return []
-    return [turn_words.follows(_title(waits[0]), runs=world.present(session))]
+    return [turn_words.follows(_title(after), runs=world.present(session))]
 
 
 def _title(turn: Turn) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.core import approve, gate, meter, summary
+from gateway.core import approve, gate, meter, queue, summary
 from gateway.core.estimate import at_rates, estimate, on_model
 from gateway.core.forecast import HISTORY_MAX
 from gateway.core.turn import Step, advance
@@ -21,15 +21,16 @@ from gateway.domain.approval import (
     Verdict,
 )
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Say, StartTurn, Unpause
+from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Interrupt, Say, StartTurn, Unpause
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Rates
+from gateway.engine import menus
 from gateway.engine.world import Draft, World
 from gateway.ports import View
-from gateway.view import money_words, question_words, turn_words
+from gateway.view import command_words, money_words, question_words, queue_words, turn_words
 
 SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
@@ -115,6 +116,8 @@ def start(
     that is not there waits until it is; `here`: the agent is the one that goes on with it.
     """
     from_chat = turn.origin is Origin.PERSON or (turn.origin is Origin.DESK and turn.continues)
+    if turn.state is TurnState.QUEUED:
+        leave_queue(world, view, draft, turn, queue_words.HAS_BEGUN)
     if from_chat and turn.state is TurnState.QUEUED and not here and not world.present(session):
         return wait(draft, session, turn)
     turn, verdict = _judge(world, view, draft, session, turn, consent)
@@ -133,6 +136,17 @@ def start(
             return refuse(world, view, draft, session, turn, reason)
     draft.put.append(turn)
     return turn
+
+
+def queued_ref(turn: Turn) -> str:
+    """The name of the message that says that the turn waits behind others."""
+    return f"turn:{turn.id}:queued"
+
+
+def leave_queue(world: World, view: View, draft: Draft, turn: Turn, words: str) -> None:
+    """The buttons under the message that says that it waits mean nothing any more."""
+    if (shown := menus.opened(view, queued_ref(turn))) is not None:
+        menus.renew(world, draft, shown, words)
 
 
 def reconsider(world: World, view: View, draft: Draft, session: Session) -> None:
@@ -332,17 +346,29 @@ def decline(
 def drop(world: World, view: View, draft: Draft, turn: Turn, why: str) -> None:
     """End a turn that does not run: its questions are closed, and what is held for it is free. Nothing follows it."""
     withdraw(draft, view.open_approvals(turn.id), why, state=ApprovalState.WITHDRAWN)
+    leave_queue(world, view, draft, turn, why)
     step = Step.STOP if turn.state in (TurnState.HELD, TurnState.PAUSED) else Step.REFUSE
     outcome = Outcome(OutcomeKind.CANCELLED, why)
     ended = advance(turn, step, outcome=outcome, ended_at_ms=world.clock.now_ms(), waits_until_ms=None)
     draft.put.append(settle(draft, ended))
 
 
+def stop(world: World, view: View, draft: Draft, turn: Turn) -> None:
+    """End a turn because a person said so: at once where no agent is at work, else by an interrupt that ends it."""
+    if turn.origin is Origin.BACKGROUND or turn.state in (TurnState.RUNNING, TurnState.PAUSED):
+        draft.effects.append(Interrupt(turn.session_id))
+    if turn.state is not TurnState.RUNNING:
+        drop(world, view, draft, turn, command_words.STOPPED)
+        return
+    withdraw(draft, view.open_approvals(turn.id), command_words.STOPPED, state=ApprovalState.WITHDRAWN)
+    # Should the gateway end before the agent does, its prompt is not sent again.
+    draft.put.append(replace(turn, outcome=Outcome(OutcomeKind.CANCELLED, command_words.STOPPED)))
+
+
 def next_in_line(world: World, view: View, draft: Draft, session: Session) -> None:
-    """If nothing of the session is at work, put its oldest queued turn before the gate."""
-    turns = draft.open_turns(view, session.id)
-    if turns and turns[0].state is TurnState.QUEUED:
-        start(world, view, draft, session, turns[0])
+    """If nothing of the session is at work, put the turn that is next before the gate."""
+    if (turn := queue.next_of(draft.open_turns(view, session.id))) is not None:
+        start(world, view, draft, session, turn)
 
 
 def settle(draft: Draft, turn: Turn, work_ms: int = 0) -> Turn:

@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
-from gateway.core import change, summary
+from gateway.core import approve, change, queue, summary
 from gateway.core.access import may
 from gateway.core.quoting import prompt_of
 from gateway.core.route import (
     Explain,
     Go,
     Intent,
+    Late,
     New,
     Prompt,
+    Queue,
     RaiseBudget,
     Sessions,
     SetBudget,
@@ -23,24 +25,25 @@ from gateway.core.route import (
     Stop,
     route,
 )
-from gateway.domain.approval import ApprovalState
+from gateway.core.turn import ENDED
+from gateway.domain.approval import Approval
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Interrupt, Say
-from gateway.domain.events import Message, Unsupported
+from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
-from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import budgets, gating, replies
+from gateway.domain.turn import Origin, Turn
+from gateway.engine import budgets, gating, menus, replies, waiting
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-from gateway.view import command_words, turn_words
+from gateway.view import command_words, question_words, queue_words, turn_words
 
 
 def handle_message(
-    world: World, message: Message, update: tuple[str, str], waiting: frozenset[str]
+    world: World, message: Message, update: tuple[str, str], held: frozenset[str]
 ) -> Callable[[View], Decision[str]]:
     """The decision for a message; its result is a word for the log. Strangers get no answer at all.
 
-    `waiting`: the turns in which an agent stands at a boundary.
+    `held`: the turns in which an agent stands at a boundary.
     """
     intent = route(message)
 
@@ -50,12 +53,39 @@ def handle_message(
         if not may(grants, Deed.READ, message.thread):
             return draft.done("stranger")
         if may(grants, needed(intent), message.thread):
-            _carry_out(world, view, draft, message, intent, waiting)
+            _carry_out(world, view, draft, message, intent, held)
         else:
             draft.say(world.notice(message.thread, command_words.MAY_NOT))
         return draft.done(type(intent).__name__)
 
     return decide
+
+
+def handle_edited(world: World, event: Edited, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
+    """The decision for a message that its person has changed; its result is a word for the log."""
+
+    def decide(view: View) -> Decision[str]:
+        draft = Draft(handled=update)
+        if not may(view.grants(event.person), Deed.PROMPT, event.thread):
+            return draft.done("stranger")
+        return draft.done(waiting.edited(world, view, draft, event))
+
+    return decide
+
+
+def pressed(
+    world: World, view: View, draft: Draft, tap: Tap, menu: Approval, held: frozenset[str]
+) -> str | approve.TooLate:
+    """A button of a menu: its label, or why it changes nothing."""
+    option = approve.pressed(menu, tap, view.message_id(menu.ref), world.clock.now_ms())
+    if isinstance(option, approve.TooLate):
+        return option
+    message = menus.said(tap, option)
+    intent, grants = route(message), view.grants(tap.person)
+    if not may(grants, needed(intent), tap.thread):
+        return approve.TooLate(command_words.MAY_NOT if may(grants, Deed.READ, tap.thread) else question_words.MAY_NOT)
+    _carry_out(world, view, draft, message, intent, held, menu)
+    return option.label
 
 
 WORDS_MAX = 40
@@ -68,10 +98,10 @@ def needed(intent: Intent) -> Deed:
     match intent:
         case Prompt():
             return Deed.PROMPT
-        case New() | Start() | Stop() | SetBudget():
+        case New() | Start() | Stop() | SetBudget() | Queue() | Late():
             return Deed.COMMAND
-        case Sessions(number):
-            return Deed.READ if number is None else Deed.COMMAND
+        case Sessions(number, session_id):
+            return Deed.READ if number is None and not session_id else Deed.COMMAND
         case Go():
             return Deed.APPROVE
         case RaiseBudget():
@@ -97,20 +127,27 @@ def handle_unsupported(event: Unsupported, update: tuple[str, str]) -> Callable[
     return decide
 
 
-def _carry_out(  # noqa: C901 - a table
-    world: World, view: View, draft: Draft, message: Message, intent: Intent, waiting: frozenset[str]
+def _carry_out(  # noqa: C901, PLR0912 - a table
+    world: World,
+    view: View,
+    draft: Draft,
+    message: Message,
+    intent: Intent,
+    held: frozenset[str],
+    menu: Approval | None = None,
 ) -> None:
+    """`menu`: whose button said it, if it was not typed."""
     match intent:
         case Prompt(text):
-            _prompt(world, view, draft, message, text, waiting)
+            _prompt(world, view, draft, message, text, held)
         case New(directory):
             _new(world, view, draft, message, directory)
-        case Sessions(number):
-            _sessions(world, view, draft, message, number)
+        case Sessions():
+            _sessions(world, view, draft, message, intent, menu)
         case Start():
             _start(world, view, draft, message)
-        case Stop(everything):
-            _stop(world, view, draft, message, everything=everything)
+        case Stop():
+            _stop(world, view, draft, message, intent)
         case Go():
             _go(world, view, draft, message)
         case ShowBudget():
@@ -121,6 +158,10 @@ def _carry_out(  # noqa: C901 - a table
             budgets.raise_by(world, view, draft, message, intent)
         case ShowCost():
             _show_cost(world, view, draft, message)
+        case Queue():
+            waiting.do(world, view, draft, message, intent)
+        case Late():
+            waiting.decide_late(world, view, draft, message, intent)
         case Explain(words):
             draft.say(world.notice(message.thread, words))
         case _:
@@ -156,26 +197,25 @@ def _is_root(place: Path) -> bool:
         return False
 
 
-def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> None:
+def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, held: frozenset[str]) -> None:
     # A file is no answer to a question, whatever stands beside it, and neither are another's words.
     answers = not message.attachments and not message.forwarded
-    if answers and replies.take(world, view, draft, message, text, waiting):
+    if answers and replies.take(world, view, draft, message, text, held):
         return
     session = replies.meant(view, message) or view.current_session(message.thread)
     if session is None:
         session = new_session(world, draft, message, world.rules.directory)
-    queue = view.open_turns(session.id)
-    if answers and replies.answer(world, view, draft, message, session, queue, text):
-        return
-    if len(queue) >= world.rules.open_turns_max:
-        draft.say(world.notice(message.thread, command_words.queue_full(len(queue))))
+    ahead = queue.ahead(view.open_turns(session.id))
+    if answers and replies.answer(world, view, draft, message, session, ahead, text):
         return
     turn = world.new_turn(session, Origin.PERSON, message.person, prompt_of(message, text))
     turn = replace(turn, attachments=message.attachments, message_id=message.message_id)
-    if queue:
-        draft.put.append(turn)
-        asked = any(view.open_approvals(waiting.id) for waiting in queue)
-        draft.say(world.notice(message.thread, command_words.queued(len(queue), asked=asked)))
+    if queue.came_late(message.sent_at_ms, world.clock.now_ms()):
+        waiting.keep(world, view, draft, session, turn, message.sent_at_ms)
+    elif len(ahead) >= world.rules.open_turns_max:
+        draft.say(world.notice(message.thread, queue_words.full(len(ahead))))
+    elif ahead:
+        waiting.join(world, view, draft, session, turn, ahead)
     else:
         gating.start(world, view, draft, session, turn)
 
@@ -206,16 +246,20 @@ def resolve(world: World, current: Session | None, directory: str | None) -> str
     return str(real)
 
 
-def _sessions(world: World, view: View, draft: Draft, message: Message, number: int | None) -> None:
-    """List the thread's sessions, newest first; with a number, make that one the current one."""
+def _sessions(
+    world: World, view: View, draft: Draft, message: Message, intent: Sessions, menu: Approval | None
+) -> None:
+    """List the thread's sessions, newest first, with a button for each but the current one; or go to the one that is named."""
     current = view.current_session(message.thread)
     sessions = view.thread_sessions(message.thread)
-    if number is not None and not 1 <= number <= len(sessions):
-        draft.say(world.notice(message.thread, command_words.no_session_of(number)))
+    named = [one for n, one in enumerate(sessions, start=1) if n == intent.number or one.id == intent.session_id]
+    if intent != Sessions() and not named:
+        draft.say(world.notice(message.thread, command_words.no_session_of(intent.number)))
         return
-    if number is not None:
-        current = draft.current = sessions[number - 1]
+    if named:
+        current = draft.current = named[0]
     lines: list[str] = []
+    others: list[tuple[str, str]] = []
     for n, session in enumerate(sessions, start=1):
         spent = view.balance(Scope(ScopeKind.SESSION, session.id)).spent
         turns = view.open_turns(session.id)
@@ -225,9 +269,17 @@ def _sessions(world: World, view: View, draft: Draft, message: Message, number: 
         label = session.agent if agent is None else agent.traits.label
         about = next((_words_of(turn) for turn in view.latest_turns(session.id, 1)), None)
         lines.append(command_words.session_line(n, _place(session), label, state, spent, about, here=here))
-    if len(sessions) > 1:
-        lines.append(command_words.GO_TO_ANOTHER)
-    draft.say(world.notice(message.thread, "\n".join(lines) or command_words.NO_SESSION))
+        if not here:
+            name = Path(session.directory).name or session.directory
+            others.append((command_words.session_button(n, name), f"sessions {session.id}"))
+    if not lines:
+        draft.say(world.notice(message.thread, command_words.NO_SESSION))
+    elif menu is not None:
+        menus.renew(world, draft, menu, "\n".join(lines), others)
+    elif others:
+        menus.show(world, draft, message.thread, "\n".join(lines), others)
+    else:
+        draft.say(world.notice(message.thread, "\n".join(lines)))
 
 
 def _words_of(turn: Turn) -> str:
@@ -256,7 +308,11 @@ def _start(world: World, view: View, draft: Draft, message: Message) -> None:
         gating.next_in_line(world, view, draft, session)
 
 
-def _stop(world: World, view: View, draft: Draft, message: Message, *, everything: bool) -> None:
+def _stop(world: World, view: View, draft: Draft, message: Message, intent: Stop) -> None:
+    everything = intent.everything
+    if intent.turn_id:
+        _stop_one(world, view, draft, message, intent.turn_id)
+        return
     if everything:
         draft.entries.append(Entry(EntryKind.FREEZE, (), who=message.person, why="/stop all"))
         turns = view.all_open_turns()
@@ -266,12 +322,25 @@ def _stop(world: World, view: View, draft: Draft, message: Message, *, everythin
         if session is not None and not turns:
             draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
     for turn in turns:
-        stop_turn(world, view, draft, turn)
+        gating.stop(world, view, draft, turn)
     here = [turn for turn in turns if _is_here(view, message, turn)]
     words = _stopping(here, len(turns) - len(here))
     if not turns and any(view.open_turns(one.id) for one in view.thread_sessions(message.thread)):
         words = command_words.IDLE_HERE
     draft.say(world.notice(message.thread, f"{words}\n{command_words.STOP_ALL}" if everything else words))
+
+
+def _stop_one(world: World, view: View, draft: Draft, message: Message, turn_id: str) -> None:
+    """The button under a turn at work: what waits behind it stays."""
+    turn = view.turn(turn_id)
+    if turn is None or turn.state in ENDED or not _is_here(view, message, turn):
+        draft.say(world.notice(message.thread, command_words.NOTHING_RUNS))
+        return
+    gating.stop(world, view, draft, turn)
+    draft.say(world.notice(message.thread, _stopping([turn], 0)))
+    session = view.session(turn.session_id)
+    if session is not None:
+        gating.next_in_line(world, view, draft, session)
 
 
 def _is_here(view: View, message: Message, turn: Turn) -> bool:
@@ -283,18 +352,6 @@ def _is_here(view: View, message: Message, turn: Turn) -> bool:
 def _stopping(here: Sequence[Turn], elsewhere: int) -> str:
     """What is stopped, by the first words of it; of what other people's chats are told of only how many."""
     return command_words.stopping([_words_of(turn) for turn in here[:NAMED_MAX]], len(here), elsewhere)
-
-
-def stop_turn(world: World, view: View, draft: Draft, turn: Turn) -> None:
-    """End a turn because a person said so: at once where no agent is at work, else by an interrupt that ends it."""
-    if turn.origin is Origin.BACKGROUND or turn.state in (TurnState.RUNNING, TurnState.PAUSED):
-        draft.effects.append(Interrupt(turn.session_id))
-    if turn.state is not TurnState.RUNNING:
-        gating.drop(world, view, draft, turn, command_words.STOPPED)
-        return
-    gating.withdraw(draft, view.open_approvals(turn.id), command_words.STOPPED, state=ApprovalState.WITHDRAWN)
-    # Should the gateway end before the agent does, its prompt is not sent again.
-    draft.put.append(replace(turn, outcome=Outcome(OutcomeKind.CANCELLED, command_words.STOPPED)))
 
 
 def _go(world: World, view: View, draft: Draft, message: Message) -> None:

@@ -13,10 +13,10 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
-from gateway.engine import gating
+from gateway.engine import gating, menus
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-from gateway.view import question_words, turn_words
+from gateway.view import question_words, queue_words, turn_words
 
 QUESTION_CHOICES_MAX = 8
 
@@ -171,7 +171,7 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
         draft.put.append(turn)
         question = gate.at_limit(turn, shown, policy, reason, counted, gating.holders(view, draft, session, turn))
         gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
-        renew(draft, session, turn, turn_words.ending(turn, world.clock.now_ms()))
+        renew(view, draft, session, turn, turn_words.ending(turn, world.clock.now_ms()))
         return draft.done(result=True)
 
     return decide
@@ -203,10 +203,23 @@ def status_ref(turn: Turn) -> str:
     return f"turn:{turn.id}:status"
 
 
-def renew(draft: Draft, session: Session, turn: Turn, words: str) -> None:
+def show(world: World, draft: Draft, session: Session, turn: Turn, words: str) -> None:
+    """Begin the message that shows what a turn does, with a button that stops it."""
+    if world.agents[session.agent].traits.attached:
+        draft.say(Say(session.thread, status_ref(turn), words))
+    else:
+        menus.show(world, draft, session.thread, words, ((queue_words.STOP, f"stop {turn.id}"),), status_ref(turn))
+
+
+def renew(view: View, draft: Draft, session: Session, turn: Turn, words: str) -> None:
     """Change the message that shows what a turn does. What was typed at the desk has none: it is seen there."""
-    if turn.origin is not Origin.DESK:
-        draft.say(Edit(session.thread, status_ref(turn), words))
+    if turn.origin is Origin.DESK:
+        return
+    shown = menus.opened(view, status_ref(turn))
+    if shown is not None and turn.state in ENDED:
+        draft.put.append(replace(shown, state=ApprovalState.WITHDRAWN))
+    keys = menus.buttons(shown) if turn.state is TurnState.RUNNING else ()
+    draft.say(Edit(session.thread, status_ref(turn), words, keys))
 
 
 LOOKED_BACK_MAX = 20
@@ -230,7 +243,7 @@ def background_run(world: World, session_id: str) -> Callable[[View], Decision[T
         turn = gating.start(world, view, draft, session, turn)
         if turn.state is TurnState.RUNNING:
             words = summary.progress(turn, [], turn.prompt, world.clock.now_ms())
-            draft.say(Say(session.thread, status_ref(turn), words))
+            show(world, draft, session, turn, words)
         return draft.done(turn)
 
     return decide

@@ -30,6 +30,8 @@ def expire(world: World, waiting: frozenset[str]) -> Callable[[View], Decision[i
 
 def _expire(world: World, view: View, draft: Draft, approval: Approval, waiting: frozenset[str]) -> None:
     draft.put.append(replace(approval, state=ApprovalState.EXPIRED))
+    if approval.kind is ApprovalKind.MENU:
+        return
     if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION) and approval.turn_id:
         draft.effects.append(
             Respond(

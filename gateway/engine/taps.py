@@ -20,30 +20,26 @@ from gateway.ports import Decision, View
 from gateway.view import money_words, question_words, turn_words
 
 
-def handle_tap(
-    world: World, tap: Tap, update: tuple[str, str], waiting: frozenset[str]
-) -> Callable[[View], Decision[str | TooLate]]:
-    """The decision for a tap: the option's label, or why it changes nothing. `waiting`: turns in which an agent waits."""
-
-    def decide(view: View) -> Decision[str | TooLate]:
-        draft = Draft(handled=update)
-        found = view.approval_by_token(tap.token)
-        message_id = view.message_id(found.ref) if found else None
-        verdict = answer(found, tap, message_id, view.grants(tap.person), world.clock.now_ms())
-        if isinstance(verdict, TooLate):
-            return draft.done(verdict)
-        if verdict.approval.kind is ApprovalKind.CHANGE:
-            return draft.done(changes.answered(world, view, draft, tap, verdict))
-        if questions.is_one(verdict.approval):
-            return draft.done(questions.tapped(draft, verdict))
-        turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
-        if turn is None or session is None:
-            return draft.done(TooLate(question_words.GONE))
-        draft.put.append(verdict.approval)
-        _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
-        return draft.done(verdict.option.label)
-
-    return decide
+def answered(
+    world: World, view: View, draft: Draft, tap: Tap, found: Approval | None, waiting: frozenset[str]
+) -> str | TooLate:
+    """A button under a question was pressed: the option's label, or why that changes nothing. `waiting`: turns in which an agent
+    waits.
+    """
+    message_id = view.message_id(found.ref) if found else None
+    verdict = answer(found, tap, message_id, view.grants(tap.person), world.clock.now_ms())
+    if isinstance(verdict, TooLate):
+        return verdict
+    if verdict.approval.kind is ApprovalKind.CHANGE:
+        return changes.answered(world, view, draft, tap, verdict)
+    if questions.is_one(verdict.approval):
+        return questions.tapped(draft, verdict)
+    turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
+    if turn is None or session is None:
+        return TooLate(question_words.GONE)
+    draft.put.append(verdict.approval)
+    _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
+    return verdict.option.label
 
 
 def take_amount(

@@ -95,18 +95,6 @@ def limits_stay(written: str, command: str, kinds: Sequence[str]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------- prompts
-def queue_full(waiting: int) -> str:
-    """Too many messages wait already."""
-    return f"{waiting} messages wait already: wait for them, or /stop."
-
-
-def queued(number: int, *, asked: bool) -> str:
-    """A message waits behind others; `asked`: one of those waits for an answer."""
-    if asked:
-        return f"Queued as number {number}; a question above waits for your answer first, or /stop."
-    return f"Queued as number {number}; it runs when its turn comes."
-
-
 def new_session(agent: str, directory: str) -> str:
     """The answer to /new; `directory`: plain text without backticks."""
     return f"New session with {agent} in `{directory}`. Write what it should do."
@@ -128,9 +116,18 @@ def not_a_directory(place: str) -> str:
     return f"`{place}` is not a directory."
 
 
-def no_session_of(number: int) -> str:
-    """/sessions with a number that is not in the list."""
-    return f"There is no session {number} here: /sessions lists them."
+def no_session_of(number: int | None) -> str:
+    """There is no such session in the thread; `number`: as it was asked for, None: by a button."""
+    return (
+        "That session is not here any more: /sessions lists them."
+        if number is None
+        else f"There is no session {number} here: /sessions lists them."
+    )
+
+
+def session_button(number: int, name: str) -> str:
+    """Go to this session; `name`: of its directory, as it is."""
+    return f"{number} · {name}"
 
 
 def session_line(
@@ -141,7 +138,6 @@ def session_line(
     return " · ".join([*parts, *(["this one"] if here else []), *([] if prompt is None else [prompt])])
 
 
-GO_TO_ANOTHER: Final = "Go to another one: /sessions 2"
 NO_SESSION: Final = "No session yet: write what you want done."
 WITHOUT_WORDS: Final = "a message without words"
 
@@ -158,6 +154,7 @@ def goes_on(agent: str, place: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------ /stop and /go
 STOPPED: Final = "Stopped."
+NOTHING_RUNS: Final = "No turn is running."
 STOP_ALL: Final = "Nothing new runs until /go."
 IDLE_HERE: Final = "No turn is running in this session: /sessions lists the others."
 
@@ -165,7 +162,7 @@ IDLE_HERE: Final = "No turn is running in this session: /sessions lists the othe
 def stopping(here: Sequence[str], number_here: int, elsewhere: int) -> str:
     """What is stopped: the first of those `number_here` turns by their words; of what other people's chats are told of only how many."""
     if not number_here:
-        return f"Stopping what runs elsewhere: {elsewhere}." if elsewhere else "No turn is running."
+        return f"Stopping what runs elsewhere: {elsewhere}." if elsewhere else NOTHING_RUNS
     if number_here == 1 and not elsewhere:
         return f"Stopping: {here[0]}"
     more = number_here - len(here) + elsewhere

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.chats.telegram.read import read
-from gateway.domain.events import Ignored, Message, Tap, Unsupported
+from gateway.domain.events import Edited, Ignored, Message, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
@@ -153,7 +153,7 @@ def test_what_a_bot_wrote_for_a_person_is_that_bots() -> None:
         (edit("hi", sender_chat=GROUP), "in the name of a chat"),
         (edit("hi", chat={"id": -1, "type": "channel"}), "channel"),
         (edit("", location={"latitude": 1.0, "longitude": 1.0}), "something else than words"),
-        (edit("", photo=[{}], caption="better"), "something else than words"),
+        (edit("", photo=[{}], caption="better"), "what is not read here"),
         (edit("same words", edit_date=0), "something else than words"),
         (edit("/stop@other_bot", chat=GROUP), "another bot"),
         (stored(my_chat_member={"anything": 1}), "my_chat_member"),
@@ -259,10 +259,15 @@ def test_a_size_that_makes_no_sense_is_unknown(size: object) -> None:
     assert seen.attachments[0].size is None
 
 
-def test_an_edit_of_words_is_answered_once_however_often_it_happens() -> None:
-    """An edit alters nothing, and people are told so; in another name than what the message itself would have."""
-    words = "I use the first version; /stop and write again."
-    assert read(edit("better")) == read(edit("/stop all")) == Unsupported(HERE, "4711", words, "edit:5")
+def test_an_edit_is_the_message_as_it_would_be_if_it_had_been_sent_so() -> None:
+    """With its name, by which what waits is found, and the time when it was first written."""
+    seen = read(edit("better"))
+    assert seen == Edited(Message(HERE, "4711", "better"))
+    assert isinstance(seen, Edited)
+    assert (seen.message.message_id, seen.message.sent_at_ms) == ("5", 1000)
+    assert read(edit("", photo=SIZES, caption="better")).message.text == "better"  # type: ignore[union-attr]
+    below = edit("", photo=SIZES, caption="/stop", caption_entities=[{"type": "bot_command", "offset": 0, "length": 5}])
+    assert isinstance(read(below), Ignored)
 
 
 def test_a_press_names_token_message_and_person() -> None:
@@ -339,4 +344,4 @@ def test_any_json_is_read_or_unreadable(update: dict[str, Any]) -> None:
         seen = read(json.dumps({"bot": BOT, "update": update}))
     except UnreadableError:
         return
-    assert isinstance(seen, Message | Tap | Unsupported | Ignored)
+    assert isinstance(seen, Message | Edited | Tap | Unsupported | Ignored)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import access
+from gateway.core import access, approve
 from gateway.core.access import may
 from gateway.core.approve import Answered, TooLate, answer, buttons, digest, typed
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choice, Option
@@ -282,3 +282,16 @@ def test_a_typed_amount_lifts_the_counts_that_are_in_the_way() -> None:
     )
     own = replace(approval(), options=(replace(RAISE, lifts=(loop,)),))
     assert (typed(own, turn(), usd("2")).choice, typed(own, turn(), usd("2")).lifts) == (Choice.RUN, (loop,))
+
+
+def test_a_button_of_a_menu_stands_for_its_command_in_its_place_and_time() -> None:
+    """Attacks 23 and 24: a menu's tokens are looked up, and mean nothing in another chat or under another message."""
+    option = Option(Choice.COMMAND, "Stop", value="stop t_1")
+    menu = approval(id="turn:t_1:status", kind=ApprovalKind.MENU, turn_id="", options=(option,), tokens=("token-stop",))
+    assert menu.ref == "turn:t_1:status"
+    assert approve.pressed(menu, tap("stop"), "m_1", 0) == option
+    assert approve.pressed(menu, tap("stop"), None, 0) == option
+    assert approve.pressed(menu, tap("stop"), "m_2", 0) == ELSEWHERE
+    assert approve.pressed(menu, tap("stop", thread=Thread("telegram", "5")), "m_1", 0) == ELSEWHERE
+    assert approve.pressed(menu, tap("other"), "m_1", 0) == ELSEWHERE
+    assert approve.pressed(menu, tap("stop"), "m_1", 1000) == EXPIRED

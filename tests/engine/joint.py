@@ -27,8 +27,8 @@ from gateway.engine.leases import Leases
 from gateway.engine.live import Live
 from gateway.engine.outbound import repeat_unsure
 from gateway.engine.overdue import expire
+from gateway.engine.presses import handle_tap
 from gateway.engine.recovery import recover
-from gateway.engine.taps import handle_tap
 from gateway.ports import BankAwayError, Delivered, View
 from gateway.pricing import ListPrices
 from gateway.store import SqliteStore, open_store, sqlite

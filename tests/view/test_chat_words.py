@@ -37,12 +37,6 @@ LIKE = "Like: /budget 10, /budget day 25, /budget session 200 calls; known: sess
             command_words.limits_stay("5 2h", *KNOWN),
             f"'5 2h': a limit stays until another is set; /raise raises one for a while. {LIKE}",
         ),
-        (command_words.queue_full(8), "8 messages wait already: wait for them, or /stop."),
-        (command_words.queued(3, asked=False), "Queued as number 3; it runs when its turn comes."),
-        (
-            command_words.queued(3, asked=True),
-            "Queued as number 3; a question above waits for your answer first, or /stop.",
-        ),
         (command_words.new_session("A", "/w"), "New session with A in `/w`. Write what it should do."),
         (command_words.no_directory("/x"), "There is no directory `/x`."),
         (
@@ -51,6 +45,8 @@ LIKE = "Like: /budget 10, /budget day 25, /budget session 200 calls; known: sess
         ),
         (command_words.not_a_directory("/x"), "`/x` is not a directory."),
         (command_words.no_session_of(4), "There is no session 4 here: /sessions lists them."),
+        (command_words.no_session_of(None), "That session is not here any more: /sessions lists them."),
+        (command_words.session_button(2, "work"), "2 · work"),
         (command_words.session_line(1, "`/w`", "A", None, ONE, None, here=False), "1 · `/w` · A · idle · $1.00"),
         (
             command_words.session_line(2, "`/w`", "A", TurnState.RUNNING, ONE, "Fix it", here=True),

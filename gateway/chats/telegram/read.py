@@ -1,4 +1,4 @@
-"""What an update means: wire JSON to Message, Tap, Unsupported or Ignored. Only numeric ids say who somebody is.
+"""What an update means: wire JSON to Message, Edited, Tap, Unsupported or Ignored. Only numeric ids say who somebody is.
 
 Names and titles are words: they are shown beside what was forwarded, and nothing is decided by them.
 """
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.core.files import shown_name
-from gateway.domain.events import Ignored, Incoming, Message, Tap, Unsupported
+from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
@@ -19,7 +19,6 @@ SERVICE = "telegram"
 TEXT_ONLY = "I read text, pictures and files only."
 CAPTION_UNUSED = " The caption is not used either: send it as a message."
 COMMAND_BELOW = "A command below a file is not carried out: send it as a message."
-FIRST_VERSION = "I use the first version; /stop and write again."
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,64})(?:@(?P<bot>[A-Za-z0-9_]{1,64}))?", re.ASCII)
 _MEDIA = (
@@ -92,6 +91,7 @@ class _Message(_Wire):
     forward_origin: dict[str, Any] | None = None
     message_thread_id: int | None = None
     is_topic_message: bool = False
+    date: int = 0
     edit_date: int = 0
     media_group_id: str = Field(default="", max_length=64)
     caption: str = ""
@@ -126,7 +126,7 @@ def read(payload: str) -> Incoming:
     if update.message is not None:
         return _read_message(update.message, raw["message"], username)
     if update.edited_message is not None:
-        return _read_edit(update.edited_message, username)
+        return _read_edit(update.edited_message, raw["edited_message"], username)
     if update.callback_query is not None:
         return _read_tap(update.callback_query)
     kinds = ", ".join(key[:40] for key in raw if key != "update_id") or "nothing"
@@ -178,6 +178,7 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
         message_id=str(message.message_id),
         quoted=_quoted(message),
         forwarded=_origin(message),
+        sent_at_ms=message.date * 1000,
     )
 
 
@@ -205,6 +206,7 @@ def _read_file(message: _Message, attachment: Attachment, person: str) -> Incomi
         attachments=(attachment,),
         quoted=_quoted(message),
         forwarded=_origin(message),
+        sent_at_ms=message.date * 1000,
     )
 
 
@@ -261,16 +263,17 @@ def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Incoming
     return Unsupported(_thread(message), person, TEXT_ONLY + (CAPTION_UNUSED if message.caption else ""), once)
 
 
-def _read_edit(message: _Message, username: str) -> Incoming:
-    """Several edits of one message get one answer. Positions on the move and closed polls are no edits by a person."""
-    person = _person(message)
-    if isinstance(person, Ignored):
-        return person
-    if not message.text.strip() or not message.edit_date:
+def _read_edit(message: _Message, raw: dict[str, Any], username: str) -> Incoming:
+    """Positions on the move and closed polls are no edits by a person."""
+    if not message.edit_date or not (message.text.strip() or message.caption.strip()):
         return Ignored("an edit of something else than words")
-    if _for_another(_command(message, message.text, message.entities), username):
-        return Ignored("a command for another bot")
-    return Unsupported(_thread(message), person, FIRST_VERSION, f"edit:{message.message_id}")
+    match _read_message(message, raw, username):
+        case Message() as edited:
+            return Edited(edited)
+        case Ignored() as ignored:
+            return ignored
+        case _:
+            return Ignored("an edit of what is not read here")
 
 
 def _for_another(command: tuple[str, str, str] | None, username: str) -> bool:

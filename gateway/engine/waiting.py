@@ -1,0 +1,204 @@
+"""Messages that wait: behind others, with buttons to drop or prefer them, or until somebody says whether they still run."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.core import queue, summary
+from gateway.core.quoting import prompt_of
+from gateway.core.route import Late, Prompt, Queue, Queued, route
+from gateway.domain.approval import Approval
+from gateway.domain.effects import Say
+from gateway.domain.events import Edited, Message
+from gateway.domain.money import Usd
+from gateway.domain.place import Session
+from gateway.domain.turn import Turn, TurnState
+from gateway.domain.usage import Flag
+from gateway.engine import gating, menus
+from gateway.engine.world import Draft, World
+from gateway.ports import View
+from gateway.view import queue_words as words
+
+LATE_MAX = 1_000
+"""So many messages of a session may wait for a word; each further one is told so."""
+CHOSEN_MAX = 10
+"""So many of them are shown at once to choose among."""
+MINUTE_MS = 60_000
+
+
+def join(world: World, view: View, draft: Draft, session: Session, turn: Turn, ahead: Sequence[Turn]) -> None:
+    """The turn waits behind these."""
+    draft.put.append(turn)
+    asked = any(view.open_approvals(one.id) for one in ahead)
+    text = words.queued(len(ahead), asked=asked)
+    menus.show(world, draft, session.thread, text, _entries(turn), gating.queued_ref(turn))
+
+
+def _entries(turn: Turn) -> menus.Entries:
+    return (words.RUN_NOW, f"now {turn.id}"), (words.DROP, f"drop {turn.id}")
+
+
+def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) -> None:
+    """Run a waiting turn in its place, or now, or drop it."""
+    turn = view.turn(intent.turn_id)
+    session = view.session(turn.session_id) if turn is not None else None
+    waits = turn is not None and turn.state is TurnState.QUEUED
+    if turn is None or session is None or session.thread != message.thread or not waits:
+        draft.say(world.notice(message.thread, words.NOT_WAITING))
+        return
+    before = _late_menu(view, draft, session)
+    if intent.deed is Queued.DROP:
+        gating.drop(world, view, draft, turn, words.DROPPED)
+        _close(world, view, draft, f"late:{turn.id}", words.DROPPED)
+        gating.next_in_line(world, view, draft, session)
+    else:
+        _close(world, view, draft, f"late:{turn.id}", words.HAS_BEGUN)
+        _prefer(world, view, draft, session, turn, now=intent.deed is Queued.NOW)
+    _count_late(world, view, draft, session, before)
+
+
+def _prefer(world: World, view: View, draft: Draft, session: Session, turn: Turn, *, now: bool) -> None:
+    flags = (turn.flags - {Flag.LATE}) | ({Flag.FIRST} if now else set[Flag]())
+    draft.put.append(replace(turn, flags=flags))
+    if now:
+        for other in draft.open_turns(view, session.id):
+            if other.state is not TurnState.QUEUED:
+                gating.stop(world, view, draft, other)
+            elif Flag.FIRST in other.flags and other.id != turn.id:
+                draft.put.append(replace(other, flags=other.flags - {Flag.FIRST}))
+        _close(world, view, draft, gating.queued_ref(turn), words.runs_next(_title(turn)))
+    gating.next_in_line(world, view, draft, session)
+
+
+def _close(world: World, view: View, draft: Draft, ref: str, text: str) -> None:
+    if (shown := menus.opened(view, ref)) is not None:
+        menus.renew(world, draft, shown, text)
+
+
+def _title(turn: Turn) -> str:
+    return summary.escape(summary.title(turn.prompt))
+
+
+# ------------------------------------------------------------------------------------------------------- long ago
+def keep(world: World, view: View, draft: Draft, session: Session, turn: Turn, sent_at_ms: int) -> None:
+    """A message that came too long ago to run unasked: it is kept, and counted in one question for all of them."""
+    late = _late(view, draft, session)
+    if len(late) >= LATE_MAX:
+        draft.say(world.notice(session.thread, words.full(len(late))))
+        return
+    forecast = gating.foresee(world, view, session, turn.person, turn.prompt)
+    before = _late_menu(view, draft, session)
+    draft.put.append(
+        replace(
+            turn, flags=turn.flags | {Flag.LATE}, estimate=forecast, created_at_ms=min(sent_at_ms, turn.created_at_ms)
+        )
+    )
+    _count_late(world, view, draft, session, before)
+
+
+def _late(view: View, draft: Draft, session: Session) -> list[Turn]:
+    """Those that wait for a word, oldest first, as this decision leaves them."""
+    known = draft.open_turns(view, session.id)
+    names = {turn.id for turn in known}
+    new = [one for one in draft.put if isinstance(one, Turn) and one.session_id == session.id and one.id not in names]
+    return [turn for turn in (*known, *new) if queue.is_late(turn)]
+
+
+def _late_ref(session: Session, late: Sequence[Turn]) -> str:
+    """The name of the question about these: another one once its oldest is none of them any more."""
+    return f"late:{session.id}:{late[0].id}"
+
+
+def _late_menu(view: View, draft: Draft, session: Session) -> Approval | None:
+    late = _late(view, draft, session)
+    return view.approval(_late_ref(session, late)) if late else None
+
+
+def _count_late(world: World, view: View, draft: Draft, session: Session, before: Approval | None) -> None:
+    """The question says how many there are now. `before`: as it stands."""
+    late = _late(view, draft, session)
+    if not late:
+        if before is not None:
+            menus.renew(world, draft, before, words.NONE_LATE)
+        return
+    text = words.late(len(late), _minutes(world, late[0]), cost(late))
+    deeds = [(words.RUN_ALL, Queued.RUN), (words.CHOOSE, Queued.CHOOSE), (words.DROP_ALL, Queued.DROP)]
+    offered = [one for one in deeds if len(late) > 1 or one[1] is not Queued.CHOOSE]
+    entries = [(label, f"late_{deed} {session.id}") for label, deed in offered]
+    ref = _late_ref(session, late)
+    if before is not None and before.id == ref:
+        menus.renew(world, draft, before, text, entries)
+        return
+    if before is not None:
+        menus.renew(world, draft, before, words.NONE_LATE)
+    menus.show(world, draft, session.thread, text, entries, ref)
+
+
+def cost(turns: Sequence[Turn]) -> Usd | None:
+    """What they would cost in all, as it was foreseen; None: of one of them nothing is known."""
+    likely = [turn.estimate.p50 or turn.estimate.hold for turn in turns if turn.estimate is not None]
+    return sum(likely, Usd(0)) if len(likely) == len(turns) else None
+
+
+def _minutes(world: World, turn: Turn) -> int:
+    return max(0, world.clock.now_ms() - turn.created_at_ms) // MINUTE_MS
+
+
+def decide_late(world: World, view: View, draft: Draft, message: Message, intent: Late) -> None:
+    """All that waits for a word in a session runs, or is dropped; or it is shown one by one."""
+    session = view.session(intent.session_id)
+    late = _late(view, draft, session) if session is not None and session.thread == message.thread else []
+    if session is None or not late:
+        draft.say(world.notice(message.thread, words.NONE_LATE))
+        return
+    shown = _late_menu(view, draft, session)
+    match intent.deed:
+        case Queued.CHOOSE:
+            for turn in late[:CHOSEN_MAX]:
+                text = words.late_one(_title(turn), _minutes(world, turn), cost([turn]))
+                entries = ((words.RUN, f"run {turn.id}"), (words.DROP, f"drop {turn.id}"))
+                menus.show(world, draft, session.thread, text, entries, f"late:{turn.id}")
+            return
+        case Queued.DROP:
+            for turn in late:
+                gating.drop(world, view, draft, turn, words.DROPPED)
+            told = words.late_dropped(len(late))
+        case Queued.RUN | Queued.NOW:
+            draft.put += [replace(turn, flags=turn.flags - {Flag.LATE}) for turn in late]
+            told = words.late_run(len(late))
+            gating.next_in_line(world, view, draft, session)
+    for turn in late:
+        _close(world, view, draft, f"late:{turn.id}", told)
+    if shown is not None:
+        menus.renew(world, draft, shown, told)
+
+
+# ------------------------------------------------------------------------------------------------------------ edited
+def edited(world: World, view: View, draft: Draft, event: Edited) -> str:
+    """A person has changed a message: while it waits its turn changes with it, and never after. A word for the log.
+
+    Whatever else they change (a command, an answer, what runs already) stays as it was, and they are told, once a message.
+    """
+    message, intent = event.message, route(event.message)
+    turn = _waiting_turn(view, message)
+    if turn is None or not isinstance(intent, Prompt):
+        thread = message.thread
+        draft.say(
+            Say(thread, f"unsupported:{thread.service}:{thread.chat}:edit:{message.message_id}", words.FIRST_VERSION)
+        )
+        return "too late"
+    changed = replace(turn, prompt=prompt_of(message, intent.text))
+    draft.put.append(changed)
+    menu = menus.opened(view, gating.queued_ref(turn))
+    if menu is not None and words.CHANGED not in menu.text:
+        menus.renew(world, draft, menu, f"{menu.text}\n{words.CHANGED}", _entries(turn))
+    return "changed"
+
+
+def _waiting_turn(view: View, message: Message) -> Turn | None:
+    """The turn that waits with this message of the same person."""
+    for turn in view.all_open_turns():
+        if turn.state is TurnState.QUEUED and (turn.person, turn.message_id) == (message.person, message.message_id):
+            session = view.session(turn.session_id)
+            if session is not None and session.thread == message.thread:
+                return turn
+    return None

@@ -1,0 +1,69 @@
+"""What waits: behind other work, or since nobody was there to take it."""
+
+from typing import Final
+
+from gateway.domain.money import Usd
+
+RUN_NOW: Final = "Run now"
+DROP: Final = "Drop"
+STOP: Final = "Stop"
+RUN_ALL: Final = "Run all"
+CHOOSE: Final = "Choose"
+DROP_ALL: Final = "Drop all"
+RUN: Final = "Run"
+HAS_BEGUN: Final = "Its turn has come."
+DROPPED: Final = "Dropped: it does not run."
+NOT_WAITING: Final = "This does not wait any more."
+CHANGED: Final = "Changed: what runs is what the message says now."
+FIRST_VERSION: Final = "I use the first version; /stop and write again."
+"""Of a message that was changed when it did not wait any more."""
+NONE_LATE: Final = "Nothing waits to be told to run."
+
+
+def queued(place: int, *, asked: bool) -> str:
+    """A message waits behind others. `asked`: a question about one of them waits for an answer."""
+    if asked:
+        return f"Queued as number {place}; a question above waits for your answer first, or /stop."
+    return f"Queued as number {place}; it runs when its turn comes."
+
+
+def full(waiting: int) -> str:
+    """Too many messages wait."""
+    return f"{waiting} messages wait already: wait for them, or /stop."
+
+
+def runs_next(title: str) -> str:
+    """It goes before the others; what is at work is stopped for it. `title` is escaped."""
+    return f"Runs next, before anything else that waits: {title}"
+
+
+def late(count: int, minutes: int, cost: Usd | None) -> str:
+    """Messages came while nobody was there to take them. `cost`: what they would cost together, as far as that is known."""
+    about = "" if cost is None else f", about {cost}"
+    if count == 1:
+        return f"A message waits that was sent {ago(minutes)}{about}: too long ago to run unasked."
+    return f"{count} messages wait, the oldest sent {ago(minutes)}{about}: too long ago to run unasked."
+
+
+def late_one(title: str, minutes: int, cost: Usd | None) -> str:
+    """One of them. `title` is escaped."""
+    about = "" if cost is None else f", about {cost}"
+    return f"Sent {ago(minutes)}{about}: {title}"
+
+
+def late_run(count: int) -> str:
+    """All of them run now."""
+    return "It runs now." if count == 1 else f"All {count} run now, one after the other."
+
+
+def late_dropped(count: int) -> str:
+    """None of them runs."""
+    return DROPPED if count == 1 else f"Dropped: none of the {count} runs."
+
+
+def ago(minutes: int) -> str:
+    """How long ago something was: `20 minutes ago`, `3 hours ago`."""
+    hours = minutes // 60
+    if not hours:
+        return "1 minute ago" if minutes == 1 else f"{minutes} minutes ago"
+    return "1 hour ago" if hours == 1 else f"{hours} hours ago"

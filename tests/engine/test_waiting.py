@@ -1,0 +1,201 @@
+"""Buttons under what waits, messages from an outage, and messages that are changed."""
+
+import anyio
+import pytest
+
+from gateway import clock
+from gateway.chats.memory import Shown
+from gateway.domain.place import Grant, Role
+from gateway.domain.turn import TurnState
+from tests.engine.bench import OTHER, OWNER, THREAD, Bench, bench, call, script, with_limits
+
+pytestmark = pytest.mark.anyio
+
+HOUR_MS = 3_600_000
+READER = "9"
+
+
+def written(gateway: Bench, text: str, hours: float) -> str:
+    """A message that was written so many hours ago, and comes now."""
+    return gateway.chat.says(THREAD, OWNER, text, sent_at_ms=clock.now_ms() - int(hours * HOUR_MS))
+
+
+async def prompts(gateway: Bench) -> list[tuple[str, TurnState]]:
+    """What was asked for, and what became of it."""
+    return [(turn.prompt, turn.state) for turn in await gateway.turns()]
+
+
+async def ended(gateway: Bench, *texts: str) -> None:
+    """Wait until the turns of these prompts have finished."""
+    await gateway.until(lambda turns: {turn.prompt for turn in turns if turn.state is TurnState.FINISHED} >= set(texts))
+
+
+async def test_a_waiting_message_is_dropped_by_its_button_and_the_others_keep_their_order() -> None:
+    """The message says that it was dropped; a second press finds nothing that waits."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        gateway.says("second")
+        shown = await gateway.sees("Queued as number 1")
+        gateway.says("third")
+        await gateway.sees("Queued as number 2")
+        gateway.chat.taps(shown, "Drop", OWNER)
+        gateway.chat.taps(shown, "Drop", OWNER)
+        await gateway.sees("Dropped: it does not run.")
+        lasts.set()
+        await ended(gateway, "first", "third")
+        assert ("second", TurnState.REFUSED) in await prompts(gateway)
+        assert gateway.chat.messages[shown.message_id].buttons == ()
+
+
+async def test_run_now_stops_what_is_at_work_and_goes_before_the_others() -> None:
+    """What waited longer runs after it; nothing is lost, and nothing runs beside it."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        gateway.says("second")
+        await gateway.sees("Queued as number 1")
+        gateway.says("third")
+        gateway.chat.taps(await gateway.sees("Queued as number 2"), "Run now", OWNER)
+        await gateway.sees("Runs next, before anything else that waits: third")
+        lasts.set()
+        await ended(gateway, "second", "third")
+        turns = {turn.prompt: turn for turn in await gateway.turns()}
+        assert turns["first"].state is TurnState.STOPPED
+        assert (turns["third"].started_at_ms or 0) <= (turns["second"].started_at_ms or 0)
+        assert (turns["third"].ended_at_ms or 0) <= (turns["second"].started_at_ms or 0)
+
+
+async def test_the_stop_button_stops_its_own_turn_and_the_next_one_follows() -> None:
+    """/stop ends all that waits as well; the button under one turn means that one."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        gateway.says("first")
+        status = await gateway.sees("Working")
+        gateway.says("second")
+        await gateway.sees("Queued as number 1")
+        gateway.chat.taps(status, "Stop", OWNER)
+        await gateway.sees("Stopping: first")
+        lasts.set()
+        await ended(gateway, "second")
+        assert ("first", TurnState.STOPPED) in await prompts(gateway)
+
+        async def shown() -> Shown:
+            return gateway.chat.messages[status.message_id]
+
+        assert (await gateway.steps.until(shown, lambda seen: seen.text.startswith("Stopped"))).buttons == ()
+
+
+async def test_a_command_behind_a_button_needs_the_same_rights_as_one_that_is_typed() -> None:
+    """A reader sees the buttons and may press none of them; nobody presses them in another chat."""
+    lasts = anyio.Event()
+    people = (Grant(OWNER, Role.OWNER), Grant(READER, Role.READER))
+    async with bench(script(call(1, lasts=lasts)), with_limits(people=people)) as gateway:
+        gateway.says("first")
+        status = await gateway.sees("Working")
+        told = await gateway.chat.told(gateway.chat.taps(status, "Stop", READER))
+        assert told == "You may read here, and no more than that: ask an owner."
+        assert await gateway.chat.told(gateway.chat.taps(status, "Stop", "666")) == "You may not answer this."
+        elsewhere = type(status)(OTHER, status.message_id, status.text, status.buttons)
+        assert await gateway.chat.told(gateway.chat.taps(elsewhere, "Stop", OWNER)) == "This button is not valid here."
+        lasts.set()
+        await ended(gateway, "first")
+        assert await gateway.chat.told(gateway.chat.taps(status, "Stop", OWNER)) == "This has expired."
+
+
+async def test_sessions_are_gone_to_by_their_buttons() -> None:
+    """The list says at once which one it is now."""
+    async with bench(script(call(1))) as gateway:
+        gateway.says("one")
+        await ended(gateway, "one")
+        await gateway.begins_anew("/usr")
+        gateway.says("/sessions")
+        shown = await gateway.sees("1 · `/usr`")
+        assert "this one" in shown.text.splitlines()[0]
+        assert [button.label for button in shown.buttons] == ["2 · /"]
+        gateway.chat.taps(shown, "2", OWNER)
+        renewed = await gateway.sees("2 · `/` · Scripted agent · idle · $0.01 · this one")
+        assert renewed.message_id == shown.message_id
+        assert [button.label for button in renewed.buttons] == ["1 · usr"]
+        gateway.says("two")
+        await ended(gateway, "one", "two")
+        [first, _] = await gateway.sessions()
+        assert {turn.session_id for turn in await gateway.turns()} == {first.id}
+
+
+async def test_what_was_written_long_ago_does_not_run_unasked() -> None:
+    """Three messages from an outage are one question with what they would cost; new ones run meanwhile."""
+    async with bench(script(call(1))) as gateway:
+        for text, hours in (("one", 3.0), ("two", 2.0), ("three", 1.0)):
+            written(gateway, text, hours)
+        await gateway.sees("3 messages wait, the oldest sent 3 hours ago, about $1.50: too long ago to run unasked.")
+        gateway.says("new")
+        await ended(gateway, "new")
+        assert [state for _, state in (await prompts(gateway))[:3]] == [TurnState.QUEUED] * 3
+        await gateway.taps("3 messages wait", "Run all")
+        await gateway.sees("All 3 run now, one after the other.")
+        await ended(gateway, "one", "two", "three")
+        late = [turn for turn in await gateway.turns() if turn.prompt != "new"]
+        order = [turn.prompt for turn in sorted(late, key=lambda turn: turn.started_at_ms or 0)]
+        assert order == ["one", "two", "three"]
+
+
+async def test_each_of_the_late_ones_can_be_chosen() -> None:
+    """One runs, one is dropped, and the question is over with the last of them."""
+    async with bench(script(call(1))) as gateway:
+        written(gateway, "one", 2)
+        written(gateway, "two", 1)
+        await gateway.taps("2 messages wait", "Choose")
+        await gateway.taps("Sent 2 hours ago, about $0.50: one", "Drop")
+        await gateway.taps("Sent 1 hour ago, about $0.50: two", "Run")
+        await ended(gateway, "two")
+        assert ("one", TurnState.REFUSED) in await prompts(gateway)
+        await gateway.sees("Nothing waits to be told to run.")
+
+
+async def test_late_ones_are_dropped_together_and_a_later_outage_is_asked_about_anew() -> None:
+    """Dropped is dropped: a press afterwards finds nothing."""
+    async with bench(script(call(1))) as gateway:
+        written(gateway, "one", 2)
+        shown = await gateway.sees("A message waits that was sent 2 hours ago, about $0.50")
+        gateway.chat.taps(shown, "Drop all", OWNER)
+        await gateway.sees("Dropped: it does not run.")
+        assert await gateway.chat.told(gateway.chat.taps(shown, "Run all", OWNER)) == "This has expired."
+        written(gateway, "two", 1)
+        again = await gateway.sees("A message waits that was sent 1 hour ago")
+        assert again.message_id != shown.message_id
+        assert gateway.agent.charges == []
+
+
+async def test_commands_and_answers_from_an_outage_count_as_always() -> None:
+    """/stop that was written an hour ago stops what runs."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        gateway.says("go")
+        await gateway.sees("Working")
+        written(gateway, "/stop", 1)
+        await gateway.sees("Stopping: go")
+        lasts.set()
+        await gateway.ended(TurnState.STOPPED)
+
+
+async def test_a_waiting_message_runs_as_it_was_last_changed() -> None:
+    """Attack 17: what waits changes with its message; what has begun, by however little, does not."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        first = gateway.chat.says(THREAD, OWNER, "first")
+        await gateway.sees("Working")
+        second = gateway.chat.says(THREAD, OWNER, "second")
+        await gateway.sees("Queued as number 1")
+        gateway.chat.edits(THREAD, OWNER, second, "second, better")
+        await gateway.sees("Changed: what runs is what the message says now.")
+        gateway.chat.edits(THREAD, "9", second, "somebody else's")
+        gateway.chat.edits(OTHER, OWNER, second, "another chat's")
+        gateway.chat.edits(THREAD, OWNER, second, "/stop all")
+        gateway.chat.edits(THREAD, OWNER, first, "first, too late")
+        await gateway.sees("I use the first version; /stop and write again.")
+        lasts.set()
+        await ended(gateway, "first", "second, better")
+        assert len(await gateway.turns()) == 2

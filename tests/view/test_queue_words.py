@@ -1,0 +1,39 @@
+"""Sentences about what waits, in English."""
+
+import pytest
+
+from gateway.domain.money import Usd
+from gateway.view import queue_words
+
+FOUR = Usd.parse("4")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (queue_words.full(8), "8 messages wait already: wait for them, or /stop."),
+        (queue_words.queued(3, asked=False), "Queued as number 3; it runs when its turn comes."),
+        (
+            queue_words.queued(3, asked=True),
+            "Queued as number 3; a question above waits for your answer first, or /stop.",
+        ),
+        (queue_words.runs_next("Fix it"), "Runs next, before anything else that waits: Fix it"),
+        (
+            queue_words.late(1, 20, FOUR),
+            "A message waits that was sent 20 minutes ago, about $4.00: too long ago to run unasked.",
+        ),
+        (
+            queue_words.late(12, 60, None),
+            "12 messages wait, the oldest sent 1 hour ago: too long ago to run unasked.",
+        ),
+        (queue_words.late_one("Fix it", 1, FOUR), "Sent 1 minute ago, about $4.00: Fix it"),
+        (queue_words.late_one("Fix it", 150, None), "Sent 2 hours ago: Fix it"),
+        (queue_words.late_run(1), "It runs now."),
+        (queue_words.late_run(3), "All 3 run now, one after the other."),
+        (queue_words.late_dropped(1), "Dropped: it does not run."),
+        (queue_words.late_dropped(3), "Dropped: none of the 3 runs."),
+    ],
+)
+def test_what_waits_is_told_in_english(said: str, words: str) -> None:
+    """Behind other work, or since it came too long ago: with every optional part there and not."""
+    assert said == words
