@@ -29,13 +29,15 @@ from gateway.config import Settings, TelegramSettings, config_file, require_read
 from gateway.core.lease import LeaseTerms
 from gateway.core.scopes import period
 from gateway.domain.budget import Scope, ScopeKind
+from gateway.domain.change import Asker, Standing
 from gateway.domain.money import Usd
 from gateway.domain.place import AT_DESK, Grant, Role
-from gateway.engine import Desk, Engine, Rules, Team, World, requests
+from gateway.engine import Desk, Engine, Rules, Team, World, pairing, requests
+from gateway.engine import people as who_may
 from gateway.engine.asked import Pace
 from gateway.engine.world import Draft, no_step
 from gateway.files import Spool
-from gateway.local import autostart, changes, door
+from gateway.local import autostart, changes, door, people
 from gateway.ports import Agent, Bank, Chat, TollbridgeError
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
@@ -250,7 +252,19 @@ async def answer_at(listener: SocketListener, running: Engine, pace: Pace) -> No
     ask, look = partial(requests.request, running.world), partial(requests.standing, running.world)
     desk = cast("DeskAgent", running.world.agents[AT_DESK])
     desk.attach = running.attach
-    await door.serve(listener, {**changes.routes(ask, look), **host.routes(running.world, desk, pace)})
+    also = {**people.routes(deeds_of(running.world)), **host.routes(running.world, desk, pace)}
+    await door.serve(listener, {**changes.routes(ask, look), **also})
+
+
+def deeds_of(world: World) -> people.Engine:
+    """What the door does to people, in this world."""
+
+    async def answer(window_id: str, yes: bool, asker: Asker) -> Standing:  # noqa: FBT001 - as it came through the door
+        return await pairing.answered(world, window_id, asker, yes=yes)
+
+    return people.Engine(
+        partial(pairing.opened, world), partial(pairing.typed, world), answer, partial(who_may.change, world)
+    )
 
 
 async def run_until_signal(

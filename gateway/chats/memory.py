@@ -100,13 +100,14 @@ class MemoryChat:
         self._changed.announce()
         return key
 
-    def says(self, thread: Thread, person: str, text: str, *, to: Shown | None = None, sent_at_ms: int = 0) -> str:
+    def says(
+        self, thread: Thread, person: str, text: str, *, to: Shown | None = None, name: str = "", sent_at_ms: int = 0
+    ) -> str:
         """A person types a text, or a reply to a message; one that begins with a slash is a command. The message's name."""
         message_id = self._number()
         self._said[message_id] = thread
-        replies_to = to.message_id if to else ""
-        said = Message(thread, person, text, _command(text), replies_to, message_id=message_id, sent_at_ms=sent_at_ms)
-        self.post(said)
+        said = Message(thread, person, text, _command(text), to.message_id if to else "", message_id=message_id)
+        self.post(replace(said, name=name, sent_at_ms=sent_at_ms))
         return message_id
 
     def edits(self, thread: Thread, person: str, message_id: str, text: str) -> None:
@@ -294,6 +295,7 @@ def _dump(incoming: Message | Edited | Tap | Unsupported) -> str:
             "files": [[one.id, one.name, one.kind, one.size] for one in incoming.attachments],
             "of_others": [incoming.quoted, incoming.forwarded],
             "at": incoming.sent_at_ms,
+            "name": incoming.name,
         }
     elif isinstance(incoming, Unsupported):
         rest = {"words": incoming.words, "once": incoming.once}
@@ -318,6 +320,8 @@ def _load(value: dict[str, Any]) -> Incoming:
     command = value["command"]
     typed = (command[0], command[1]) if command else None
     files = tuple(Attachment(name, shown, FileKind(kind), size) for name, shown, kind, size in value["files"])
-    quoted, forwarded = value["of_others"]
-    text, replies_to, at = value["text"], value["replies"], value["at"]
-    return Message(thread, person, text, typed, replies_to, value["id"], files, quoted, forwarded, at)
+    return Message(
+        *(thread, person, value["text"], typed, value["replies"], value["id"], files, *value["of_others"]),
+        name=value.get("name", ""),
+        sent_at_ms=value.get("at", 0),
+    )

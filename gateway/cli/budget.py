@@ -143,7 +143,7 @@ def show(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
     rows = [_scope_row(one, settings.zone) for one in standings]
     if not any(row[-1] for row in rows):
         names, rows = names[:-1], [row[:-1] for row in rows]
-    _print_table(names, rows if everything else rows[:SHOWN])
+    print_table(names, rows if everything else rows[:SHOWN])
     _say_omitted(len(rows), everything)
     typer.echo("* set or raised in the chat or from a terminal; other limits are the settings'.")
 
@@ -175,7 +175,7 @@ def _standings(settings: "Settings") -> list[Standing]:
             last.update(dict.fromkeys(record.entry.scopes, record.at_ms))
         return reader.balances(), reader.read(lambda view: view.lifts(clock.now_ms()))
 
-    balances, lifts = _read(look, ((), ()))
+    balances, lifts = looked(look, ((), ()))
     found: list[Standing] = []
     for balance in balances:
         kind = balance.scope.kind
@@ -201,7 +201,7 @@ def _scope_row(standing: Standing, zone: tzinfo) -> tuple[str, ...]:
     spent, held = str(balance.spent), str(balance.held)
     return (
         _scope_name(balance.scope),
-        _when(standing.last_ms, zone),
+        when(standing.last_ms, zone),
         spent,
         held,
         limit,
@@ -222,7 +222,7 @@ def _scope_values(standing: Standing) -> dict[str, Any]:
         "remaining_usd": None if balance.remaining is None else balance.remaining.exact(),
         "counts": asdict(balance.counts),
         "caps": asdict(balance.caps),
-        "last_at": _iso(standing.last_ms),
+        "last_at": iso(standing.last_ms),
     }
 
 
@@ -235,7 +235,7 @@ def history(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
 
     settings = load()
     kinds = (EntryKind.LIMIT, EntryKind.RAISED, EntryKind.POLICY)
-    changes = _read(lambda reader: [one for one in reader.records() if one.entry.kind in kinds], [])[::-1]
+    changes = looked(lambda reader: [one for one in reader.records() if one.entry.kind in kinds], [])[::-1]
     if as_json:
         typer.echo(json.dumps({"schema": SCHEMA, "changes": [_change_values(one) for one in changes]}, indent=2))
         return
@@ -243,7 +243,7 @@ def history(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
         typer.echo("No limit was ever set.")
         return
     rows = [_change_row(one, settings.zone) for one in changes]
-    _print_table(("when", "who", "what", "limit>", "why"), rows if everything else rows[:SHOWN])
+    print_table(("when", "who", "what", "limit>", "why"), rows if everything else rows[:SHOWN])
     _say_omitted(len(rows), everything)
 
 
@@ -252,9 +252,9 @@ def _change_row(record: "Record", zone: tzinfo) -> tuple[str, ...]:
 
     entry = record.entry
     if entry.kind is EntryKind.POLICY:
-        return _when(record.at_ms, zone), entry.who, "settings", "", f"{entry.why}: {_settings_words(entry.detail)}"
+        return when(record.at_ms, zone), entry.who, "settings", "", f"{entry.why}: {_settings_words(entry.detail)}"
     scopes = ", ".join(_scope_name(scope) for scope in entry.scopes) or "turn"
-    return _when(record.at_ms, zone), entry.who, scopes, _new_limit(record, zone), entry.why
+    return when(record.at_ms, zone), entry.who, scopes, _new_limit(record, zone), entry.why
 
 
 def _new_limit(record: "Record", zone: tzinfo) -> str:
@@ -263,7 +263,7 @@ def _new_limit(record: "Record", zone: tzinfo) -> str:
     from gateway.domain.budget import Unit
 
     entry = record.entry
-    how_long = " for a turn" if entry.until_ms is None else f" until {_when(entry.until_ms, zone)}"
+    how_long = " for a turn" if entry.until_ms is None else f" until {when(entry.until_ms, zone)}"
     parts = [] if entry.limit is None else [limit_words(Unit.USD, entry.limit.nano)]
     parts += [limit_words(Unit(unit), cap) for unit, cap in asdict(entry.caps).items() if cap is not None]
     parts += [
@@ -287,7 +287,7 @@ def _change_values(record: "Record") -> dict[str, Any]:
     entry = record.entry
     return {
         "entry": record.seq,
-        "at": _iso(record.at_ms),
+        "at": iso(record.at_ms),
         "kind": entry.kind.value,
         "who": entry.who,
         "why": entry.why,
@@ -295,7 +295,7 @@ def _change_values(record: "Record") -> dict[str, Any]:
         "limit_usd": None if entry.limit is None else entry.limit.exact(),
         "caps": asdict(entry.caps),
         "lifts": _lift_values(entry),
-        "until": None if entry.until_ms is None else _iso(entry.until_ms),
+        "until": None if entry.until_ms is None else iso(entry.until_ms),
         "turn": entry.turn_id,
         "settings": _settings_values(entry.detail),
     }
@@ -327,7 +327,7 @@ def _settings_values(detail: str) -> dict[str, Any] | None:
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
-def _read(look: "Callable[[Reader], T]", nothing: T) -> T:
+def looked(look: "Callable[[Reader], T]", nothing: T) -> T:
     """What `look` finds in the ledger; nothing where no gateway was ever started. Raises StoreError."""
     from gateway import config
     from gateway.cli.ledger import naming
@@ -350,15 +350,17 @@ def _scope_name(scope: "Scope") -> str:
     return f"{scope.kind} {key}"
 
 
-def _when(at_ms: int, zone: tzinfo) -> str:
+def when(at_ms: int, zone: tzinfo) -> str:
+    """A time as tables show it: `22 Nov 18:00`."""
     return f"{datetime.fromtimestamp(at_ms / 1000, zone):%d %b %H:%M}" if at_ms else "-"
 
 
-def _iso(at_ms: int) -> str | None:
+def iso(at_ms: int) -> str | None:
+    """A time for programs; None for 0."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds") if at_ms else None
 
 
-def _print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A plain table; a name that ends in > is set to the right. Where it is narrow names are broken and columns go; figures stay whole."""
     from rich import box
     from rich.console import Console

@@ -24,6 +24,7 @@ UNABLE: Final = 500
 """An HTTP status from here on says that the gateway could not answer, and may be able to later."""
 ARRIVES_S: Final = 20.0
 """A question that is not in the chat by then is told of."""
+LATER: Final = "`tollbridge budget history` tells later what became of the question"
 NEGATIVE: Final = {"ignore_unknown_options": True}
 """`-1` is an amount that is refused with a sentence, and no option."""
 
@@ -100,33 +101,35 @@ def change(kind: str, amount: str, wish: Mapping[str, Any], no_wait: bool) -> No
         told = client.ask(home, "POST", CHANGES, body)
     except client.NobodyThereError as error:
         raise TollbridgeError(f"{error}; nothing was changed") from None
-    _must(told)
+    must(told)
     if told.fields["state"] == "done":
-        _say(told.fields["words"])
+        say(told.fields["words"])
         return
-    _say(told.fields["words"])
+    say(told.fields["words"])
     if not no_wait:
-        _say(wait(home, str(told.fields["id"])))
+        say(wait(home, str(told.fields["id"])))
 
 
-def wait(home: Path, change_id: str) -> str:
-    """The words of the yes. Raises TollbridgeError for any other end; says on the way what is worth knowing."""
+def wait(home: Path, change_id: str, later: str = LATER) -> str:
+    """The words of the yes. Raises TollbridgeError for any other end; says on the way what is worth knowing. `later`: what tells
+    of the answer after that.
+    """
     from gateway.local import client
 
-    _say("Waiting for a yes there. Ctrl-C stops waiting; the question stays.")
+    say("Waiting for a yes there. Ctrl-C stops waiting; the question stays.")
     began, gone_since, known = monotonic(), None, ""
     while True:
         _progress(monotonic() - began)
         try:
             told = client.ask(home, "GET", f"{CHANGES}/{change_id}?wait={WAIT_S}")
         except (client.NobodyThereError, client.NoAnswerError) as error:
-            gone_since = _away(gone_since, error)
+            gone_since = _away(gone_since, error, later)
             continue
         if told.status >= UNABLE:
-            gone_since = _away(gone_since, TollbridgeError(told.error))
+            gone_since = _away(gone_since, TollbridgeError(told.error), later)
             continue
         gone_since = None
-        _must(told)
+        must(told)
         if told.fields["state"] == "asked":
             known = _news(told, known, monotonic() - began)
             continue
@@ -143,23 +146,24 @@ def _news(told: "Answer", known: str, waited_s: float) -> str:
     now = late if not told.fields["shown"] and waited_s > ARRIVES_S else words
     if known and now != known:
         _progress(None)
-        _say(now)
+        say(now)
     return now
 
 
-def _away(since: float | None, error: TollbridgeError) -> float:
+def _away(since: float | None, error: TollbridgeError, later: str) -> float:
     """The gateway does not answer: say so once, and give it time to come back. Since when it is gone."""
     now = monotonic()
     if since is None:
         _progress(None)
-        _say("The gateway does not answer. The question stays in the chat; waiting for the gateway to come back.")
+        say("The gateway does not answer. The question stays in the chat; waiting for the gateway to come back.")
     elif now - since > BACK_S:
-        raise TollbridgeError(f"{error}; `tollbridge budget history` tells later what became of the question")
+        raise TollbridgeError(f"{error}; {later}")
     sleep(RETRY_S)
     return now if since is None else since
 
 
-def _must(told: "Answer") -> None:
+def must(told: "Answer") -> None:
+    """Raises TollbridgeError with the sentence with which the gateway refused."""
     if told.error:
         raise TollbridgeError(told.error)
 
@@ -171,7 +175,8 @@ def _here() -> str:
         return ""
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """One line to the person."""
     typer.echo(as_called(text))
 
 

@@ -8,10 +8,11 @@ from contextlib import suppress
 
 import typer
 
-from gateway.cli import bank, budget, mcp, plugin
+from gateway.cli import bank, budget, mcp, people, plugin
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
+from gateway.cli.pair import pair
 from gateway.cli.report import report
 from gateway.cli.reprice import reprice
 from gateway.cli.sessions import sessions
@@ -33,8 +34,9 @@ def application() -> typer.Typer:
         help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
     )
     app.callback()(_options)
-    for command in (up, down, setup, doctor, sessions, report, reprice, demo):
+    for command in (up, down, setup, pair, doctor, sessions, report, reprice, demo):
         app.command()(command)
+    app.add_typer(people.group, name="people")
     app.add_typer(budget.group, name="budget")
     app.add_typer(bank.group, name="bank")
     app.add_typer(mcp.group, name="mcp")

@@ -67,7 +67,7 @@ def _until_understood(question: Callable[[], str], read: Callable[[str], T]) -> 
             if isinstance(error, NoAnswerError):
                 raise
             paragraph(f"  {error}")
-    raise NoAnswerError("that was not understood five times: start `tollbridge setup` again when you have the answer")
+    raise NoAnswerError("that was not understood five times: run the command again when you have the answer")
 
 
 def _wrapped(text: str) -> str:

@@ -9,7 +9,7 @@ from gateway.core.files import stand_in
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
-from gateway.view import command_words
+from gateway.view import command_words, people_words
 
 PROMPT_CHARACTERS_MAX = 100_000
 NUMBER_DIGITS_MAX = 4
@@ -184,6 +184,8 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return Late(Queued(name.removeprefix("late_")), argument)
         case "help":
             return Explain(command_words.HELP)
+        case "pair":  # strangers are answered elsewhere; it stands in no menu, since whoever reads that is paired
+            return Explain(people_words.PAIRED_ALREADY)
         case _:
             return Explain(command_words.unknown(name[:32]))
 

@@ -30,6 +30,8 @@ class Choice(StrEnum):
     """Send "continue" after an interruption, as a new turn."""
     COMMAND = "command"
     """Do what the command says that the option keeps, in the name of whoever presses."""
+    GRANT = "grant"
+    """Let a person do what the option's value says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class ApprovalKind(StrEnum):
     """A higher limit that was asked for outside the chat: no turn and no session; the option's value says what a yes does."""
     MENU = "menu"
     """No question: buttons that stand for commands, of no turn and no session, to be pressed any number of times."""
+    PEOPLE = "people"
+    """Somebody is to be let in, or may do more: asked of owners, with no turn and no session; the option's value says what a yes does."""
 
 
 APPROVAL_REF: Final = "approval:"

@@ -28,6 +28,8 @@ class Message:
     """Who wrote it, as the chat names them, where the person only passed it on: then it is no word of theirs."""
     sent_at_ms: int = field(default=0, compare=False)
     """When it was written, by the chat's clock; 0: not known."""
+    name: str = field(default="", compare=False)
+    """What the person calls themselves there: anybody may choose any, and nothing is decided by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,14 +82,31 @@ class Role(StrEnum):
     """Sees what is going on and what it costs."""
 
 
+class GrantFrom(StrEnum):
+    """Where a grant is from, and so where it is changed."""
+
+    SETTINGS = "settings"
+    """Replaced by what the settings say whenever the gateway starts."""
+    PAIRED = "paired"
+    """Given while the gateway ran: it stays until it is taken away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A person's role in a chat (`chat` empty: everywhere) and the largest raise they may approve (None: any)."""
+    """A person's role in a chat (`chat` empty: everywhere) and the largest raise they may approve (None: any).
+
+    `since_ms`: since when it is so (None: not known); `by`: who said yes to it, empty for the settings'. `name` is what the person
+    called themselves when they were paired: anybody may choose any, and nothing is decided by it.
+    """
 
     person: str
     role: Role
     chat: str = ""
     largest_raise: Usd | None = None
+    origin: GrantFrom = GrantFrom.SETTINGS
+    since_ms: int | None = None
+    by: str = ""
+    name: str = ""
 
 
 class Deed(StrEnum):
@@ -105,3 +122,5 @@ class Deed(StrEnum):
     """Answer a question; `/go`."""
     RAISE = "raise"
     """A higher limit."""
+    GRANT = "grant"
+    """Let somebody in, or let them do more."""

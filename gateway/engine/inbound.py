@@ -32,7 +32,7 @@ from gateway.domain.effects import Interrupt, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Turn
-from gateway.engine import budgets, gating, menus, replies, waiting
+from gateway.engine import budgets, gating, menus, pairing, replies, waiting
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import command_words, question_words, queue_words, turn_words
@@ -41,7 +41,8 @@ from gateway.view import command_words, question_words, queue_words, turn_words
 def handle_message(
     world: World, message: Message, update: tuple[str, str], held: frozenset[str]
 ) -> Callable[[View], Decision[str]]:
-    """The decision for a message; its result is a word for the log. Strangers get no answer at all.
+    """The decision for a message; its result is a word for the log. Strangers get no answer at all,
+    but for a code where they ask for one while a window is open.
 
     `held`: the turns in which an agent stands at a boundary.
     """
@@ -51,7 +52,7 @@ def handle_message(
         draft = Draft(handled=update)
         grants = view.grants(message.person)
         if not may(grants, Deed.READ, message.thread):
-            return draft.done("stranger")
+            return draft.done(pairing.stranger(world, draft, message))
         if may(grants, needed(intent), message.thread):
             _carry_out(world, view, draft, message, intent, held)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from gateway.core import pairing
 from gateway.core.policy import words
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
@@ -20,7 +21,7 @@ from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, Process, View
-from gateway.view import question_words, turn_words
+from gateway.view import people_words, question_words, turn_words
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ async def recover(world: World, clients: Clients) -> None:
 
 
 def _note_policy(world: World, view: View) -> Decision[None]:
-    """Nobody but the people of the settings, and an entry if their limits are others than at the last start."""
+    """The people of the settings and those who were paired, and an entry if the settings' limits are others than at the last start."""
     dollars = {kind.value: limit.nano for kind, limit in world.rules.limits.items()}
     noted: dict[str, object] = {"limits": dollars, "confirm_above": world.rules.confirm_above.nano}
     caps = {
@@ -66,19 +67,22 @@ def _note_policy(world: World, view: View) -> Decision[None]:
         noted["policy"] = [words(rule) for rule in world.rules.policy]
     if world.rules.unpriced_refused:
         noted["unpriced"] = "refuse"
+    known_people = view.all_grants()
+    people = pairing.at_start(world.rules.people, known_people, world.clock.now_ms())
+    draft = Draft(grants=people)
+    draft.entries.extend(pairing.entries(known_people, people, who="settings", why=people_words.AT_START))
     before = _noted(view.policy)
     if before == noted:
-        return Decision(None, grants=world.rules.people)
+        return draft.done(None)
     # What the owner changed counts for every scope of the kind, unless a person has set less there.
     now = dollars | caps
     known = before.get("limits", {}) | before.get("caps", {}) if before else now
     changed = {name: limit for name, limit in now.items() if known.get(name) != limit}
-    draft = Draft()
     for scope, unit in _raised_above(world, view, changed):
         limits.take_back(world, view, draft, scope, unit, who="settings")
     detail = json.dumps({"settings": noted, "changed": changed}, sort_keys=True)
     draft.entries.append(Entry(EntryKind.POLICY, (), who="settings", why="at start", detail=detail))
-    return replace(draft.done(None), grants=world.rules.people)
+    return draft.done(None)
 
 
 def _raised_above(world: World, view: View, changed: Mapping[str, int]) -> list[tuple[Scope, Unit]]:

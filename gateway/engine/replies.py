@@ -20,13 +20,16 @@ from gateway.view import question_words
 MONEY = (ApprovalKind.RUN, ApprovalKind.LIMIT)
 
 
+BY_BUTTON = (ApprovalKind.CHANGE, ApprovalKind.PEOPLE)
+
+
 def take(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> bool:
     """A reply to a question, of whichever session of the thread, is its answer and never a prompt; False: it is no such reply."""
     ref = view.ref_of(message.thread, message.replies_to) if message.replies_to else None
     approval = (
         view.approval(ref.removeprefix(APPROVAL_REF)) if ref is not None and ref.startswith(APPROVAL_REF) else None
     )
-    if approval is not None and approval.thread == message.thread and approval.kind is ApprovalKind.CHANGE:
+    if approval is not None and approval.thread == message.thread and approval.kind in BY_BUTTON:
         draft.say(world.notice(message.thread, question_words.PRESS_BUTTON))
         return True
     if approval is not None and approval.thread == message.thread and questions.is_one(approval):

@@ -5,7 +5,6 @@ terminal. What runs inside an agent changes nothing.
 """
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,16 +12,16 @@ import anyio
 import structlog
 
 from gateway.core import scopes
-from gateway.core.access import may
 from gateway.core.change import Change, deed, heading, lowered, over_the_top, reason, stands
 from gateway.core.gauges import amount, is_none, used_of
+from gateway.core.pairing import may_raise
 from gateway.core.until import UntilError, until_words
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
-from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant, Role, Thread
-from gateway.engine import changes, limits
+from gateway.engine import changes, limits, people
+from gateway.engine.askers import is_inside_agent, threads_of, who
 from gateway.engine.inbound import repository
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
@@ -32,8 +31,6 @@ log = structlog.get_logger()
 
 QUESTIONS_MAX = 5
 """So many changes may wait for an answer: whoever is asked should be able to look at each."""
-PEOPLE_MAX = 20
-"""So many people are asked, or told, at once; owners first."""
 LOOK_EVERY_S = 0.25
 
 INSIDE_AGENT = (
@@ -47,9 +44,7 @@ class RefusedError(Exception):
 
 async def request(world: World, wanted: Wanted, asker: Asker) -> Standing:
     """Carry out or refuse what a command line wants, or ask; only a process that descends from no agent is listened to."""
-    agents = {process.pid for process in await world.store.processes()}
-    # Whatever descends from the gateway was started by an agent: the gateway itself starts nothing else.
-    if asker.marked or not asker.lineage or not agents.isdisjoint(asker.lineage) or os.getpid() in asker.lineage:
+    if await is_inside_agent(world, asker):
         return Standing(ChangeState.REFUSED, INSIDE_AGENT)
 
     def decide(view: View) -> Decision[Standing]:
@@ -68,7 +63,9 @@ async def standing(world: World, approval_id: str, wait_ms: int) -> Standing | N
     """How it stands with a question; waits so long at most while nobody has answered. None: there is no such question."""
     until_ticks = world.clock.ticks_ms() + wait_ms
     while True:
-        found = await world.store.read(lambda view: changes.standing(view, approval_id))
+        found = await world.store.read(
+            lambda view: changes.standing(view, approval_id) or people.standing(view, approval_id)
+        )
         if found is None or found.state is not ChangeState.ASKED or world.clock.ticks_ms() >= until_ticks:
             return found
         await anyio.sleep(LOOK_EVERY_S)
@@ -97,8 +94,8 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
     before = limits.limit_of(balance, wanted.unit)
     if before == wanted.amount:
         return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)} already.")
-    who, scope = _who(asker.user), balance.scope
-    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=who, why=why or change_words.BUDGET_SET)
+    scope, by = balance.scope, who(asker.user)
+    limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=by, why=why or change_words.BUDGET_SET)
     now = world.balance(view, draft, balance.scope)
     for thread in threads_of(world, view.all_grants(), Deed.APPROVE, None):
         draft.say(world.notice(thread, lowered(now, wanted.unit, wanted.amount, before, (asker.user, asker.host), why)))
@@ -111,7 +108,7 @@ def _unasked(world: World, view: View, draft: Draft, wish: Change, asker: Asker)
     """Nobody who could say yes is known yet: the person at this machine's terminal decides."""
     if not asker.terminal:
         raise RefusedError("nobody is there yet who could say yes in a chat: until then a terminal is needed for this")
-    changes.carry_out(world, view, draft, wish, _who(asker.user))
+    changes.carry_out(world, view, draft, wish, who(asker.user))
     return Standing(ChangeState.DONE, f"{stands(wish)}.")
 
 
@@ -168,23 +165,7 @@ def change_of(
     return change
 
 
-def _who(user: str) -> str:
-    return f"command line: {user}"
-
-
 # ------------------------------------------------------------------------------------------------------ who, and which
-def may_raise(grant: Grant) -> bool:
-    """Whether somebody may raise limits anywhere."""
-    return may((grant,), Deed.RAISE, Thread("", grant.chat or grant.person))
-
-
-def threads_of(world: World, grants: Iterable[Grant], deed: Deed, by: Usd | None) -> tuple[Thread, ...]:
-    """The private chats of those who may do this there, owners first. A private chat has its person's number."""
-    ranked = sorted(grants, key=lambda grant: grant.role is not Role.OWNER)
-    people = ((grant, Thread(world.chat.service, grant.person)) for grant in ranked)
-    return tuple(dict.fromkeys(thread for grant, thread in people if may((grant,), deed, thread, by)))[:PEOPLE_MAX]
-
-
 def _scope(world: World, view: View, wanted: Wanted) -> Scope:
     match wanted.kind:
         case ScopeKind.SESSION:

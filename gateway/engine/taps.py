@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import changes, gating, limits, questions
+from gateway.engine import changes, gating, limits, people, questions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import money_words, question_words, turn_words
@@ -32,6 +32,8 @@ def answered(
         return verdict
     if verdict.approval.kind is ApprovalKind.CHANGE:
         return changes.answered(world, view, draft, tap, verdict)
+    if verdict.approval.kind is ApprovalKind.PEOPLE:
+        return people.answered(world, view, draft, tap, verdict)
     if questions.is_one(verdict.approval):
         return questions.tapped(draft, verdict)
     turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)

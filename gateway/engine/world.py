@@ -16,6 +16,7 @@ from gateway.core.files import enclosed, file_ref
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
 from gateway.core.gauges import Gauge
+from gateway.core.pairing import Window
 from gateway.core.policy import DAY_MINUTES, Facts, Rule, judge
 from gateway.core.price import price
 from gateway.core.turn import ENDED
@@ -154,6 +155,8 @@ class Draft:
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None
     handled: tuple[str, str] | None = None
+    grants: tuple[Grant, ...] | None = None
+    """All that there are from now on; None: they stay as they are."""
     asked: str = ""
     """The turn for which the team's bank was asked: it is not asked again."""
     _lifts: list[Lift] | None = None
@@ -184,6 +187,7 @@ class Draft:
         return Decision(
             result,
             put=tuple(self.put),
+            grants=self.grants,
             current=self.current,
             entries=tuple(self.entries),
             handled=self.handled,
@@ -209,6 +213,8 @@ class World:
     bank: Bank | None = None
     present: Callable[[Session], bool] = always
     """Whether the session's agent takes prompts now: the running engine's own."""
+    window: Window | None = None
+    """In which somebody may be paired just now. It belongs to a command that waits in a terminal, and is gone with the gateway."""
     spool: Spool | None = None
     """Where copies of files wait to be sent; None: none are."""
     perform: Callable[[Sequence[Effect]], None] = no_agents

@@ -48,13 +48,7 @@ def routes(ask: Ask, look: Look) -> Routes:
         wanted = read(request.body)
         if isinstance(wanted, str):
             return Reply(HTTPStatus.BAD_REQUEST, {"error": wanted})
-        family = await to_thread.run_sync(family_of, request.peer.pid)
-        asker = Asker(request.peer.user, socket.gethostname(), family.lineage, family.terminal, family.marked)
-        standing = await ask(wanted, asker)
-        if standing.state is ChangeState.REFUSED:
-            return Reply(HTTPStatus.CONFLICT, {"error": standing.words})
-        asked = standing.state is ChangeState.ASKED
-        return Reply(HTTPStatus.ACCEPTED if asked else HTTPStatus.OK, _fields(standing))
+        return told(await ask(wanted, await asker_of(request)))
 
     async def get(request: Request) -> Reply:
         wait_ms = _wait_ms(request.query)
@@ -66,6 +60,20 @@ def routes(ask: Ask, look: Look) -> Routes:
         return Reply(HTTPStatus.OK, _fields(standing))
 
     return {f"POST {PATH}": post, f"GET {PATH}/": get}
+
+
+async def asker_of(request: Request) -> Asker:
+    """Who asks, as the kernel knows them."""
+    family = await to_thread.run_sync(family_of, request.peer.pid)
+    return Asker(request.peer.user, socket.gethostname(), family.lineage, family.terminal, family.marked)
+
+
+def told(standing: Standing) -> Reply:
+    """How it stands, as the answer to who asked for the change."""
+    if standing.state is ChangeState.REFUSED:
+        return Reply(HTTPStatus.CONFLICT, {"error": standing.words})
+    asked = standing.state is ChangeState.ASKED
+    return Reply(HTTPStatus.ACCEPTED if asked else HTTPStatus.OK, _fields(standing))
 
 
 def read(body: bytes) -> Wanted | str:

@@ -14,7 +14,7 @@ from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Lift, Quota, S
 from gateway.domain.estimate import Estimate
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Role, Session, Thread
+from gateway.domain.place import Grant, GrantFrom, Role, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.ports import Process, Record, StoreError
@@ -340,14 +340,22 @@ def lifts_of(row: Row) -> tuple[Lift, ...]:
 
 def grant_row(grant: Grant) -> dict[str, Any]:
     """A grant as its row."""
-    largest = _nano(grant.largest_raise)
-    return {"person": grant.person, "role": grant.role, "chat": grant.chat, "largest_raise": largest}
+    return asdict(grant) | {"largest_raise": _nano(grant.largest_raise)}
 
 
 def grant_of(row: Row) -> Grant:
     """A grant from its row. Raises StoreError."""
     with stored.reading(f"grant of {row['person']}"):
-        return Grant(row["person"], Role(row["role"]), row["chat"], _usd(row["largest_raise"]))
+        return Grant(
+            person=row["person"],
+            role=Role(row["role"]),
+            chat=row["chat"],
+            largest_raise=_usd(row["largest_raise"]),
+            origin=GrantFrom(row["origin"]),
+            since_ms=row["since_ms"],
+            by=row["by"],
+            name=row["name"],
+        )
 
 
 def process_of(row: Row) -> Process:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0008_unattended"
+HEAD = "0009_people"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -237,6 +237,10 @@ grants = _table(
     _words("chat", key=True),
     _words("role"),
     _number("largest_raise", null=True),
+    _words("origin", default="settings"),
+    _number("since_ms", null=True),
+    _words("by", default=""),
+    _words("name", default=""),
 )
 
 processes = _table(

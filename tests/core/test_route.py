@@ -30,6 +30,7 @@ from gateway.core.route import (
 from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.view.command_words import HELP
+from gateway.view.people_words import PAIRED_ALREADY
 from tests.core.make import CHAT, UNHURRIED, usd
 
 
@@ -213,10 +214,16 @@ def test_a_budget_of_nothing_is_rejected(argument: str) -> None:
     assert "/stop all" in found.words
 
 
-@pytest.mark.parametrize("name", ["approve", "lower", "pair", "budgets", "", "neu"])
+@pytest.mark.parametrize("name", ["approve", "lower", "pairing", "budgets", "", "neu"])
 def test_an_unknown_command_is_explained_with_the_help(name: str) -> None:
     """What there is no command for is said by name, with what there is; nothing like it is guessed."""
     assert typed(name) == Explain(f"There is no command /{name}.\n\n{HELP}")
+
+
+def test_who_is_paired_is_told_so_and_reads_of_it_in_no_menu() -> None:
+    """/pair is for strangers: the help of those who are in does not name it."""
+    assert typed("pair") == Explain(PAIRED_ALREADY)
+    assert "pair" not in HELP
 
 
 def test_a_very_long_command_is_quoted_only_in_part() -> None:

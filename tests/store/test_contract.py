@@ -12,7 +12,7 @@ from gateway.domain.approval import ApprovalState, Choice, Option
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Quota, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, GrantFrom, Role, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Flag
 from gateway.ports import Decision, Process, StoreError, View
@@ -91,7 +91,8 @@ async def test_a_view_is_useless_after_its_transaction(store: SqliteStore) -> No
 
 async def test_every_field_of_every_record_comes_back(store: SqliteStore) -> None:
     """Sessions, turns, approvals, grants and processes are read as they were written, and replaced by the next put."""
-    grants = (Grant("7", Role.OWNER), Grant("7", Role.OWNER, "4711", Usd(5)))
+    paired = Grant("7", Role.OWNER, "9", None, GrantFrom.PAIRED, NOW, "8", 'Grace "\u202e"')
+    grants = (Grant("7", Role.OWNER), Grant("7", Role.OWNER, "4711", Usd(5)), paired)
     process = Process("s_1", 4242, "boot+17", "/srv/journal")
     await put(store, put=(SESSION, TURN, APPROVAL, process), grants=grants)
     assert await store.read(

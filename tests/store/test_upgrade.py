@@ -13,7 +13,7 @@ from gateway.domain.approval import ApprovalKind, ApprovalState, Option
 from gateway.domain.budget import Balance, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, GrantFrom, Role, Thread
 from gateway.domain.turn import Outcome, OutcomeKind, TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.ports import Process, StoreError, Update
@@ -104,6 +104,25 @@ async def test_a_filled_database_of_the_first_revision_reads_back_whole(old_home
         assert await store.read(lambda view: view.metered("t_1")) == (
             Usage("a-model", Tokens(1, 2, 3, 4, 0, 6), web_searches=2, geo="us"),
         )
+
+
+async def test_who_was_let_in_before_people_could_be_paired_is_so_by_the_settings(home: Path) -> None:
+    """Revision 0008 knew the role, the chat and the largest raise; nobody knows since when, and by whose word."""
+    engine = sqlite.writer(prepare(home))
+    with engine.begin() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008_unattended")
+        for row in ("'7', '', 'owner', NULL", "'8', '-100', 'approver', 5"):
+            connection.exec_driver_sql(f"INSERT INTO grants VALUES ({row})")  # noqa: S608 - of this test
+    engine.dispose()
+    async with open_store(home, lambda: NOW) as store:
+        found = await store.read(lambda view: view.all_grants())
+        assert found == (Grant("7", Role.OWNER), Grant("8", Role.APPROVER, "-100", Usd(5)))
+        assert {(one.origin, one.since_ms, one.by, one.name) for one in found} == {(GrantFrom.SETTINGS, None, "", "")}
+        paired = replace(found[1], origin=GrantFrom.PAIRED, since_ms=NOW, by="7", name="Grace")
+        await put(store, grants=(found[0], paired))
+        assert await store.read(lambda view: view.grants("8")) == (paired,)
 
 
 async def test_the_ledger_of_the_first_revision_still_verifies_and_goes_on(old_home: Path) -> None:

@@ -57,6 +57,8 @@ class _Wire(BaseModel):
 class _User(_Wire):
     id: int
     is_bot: bool = False
+    first_name: str = ""
+    last_name: str = ""
 
 
 class _Chat(_Wire):
@@ -174,6 +176,7 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
         person=person,
         text=message.text,
         command=command[:2] if command else None,
+        name=f"{message.sender.first_name} {message.sender.last_name}".strip() if message.sender else "",
         replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
         message_id=str(message.message_id),
         quoted=_quoted(message),
