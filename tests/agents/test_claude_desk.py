@@ -19,9 +19,10 @@ import pytest
 
 from gateway.agents.claude import desk
 from gateway.agents.claude.desk import OPEN, SESSIONS_MAX, TOO_MANY, DeskAgent, DeskClient
-from gateway.agents.claude.desk.client import LOOK_EVERY_S, SAID_AGAIN, SUMMED_LIMIT_S
+from gateway.agents.claude.desk.client import LOOK_EVERY_S, SUMMED_LIMIT_S
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Notes
+from gateway.agents.claude.desk.pushes import SAID_AGAIN
 from gateway.agents.claude.transcript import Tail
 from gateway.agents.warden import ON_LINUX
 from gateway.core import channel
@@ -66,7 +67,7 @@ class Gateway:
     """It answers nothing."""
 
     async def attach(self, agent: str, client: DeskClient, directory: str, *, unattended: bool = False) -> str:
-        assert client.unattended is unattended
+        assert client.way.unattended is unattended
         assert (agent, directory, self.tasks is not None) == ("channel", str(self.place), True)
         self.clients.append(client)
         assert self.tasks is not None
@@ -181,22 +182,22 @@ async def test_what_is_known_of_a_client_outlives_the_gateway_and_the_session(
     monkeypatch.setattr(desk, "LOOK_EVERY_S", 0.02)
     async with gateway(tmp_path) as first:
         await first.hook("SessionStart", source="startup")
-        first.clients[0].hears = hears
+        first.clients[0].way.hears = hears
         with anyio.fail_after(10):
             while (note := Notes(tmp_path / "home" / "agents" / "desk").read(SESSION)) is None or note.hears is None:  # noqa: ASYNC110 - a file
                 await anyio.sleep(0.01)
     async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
         if hears:
             await second.until(Listening)
-        assert [(client.hears, client.listens) for client in second.clients] == [(hears, hears)]
+        assert [(client.way.hears, client.listens) for client in second.clients] == [(hears, hears)]
         assert [event.proven for event in second.told if isinstance(event, Listening)] == [True] * hears
         await second.hook("SessionEnd", reason="clear")
         await second.hook("SessionStart", source="clear", session_id="another")
-        assert second.clients[-1].hears is hears
+        assert second.clients[-1].way.hears is hears
     with process() as other:
         async with gateway(tmp_path, other) as third:
             await third.hook("SessionStart", source="resume")
-            assert third.clients[-1].hears is None
+            assert third.clients[-1].way.hears is None
 
 
 async def test_a_conversation_that_claude_p_goes_on_with_takes_no_messages_meanwhile(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ async def test_a_session_that_nobody_sits_at_is_still_that_for_the_next_gateway(
     async with gateway(tmp_path) as first:
         await first.hook("SessionStart", source="startup", unattended=True)
     async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
-        assert [(client.unattended, client.listens) for client in second.clients] == [(True, False)]
+        assert [(client.way.unattended, client.listens) for client in second.clients] == [(True, False)]
 
 
 async def test_a_session_that_has_ended_is_not_brought_back_by_its_channel(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 
+from gateway.agents.claude.desk import asks, pushes, runs, way
 from gateway.agents.claude.desk import client as desk
 from gateway.agents.claude.desk.client import DeskClient
 from gateway.agents.claude.desk.hooks import Event, Told, no, read
@@ -229,7 +230,7 @@ async def test_a_boundary_that_nobody_answers_fails_closed(tmp_path: Path) -> No
         await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
         desk_.says = lambda _paused: None
         verdict = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={"command": "ls"}))
-        assert (verdict["continue"], verdict["stopReason"]) == (False, desk.TOO_LATE)
+        assert (verdict["continue"], verdict["stopReason"]) == (False, runs.TOO_LATE)
         assert (await desk_.until(Finished)).end is End.HALTED
         desk_.says = lambda _paused: GoOn()
         again = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={"command": "pwd"}))
@@ -433,14 +434,14 @@ async def test_so_many_questions_of_a_session_may_wait(tmp_path: Path) -> None:
     async with open_at_desk(tmp_path) as desk_:
         desk_.client.join(Channel())
         await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
-        for number in range(desk.ASKS_MAX + 1):
+        for number in range(asks.ASKS_MAX + 1):
             await desk_.client.asks(f"ask {number}", "Bash", "List files", f"ls {number}")
         await desk_.client.hook(told("PostToolBatch"))
         await desk_.client.asks("later", "Bash", "List files", "ls later")
         await desk_.client.hook(told("Stop"))
         await desk_.until(Finished)
         names = [event.request_id for event in desk_.of(AskedPermission)]
-        assert names == [*(f"ask {number}" for number in range(desk.ASKS_MAX)), "later"]
+        assert names == [*(f"ask {number}" for number in range(asks.ASKS_MAX)), "later"]
 
 
 @pytest.mark.parametrize("failed", [False, True])
@@ -489,10 +490,10 @@ async def test_a_message_that_is_not_confirmed_is_given_up_and_blocked_if_it_com
         desk_.client.join(Channel())
         await desk_.client.prompt(UUID, "hello")
         finished = await desk_.until(Finished)
-        words = f"{UNCONFIRMED} {desk.DEAF}"
+        words = f"{UNCONFIRMED} {way.DEAF}"
         assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, words)
         verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag()))
-        assert verdict == {"decision": "block", "reason": desk.SAID_AGAIN}
+        assert verdict == {"decision": "block", "reason": pushes.SAID_AGAIN}
 
 
 async def test_a_session_that_did_not_show_its_first_message_is_given_no_other_until_it_does(
@@ -535,7 +536,7 @@ async def test_what_one_channel_has_lost_says_nothing_of_another(
         assert (await desk_.until(Finished)).text == UNCONFIRMED
         assert desk_.client.listens
         await desk_.client.prompt(OTHER, "again")
-        assert (await desk_.until(Finished, 2)).text == f"{UNCONFIRMED} {desk.DEAF}"
+        assert (await desk_.until(Finished, 2)).text == f"{UNCONFIRMED} {way.DEAF}"
         desk_.client.join(Channel())
         assert desk_.client.listens
 
@@ -559,13 +560,13 @@ async def test_a_session_that_asks_through_its_channel_takes_messages(tmp_path: 
     async with open_at_desk(tmp_path) as desk_:
         desk_.client.join(Channel())
         await desk_.client.asks("abcde", "Bash", "List files", "ls")
-        assert desk_.client.hears
+        assert desk_.client.way.hears
 
 
 async def test_nothing_is_pushed_into_a_session_that_nobody_sits_at(tmp_path: Path) -> None:
     """`claude -p` starts the channel's server as well: nobody is told that it takes messages."""
     async with open_at_desk(tmp_path) as desk_:
-        desk_.client.unattended = True
+        desk_.client.way.unattended = True
         desk_.client.join(Channel())
         with pytest.raises(AgentAwayError):
             await desk_.client.prompt(UUID, "hello")
@@ -621,11 +622,11 @@ async def test_a_message_that_the_agent_fetched_is_not_run_again(tmp_path: Path)
         assert [push.id for push in desk_.client.unread()] == [UUID]
         desk_.client.fetched([UUID])
         finished = await desk_.until(Finished)
-        assert (finished.end, finished.prompt_uuid, finished.text) == (End.DONE, UUID, desk.TAKEN_IN)
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.DONE, UUID, pushes.TAKEN_IN)
         assert desk_.client.unread() == ()
         tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
         verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag))
-        assert verdict == {"decision": "block", "reason": desk.FETCHED}
+        assert verdict == {"decision": "block", "reason": pushes.FETCHED}
         assert desk_.of(Started) == []
 
 
@@ -693,7 +694,7 @@ async def test_a_session_that_was_let_go_of_says_so_where_it_is_still_open(tmp_p
     async with open_at_desk(tmp_path) as desk_:
         await desk_.client.close()
         verdict = await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
-        assert verdict == {"decision": "block", "reason": desk.LET_GO}
+        assert verdict == {"decision": "block", "reason": runs.LET_GO}
 
 
 async def test_a_session_that_is_gone_says_what_it_used_in_all(tmp_path: Path) -> None:

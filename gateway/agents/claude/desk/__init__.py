@@ -22,10 +22,12 @@ from gateway import clock
 from gateway.agents.claude import reach
 from gateway.agents.claude.calls import Recent
 from gateway.agents.claude.desk import hooks, otlp
-from gateway.agents.claude.desk.client import CLOSED, READ_EVERY_S, READ_LIMIT_S, DeskClient, Pusher
+from gateway.agents.claude.desk.client import CLOSED, READ_LIMIT_S, DeskClient
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.log import Log
+from gateway.agents.claude.desk.meter import READ_EVERY_S
 from gateway.agents.claude.desk.notes import Note, Notes, started
+from gateway.agents.claude.desk.way import Pusher, Way
 from gateway.agents.claude.transcript import Tail, is_message
 from gateway.domain.place import AT_DESK
 from gateway.ports import (
@@ -287,7 +289,9 @@ class DeskAgent:
         """Have the engine listen to it, and its channel, if there is one already, push to it."""
         if self.attach is None:
             raise AssertionError
-        session.refused = await self.attach(AT_DESK, session.client, directory, unattended=session.client.unattended)
+        session.refused = await self.attach(
+            AT_DESK, session.client, directory, unattended=session.client.way.unattended
+        )
         self._sessions[session_id] = session
         if not session.refused and not session.lives:
             session.lives = True
@@ -324,8 +328,8 @@ class DeskAgent:
     async def _meet(self, here: Note, *, fresh: bool) -> _Session:
         here = await anyio.to_thread.run_sync(self._now, here)
         logs, note = await anyio.to_thread.run_sync(self._log_of, here, fresh)
-        client = DeskClient(here.session, here.directory, logs, self._private, self._patience_s)
-        client.hears, client.unattended = note.hears, note.unattended
+        way = Way(hears=note.hears, unattended=note.unattended)
+        client = DeskClient(here.session, here.directory, logs, self._private, self._patience_s, way)
         await client.catch_up()
         session = _Session(client, here.process, Path(here.transcript), noted=note.hears)
         session.sure, session.started = here.sure, here.started
@@ -386,7 +390,7 @@ class DeskAgent:
         self._closing[session_id] = session
         for relay in self._relays:
             if relay.joined is session.client:
-                relay.joined, relay.hears = None, session.client.hears
+                relay.joined, relay.hears = None, session.client.way.hears
         if why == CLOSED:
             self._ended = [*self._ended[-SESSIONS_MAX:], (session_id, session.process)]
 
@@ -438,7 +442,7 @@ class DeskAgent:
     async def _note_who_hears(self) -> None:
         """For a gateway that comes later: whoever has shown a message shows the next one, and whoever has not does not."""
         for name, session in list(self._sessions.items()):
-            hears = session.client.hears
+            hears = session.client.way.hears
             if hears is not session.noted:
                 session.noted = hears
                 async with self._noting:
@@ -524,7 +528,7 @@ class DeskAgent:
             found = self._newest_in(relay.process) or named
             if found is not None and not found.refused and relay.joined is not found.client:
                 if relay.joined is not None:
-                    relay.hears = relay.joined.hears
+                    relay.hears = relay.joined.way.hears
                     relay.joined.leave(relay.pusher)
                 relay.joined = found.client
                 found.client.join(relay.pusher, hears=relay.hears)
