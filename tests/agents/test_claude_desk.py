@@ -18,7 +18,7 @@ import anyio.lowlevel
 import pytest
 
 from gateway.agents.claude import desk
-from gateway.agents.claude.desk import OPEN, SESSIONS_MAX, TOO_MANY, DeskAgent, DeskClient
+from gateway.agents.claude.desk import OPEN, SESSIONS_MAX, TOO_MANY, DeskAgent, DeskClient, sessions
 from gateway.agents.claude.desk.client import LOOK_EVERY_S, SUMMED_LIMIT_S
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Notes
@@ -636,7 +636,7 @@ async def test_one_session_too_many_is_told_so_and_has_a_place_when_another_ends
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that are open work on."""
-    monkeypatch.setattr(desk, "SESSIONS_MAX", 2)
+    monkeypatch.setattr(sessions, "SESSIONS_MAX", 2)
     second, third = "0f4c1d6e-0000-4000-8000-000000000002", "0f4c1d6e-0000-4000-8000-000000000003"
     async with gateway(tmp_path) as one:
         for session in (SESSION, second):

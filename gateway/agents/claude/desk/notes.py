@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,21 @@ class Notes:
             for old in self._all()[NOTES_MAX:]:
                 old.unlink(missing_ok=True)
                 old.with_suffix(".calls").unlink(missing_ok=True)
+
+    def end(self, session: str, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
+        """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked. Raises OSError."""
+        note = self.read(session)
+        if note is not None:
+            note = replace(note, offset=None, used=None, agents={}) if over else note
+            self.write(replace(note, ended=True))
+            if over:
+                self.kept(session).unlink(missing_ok=True)
+
+    def hears(self, session: str, hears: bool | None) -> None:  # noqa: FBT001 - a thread's call knows no names
+        """Its client shows what is pushed into it, or does not. Raises OSError."""
+        note = self.read(session)
+        if note is not None:
+            self.write(replace(note, hears=hears))
 
     def kept(self, session: str) -> Path:
         """Where the calls are remembered that only telemetry told of."""
