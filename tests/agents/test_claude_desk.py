@@ -104,6 +104,12 @@ class Gateway:
     def ends(self) -> list[Finished]:
         return [event for event in self.told if isinstance(event, Finished)]
 
+    async def attached(self, times: int) -> None:
+        """So many clients were met."""
+        with anyio.fail_after(10):
+            while len(self.clients) < times:  # noqa: ASYNC110 - the engine is told, nobody else
+                await anyio.sleep(0.01)
+
     async def until(self, kind: type[AgentEvent], times: int = 1) -> None:
         with anyio.fail_after(10):
             while sum(isinstance(event, kind) for event in self.told) < times:  # noqa: ASYNC110 - events tell of all kinds

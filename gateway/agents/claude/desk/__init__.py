@@ -177,28 +177,25 @@ class DeskAgent:
     async def _session_of(self, told: Told, lineage: Sequence[int], *, unattended: bool) -> Session | None:
         """The session that a hook speaks of, which may be new. Raises TollbridgeError."""
         process = parent_of(lineage)
-        closing = self._sessions.closing.get(told.session_id)
-        if closing is not None and told.hook_event_name != Event.END:
-            await closing.settled.wait()  # Taken up again already: what it had used by then is booked first.
         known = self._sessions.open.get(told.session_id)
         if known is not None and known.sure and known.process in lineage[2:]:
             # The client starts its hooks itself: this is something that its agent has started.
             raise AgentUnavailableError(MOVED)
         if known is not None and not known.refused and not _let_go(known, told) and process in (0, known.process):
-            if Path(told.transcript_path) != known.transcript:
-                raise AgentUnavailableError(MOVED)
-            return known
+            return _same(known, told)
         async with self._sessions.alone(told.session_id):
             opened = told.hook_event_name == Event.START and told.source in ("startup", "resume")
             if await self._is_elsewhere(told.session_id, lineage, opened=opened):
                 raise AgentUnavailableError(OPEN)
+            if told.hook_event_name != Event.END:
+                await self._sessions.left(told.session_id)  # What it had used by then is booked first.
             known = self._sessions.open.get(told.session_id)
             sure = False
             if known is not None and _let_go(known, told):
                 await self._leaving.forget(told.session_id, KILLED)
                 sure, known = known.sure and known.process == process, None
             if known is not None and not known.refused:
-                return known
+                return _same(known, told)
             if told.hook_event_name == Event.END:
                 return None
             return await self._open(told, lineage, known, sure=sure, unattended=unattended)
@@ -209,8 +206,6 @@ class DeskAgent:
         """A session that is heard of for the first time, or of which it is looked at again whether it may take part. Raises TollbridgeError."""
         if self.attach is None:
             raise AgentUnavailableError(STARTS)
-        if known is None and not await self._has_room():
-            raise AgentUnavailableError(TOO_MANY)
         process = parent_of(lineage)
         fresh = told.hook_event_name == Event.START and told.source in ("startup", "clear")
         opens = told.hook_event_name == Event.START and process > 1
@@ -218,6 +213,8 @@ class DeskAgent:
         below = self._sessions.is_below(lineage)
         here = Note(told.session_id, told.transcript_path, told.cwd, process, unattended=unattended)
         here = replace(here, sure=sure and not below)
+        if known is None and not await self._has_room():
+            raise AgentUnavailableError(TOO_MANY)
         with self._sessions.arrives():
             session = known or await self._meeting.meet(here, fresh=fresh)
             session.sure, session.below = session.sure or sure, below
@@ -282,13 +279,18 @@ class DeskAgent:
         """A channel brings back its session, which an earlier gateway knew: nothing is typed there while its person is away."""
         async with self._sessions.alone(relay.session):
             await self._is_elsewhere(relay.session, relay.lineage, opened=False)
-        if not self._is_known(relay) and self.attach is not None:
+        below = self._sessions.is_below(relay.lineage)  # Whether its person opened what it names, the hooks say.
+        if not below and not self._is_known(relay) and self.attach is not None:
             note = await anyio.to_thread.run_sync(self._meeting.of_channel, relay.process, relay.session)
-            if note is not None:
+            try:
                 await self._brought_back(relay, note)
+            except TollbridgeError as error:  # It is joined to its session as soon as a hook tells of that.
+                log.warning("a channel's session cannot be brought back", session=relay.session, why=str(error))
         self._relays.join()
 
-    async def _brought_back(self, relay: Relay, note: Note) -> None:
+    async def _brought_back(self, relay: Relay, note: Note | None) -> None:
+        if note is None:
+            return
         async with self._sessions.alone(note.session):
             if (
                 self._is_known(relay)
@@ -324,6 +326,13 @@ class DeskAgent:
 def _let_go(session: Session, told: Told) -> bool:
     """Whether the engine has let go of a session, and its person goes on with it: it is met anew."""
     return session.client.is_gone and told.hook_event_name != Event.END
+
+
+def _same(session: Session, told: Told) -> Session:
+    """The session, if what speaks of it has the same transcript: no other is read. Raises AgentUnavailableError."""
+    if Path(told.transcript_path) != session.transcript:
+        raise AgentUnavailableError(MOVED)
+    return session
 
 
 def _holds(tail: Tail, name: str) -> bool:

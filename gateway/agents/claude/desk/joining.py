@@ -44,9 +44,13 @@ class Relays:
         self._relays.append(relay)
 
     def close(self, relay: Relay) -> None:
-        """It is gone."""
+        """It is gone. Where its client has another one, messages go through that."""
         self._relays.remove(relay)
+        client = relay.joined
         relay.part()
+        other = next((one for one in reversed(self._relays) if one.joined is client), None)
+        if client is not None and other is not None and client.way.pusher is None and not client.is_gone:
+            client.join(other.pusher)
 
     def join(self) -> None:
         """Join each to its session, where that is open. To be called whenever a session or a channel has come."""

@@ -1,5 +1,6 @@
 """How sessions are left: all that they have used is told first, and it is noted that they are over, for a gateway that comes later."""
 
+from collections import OrderedDict
 from typing import Final
 
 import anyio
@@ -25,9 +26,8 @@ class Leaving:
         self._sessions = sessions
         self._relays = relays
         self._notes = notes
-        self._ended: list[tuple[str, int]] = []
-        """Sessions that have ended in processes that may still be there."""
-        self._noting = anyio.Lock()
+        self._ended = OrderedDict[str, int]()
+        """Sessions that have ended, and their processes, which may still be there: the latest."""
 
     async def forget(self, name: str, why: str) -> None:
         """A session is open no more, and all of it is told; nothing if none of this name is open."""
@@ -42,7 +42,10 @@ class Leaving:
         self._sessions.closing[name] = session
         self._relays.part(session.client)
         if why == CLOSED:
-            self._ended = [*self._ended[-SESSIONS_MAX:], (name, session.process)]
+            self._ended[name] = session.process
+            self._ended.move_to_end(name)
+            if len(self._ended) > SESSIONS_MAX:
+                self._ended.popitem(last=False)
 
     async def settle(self, name: str, session: Session, why: str) -> None:
         """Tell what it has used, and note that it is over."""
@@ -50,9 +53,10 @@ class Leaving:
             with anyio.CancelScope(shield=True):
                 # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
                 if await session.client.gone(why):
-                    await self._note_end(name, over=why != CLOSED)
+                    await self._note_end(name, session.process, over=why != CLOSED)
         finally:
-            del self._sessions.closing[name]
+            if self._sessions.closing.get(name) is session:
+                del self._sessions.closing[name]
             session.settled.set()
 
     async def look(self) -> None:
@@ -61,21 +65,20 @@ class Leaving:
             gone = session.process and not await anyio.to_thread.run_sync(is_there, session.process)
             if gone and self._sessions.open.get(name) is session:
                 await self.forget(name, KILLED)
-        for name, process in list(self._ended):
+        for name, process in list(self._ended.items()):
             if name in self._sessions.open:
-                self._ended.remove((name, process))
+                self._ended.pop(name, None)
             elif name not in self._sessions.closing and not await anyio.to_thread.run_sync(is_there, process):
-                self._ended.remove((name, process))
-                await self._note_end(name, over=True)
+                self._ended.pop(name, None)
+                await self._note_end(name, process, over=True)
         await self._note_who_hears()
 
-    async def _note_end(self, name: str, *, over: bool) -> None:
+    async def _note_end(self, name: str, process: int, *, over: bool) -> None:
         """A note that cannot be written stays as it is: if the session is opened again it is read on from there, and nothing is booked
         twice.
         """
         try:
-            async with self._noting:
-                await anyio.to_thread.run_sync(self._notes.end, name, over)
+            await anyio.to_thread.run_sync(self._notes.end, name, process, over)
         except OSError as error:
             log.warning("it cannot be noted that a session has ended", session=name, why=str(error))
 
@@ -85,5 +88,7 @@ class Leaving:
             hears = session.client.way.hears
             if hears is not session.noted:
                 session.noted = hears
-                async with self._noting:
-                    await anyio.to_thread.run_sync(self._notes.hears, name, hears)
+                try:
+                    await anyio.to_thread.run_sync(self._notes.hears, name, session.process, hears)
+                except OSError as error:  # The next gateway finds it out anew.
+                    log.warning("it cannot be noted who takes messages", session=name, why=str(error))

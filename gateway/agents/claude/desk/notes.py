@@ -1,6 +1,7 @@
 """What outlives the gateway of sessions at the desk: where their transcripts are, from where on they are read, and whose they are."""
 
 import json
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -41,10 +42,11 @@ class Note:
 
 
 class Notes:
-    """A file for each session. Nothing here is for the event loop."""
+    """A file for each session, changed by one thread at a time. Nothing here is for the event loop."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._one = threading.RLock()
 
     def read(self, session: str) -> Note | None:
         """What is known of a session; None: nothing that can be read."""
@@ -52,32 +54,41 @@ class Notes:
         return note if note is not None and note.session == session else None
 
     def write(self, note: Note) -> None:
-        """Whole or not at all, whenever the gateway is killed."""
-        place = self._place(note.session)
-        fresh = not place.exists()
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = place.with_suffix(".new")
-        new.write_text(json.dumps(asdict(note)), encoding="utf-8")
-        new.replace(place)
-        if fresh:
-            for old in self._all()[NOTES_MAX:]:
-                old.unlink(missing_ok=True)
-                old.with_suffix(".calls").unlink(missing_ok=True)
+        """Whole or not at all, whenever the gateway is killed. Raises OSError."""
+        with self._one:
+            place = self._place(note.session)
+            fresh = not place.exists()
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new = place.with_suffix(".new")
+            new.write_text(json.dumps(asdict(note)), encoding="utf-8")
+            new.replace(place)
+            if fresh:
+                for old in self._all()[NOTES_MAX:]:
+                    old.unlink(missing_ok=True)
+                    old.with_suffix(".calls").unlink(missing_ok=True)
 
-    def end(self, session: str, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
-        """It has ended, as it says, or (`over`) since its process is gone: what stands in its transcript is booked. Raises OSError."""
-        note = self.read(session)
-        if note is not None:
-            note = replace(note, offset=None, used=None, agents={}) if over else note
-            self.write(replace(note, ended=True))
-            if over:
-                self.kept(session).unlink(missing_ok=True)
+    def end(self, session: str, process: int, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
+        """It has ended in this process, as it says, or (`over`) since that is gone: what stands in its transcript is booked. Nothing
+        changes where another one has opened it meanwhile. Raises OSError.
+        """
+        with self._one:
+            note = self._of(session, process)
+            if note is not None:
+                note = replace(note, offset=None, used=None, agents={}) if over else note
+                self.write(replace(note, ended=True))
+                if over:
+                    self.kept(session).unlink(missing_ok=True)
 
-    def hears(self, session: str, hears: bool | None) -> None:  # noqa: FBT001 - a thread's call knows no names
-        """Its client shows what is pushed into it, or does not. Raises OSError."""
+    def hears(self, session: str, process: int, hears: bool | None) -> None:  # noqa: FBT001 - a thread's call knows no names
+        """The client of this process shows what is pushed into it, or does not. Raises OSError."""
+        with self._one:
+            note = self._of(session, process)
+            if note is not None:
+                self.write(replace(note, hears=hears))
+
+    def _of(self, session: str, process: int) -> Note | None:
         note = self.read(session)
-        if note is not None:
-            self.write(replace(note, hears=hears))
+        return note if note is not None and note.process == process else None
 
     def kept(self, session: str) -> Path:
         """Where the calls are remembered that only telemetry told of."""

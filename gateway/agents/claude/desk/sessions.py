@@ -54,6 +54,12 @@ class Sessions:
         """
         return self._meeting.setdefault(name, anyio.Lock())
 
+    async def left(self, name: str) -> None:
+        """Wait until all is told of a session that is being left."""
+        closing = self.closing.get(name)
+        if closing is not None:
+            await closing.settled.wait()
+
     @contextmanager
     def arrives(self) -> Iterator[None]:
         """One more session is about to be open."""
