@@ -3,8 +3,10 @@
 The client says nowhere what was answered at its screen. That the tool has run shows a yes, and that the run went on without it a no.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
@@ -26,6 +28,13 @@ class Ask:
     settled: anyio.Event = field(default_factory=anyio.Event)
     ran: bool | None = None
     """Whether the tool has run; None: nobody knows."""
+
+    def shows(self, given: Mapping[str, Any]) -> bool:
+        """Whether it was about just this input of its tool; one that the client has shortened is about none."""
+        try:
+            return bool(json.loads(self.preview) == given)
+        except (ValueError, RecursionError):
+            return False
 
 
 class Asks:
@@ -51,9 +60,10 @@ class Asks:
         detail = "\n".join(part for part in (tool, preview, description) if part)
         return [AskedPermission(request_id, tool, preview or description, detail, can_remember=_is_whole(preview))]
 
-    def ran(self, tool: str) -> list[Withdrawn]:
-        """A tool has run: the oldest question about it is settled, by whomever."""
-        ask = next((ask for ask in self._waiting.values() if ask.tool == tool), None)
+    def ran(self, tool: str, given: Mapping[str, Any]) -> list[Withdrawn]:
+        """A tool has run with this input: the question that shows it is settled, by whomever, or the oldest about this tool."""
+        about = [ask for ask in self._waiting.values() if ask.tool == tool]
+        ask = next((ask for ask in about if ask.shows(given)), about[0] if about else None)
         return [] if ask is None else [self._settle(ask, ran=True)]
 
     def over(self, *, ran: bool | None) -> list[Withdrawn]:
@@ -65,7 +75,7 @@ class Asks:
         if self._waiting.get(ask.request_id) is ask:
             del self._waiting[ask.request_id]
         followed = ask.ran is isinstance(answer, AllowTool)
-        if followed and isinstance(answer, AllowTool) and answer.for_session:
+        if followed and isinstance(answer, AllowTool) and answer.for_session and _is_whole(ask.preview):
             self._allowed.add((ask.tool, ask.preview))
         return followed
 

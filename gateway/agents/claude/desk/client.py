@@ -260,7 +260,7 @@ class DeskClient:
         return {}
 
     async def _used(self, told: Told) -> Mapping[str, Any]:
-        self._telling.tell(self._asks.ran(told.tool_name))
+        self._telling.tell(self._asks.ran(told.tool_name, told.tool_input))
         return {}
 
     async def _stopped(self, told: Told) -> Mapping[str, Any]:

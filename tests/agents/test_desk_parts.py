@@ -1,0 +1,182 @@
+"""The parts of a session at the desk, each by itself: its questions, the messages on their way to it, the way that they take."""
+
+import json
+
+import pytest
+
+from gateway.agents.claude.desk.asks import ASKS_MAX, Asks
+from gateway.agents.claude.desk.notes import Note, Notes
+from gateway.agents.claude.desk.pushes import FETCHED, SAID_AGAIN, TAKEN_IN, Pushes, Shown
+from gateway.agents.claude.desk.way import DEAF, Way
+from gateway.core.channel import UNCONFIRMED, Push
+from gateway.domain.effects import AllowTool, DenyTool
+from gateway.domain.events import AskedPermission, End, Finished, Listening, Withdrawn
+from tests.agents.test_desk import OTHER, UUID, Channel, tag
+
+
+# --------------------------------------------------------------------------------------------------------------- questions
+def asked(asks: Asks, name: str, preview: str = "ls", tool: str = "Bash") -> list[AskedPermission]:
+    """The session asks."""
+    return asks.asked(name, tool, "", preview)
+
+
+def test_a_tool_that_has_run_settles_the_question_that_was_about_it() -> None:
+    """Of several questions about one tool that one which shows just what has run; where none does, the oldest."""
+    asks = Asks()
+    for name, command in (("a", "ls"), ("b", "rm x"), ("c", "pwd")):
+        asked(asks, name, json.dumps({"command": command}, separators=(",", ":")))
+    assert asks.ran("Bash", {"command": "rm x"}) == [Withdrawn("b")]
+    assert asks.ran("Bash", {"command": "make"}) == [Withdrawn("a")]
+    assert asks.ran("Edit", {"command": "pwd"}) == []
+    assert asks.waiting("c") is not None
+
+
+@pytest.mark.parametrize("preview", ["x" * 200, '{"command":"make …', "make ...", ""])
+def test_what_is_not_shown_whole_is_allowed_once_and_no_longer(preview: str) -> None:
+    """Nobody has said yes to what was left out, whatever the answer says."""
+    asks = Asks()
+    [question] = asked(asks, "a", preview)
+    assert question.can_remember is False
+    ask = asks.waiting("a")
+    assert ask is not None
+    asks.ran("Bash", {})
+    assert asks.followed(ask, AllowTool(for_session=True))
+    assert not asks.allows("Bash", preview)
+
+
+def test_what_is_allowed_for_the_session_is_this_tool_with_this_input() -> None:
+    """Once it has run, and not another one of the same name."""
+    asks = Asks()
+    asked(asks, "a")
+    ask = asks.waiting("a")
+    assert ask is not None
+    asks.ran("Bash", {})
+    assert asks.followed(ask, AllowTool(for_session=True))
+    assert [asks.allows(*about) for about in (("Bash", "ls"), ("Bash", "ls -l"), ("Edit", "ls"))] == [
+        True,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("ran", [True, False, None])
+def test_an_answer_is_followed_if_the_tool_did_as_it_says(ran: bool | None) -> None:
+    """A yes by what has run, a no by what has not; where nobody knows, neither."""
+    for answer in (AllowTool(), DenyTool("no")):
+        asks = Asks()
+        asked(asks, "a")
+        ask = asks.waiting("a")
+        assert ask is not None
+        assert asks.over(ran=ran) == [Withdrawn("a")]
+        assert asks.followed(ask, answer) is (ran is not None and ran is isinstance(answer, AllowTool))
+
+
+def test_an_answer_that_nobody_heard_leaves_a_later_question_of_its_name_alone() -> None:
+    """Names are short, and come again."""
+    asks = Asks()
+    asked(asks, "a")
+    first = asks.waiting("a")
+    assert first is not None
+    asks.over(ran=None)
+    asked(asks, "a", "pwd")
+    assert not asks.followed(first, AllowTool())
+    assert asks.waiting("a") is not None
+
+
+def test_so_many_questions_wait_each_once() -> None:
+    """One that is asked again, and one too many, are on the session's own screen alone."""
+    asks = Asks()
+    told = [question for name in range(ASKS_MAX + 1) for _ in range(2) for question in asked(asks, str(name))]
+    assert [question.request_id for question in told] == [str(name) for name in range(ASKS_MAX)]
+
+
+# ---------------------------------------------------------------------------------------------------------------- messages
+def on_its_way(*names: str) -> Pushes:
+    """Messages that were written, and may take until second 60."""
+    pushes = Pushes()
+    for name in names:
+        pushes.writes(Push(name, "hello", {}), 60)
+    return pushes
+
+
+def test_a_message_is_given_up_when_its_time_is_over_and_not_let_in_then() -> None:
+    """Not a moment before; one whose hook waits has as long as that takes."""
+    pushes = on_its_way(UUID, OTHER)
+    pushes.expect(OTHER, 120)
+    assert (pushes.give_up(59), pushes.give_up(60), pushes.give_up(60)) == ([], [UUID], [])
+    assert pushes.shown(tag()) == Shown(None, SAID_AGAIN, proves=True)
+    assert [push.id for push in pushes.unread()] == [OTHER]
+
+
+def test_a_message_that_was_fetched_is_not_run_again() -> None:
+    """It is told of once, and only what was on its way can be fetched."""
+    pushes = on_its_way(UUID)
+    assert pushes.fetched([UUID, OTHER, UUID]) == [Finished(End.DONE, TAKEN_IN, UUID, ())]
+    assert pushes.shown(tag()) == Shown(None, FETCHED, proves=True)
+    assert pushes.shown(tag(OTHER)) == Shown(None, SAID_AGAIN, proves=False)
+
+
+def test_a_message_that_came_by_its_hook_is_on_its_way_no_more() -> None:
+    """Whoever comes second finds nothing: neither the time nor the agent takes it again."""
+    pushes = on_its_way(UUID)
+    assert pushes.shown(tag()) == Shown(UUID, "", proves=True)
+    assert (pushes.arrives(UUID), pushes.arrives(UUID), len(pushes)) == (True, False, 0)
+    pushes.expect(UUID, 1)
+    assert (pushes.fetched([UUID]), pushes.give_up(10**6)) == ([], [])
+
+
+@pytest.mark.parametrize("prompt", ["fix it", f"see {tag()}", tag().replace("tollbridge", "other")])
+def test_what_a_person_types_is_no_message(prompt: str) -> None:
+    """A tag that is quoted, or comes from another channel, is neither proof nor refused."""
+    shown = on_its_way(OTHER).shown(prompt)
+    assert (shown.name, shown.refusal, shown.proves) == (None, "", False)
+
+
+# -------------------------------------------------------------------------------------------------------------------- the way
+def test_a_client_that_does_not_show_its_first_message_takes_none_until_it_shows_one() -> None:
+    """It is told so with the message; what it shows after all opens the way again."""
+    way, channel = Way(), Channel()
+    assert way.join(channel) == [Listening(proven=False)]
+    assert way.taken() is channel
+    assert way.lost(UUID, at_rest=True).text == f"{UNCONFIRMED} {DEAF}"
+    assert (way.taken(), way.listens) == (None, False)
+    assert way.shows() == [Listening(proven=True)]
+    assert way.lost(UUID, at_rest=True).text == UNCONFIRMED
+    assert way.listens
+
+
+@pytest.mark.parametrize("why", ["at work", "another channel", "no channel"])
+def test_a_message_that_could_not_be_shown_says_nothing_of_the_client(why: str) -> None:
+    """Nobody knows whether it takes any, as before."""
+    way, first = Way(), Channel()
+    way.join(first)
+    way.taken()
+    if why != "at work":
+        way.leave(first)
+    if why == "another channel":
+        way.join(Channel())
+    assert way.lost(UUID, at_rest=why != "at work").text == UNCONFIRMED
+    assert way.hears is None
+
+
+def test_nobody_is_told_twice_whether_somebody_sits_there() -> None:
+    """`claude -p` takes nothing; whoever goes on with it by hand does."""
+    way = Way(unattended=True)
+    assert way.join(Channel()) == []
+    assert (way.attended(False), way.attended(True), way.attended(True)) == ([], [Listening(proven=False)], [])
+
+
+# ---------------------------------------------------------------------------------------------------------------------- notes
+def test_only_the_process_that_has_a_session_open_changes_its_note(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is told late of an earlier one leaves it as it is."""
+    notes = Notes(tmp_path_factory.mktemp("notes"))
+    here = Note("s", "/s.jsonl", "/w", process=7, offset=3)
+    notes.write(here)
+    notes.end("s", 6, True)
+    notes.hears("s", 6, True)
+    assert notes.read("s") == here
+    notes.hears("s", 7, True)
+    notes.end("s", 7, True)
+    found = notes.read("s")
+    assert found is not None
+    assert (found.hears, found.ended, found.offset) == (True, True, None)
