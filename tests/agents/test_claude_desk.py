@@ -18,13 +18,11 @@ import anyio.lowlevel
 import pytest
 
 from gateway.agents.claude import desk
-from gateway.agents.claude.desk import OPEN, SESSIONS_MAX, TOO_MANY, DeskAgent, DeskClient, sessions
+from gateway.agents.claude.desk import SESSIONS_MAX, TOO_MANY, DeskAgent, DeskClient, sessions
 from gateway.agents.claude.desk.client import LOOK_EVERY_S, SUMMED_LIMIT_S
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Notes
 from gateway.agents.claude.desk.pushes import SAID_AGAIN
-from gateway.agents.claude.transcript import Tail
-from gateway.agents.warden import ON_LINUX
 from gateway.core import channel
 from gateway.domain.effects import GoOn, Words
 from gateway.domain.events import AgentEvent, CallMetered, End, Exited, Finished, Listening, Paused, Started
@@ -34,7 +32,6 @@ pytestmark = pytest.mark.anyio
 
 SESSION = "0f4c1d6e-0000-4000-8000-000000000001"
 MODEL = "claude-opus-4-8"
-FORGED = {"source": "startup", "transcript_path": "/forged.jsonl"}
 MESSAGE = "7e57ab1e-0000-4000-8000-000000000001"
 
 
@@ -222,15 +219,6 @@ async def test_a_conversation_that_claude_p_goes_on_with_takes_no_messages_meanw
             assert one.clients[-1].listens
 
 
-async def test_what_nobody_sat_at_is_not_brought_back_by_another_clients_channel(tmp_path: Path) -> None:
-    """Whether somebody sits at that one, its hooks say."""
-    async with gateway(tmp_path) as first:
-        with process() as old:
-            await first.hook("SessionStart", old, source="startup", unattended=True)
-    async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
-        assert second.clients == []
-
-
 async def test_a_session_that_nobody_sits_at_is_still_that_for_the_next_gateway(tmp_path: Path) -> None:
     """Its hooks say so; its channel alone, which brings it back, does not."""
     async with gateway(tmp_path) as first:
@@ -239,11 +227,17 @@ async def test_a_session_that_nobody_sits_at_is_still_that_for_the_next_gateway(
         assert [(client.way.unattended, client.listens) for client in second.clients] == [(True, False)]
 
 
-async def test_a_session_that_has_ended_is_not_brought_back_by_its_channel(tmp_path: Path) -> None:
-    """Its client went on to another one, of which this gateway has not heard: nothing is pushed to the wrong conversation."""
+@pytest.mark.parametrize("ended", [False, True], ids=["nobody sat at it", "it has ended"])
+async def test_a_session_that_its_channel_may_not_belong_to_is_not_brought_back(tmp_path: Path, ended: bool) -> None:
+    """Its client went on to another session, of which this gateway has not heard, and nothing is pushed to the wrong conversation; or
+    it was `claude -p`, and whether somebody sits at the client that has it now, its hooks say.
+    """
     async with gateway(tmp_path) as first:
-        await first.hook("SessionStart", source="startup")
-        await first.hook("SessionEnd", reason="clear")
+        with process() as old:
+            its = os.getpid() if ended else old
+            await first.hook("SessionStart", its, source="startup", unattended=not ended)
+            if ended:
+                await first.hook("SessionEnd", its, reason="clear")
     async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
         assert second.clients == []
 
@@ -287,23 +281,13 @@ async def test_a_session_that_is_opened_again_in_another_process_begins_anew(tmp
             assert await one.hook("UserPromptSubmit", prompt=tag(another), prompt_id="p") == {}
 
 
-async def test_a_run_that_dies_with_its_client_is_not_said_to_have_ended(tmp_path: Path) -> None:
-    """The hook let the message in, and then all of the client was gone: whoever hears of it has to look into the conversation."""
+@pytest.mark.parametrize("stands", [False, True], ids=["let in", "at its first boundary"])
+async def test_a_run_that_dies_with_its_client_is_not_said_to_have_ended(tmp_path: Path, stands: bool) -> None:
+    """The hook let the message in, and then all of the client was gone: whoever hears of it has to look into the conversation. Where
+    nobody had answered the hook yet, the message is not there, and was not refused either.
+    """
     async with gateway(tmp_path) as one:
-        with process() as old:
-            await one.hook("SessionStart", old, source="startup")
-            async with one.desk.joined(Wire(), SESSION, (1, old)):
-                await one.clients[0].prompt(MESSAGE, "hello")
-                assert await one.hook("UserPromptSubmit", old, prompt=tag(), prompt_id="p") == {}
-        await one.hook("SessionStart", source="resume")
-        await one.until(Exited)
-        assert one.ends() == []
-
-
-async def test_a_run_that_dies_at_its_first_boundary_is_not_said_to_have_been_stopped(tmp_path: Path) -> None:
-    """Nobody had answered the hook yet: the message is not there, and was not refused either."""
-    async with gateway(tmp_path) as one:
-        one.silent = True
+        one.silent = stands
         with process() as old:
             await one.hook("SessionStart", old, source="startup")
             async with one.desk.joined(Wire(), SESSION, (1, old)):
@@ -311,110 +295,10 @@ async def test_a_run_that_dies_at_its_first_boundary_is_not_said_to_have_been_st
                 assert one.tasks is not None
                 one.tasks.start_soon(lambda: one.hook("UserPromptSubmit", old, prompt=tag(), prompt_id="p"))
                 await one.until(Paused)
+                await anyio.wait_all_tasks_blocked()
         await one.hook("SessionStart", source="resume")
         await one.until(Exited)
         assert one.ends() == []
-
-
-async def test_what_another_sessions_agent_starts_takes_over_no_open_session(tmp_path: Path) -> None:
-    """A shell below one client says that it opens the session of another: the run there goes on, and so do its messages."""
-    async with gateway(tmp_path) as one:
-        with process() as client, process() as other, process() as shell:
-            await one.hook("SessionStart", other, session_id="other", source="startup")
-            await one.hook("SessionStart", client, source="startup")
-            mine, theirs = Wire(), Wire()
-            async with one.desk.joined(mine, SESSION, (1, client)):
-                assert await one.hook("UserPromptSubmit", client, prompt="work", prompt_id="p") == {}
-                await one.hook("SessionStart", shell, (other,), source="startup")
-                async with one.desk.joined(theirs, SESSION, (1, shell, other)):
-                    assert one.desk.client_of(theirs) is None
-                    assert one.desk.client_of(mine) is one.clients[1]
-                await one.hook("SessionEnd", shell, (other,), reason="other")
-                await one.hook("Stop", client, prompt_id="p")
-                await one.until(Finished)
-                assert [end.end for end in one.ends()] == [End.DONE]
-                assert len(one.clients) == 2
-
-
-@pytest.mark.parametrize("restarted", [False, True], ids=["one gateway", "another one meanwhile"])
-async def test_a_conversation_that_is_open_in_one_terminal_is_not_gone_on_with_in_another(
-    tmp_path: Path, restarted: bool
-) -> None:
-    """The second client's prompts are blocked as long as the first one lives, and let in from then on."""
-    async with AsyncExitStack() as stack:
-        here = await stack.enter_async_context(gateway(tmp_path))
-        with process() as first:
-            await here.hook("SessionStart", first, source="startup")
-            if restarted:
-                await stack.aclose()
-                here = await stack.enter_async_context(gateway(tmp_path))
-            else:
-                assert await here.hook("UserPromptSubmit", first, prompt="work", prompt_id="p") == {}
-            assert await here.hook("SessionStart", source="resume") == {}
-            blocked = {"decision": "block", "reason": OPEN}
-            assert await here.hook("UserPromptSubmit", prompt="go on", prompt_id="q") == blocked
-            await here.hook("SessionEnd", reason="other")
-            assert Exited not in map(type, here.told)
-            assert await here.hook("PostToolBatch", first, prompt_id="p") == {}
-        assert await here.hook("UserPromptSubmit", prompt="go on", prompt_id="q") == {}
-
-
-async def test_what_an_agent_has_opened_itself_is_its_persons_as_soon_as_they_open_it(tmp_path: Path) -> None:
-    """Whoever names a conversation first, from a shell below a client, keeps nobody out of it who opens it in a terminal."""
-    async with gateway(tmp_path) as one:
-        with process() as other, process() as shell:
-            await one.hook("SessionStart", other, session_id="other", source="startup")
-            await one.hook("SessionStart", shell, (other,), source="resume")
-            await one.hook("SessionStart", source="resume")
-            assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="q") == {}
-
-
-@pytest.mark.skipif(not ON_LINUX, reason="elsewhere only the first process takes in orphans")
-async def test_what_takes_in_orphans_is_no_client(tmp_path: Path) -> None:
-    """A hook that was set adrift has it for a parent, and so have clients and the gateway: nobody is kept out in its name."""
-    async with gateway(tmp_path) as one:
-        await one.hook("SessionStart", os.getppid(), source="startup")
-        await one.hook("SessionStart", source="resume")
-        assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p") == {}
-
-
-async def test_whoever_names_a_conversation_before_it_is_opened_does_not_have_it_then(tmp_path: Path) -> None:
-    """Something adrift says that it opens it, with a transcript of its own: the client that opens it has its hooks and its messages."""
-    writes(tmp_path, *call("old"))
-    async with gateway(tmp_path) as one:
-        named = json.dumps({"session_id": SESSION, "hook_event_name": "SessionStart", "cwd": str(tmp_path)} | FORGED)
-        await one.desk.hook("SessionStart", named.encode(), (1, 1))
-        theirs, mine = Wire(), Wire()
-        async with one.desk.joined(theirs, SESSION, (1, 1)), one.desk.joined(mine, SESSION, (1, one.process)):
-            await one.hook("SessionStart", source="resume")
-            assert one.desk.client_of(theirs) is None
-            assert one.desk.client_of(mine) is one.clients[-1]
-            assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p") == {}
-            writes(tmp_path, *call("new"))
-            assert await one.hook("PostToolBatch", prompt_id="p") == {}
-            await one.until(CallMetered)
-            assert one.calls() == [("new", 5)]
-
-
-async def test_sessions_of_which_no_process_is_known_keep_nobody_out(tmp_path: Path) -> None:
-    """When there are too many, the oldest makes room; not one that is at work, though, nor one whose client is known."""
-    async with gateway(tmp_path) as one:
-        await one.hook("SessionStart", session_id="known", source="startup")
-        for number in range(SESSIONS_MAX - 1):
-            await one.hook("SessionStart", 1, session_id=f"adrift {number}", source="startup")
-        await one.hook("UserPromptSubmit", 1, session_id="adrift 0", prompt="work", prompt_id="p")
-        assert await one.hook("UserPromptSubmit", prompt="hello", prompt_id="q") == {}
-        await one.until(Exited)
-        assert (await one.hook("Stop", 1, session_id="adrift 0", prompt_id="p"), len(one.clients)) == (
-            {},
-            SESSIONS_MAX + 1,
-        )
-        await one.until(Finished)
-        await one.hook("UserPromptSubmit", 1, session_id="adrift 0", prompt="more", prompt_id="p2")
-        for number in range(2, SESSIONS_MAX - 1):
-            await one.hook("UserPromptSubmit", 1, session_id=f"adrift {number}", prompt="work", prompt_id="p")
-        verdict = await one.hook("UserPromptSubmit", session_id="one more", prompt="hello", prompt_id="q")
-        assert verdict == {"decision": "block", "reason": TOO_MANY}
 
 
 async def test_a_session_whose_transcript_is_long_to_read_holds_up_no_other(
@@ -464,10 +348,19 @@ async def test_old_lines_do_not_end_the_run_that_is_under_way(tmp_path: Path) ->
         assert [end.end for end in second.ends()] == [End.DONE]
 
 
-async def test_sub_agents_of_a_session_are_told_of_under_the_same_names_by_the_next_gateway(tmp_path: Path) -> None:
-    """What ran before is in the ledger by its name, what ran while nobody was there is new, and the client's sum adds nothing."""
+@pytest.mark.parametrize("before", [0, 15], ids=["opened anew", "taken up again"])
+async def test_sub_agents_of_a_session_are_told_of_under_the_same_names_by_the_next_gateway(
+    tmp_path: Path, before: int
+) -> None:
+    """What ran before is in the ledger by its name, what ran while nobody was there is new. Where a conversation was taken up again, of an
+    old sub-agent only what is added counts, for any gateway. The client's sum adds what no line shows, and nothing else.
+    """
+    if before:
+        writes(tmp_path, *call("old"), used(before))
+        for agent in ("a1", "a2"):
+            writes(tmp_path, *call(f"old {agent}", agent), agent=agent)
     async with gateway(tmp_path) as first:
-        await first.hook("SessionStart", source="startup")
+        await first.hook("SessionStart", source="resume" if before else "startup")
         writes(tmp_path, *call("one"))
         writes(tmp_path, *call("sub one", "a1"), agent="a1")
         await first.hook("PostToolBatch", prompt_id="p")
@@ -477,33 +370,12 @@ async def test_sub_agents_of_a_session_are_told_of_under_the_same_names_by_the_n
     writes(tmp_path, *call("sub three", "a2"), agent="a2")
     async with gateway(tmp_path) as second:
         await second.hook("PostToolBatch", prompt_id="p")
-        writes(tmp_path, used(20))
+        writes(tmp_path, *call("sub four", "a3"), agent="a3")
+        writes(tmp_path, used(before + 5 * 5 + 7))
         await second.hook("SessionEnd", reason="other")
         await second.until(Exited)
-        assert second.calls() == [("one", 5), ("sub one", 5), ("sub two", 5), ("sub three", 5)]
-
-
-async def test_what_sub_agents_spent_before_a_session_was_heard_of_is_none_of_its_calls_for_any_gateway(
-    tmp_path: Path,
-) -> None:
-    """The conversation was taken up again: of an old sub-agent only what is added counts, also after a restart, and so in the sum."""
-    writes(tmp_path, *call("old"), used(15))
-    for agent in ("a1", "a2"):
-        writes(tmp_path, *call(f"old {agent}", agent), agent=agent)
-    async with gateway(tmp_path) as first:
-        await first.hook("SessionStart", source="resume")
-        writes(tmp_path, *call("one"))
-        writes(tmp_path, *call("sub one", "a1"), agent="a1")
-        await first.hook("PostToolBatch", prompt_id="p")
-        await first.until(Paused)
-        assert first.calls() == [("one", 5), ("sub one", 5)]
-    async with gateway(tmp_path) as second:
-        await second.hook("PostToolBatch", prompt_id="p")
-        writes(tmp_path, *call("sub two", "a3"), agent="a3")
-        writes(tmp_path, used(15 + 15 + 7))
-        await second.hook("SessionEnd", reason="other")
-        await second.until(Exited)
-        assert second.calls() == [("one", 5), ("sub one", 5), ("sub two", 5), ("beyond", 7)]
+        names = ("one", "sub one", "sub two", "sub three", "sub four")
+        assert second.calls() == [*((name, 5) for name in names), ("beyond", 7)]
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["said before", "said after its hook"])
@@ -625,19 +497,6 @@ async def test_a_disk_that_is_full_as_a_client_is_missed_ends_nothing_else(
                     await anyio.sleep(0.01)
 
 
-async def test_another_program_cannot_speak_for_a_session(tmp_path: Path) -> None:
-    """What its own agent has started, or what names another transcript: it is told so, and the session's own hooks are heard."""
-    async with gateway(tmp_path) as one:
-        await one.hook("SessionStart", source="startup")
-        blocked = {"decision": "block", "reason": desk.MOVED}
-        told = {"session_id": SESSION, "hook_event_name": "UserPromptSubmit", "cwd": str(tmp_path), "prompt": "x"}
-        own = str(tmp_path / "transcript.jsonl")
-        for lineage, transcript in (((1, 2, os.getpid()), own), ((1, os.getpid()), str(tmp_path / "another.jsonl"))):
-            body = json.dumps(told | {"transcript_path": transcript}).encode()
-            assert await one.desk.hook("UserPromptSubmit", body, lineage) == blocked
-        assert await one.hook("UserPromptSubmit", prompt="x", prompt_id="p") == {}
-
-
 async def test_one_session_too_many_is_told_so_and_has_a_place_when_another_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -661,44 +520,3 @@ async def test_names_that_no_file_can_have_are_names_of_nothing(tmp_path: Path) 
         for event in ("SessionStart", "UserPromptSubmit", "Stop", "SessionEnd"):
             more = {"hook_event_name": event, "transcript_path": str(tmp_path / ("x" * 300) / "y.jsonl")}
             assert await one.desk.hook(event, json.dumps(told | more).encode(), (1, os.getpid())) == {}
-
-
-def test_what_is_no_file_is_not_read_and_not_kept_open(tmp_path: Path) -> None:
-    """A directory in the transcript's place: looked at as often as one likes."""
-    tail, before = Tail(tmp_path), len(list(Path("/dev/fd").iterdir()))
-    assert [tail.piece() for _ in range(50)] == [None] * 50
-    assert len(list(Path("/dev/fd").iterdir())) < before + 50
-
-
-def test_a_transcript_that_stands_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many sub-agents most are done: only what grew is read."""
-    place, opened, really = tmp_path / "transcript" / "subagents", list[str](), os.open
-    place.mkdir(parents=True)
-
-    def noted(path: Path, *how: int) -> int:
-        opened.append(Path(path).name)
-        return really(path, *how)
-
-    log = Log(tmp_path / "transcript.jsonl")
-    writes(tmp_path, *call("one"))
-    for name in ("a", "b"):
-        (place / f"agent-{name}.jsonl").write_text("{}\n")
-    assert [event.call_id for event in log.read()] == ["one"]
-    monkeypatch.setattr(os, "open", noted)
-    assert log.read() == []
-    with (place / "agent-b.jsonl").open("a") as file:
-        file.writelines(json.dumps(line | {"agentId": "b"}) + "\n" for line in call("two"))
-    assert [event.call_id for event in log.read()] == ["two"]
-    assert set(opened) == {"agent-b.jsonl"}
-
-
-@pytest.mark.parametrize("name", ["\ud83d", "a\0b", "x" * 201, 7, None])
-def test_a_request_whose_name_nothing_can_keep_is_passed_over(tmp_path: Path, name: object) -> None:
-    """Left without an answer it would become a call of that name."""
-    log = Log(tmp_path / "transcript.jsonl")
-    model = {"params": {"model": "\ud83d"}}
-    writes(tmp_path, {"type": "api-request", "id": name}, {"type": "api-request", "id": "sound"} | model)
-    assert log.read() == []
-    assert [(event.call_id, event.usage.model) for event in log.cut(every_loop=True)] == [
-        ("unanswered-sound", "unknown")
-    ]

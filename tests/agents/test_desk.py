@@ -1,7 +1,6 @@
 """A session at the desk as a client: what its hooks and its transcript tell, and what goes through its channel."""
 
 import json
-import os
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +12,10 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 
-from gateway.agents.claude.desk import asks, pushes, runs, way
 from gateway.agents.claude.desk import client as desk
+from gateway.agents.claude.desk import pushes, runs, way
 from gateway.agents.claude.desk.client import DeskClient
-from gateway.agents.claude.desk.hooks import Event, Told, no, read
+from gateway.agents.claude.desk.hooks import Told
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.otlp import ApiRequest, Heard
 from gateway.core.channel import UNCONFIRMED, Push
@@ -429,21 +428,6 @@ async def test_the_end_of_a_compaction_waits_until_telemetry_has_told_what_it_co
         assert isinstance(desk_.events[-1], Finished)
 
 
-async def test_so_many_questions_of_a_session_may_wait(tmp_path: Path) -> None:
-    """One more is asked on its own screen alone, until the run has come past those."""
-    async with open_at_desk(tmp_path) as desk_:
-        desk_.client.join(Channel())
-        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
-        for number in range(asks.ASKS_MAX + 1):
-            await desk_.client.asks(f"ask {number}", "Bash", "List files", f"ls {number}")
-        await desk_.client.hook(told("PostToolBatch"))
-        await desk_.client.asks("later", "Bash", "List files", "ls later")
-        await desk_.client.hook(told("Stop"))
-        await desk_.until(Finished)
-        names = [event.request_id for event in desk_.of(AskedPermission)]
-        assert names == [*(f"ask {number}" for number in range(asks.ASKS_MAX)), "later"]
-
-
 @pytest.mark.parametrize("failed", [False, True])
 async def test_a_request_that_failed_and_was_made_again_is_no_call(tmp_path: Path, failed: bool) -> None:
     """Neither a later interruption of the run nor the end of the session takes it for one whose answer nobody saw."""
@@ -521,26 +505,6 @@ async def test_a_session_that_did_not_show_its_first_message_is_given_no_other_u
         assert desk_.client.listens
 
 
-async def test_what_one_channel_has_lost_says_nothing_of_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its process was killed, maybe with the message: the session is no worse known than before."""
-    monkeypatch.setattr(desk, "CONFIRM_S", 0.1)
-    monkeypatch.setattr(desk, "IDLE_LOOK_S", 0.05)
-    async with open_at_desk(tmp_path) as desk_:
-        first = Channel()
-        desk_.client.join(first)
-        await desk_.client.prompt(UUID, "hello")
-        desk_.client.leave(first)
-        desk_.client.join(Channel())
-        assert (await desk_.until(Finished)).text == UNCONFIRMED
-        assert desk_.client.listens
-        await desk_.client.prompt(OTHER, "again")
-        assert (await desk_.until(Finished, 2)).text == f"{UNCONFIRMED} {way.DEAF}"
-        desk_.client.join(Channel())
-        assert desk_.client.listens
-
-
 async def test_a_session_that_works_when_a_message_is_given_up_may_still_show_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -561,16 +525,6 @@ async def test_a_session_that_asks_through_its_channel_takes_messages(tmp_path: 
         desk_.client.join(Channel())
         await desk_.client.asks("abcde", "Bash", "List files", "ls")
         assert desk_.client.way.hears
-
-
-async def test_nothing_is_pushed_into_a_session_that_nobody_sits_at(tmp_path: Path) -> None:
-    """`claude -p` starts the channel's server as well: nobody is told that it takes messages."""
-    async with open_at_desk(tmp_path) as desk_:
-        desk_.client.way.unattended = True
-        desk_.client.join(Channel())
-        with pytest.raises(AgentAwayError):
-            await desk_.client.prompt(UUID, "hello")
-        assert desk_.of(Listening) == []
 
 
 async def test_a_message_whose_hook_is_killed_before_it_is_told_of_is_not_lost(
@@ -630,8 +584,14 @@ async def test_a_message_that_the_agent_fetched_is_not_run_again(tmp_path: Path)
         assert desk_.of(Started) == []
 
 
-async def test_allowed_is_true_once_the_session_has_used_the_tool(tmp_path: Path) -> None:
-    """The verdict is written; that it was heard shows when the tool has run. What is allowed for the session is not asked again."""
+@pytest.mark.parametrize("answer", [AllowTool(for_session=True), DenyTool("no")])
+@pytest.mark.parametrize("then", ["PostToolUse", "PostToolBatch", "Stop", "gone"])
+async def test_an_answer_counts_as_heard_only_if_the_session_has_done_as_it_says(
+    tmp_path: Path, answer: AllowTool | DenyTool, then: str
+) -> None:
+    """A verdict is written, and heard once it shows. The desk may have answered otherwise, or the session may be gone: neither is
+    proof, and nothing is allowed from then on. What is allowed for the session is not asked again.
+    """
     async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
         channel, heard = Channel(), list[bool]()
         desk_.client.join(channel)
@@ -640,36 +600,12 @@ async def test_allowed_is_true_once_the_session_has_used_the_tool(tmp_path: Path
         request = await desk_.until(AskedPermission)
         assert (request.request_id, request.tool, request.can_remember) == ("abcde", "Bash", True)
 
-        async def answer() -> None:
-            heard.append(await desk_.client.respond("abcde", AllowTool(for_session=True)))
-
-        tasks.start_soon(answer)
-        await anyio.wait_all_tasks_blocked()
-        assert heard == []
-        await desk_.client.hook(told("PostToolUse", tool_name="Bash"))
-        await anyio.wait_all_tasks_blocked()
-        assert heard == [True]
-        await desk_.client.asks("fghij", "Bash", "List files", "ls")
-        assert channel.verdicts == [("abcde", True), ("fghij", True)]
-
-
-@pytest.mark.parametrize("answer", [AllowTool(for_session=True), DenyTool("no")])
-@pytest.mark.parametrize("then", ["PostToolUse", "PostToolBatch", "Stop", "gone"])
-async def test_an_answer_counts_as_heard_only_if_the_session_has_done_as_it_says(
-    tmp_path: Path, answer: AllowTool | DenyTool, then: str
-) -> None:
-    """The desk may have answered otherwise, or the session may be gone: neither is proof, and nothing is allowed from then on."""
-    async with open_at_desk(tmp_path) as desk_, anyio.create_task_group() as tasks:
-        channel, heard = Channel(), list[bool]()
-        desk_.client.join(channel)
-        await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
-        await desk_.client.asks("abcde", "Bash", "List files", "ls")
-
         async def responds() -> None:
             heard.append(await desk_.client.respond("abcde", answer))
 
         tasks.start_soon(responds)
         await anyio.wait_all_tasks_blocked()
+        assert (heard, channel.verdicts) == ([], [("abcde", isinstance(answer, AllowTool))])
         await (desk_.client.gone("closed") if then == "gone" else desk_.client.hook(told(then, tool_name="Bash")))
         await anyio.wait_all_tasks_blocked()
         ran = {"PostToolUse": True, "gone": None}.get(then, False)
@@ -707,58 +643,3 @@ async def test_a_session_that_is_gone_says_what_it_used_in_all(tmp_path: Path) -
         await desk_.until(Exited)
         calls = desk_.of(CallMetered)
         assert [(call.usage.tokens.input, call.usage.tokens.output) for call in calls] == [(10, 5), (100, 20)]
-
-
-def test_a_log_begins_where_the_gateway_first_heard_of_the_session(tmp_path: Path) -> None:
-    """Of a conversation that is taken up again, only what follows counts, and of its sums only what is added."""
-    path = tmp_path / "s.jsonl"
-    before = [
-        asked("r0"),
-        answered("m0", "r0"),
-        {"type": "cost-state", "modelUsage": {MODEL: {"inputTokens": 10, "outputTokens": 5}}},
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in before))
-    log = Log(path)
-    assert log.skip() is not None
-    assert log.read() == []
-    used = {MODEL: {"inputTokens": 20, "outputTokens": 10}}
-    with path.open("a") as file:
-        for line in (asked("r1"), answered("m1", "r1"), {"type": "cost-state", "modelUsage": used}):
-            file.write(json.dumps(line) + "\n")
-    assert [call.call_id for call in log.read()] == ["m1"]
-    assert log.summed
-    assert log.unlisted() == []
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_of_a_huge_transcript_only_the_end_is_looked_at(tmp_path: Path, there: bool) -> None:
-    """What was used before is known if it stands there; where it does not, the client's sum is no figure of ours."""
-    path = tmp_path / "s.jsonl"
-    with path.open("wb") as file:
-        file.truncate(1 << 40)
-        file.seek(0, os.SEEK_END)
-        used = {"type": "cost-state", "modelUsage": {MODEL: {"inputTokens": 10, "outputTokens": 5}}}
-        file.write(b'"cost-state"}\n' + (json.dumps(used) + "\n").encode() * there)
-    log = Log(path)
-    assert (log.skip() is not None) is there
-    assert log.offset == path.stat().st_size
-    with path.open("a") as file:
-        for line in (asked("r1"), answered("m1", "r1"), used):
-            file.write(json.dumps(line) + "\n")
-    assert [call.call_id for call in log.read()] == ["m1"]
-
-
-@pytest.mark.parametrize("event", list(Event))
-def test_a_no_stops_what_can_be_stopped_and_says_nothing_elsewhere(event: Event) -> None:
-    """Where there is a gate the verdict holds the reason; a hook that only tells is not answered."""
-    gates = {Event.PROMPT, Event.TOOL, Event.BATCH, Event.COMPACT}
-    assert ("because" in json.dumps(no(event, "because"))) is (event in gates)
-    assert ".." not in json.dumps(no(event, "Stopped at the limit."))
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"session_id": 7}', b"\xff", b'{"session_id": "' + b"x" * 500 + b'"}']
-)
-def test_a_hook_that_cannot_be_read_is_none(body: bytes) -> None:
-    """Whatever comes in, the answer is a value."""
-    assert read(body) is None

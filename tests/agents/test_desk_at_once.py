@@ -1,6 +1,5 @@
 """Sessions at the desk where several things happen at once: they are left as they are opened, two channels speak, the disk is full."""
 
-import json
 import os
 import threading
 from pathlib import Path
@@ -11,12 +10,12 @@ import anyio.to_thread
 import pytest
 
 from gateway.agents.claude import desk
-from gateway.agents.claude.desk import MOVED, TOO_MANY, client, sessions
+from gateway.agents.claude.desk import TOO_MANY, client, sessions
 from gateway.agents.claude.desk.leaving import Leaving
 from gateway.agents.claude.desk.log import Log
 from gateway.agents.claude.desk.notes import Note, Notes
 from gateway.domain.events import Exited, Listening
-from tests.agents.test_claude_desk import FORGED, MESSAGE, SESSION, Wire, gateway, note_of, process
+from tests.agents.test_claude_desk import MESSAGE, SESSION, Wire, gateway, note_of, process
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +98,7 @@ async def test_a_session_that_is_opened_again_while_it_is_left_is_met_once_all_o
     """Its client was killed, and is missed in the moment in which the next one is looked at: what it used is read once, and its note is
     that of the one that is open.
     """
-    looked_at, goes_on, really = threading.Event(), threading.Event(), desk.runs
+    looked_at, goes_on, really = threading.Event(), threading.Event(), desk.still_runs
 
     def slow(number: int, begun: str) -> bool:
         looked_at.set()
@@ -107,7 +106,7 @@ async def test_a_session_that_is_opened_again_while_it_is_left_is_met_once_all_o
         return really(number, begun)
 
     async with gateway(tmp_path) as one, anyio.create_task_group() as tasks:
-        monkeypatch.setattr(desk, "runs", slow)
+        monkeypatch.setattr(desk, "still_runs", slow)
         with process() as old:
             await one.hook("SessionStart", old, source="startup")
         tasks.start_soon(lambda: one.hook("SessionStart", source="resume"))
@@ -169,22 +168,6 @@ async def test_a_channel_whose_session_cannot_be_brought_back_is_there_when_it_i
         assert second.desk.client_of(wire) is second.clients[0]
 
 
-async def test_what_an_agent_starts_as_a_channel_is_given_no_closed_session_of_its_person(tmp_path: Path) -> None:
-    """It names a conversation that nobody has open, from a shell below the client of another one: what is written to that waits."""
-    async with gateway(tmp_path) as one:
-        with process() as mine:
-            await one.hook("SessionStart", mine, source="startup", session_id=OTHER)
-            with process() as old:
-                await one.hook("SessionStart", old, source="startup")
-                await one.hook("SessionEnd", old, reason="other")
-                await one.until(Exited)
-            wire = Wire()
-            with process() as shell:
-                async with one.desk.joined(wire, SESSION, (1, shell, mine)):
-                    assert one.desk.client_of(wire) is None
-                    assert len(one.clients) == 2
-
-
 async def test_where_one_of_two_channels_is_gone_messages_go_through_the_other(tmp_path: Path) -> None:
     """A client may have the channel's server twice; the session is told of as listening as long as one of them is there."""
     async with gateway(tmp_path) as one:
@@ -198,16 +181,3 @@ async def test_where_one_of_two_channels_is_gone_messages_go_through_the_other(t
             await one.clients[0].prompt(MESSAGE, "hello")
             assert ([push.id for push in first.pushed], second.pushed) == ([MESSAGE], [])
         assert not one.clients[0].listens
-
-
-async def test_whoever_named_a_conversation_with_another_transcript_does_not_have_its_client_run_unseen(
-    tmp_path: Path,
-) -> None:
-    """The gateway came later than the client, which says no more that it opens the conversation: it is told to, and then goes on."""
-    async with gateway(tmp_path) as one:
-        named = {"session_id": SESSION, "hook_event_name": "SessionStart", "cwd": str(tmp_path)} | FORGED
-        await one.desk.hook("SessionStart", json.dumps(named).encode(), (1, 1))
-        verdict = await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p")
-        assert verdict == {"decision": "block", "reason": MOVED}
-        await one.hook("SessionStart", source="resume")
-        assert await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p") == {}

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway.agents.claude.desk.asks import ASKS_MAX, Asks
+from gateway.agents.claude.desk.hooks import Event, no, read
 from gateway.agents.claude.desk.notes import Note, Notes
 from gateway.agents.claude.desk.pushes import FETCHED, SAID_AGAIN, TAKEN_IN, Pushes, Shown
 from gateway.agents.claude.desk.way import DEAF, Way
@@ -84,10 +85,12 @@ def test_an_answer_that_nobody_heard_leaves_a_later_question_of_its_name_alone()
 
 
 def test_so_many_questions_wait_each_once() -> None:
-    """One that is asked again, and one too many, are on the session's own screen alone."""
+    """One that is asked again, and one too many, are on the session's own screen alone, until the run has come past those."""
     asks = Asks()
     told = [question for name in range(ASKS_MAX + 1) for _ in range(2) for question in asked(asks, str(name))]
     assert [question.request_id for question in told] == [str(name) for name in range(ASKS_MAX)]
+    assert len(asks.over(ran=False)) == ASKS_MAX
+    assert asked(asks, "later")
 
 
 # ---------------------------------------------------------------------------------------------------------------- messages
@@ -134,12 +137,17 @@ def test_what_a_person_types_is_no_message(prompt: str) -> None:
 
 # -------------------------------------------------------------------------------------------------------------------- the way
 def test_a_client_that_does_not_show_its_first_message_takes_none_until_it_shows_one() -> None:
-    """It is told so with the message; what it shows after all opens the way again."""
+    """It is told so with the message; what it shows after all opens the way again, and another channel does."""
     way, channel = Way(), Channel()
     assert way.join(channel) == [Listening(proven=False)]
     assert way.taken() is channel
     assert way.lost(UUID, at_rest=True).text == f"{UNCONFIRMED} {DEAF}"
-    assert (way.taken(), way.listens) == (None, False)
+    assert (way.taken(), way.listens, way.join(channel)) == (None, False, [])
+    other = Way()
+    other.join(channel)
+    other.taken()
+    other.lost(UUID, at_rest=True)
+    assert other.join(Channel()) == [Listening(proven=False)]
     assert way.shows() == [Listening(proven=True)]
     assert way.lost(UUID, at_rest=True).text == UNCONFIRMED
     assert way.listens
@@ -162,7 +170,7 @@ def test_a_message_that_could_not_be_shown_says_nothing_of_the_client(why: str) 
 def test_nobody_is_told_twice_whether_somebody_sits_there() -> None:
     """`claude -p` takes nothing; whoever goes on with it by hand does."""
     way = Way(unattended=True)
-    assert way.join(Channel()) == []
+    assert (way.join(Channel()), way.taken()) == ([], None)
     assert (way.attended(False), way.attended(True), way.attended(True)) == ([], [Listening(proven=False)], [])
 
 
@@ -180,3 +188,20 @@ def test_only_the_process_that_has_a_session_open_changes_its_note(tmp_path_fact
     found = notes.read("s")
     assert found is not None
     assert (found.hears, found.ended, found.offset) == (True, True, None)
+
+
+# ------------------------------------------------------------------------------------------------------------------ the hooks
+@pytest.mark.parametrize("event", list(Event))
+def test_a_no_stops_what_can_be_stopped_and_says_nothing_elsewhere(event: Event) -> None:
+    """Where there is a gate the verdict holds the reason; a hook that only tells is not answered."""
+    gates = {Event.PROMPT, Event.TOOL, Event.BATCH, Event.COMPACT}
+    assert ("because" in json.dumps(no(event, "because"))) is (event in gates)
+    assert ".." not in json.dumps(no(event, "Stopped at the limit."))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"session_id": 7}', b"\xff", b'{"session_id": "' + b"x" * 500 + b'"}']
+)
+def test_a_hook_that_cannot_be_read_is_none(body: bytes) -> None:
+    """Whatever comes in, the answer is a value."""
+    assert read(body) is None

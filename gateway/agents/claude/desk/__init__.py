@@ -22,7 +22,7 @@ from gateway.agents.claude.desk.client import CLOSED, READ_LIMIT_S, DeskClient
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.joining import Relay, Relays
 from gateway.agents.claude.desk.leaving import KILLED, UNKNOWN, Leaving
-from gateway.agents.claude.desk.lineage import is_above_us, parent_of, runs
+from gateway.agents.claude.desk.lineage import is_above_us, parent_of, still_runs
 from gateway.agents.claude.desk.meeting import OPEN, Meeting
 from gateway.agents.claude.desk.meter import READ_EVERY_S
 from gateway.agents.claude.desk.notes import Note, Notes
@@ -247,7 +247,7 @@ class DeskAgent:
             if opened:  # Whatever named it before was no client that could be found.
                 await self._leaving.forget(session_id, UNKNOWN)
             return False
-        if not await anyio.to_thread.run_sync(runs, known.process, known.started):
+        if not await anyio.to_thread.run_sync(still_runs, known.process, known.started):
             await self._leaving.forget(session_id, KILLED)
             return False
         own = known.sure and not known.below and self._sessions.newest_in(known.process) is known

@@ -15,7 +15,7 @@ def parent_of(lineage: Sequence[int]) -> int:
     return lineage[1] if len(lineage) > 1 and lineage[1] > 1 else 0
 
 
-def runs(process: int, begun: str) -> bool:
+def still_runs(process: int, begun: str) -> bool:
     """Whether this very process still runs, as far as it is known when that began. Not for the event loop."""
     return is_there(process) and begun in ("", started(process))
 
