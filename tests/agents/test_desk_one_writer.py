@@ -18,6 +18,11 @@ OTHER = "0f4c1d6e-0000-4000-8000-000000000002"
 FORGED = {"source": "startup", "transcript_path": "/forged.jsonl"}
 
 
+async def no_desk(*_: object, **__: object) -> str:
+    """The engine's answer where nobody has a desk."""
+    return "no desk is here"
+
+
 async def test_what_another_sessions_agent_starts_takes_over_no_open_session(tmp_path: Path) -> None:
     """A shell below one client says that it opens the session of another: the run there goes on, and so do its messages."""
     async with gateway(tmp_path) as one:
@@ -148,13 +153,19 @@ async def test_what_an_agent_starts_as_a_channel_is_given_no_closed_session_of_i
                     assert len(one.clients) == 2
 
 
+@pytest.mark.parametrize("refused", [False, True])
 async def test_whoever_named_a_conversation_with_another_transcript_does_not_have_its_client_run_unseen(
-    tmp_path: Path,
+    tmp_path: Path, refused: bool
 ) -> None:
-    """The gateway came later than the client, which says no more that it opens the conversation: it is told to, and then goes on."""
+    """The gateway came later than the client, which says no more that it opens the conversation: it is told to, and then goes on. So it
+    is where what had named it might not take part.
+    """
     async with gateway(tmp_path) as one:
+        if refused:
+            one.desk.attach = no_desk
         named = {"session_id": SESSION, "hook_event_name": "SessionStart", "cwd": str(tmp_path)} | FORGED
         await one.desk.hook("SessionStart", json.dumps(named).encode(), (1, 1))
+        one.desk.attach = one.attach
         verdict = await one.hook("UserPromptSubmit", prompt="go on", prompt_id="p")
         assert verdict == {"decision": "block", "reason": MOVED}
         await one.hook("SessionStart", source="resume")

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.agents.claude.desk import DeskAgent, once
 from gateway.agents.claude.desk.hooks import Event
+from gateway.agents.claude.desk.once import Once
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import Acted, End, Finished, Paused, Started
 from gateway.domain.money import Usd
@@ -101,6 +102,13 @@ async def test_the_same_words_typed_twice_while_a_run_works_are_two_runs_each_wi
         await anyio.wait_all_tasks_blocked()
         assert two.told == [{}, {}]
         assert [event.typed for event in desk.of(Started)] == ["first", "continue", "continue"]
+
+
+async def test_so_many_hooks_that_ask_about_one_event_are_remembered() -> None:
+    """Whoever makes up more of them is judged each time; what is kept of them does not grow."""
+    events, about = Once(), told("PostToolBatch", tool_calls=[{"tool_use_id": "t"}])
+    found = {id(one): one for number in range(10_000) for one in [events.of(about, f"hook {number}", at_rest=False)]}
+    assert max(len(one.sources) for one in found.values()) == once.SOURCES_MAX
 
 
 async def test_two_compactions_of_one_run_are_asked_about_each(tmp_path: Path) -> None:

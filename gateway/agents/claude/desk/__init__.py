@@ -194,8 +194,8 @@ class DeskAgent:
             if known is not None and _let_go(known, told):
                 await self._leaving.forget(told.session_id, KILLED)
                 sure, known = known.sure and known.process == process, None
-            if known is not None and not known.refused:
-                return _same(known, told)
+            if known is not None and not _same(known, told).refused:
+                return known
             if told.hook_event_name == Event.END:
                 return None
             return await self._open(told, lineage, known, sure=sure, unattended=unattended)

@@ -19,6 +19,8 @@ KNOWN_MAX: Final = 256
 """So many events are remembered; each is asked about within moments."""
 ALIKE_MAX: Final = 8
 """So many that were told in the same words."""
+SOURCES_MAX: Final = 16
+"""So many hooks may ask about one event."""
 LATE_S: Final = 60.0
 """How much later than the verdict another hook of the same event may come."""
 MOMENT_S: Final = 2.0
@@ -62,7 +64,9 @@ class Judged:
         """Whether a hook of this source, which comes now, asks about the same."""
         if not source:
             return self.sure and (self._verdict is None or now <= self._at + MOMENT_S)
-        return source not in self.sources and (self._verdict is None or now <= self._at + LATE_S)
+        if source in self.sources or len(self.sources) >= SOURCES_MAX:
+            return False
+        return self._verdict is None or now <= self._at + LATE_S
 
     def _answer(self, verdict: Verdict) -> None:
         self._verdict, self._at = verdict, anyio.current_time()
