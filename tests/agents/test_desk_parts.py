@@ -1,12 +1,15 @@
 """The parts of a session at the desk, each by itself: its questions, the messages on their way to it, the way that they take."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
+from gateway.agents.claude.desk import notes as notes_of
 from gateway.agents.claude.desk.asks import ASKS_MAX, Asks
 from gateway.agents.claude.desk.hooks import Event, no, read
-from gateway.agents.claude.desk.notes import Note, Notes
+from gateway.agents.claude.desk.notes import Note, Notes, started
 from gateway.agents.claude.desk.pushes import FETCHED, SAID_AGAIN, TAKEN_IN, Pushes, Shown
 from gateway.agents.claude.desk.way import DEAF, Way
 from gateway.core.channel import UNCONFIRMED, Push
@@ -175,9 +178,9 @@ def test_nobody_is_told_twice_whether_somebody_sits_there() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------- notes
-def test_only_the_process_that_has_a_session_open_changes_its_note(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_only_the_process_that_has_a_session_open_changes_its_note(tmp_path: Path) -> None:
     """What is told late of an earlier one leaves it as it is."""
-    notes = Notes(tmp_path_factory.mktemp("notes"))
+    notes = Notes(tmp_path)
     here = Note("s", "/s.jsonl", "/w", process=7, offset=3)
     notes.write(here)
     notes.end("s", 6, True)
@@ -188,6 +191,24 @@ def test_only_the_process_that_has_a_session_open_changes_its_note(tmp_path_fact
     found = notes.read("s")
     assert found is not None
     assert (found.hears, found.ended, found.offset) == (True, True, None)
+
+
+def test_a_session_whose_client_still_runs_is_known_however_many_came_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the others the oldest are forgotten: it may be open for weeks, and `claude -p` runs every minute."""
+    monkeypatch.setattr(notes_of, "NOTES_MAX", 3)
+    notes, mine = Notes(tmp_path), os.getpid()
+    notes.write(Note("open", "/s.jsonl", "/w", process=mine, started=started(mine), sure=True))
+    notes.write(Note("claimed", "/s.jsonl", "/w", process=mine, started=started(mine)))
+    notes.write(Note("another's", "/s.jsonl", "/w", process=mine, started="long ago", sure=True))
+    notes.write(Note("ended", "/s.jsonl", "/w", process=mine, started=started(mine), sure=True, ended=True))
+    for number, place in enumerate(sorted(tmp_path.iterdir())):
+        os.utime(place, (number, number))
+    for number in range(5):
+        notes.write(Note(f"{number}", "/s.jsonl", "/w"))
+        os.utime(tmp_path / f"{number}.json", (10 + number, 10 + number))
+    assert {place.stem for place in tmp_path.iterdir()} == {"open", "2", "3", "4"}
 
 
 # ------------------------------------------------------------------------------------------------------------------ the hooks

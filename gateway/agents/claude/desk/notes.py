@@ -11,7 +11,7 @@ from typing import Final
 from gateway.agents.left_behind import started_at
 
 NOTES_MAX: Final = 500
-"""So many sessions are known again; of the others the oldest are forgotten."""
+"""So many sessions are known again, and all that are open; of the others the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ class Notes:
             new.replace(place)
             if fresh:
                 for old in self._all()[NOTES_MAX:]:
-                    old.unlink(missing_ok=True)
-                    old.with_suffix(".calls").unlink(missing_ok=True)
+                    if not _is_open(_read(old)):
+                        old.unlink(missing_ok=True)
+                        old.with_suffix(".calls").unlink(missing_ok=True)
 
     def end(self, session: str, process: int, over: bool) -> None:  # noqa: FBT001 - a thread's call knows no names
         """It has ended in this process, as it says, or (`over`) since that is gone: what stands in its transcript is booked. Nothing
@@ -119,6 +120,11 @@ class Notes:
 def started(process: int) -> str:
     """What tells this process from another of the same number."""
     return (started_at(process) if process else None) or ""
+
+
+def _is_open(note: Note | None) -> bool:
+    """Whether the client that has it open still runs, as far as it is known for a client."""
+    return note is not None and note.sure and not note.ended and note.started == started(note.process) != ""
 
 
 def _read(place: Path) -> Note | None:
