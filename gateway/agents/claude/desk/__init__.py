@@ -203,7 +203,10 @@ class DeskAgent:
     async def _open(
         self, told: Told, lineage: Sequence[int], known: Session | None, *, sure: bool, unattended: bool
     ) -> Session:
-        """A session that is heard of for the first time, or of which it is looked at again whether it may take part. Raises TollbridgeError."""
+        """A session that is heard of for the first time, or of which it is looked at again whether it may take part.
+
+        Raises TollbridgeError.
+        """
         if self.attach is None:
             raise AgentUnavailableError(STARTS)
         process = parent_of(lineage)
@@ -224,7 +227,7 @@ class DeskAgent:
     async def _take_in(self, session: Session, session_id: str, directory: str) -> None:
         """Have the engine listen to it, and its channel, if there is one already, push to it."""
         if self.attach is None:
-            raise AssertionError
+            raise AssertionError("nobody is taken in before the engine is ready")
         session.refused = await self.attach(
             AT_DESK, session.client, directory, unattended=session.client.way.unattended
         )

@@ -1,4 +1,4 @@
-"""What a session has spent, told in its order: one look at its transcript at a time, off the event loop, and before whatever follows on it."""
+"""What a session has spent, told in its order: one look at its transcript at a time, off the event loop, before what follows on it."""
 
 from collections.abc import Callable, Sequence
 from typing import Final

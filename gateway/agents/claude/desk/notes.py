@@ -17,8 +17,9 @@ NOTES_MAX: Final = 500
 @dataclass(frozen=True, slots=True)
 class Note:
     """A session that was open. `offset`: where its own part of the transcript begins; None: its client is gone, and what stands
-    there is booked. `agents`: the same of the files of sub-agents that were there already, by their names. `used`: the client's last words on what it had used before, "" for nothing; None: not known. `process`: the client's,
-    which `started` tells from another of the same number.
+    there is booked. `agents`: the same of the files of sub-agents that were there already, by their names. `used`: the client's last
+    words on what it had used before, "" for nothing; None: not known. `process`: the client's, which `started` tells from another of
+    the same number.
     """
 
     session: str

@@ -1,4 +1,4 @@
-"""What of a session waits for an answer: hooks at a boundary, and those that show something once it is known. By name, each until it goes on."""
+"""What of a session waits for an answer, each by a name: hooks at a boundary, and those that show something once it is known."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
