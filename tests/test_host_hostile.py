@@ -35,7 +35,7 @@ HALF = "\ud83d"
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that never come are not waited for as long as usual."""
-    for name in ("READ_LIMIT_S", "BATCH_LIMIT_S", "COMPACTED_LIMIT_S"):
+    for name in ("READ_LIMIT_S", "SUMMED_LIMIT_S", "BATCH_LIMIT_S", "COMPACTED_LIMIT_S"):
         monkeypatch.setattr(client, name, 0.02)
 
 
