@@ -18,7 +18,8 @@ import anyio
 
 from gateway.config import config_file
 from gateway.lock import make_home
-from tests.crash.rig import OWNERS, REPOSITORY, Machine, machine
+from tests.crash.nursery import REPOSITORY
+from tests.crash.rig import OWNERS, Machine, machine
 from tests.fakes import desk_client
 from tests.fakes.bot_api_phone import Phone, Seen
 from tests.fakes.messages_script import Counts
@@ -152,10 +153,10 @@ def counts(used: Counter[str]) -> Counts:
 
 
 @asynccontextmanager
-async def desks(tmp_path: Path, gateways: int) -> AsyncGenerator[tuple[Machine, list[Desk]]]:
+async def desks(tmp_path: Path) -> AsyncGenerator[tuple[Machine, list[Desk]]]:
     """Three people and three directories, a home without a gateway, and no client yet."""
     settings = {"TBTEST_CONFIRM_S": str(CONFIRM_S)}
-    async with machine(tmp_path, people=len(OWNERS), gateways=gateways, settings=settings) as here:
+    async with machine(tmp_path, people=len(OWNERS), settings=settings) as here:
         places = [
             f'[[desk.places]]\ndirectory = "{tmp_path / f"desk-{person}"}"\nperson = {person}\n' for person in OWNERS
         ]

@@ -6,8 +6,6 @@ The stand-ins live in the test's process and outlive every gateway; the gateway 
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +17,7 @@ import anyio.abc
 
 from gateway.core.turn import ENDED
 from gateway.store import open_readonly
+from tests.crash.nursery import nursery
 from tests.crash.processes import Alive, left_of
 from tests.fakes.bot_api import BotApi
 from tests.fakes.bot_api_phone import Button, Phone, Seen
@@ -26,7 +25,7 @@ from tests.fakes.claude_binary import find_claude
 from tests.fakes.messages_api import MessagesApi
 
 OWNERS = (4711, 4712, 4713)
-REPOSITORY = Path(__file__).parents[2]
+BYTES_AT_ONCE = 64 * 1024
 GENEROUS = {"SESSION_USD": "50", "DAY_USD": "500", "CONFIRM_ABOVE_USD": "20", "DEFAULT_HOLD_USD": "0.50"}
 """So that only a test's own limit speaks."""
 TAPPED = ("Raise", "Go on", "Allow", "Continue", "Run")
@@ -34,13 +33,17 @@ TAPPED = ("Raise", "Go on", "Allow", "Continue", "Run")
 
 
 class Gateway:
-    """A gateway's process as the test sees it: `steps` are the durable steps that it has passed, with their times."""
+    """A gateway's process as the test sees it: `steps` are the durable steps that it has passed, with their times.
 
-    def __init__(self, process: anyio.abc.Process, log: Path) -> None:
-        self.process = process
+    `told` is the pipe on which it says what it does (`tests.crash.gateway_main`); `follow` closes it.
+    """
+
+    def __init__(self, told: int, log: Path) -> None:
         self.log = log
+        self.pid = 0
+        self.code: int | None = None
         self.steps: list[tuple[str, float]] = []
-        self.over = False
+        self._told = told
         self._news = anyio.Event()
 
     @property
@@ -50,21 +53,39 @@ class Gateway:
     async def follow(self) -> None:
         """Read what it tells until it is gone."""
         rest = b""
-        assert self.process.stdout is not None
-        async for data in self.process.stdout:
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                step, at = line.decode().split()
-                self.steps.append((step, float(at)))
-            self._tell()
-        self.over = True
-        self._tell()
+        try:
+            while self.code is None:
+                await anyio.wait_readable(self._told)
+                data = os.read(self._told, BYTES_AT_ONCE)
+                assert data, f"nobody says how the gateway ended: {self.passed}"
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    self._hear(*line.decode().split())
+                self._tell()
+        finally:
+            os.close(self._told)
+
+    def _hear(self, word: str, figure: str) -> None:
+        match word:
+            case "pid":
+                self.pid = int(figure)
+            case "exit":
+                self.code = int(figure)
+            case step:
+                self.steps.append((step, float(figure)))
+
+    async def lives(self, within_s: float = 60) -> None:
+        """Return once it has a process: the first one is only loaded then."""
+        with anyio.fail_after(within_s):
+            while not self.pid:
+                await self._news.wait()
 
     async def until(self, step: str, count: int = 1, within_s: float = 30) -> None:
         """Return once it has passed the step so often."""
         with anyio.fail_after(within_s):
             while self.passed.count(step) < count:
-                assert not self.over, f"the gateway ended before {step!r}: {self.passed}\n{self.log.read_text()}"
+                gone = f"the gateway ended before {step!r}: {self.passed}\n{self.log.read_text()}"
+                assert self.code is None, gone
                 await self._news.wait()
 
     async def next_step(self) -> None:
@@ -76,19 +97,28 @@ class Gateway:
         while len(self.steps) < steps:
             await self._news.wait()
 
-    async def died(self, within_s: float = 40) -> None:
-        """Wait until it was killed, and all that it told is read."""
+    async def ended(self, within_s: float) -> int:
+        """Wait until it has ended, and all that it told is read; its exit code."""
         with anyio.fail_after(within_s):
-            code = await self.process.wait()
-            while not self.over:
+            while self.code is None:
                 await self._news.wait()
+        return self.code
+
+    async def died(self, within_s: float = 40) -> None:
+        """The same of one that is killed."""
+        code = await self.ended(within_s)
         assert code == -signal.SIGKILL, (code, self.passed, self.log.read_text())
+
+    def kill(self) -> None:
+        """SIGKILL it, if it lives."""
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 30) -> int:
         """Ask it to end in good order; its exit code."""
-        self.process.send_signal(number)
-        with anyio.fail_after(within_s):
-            return await self.process.wait()
+        if self.code is None:
+            os.kill(self.pid, number)
+        return await self.ended(within_s)
 
     def _tell(self) -> None:
         self._news.set()
@@ -97,7 +127,7 @@ class Gateway:
 
 @dataclass
 class Machine:
-    """Where it all happens. To load a gateway takes a while: the next one is loaded while one runs, `gateways` in all."""
+    """Where it all happens."""
 
     place: Path
     telegram: BotApi
@@ -105,11 +135,9 @@ class Machine:
     environ: dict[str, str]
     phones: list[Phone]
     tasks: anyio.abc.TaskGroup
-    gateways: int
     deaths: list[float] = field(default_factory=list[float])
     """When gateways were killed, on the monotonic clock."""
     started: list[Gateway] = field(default_factory=list[Gateway])
-    _spare: Gateway | None = None
 
     @property
     def home(self) -> Path:
@@ -121,12 +149,13 @@ class Machine:
 
     async def start(self, step: str | None = None, n: int = 1) -> Gateway:
         """Start a gateway; with `step` it kills itself at the n-th passing."""
-        gateway = self._spare or await self._load()
-        self.started.append(gateway)
         order = {} if step is None else {"step": step, "n": n}
-        assert gateway.process.stdin is not None
-        await gateway.process.stdin.send(json.dumps(order).encode() + b"\n")
-        self._spare = await self._load() if len(self.started) < self.gateways else None
+        log = self.place / f"gateway-{len(self.started)}.log"
+        with log.open("wb") as errors:
+            gateway = Gateway(nursery().bear(self.environ, order, errors.fileno()), log)
+        self.started.append(gateway)
+        self.tasks.start_soon(gateway.follow)
+        await gateway.lives()
         return gateway
 
     async def dies(self, gateway: Gateway) -> None:
@@ -137,7 +166,7 @@ class Machine:
     async def kill(self, gateway: Gateway) -> None:
         """SIGKILL a gateway now."""
         self.deaths.append(time.monotonic())
-        gateway.process.kill()
+        gateway.kill()
         await gateway.died()
 
     async def rests(self, within_s: float = 20) -> None:
@@ -152,36 +181,18 @@ class Machine:
 
     def agents(self) -> set[Alive]:
         """Wardens, clients and tools that are alive."""
-        gateways = [gateway.process.pid for gateway in (*self.started, self._spare) if gateway is not None]
-        return left_of(self.place, (*gateways, os.getpid()))
+        return left_of(self.place, (*(gateway.pid for gateway in self.started), os.getpid()))
 
     def clicker(self, phone: Phone, wanted: Callable[[Button], bool] | None = None) -> None:
         """From now on this person taps every button that lets things go on, each once."""
         self.tasks.start_soon(taps, phone, wanted or (lambda button: button.text.startswith(TAPPED)))
 
-    async def _load(self) -> Gateway:
-        log = self.place / f"gateway-{len(self.started)}-{time.monotonic_ns()}.log"
-        with log.open("wb") as errors:
-            process = await anyio.open_process(
-                [sys.executable, "-m", "tests.crash.gateway_main"],
-                cwd=REPOSITORY,
-                env=self.environ,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
-        gateway = Gateway(process, log)
-        self.tasks.start_soon(gateway.follow)
-        return gateway
-
     async def end(self) -> None:
         """Nothing of the test runs on."""
-        for gateway in (*self.started, self._spare):
-            if gateway is not None:
-                if gateway.process.returncode is None:
-                    gateway.process.kill()
-                    await gateway.process.wait()
-                await gateway.process.aclose()
+        for gateway in self.started:
+            if gateway.pid:
+                gateway.kill()
+                await gateway.ended(40)
         for alive in self.agents():
             os.kill(alive.pid, signal.SIGKILL)
 
@@ -210,12 +221,9 @@ async def machine(
     limits: Mapping[str, str] = GENEROUS,
     *,
     people: int = 1,
-    gateways: int = 2,
     settings: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Machine]:
-    """The stand-ins, and a home without a gateway yet. `limits`: its budgets; `gateways`: how many will be started; `settings`:
-    more of its environment.
-    """
+    """The stand-ins, and a home without a gateway yet. `limits`: its budgets; `settings`: more of its environment."""
     place = tmp_path / "machine"
     (place / "work").mkdir(parents=True)
     with MessagesApi() as api, BotApi() as telegram:
@@ -233,7 +241,7 @@ async def machine(
         }
         phones = [telegram.user(person, f"Person {person}") for person in OWNERS[:people]]
         async with anyio.create_task_group() as tasks:
-            here = Machine(place, telegram, api, environ, phones, tasks, gateways)
+            here = Machine(place, telegram, api, environ, phones, tasks)
             try:
                 yield here
             finally:

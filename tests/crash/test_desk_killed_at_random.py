@@ -139,7 +139,7 @@ async def test_kills_at_random_lose_no_message_and_deliver_none_twice(
     sys.stdout.write(f"{SEED}={seed}\n")
     random = Random(seed)  # noqa: S311 - moments, not secrets
     victims = [random.choice(VICTIMS) for _ in range(KILLS)]
-    async with desks(tmp_path, victims.count("gateway") + 1) as (here, sessions):
+    async with desks(tmp_path) as (here, sessions):
         gateway = await here.start()
         await gateway.until("recovered")
         for desk in sessions:

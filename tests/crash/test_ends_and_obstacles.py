@@ -12,7 +12,8 @@ import pytest
 from gateway.domain.turn import TurnState
 from tests.crash import books
 from tests.crash.model import LATEST, works
-from tests.crash.rig import REPOSITORY, machine
+from tests.crash.nursery import REPOSITORY
+from tests.crash.rig import machine
 from tests.fakes.messages_api import Hold, Text, Tool
 
 pytestmark = [pytest.mark.anyio, pytest.mark.claude]
@@ -94,20 +95,20 @@ async def test_a_locked_database_is_one_sentence_and_no_start(tmp_path: Path) ->
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux: a file size limit for another process")
 async def test_a_disk_without_room_leaves_messages_at_telegram_until_there_is_some(tmp_path: Path) -> None:
     """What cannot be stored is not confirmed; once there is room it is taken, and runs once."""
-    async with machine(tmp_path, gateways=1) as here:
+    async with machine(tmp_path) as here:
         works(here.api, here.place / "work")
         here.clicker(here.phone)
         gateway = await here.start()
         await gateway.until("recovered")
         full = (here.home / "tollbridge.db-wal").stat().st_size
-        before = resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (full, before[1]))
+        before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (full, before[1]))
         here.phone.says(JOB)
         await here.telegram.waits_for_request("getUpdates", 4, timeout=20, done=True)
         assert [update["message"]["text"] for update in here.telegram.pending] == [JOB]
         assert "inbox.accepted" not in gateway.passed
         assert "updates cannot be stored, and wait at Telegram" in gateway.log.read_text()
-        resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, before)
         await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
         await here.rests()
         assert await gateway.stop() == 0

@@ -71,7 +71,7 @@ async def test_kills_at_random_lose_nothing_and_run_nothing_twice(
     sys.stdout.write(f"{SEED}={seed}\n")
     random = Random(seed)  # noqa: S311 - moments, not secrets
     at_work = 0
-    async with machine(tmp_path, TIGHT, people=2, gateways=KILLS + 1) as here:
+    async with machine(tmp_path, TIGHT, people=2) as here:
         works(here.api, here.place / "work", lasts_s=0.3)
         crowd = Crowd(here, random)
         gateway = await here.start()

@@ -74,7 +74,7 @@ async def test_killed_again_while_it_recovers_nothing_is_done_twice(
     tmp_path: Path, step: str, then: str, n: int
 ) -> None:
     """Kill -9 at a step, and again at a step of the recovery: the third gateway keeps the same promises."""
-    async with machine(tmp_path, TIGHT, gateways=3) as here:
+    async with machine(tmp_path, TIGHT) as here:
         await busy(here, step, 1)
         await here.dies(await here.start(then, n))
         account = await ends_well(here, await here.start())
@@ -83,7 +83,7 @@ async def test_killed_again_while_it_recovers_nothing_is_done_twice(
 
 async def test_the_list_of_steps_is_what_gateways_pass(tmp_path: Path) -> None:
     """Every named step is passed by some gateway of a turn that is sent again, cut short and continued; no other one is."""
-    async with machine(tmp_path, TIGHT, gateways=3) as here:
+    async with machine(tmp_path, TIGHT) as here:
         await busy(here, "turn.released", 1)
         await here.dies(await here.start("agent.answered"))
         await ends_well(here, await here.start())

@@ -27,7 +27,7 @@ HUGE = Charged(Counts(input=400, cache_read=985_000, cache_write_5m=3_000, cache
 
 async def power_fails(here: Machine, gateway: Gateway) -> None:
     """Everything dies at once: the wardens cannot wind anything up."""
-    pids = [gateway.process.pid, *(alive.pid for alive in here.agents())]
+    pids = [gateway.pid, *(alive.pid for alive in here.agents())]
     here.deaths.append(time.monotonic())
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
@@ -176,7 +176,7 @@ async def test_an_answer_that_died_with_the_gateway_is_taken_back(tmp_path: Path
 @pytest.mark.parametrize("victim", ["warden", "client"])
 async def test_an_agents_process_is_killed_in_mid_stream(tmp_path: Path, victim: str) -> None:
     """The gateway lives on: what was spent is booked, nothing is left behind, and [Continue] goes on in a new client."""
-    async with machine(tmp_path, gateways=1) as here:
+    async with machine(tmp_path) as here:
         hold = Hold()
         here.api.script([Tool("Bash", {"command": "ls"}), [Text("half a"), hold]])
         works(here.api, here.place / "work")
