@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, or_, select, text, update
 
 from gateway.bank import ledger, limits, status, words
 from gateway.bank.ledger import Account, Kind, now_ms, of
@@ -166,9 +166,9 @@ def repay(connection: Connection, lease: Lease, spent: Usd) -> Lease | Refused:
 
 def expire(connection: Connection) -> tuple[Lease, ...]:
     """See the port; at most `status.MOST_OPEN`. Scopes are locked in one order, whoever does this at the same time."""
-    late = select(leases.c.team, leases.c.period, leases.c.id).where(
-        text(OPEN), leases.c.ends_at_ms <= now_ms(connection)
-    )
+    # One that was found expired stays so, though the clock was set back since.
+    over = or_(leases.c.ends_at_ms <= now_ms(connection), leases.c.state == LeaseState.EXPIRED.value)
+    late = select(leases.c.team, leases.c.period, leases.c.id).where(text(OPEN), over)
     found: list[tuple[int, Lease]] = []
     query = late.order_by(leases.c.team, leases.c.period, leases.c.made_at_ms, leases.c.id).limit(status.MOST_OPEN)
     for team, period, lease_id in connection.execute(query).all():

@@ -254,12 +254,13 @@ async def test_expiry_is_noted_once(bank: SqlBank) -> None:
 
 
 async def test_a_clock_that_jumps_back_revives_nothing(bank: SqlBank) -> None:
-    """Once expired, a lease stays so."""
+    """Once expired, a lease stays so, and is still named among those that have."""
     await limited(bank, 1000)
     lease = got(await bank.lend(asks("l1", 100)))
     await age(bank, HOUR_MS)
     await bank.expire()
     await age(bank, -HOUR_MS)
+    assert [one.id for one in await bank.expire()] == ["l1"]
     assert await bank.renew(again("r1", lease, 0, 100)) == Refused(Reason.EXPIRED, Usd(900))
 
 
