@@ -24,7 +24,7 @@ from gateway.agents.scripted import ScriptedAgent
 from gateway.bank import open_bank
 from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
-from gateway.chats.telegram import TelegramChat
+from gateway.chats.telegram import LOCAL_BYTES_MAX, TelegramChat, Webhook
 from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
 from gateway.core.lease import LeaseTerms
 from gateway.core.scopes import period
@@ -129,11 +129,18 @@ async def engine(
             AT_DESK: await stack.enter_async_context(DeskAgent(settings.home)),
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
-        world.spool = Spool(settings.home, clock.new_id)
+        world.spool = spool_of(settings)
         world.team = team_of(settings)
         if world.team is not None:
             world.bank = await stack.enter_async_context(bank_of(settings))
         yield Engine(world)
+
+
+def spool_of(settings: Settings) -> Spool:
+    """Where files wait to be sent: a Bot API server with `--local` takes larger ones."""
+    if settings.telegram.files_dir is None:
+        return Spool(settings.home, clock.new_id)
+    return Spool(settings.home, clock.new_id, bytes_max=LOCAL_BYTES_MAX, quota=2 * LOCAL_BYTES_MAX)
 
 
 def team_of(settings: Settings) -> Team | None:
@@ -243,7 +250,14 @@ def telegram_chat(telegram: TelegramSettings) -> TelegramChat:
     """The chat adapter for these settings. Raises TollbridgeError without a token."""
     if telegram.token is None:
         raise TollbridgeError("there is no bot token yet: run `tollbridge setup`")
-    return TelegramChat(telegram.token.get_secret_value(), telegram.base_url)
+    webhook, secret = telegram.webhook, telegram.webhook.secret
+    return TelegramChat(
+        telegram.token.get_secret_value(),
+        telegram.base_url,
+        proxy=telegram.proxy_address,
+        files_dir=telegram.files_dir,
+        webhook=Webhook(webhook.url, *webhook.listen, secret.get_secret_value()) if webhook.url and secret else None,
+    )
 
 
 async def answer_at(listener: SocketListener, running: Engine, pace: Pace) -> None:

@@ -228,3 +228,24 @@ def _listed(place: Path) -> list[tuple[Path, os.stat_result]]:
         with suppress(FileNotFoundError):
             found.append((file, file.lstat()))
     return sorted(found, key=lambda one: (one[1].st_mtime_ns, one[0].name))
+
+
+async def content_below(base: Path, path: str) -> AsyncGenerator[bytes]:
+    """What a file holds that really lies below a directory, whatever links lead there; as it is read. Raises OSError."""
+    source = await anyio.to_thread.run_sync(_opened_below, base, path)
+    with source:
+        while chunk := await anyio.to_thread.run_sync(source.read, CHUNK):
+            yield chunk
+
+
+def _opened_below(base: Path, path: str) -> BinaryIO:
+    if "\0" in path:
+        raise OSError(errno.EINVAL, "a NUL in the path")
+    real = Path(os.path.realpath(path, strict=True))
+    if not real.is_relative_to(os.path.realpath(base)):
+        raise PermissionError(errno.EPERM, "it lies elsewhere")
+    descriptor, _ = _opened(real)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return os.fdopen(descriptor, "rb")

@@ -1,22 +1,21 @@
 """What setup and doctor ask of the Bot API while no gateway runs: who wrote, and whether somebody else listens.
 
-Plain HTTP of the standard library, one short question at a time. The token stands in every address, so no error here
-carries an address or an exception that holds one.
+One short question at a time, on the way that the gateway takes too: `proxy` as in telegram.proxy. The token stands in every
+address, so no error here carries an address or an exception that holds one.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
 from typing import Any, Final
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from gateway.ports import TollbridgeError
 
 _LARGEST_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _PATIENCE_S: Final = 10
+_SUCCESS: Final = 200
 _UNAUTHORIZED: Final = frozenset({401, 404})
 _CONFLICT: Final = 409
 
@@ -46,31 +45,37 @@ class Webhook:
     pending: int
     server_time_ms: int | None
     """What the server's clock said, to the second."""
+    last_error: str = ""
+    """Why the last delivery that failed did, for as long as something waits."""
 
 
-def webhook(token: str, base_url: str) -> Webhook:
-    """How this bot's updates are delivered. Raises BotApiError."""
-    result, served_at = _ask(token, base_url, "getWebhookInfo", {}, 0)
+def webhook(token: str, base_url: str, proxy: str | None = None) -> Webhook:
+    """How this bot's updates are delivered. Raises TollbridgeError."""
+    result, served_at = _ask(token, base_url, proxy, "getWebhookInfo", {}, 0)
     if not isinstance(result, Mapping):
         raise BotApiError(_UNREADABLE)
-    pending = result.get("pending_update_count")
-    return Webhook(str(result.get("url") or ""), pending if isinstance(pending, int) else 0, served_at)
+    waiting = result.get("pending_update_count")
+    pending = waiting if isinstance(waiting, int) else 0
+    error = plain(str(result.get("last_error_message") or "")) if pending else ""
+    return Webhook(str(result.get("url") or ""), pending, served_at, error)
 
 
-def updates(token: str, base_url: str, offset: int | None, wait_s: int) -> list[Mapping[str, Any]]:
-    """Updates that wait, at most 100. Those below `offset` are gone for good; None takes none away. Raises BotApiError."""
+def updates(
+    token: str, base_url: str, offset: int | None, wait_s: int, proxy: str | None = None
+) -> list[Mapping[str, Any]]:
+    """Updates that wait, at most 100. Those below `offset` are gone for good; None takes none away. Raises TollbridgeError."""
     question: dict[str, Any] = {"timeout": wait_s, "limit": 100}
     if offset is not None:
         question["offset"] = offset
-    result, _ = _ask(token, base_url, "getUpdates", question, wait_s)
+    result, _ = _ask(token, base_url, proxy, "getUpdates", question, wait_s)
     if not isinstance(result, list):
         raise BotApiError(_UNREADABLE)
     return [update for update in result if isinstance(update, Mapping) and isinstance(update.get("update_id"), int)]
 
 
-def send(token: str, base_url: str, person: int, text: str) -> None:
-    """Write to a person. Raises BotApiError."""
-    _ask(token, base_url, "sendMessage", {"chat_id": person, "text": text}, 0)
+def send(token: str, base_url: str, person: int, text: str, proxy: str | None = None) -> None:
+    """Write to a person. Raises TollbridgeError."""
+    _ask(token, base_url, proxy, "sendMessage", {"chat_id": person, "text": text}, 0)
 
 
 def writer(update: Mapping[str, Any]) -> Person | None:
@@ -93,27 +98,45 @@ def plain(text: str) -> str:
 _UNREADABLE: Final = "Telegram's answer cannot be read: check telegram.base_url, which may lead to something else"
 
 
-def _ask(token: str, base_url: str, method: str, question: Mapping[str, Any], wait_s: int) -> tuple[Any, int | None]:
-    """The result of a method, and the server's time. Raises BotApiError, OtherPollerError."""
-    request = Request(  # noqa: S310 - the settings accept http and https only
-        f"{base_url}{token}/{method}",
-        data=json.dumps(question).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+def _ask(
+    token: str, base_url: str, proxy: str | None, method: str, question: Mapping[str, Any], wait_s: int
+) -> tuple[Any, int | None]:
+    """The result of a method, and the server's time. Raises BotApiError, OtherPollerError; TollbridgeError for the proxy."""
+    import httpx
+
+    from gateway.chats.telegram import keep_secret, way
+
+    keep_secret(token, "<bot token>")
+    body = bytearray()
     try:
-        with urlopen(request, timeout=wait_s + _PATIENCE_S) as response:  # noqa: S310 - see above
-            body, date = response.read(_LARGEST_ANSWER_BYTES), response.headers.get("Date")
-    except HTTPError as error:
-        with error:
-            raise _refusal(error.code, error.read(_LARGEST_ANSWER_BYTES)) from None
-    except (URLError, HTTPException, OSError) as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        why = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
-        raise BotApiError(f"Telegram cannot be reached ({why}): check the network and telegram.base_url") from None
-    answer = _json(body)
+        with (
+            httpx.Client(timeout=wait_s + _PATIENCE_S, **way(base_url, proxy)) as client,
+            client.stream("POST", f"{base_url}{token}/{method}", json=dict(question)) as response,
+        ):
+            for chunk in response.iter_bytes():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER_BYTES:
+                    break
+    except httpx.HTTPError as error:
+        raise BotApiError(
+            f"Telegram cannot be reached ({_why(error)}): check the network and telegram.base_url"
+        ) from None
+    if response.status_code != _SUCCESS:
+        raise _refusal(response.status_code, bytes(body))
+    answer = _json(bytes(body))
     if answer.get("ok") is not True or "result" not in answer:
         raise BotApiError(_UNREADABLE)
-    return answer["result"], _milliseconds(date)
+    return answer["result"], _milliseconds(response.headers.get("Date"))
+
+
+def _why(error: BaseException) -> str:
+    """What the system says of it, if it says anything."""
+    said: BaseException | None = error
+    while said is not None:
+        if isinstance(said, OSError) and said.errno:
+            return os.strerror(said.errno) if said.errno > 0 else str(said.strerror)
+        said = said.__cause__ or said.__context__
+    return type(error).__name__
 
 
 def _refusal(code: int, body: bytes) -> BotApiError:

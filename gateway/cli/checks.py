@@ -17,6 +17,7 @@ from gateway.ports import TollbridgeError
 
 if TYPE_CHECKING:
     from gateway.config import AgentSettings, BankSettings, LocalSettings, Settings, TelegramSettings
+    from gateway.config.local import Place
 
 OLDEST_PYTHON: Final = (3, 11)
 RELEASED: Final = date(2026, 11, 1)
@@ -115,31 +116,53 @@ def telegram(settings: "TelegramSettings", now_ms: int, *, running: bool) -> Ite
     else:
         yield _fail("people", "nobody may write to the bot", "run `tollbridge setup`, or set telegram.allowed_users")
     try:
-        yield from _bot(token, settings.base_url, now_ms, running=running)
+        yield from _bot(token, settings, now_ms, running=running)
     except bot_api.OtherPollerError as error:
         yield _fail("poller", str(error), "only one program can receive a bot's messages")
     except TollbridgeError as error:
         yield _fail("token", str(error), "the bot cannot work before this is mended")
 
 
-def _bot(token: str, base_url: str, now_ms: int, *, running: bool) -> Iterator[Check]:
+def _bot(token: str, settings: "TelegramSettings", now_ms: int, *, running: bool) -> Iterator[Check]:
+    from gateway.cli import telegram_checks
     from gateway.cli.setup import identity
 
-    bot = identity(token, base_url)
+    base_url, proxy = settings.base_url, settings.proxy_address
+    bot = identity(token, base_url, proxy)
     yield _ok("token", f"the bot is @{bot_api.plain(bot.username)}")
-    found = bot_api.webhook(token, base_url)
+    found = bot_api.webhook(token, base_url, proxy)
     skew = clock(now_ms, found.server_time_ms)
     if skew.status is not Status.OK:
         yield skew
+    if settings.webhook.url is not None:
+        yield telegram_checks.webhook(settings.webhook.url, found, running=running)
+        return
     if found.url:
-        yield _fail(
-            "poller", "a webhook takes this bot's messages", "call deleteWebhook for the bot, or use another bot"
-        )
+        words = f"a webhook takes this bot's messages ({telegram_checks.host(found.url)})"
+        mend = "`tollbridge up` takes it away and drops nothing; if it comes back, use another bot"
+        yield (_fail if running else _warn)("poller", words, mend)
         return
     if not running:
         # The older of two polls is refused: another poller comes back within seconds, and then ours is the older one.
-        bot_api.updates(token, base_url, None, _PROBE_S)
+        bot_api.updates(token, base_url, None, _PROBE_S, proxy)
     yield _ok("poller", "nobody else was seen to receive the bot's messages")
+
+
+def free(name: str, setting: str, place: "Place", *, running: bool) -> Check:
+    """Whether the gateway could listen there. One that runs does already, or it would not."""
+    shown = "{}:{}".format(*place)
+    if running:
+        return _ok(name, f"the gateway listens on {shown}, if it was started with these settings")
+    from gateway import listener as sockets
+
+    try:
+        sockets.bound(*place).close()
+    except OSError as error:
+        found = (
+            f"{setting}: nothing can listen on {place.address} port {place.port} ({error.strerror}): set another port"
+        )
+        return _fail(name, found, f"set {setting} to a free port, or end the program that has this one")
+    return _ok(name, f"{shown} is free for the gateway")
 
 
 def clock(now_ms: int, reference_ms: int | None = None) -> Check:
@@ -303,21 +326,9 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
 
 
 def listener(settings: "LocalSettings", *, running: bool) -> Iterator[Check]:
-    """Whether the gateway could listen where the settings say. One that runs does already, or it would not."""
-    if settings.listen is None:
-        return
-    name = "{}:{}".format(*settings.listen)
-    if running:
-        yield _ok("listen", f"the gateway listens on {name}, if it was started with these settings")
-        return
-    from gateway.local import loopback
-
-    try:
-        loopback.bound(*settings.listen).close()
-    except TollbridgeError as error:
-        yield _fail("listen", str(error), "set local.listen to a free port, or end the program that has this one")
-    else:
-        yield _ok("listen", f"{name} is free for the gateway")
+    """Whether the gateway could listen where the settings say."""
+    if settings.listen is not None:
+        yield free("listen", "local.listen", settings.listen, running=running)
 
 
 def settings_of(environ: Mapping[str, str], path: Path) -> "tuple[Check, Settings | None]":
@@ -346,12 +357,13 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     yield from database(path, now_ms, running=pid is not None)
     if settings is None:
         return
+    from gateway.cli import desk_checks, telegram_checks
+
+    yield from telegram_checks.ways(settings.telegram, running=pid is not None)
     yield from telegram(settings.telegram, now_ms, running=pid is not None)
     yield from places(settings.agents, path)
     yield from listener(settings.local, running=pid is not None)
     yield from claude(settings.agents, environ)
-    from gateway.cli import desk_checks
-
     yield from desk_checks.desk(settings, environ, running=pid is not None)
     yield from desk_checks.calls(settings, environ)
     yield from desk_checks.autostart(path, allowed=settings.local.autostart)

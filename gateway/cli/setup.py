@@ -47,7 +47,7 @@ def setup() -> None:
         config.settings_from(text, os.environ, home)
         config_file.write(path, text)
     if newcomer is not None:
-        _welcome(token, settings.telegram.base_url, newcomer)
+        _welcome(token, settings, newcomer)
     say()
     say(f"Written to {path}. Start the gateway with `tollbridge up`; `tollbridge doctor` tells what is wrong.")
     say(
@@ -65,10 +65,10 @@ def interview(settings: "Settings", environ: Mapping[str, str]) -> tuple[Changes
     return changes, token, newcomer
 
 
-def _welcome(token: str, base_url: str, newcomer: Person) -> None:
+def _welcome(token: str, settings: "Settings", newcomer: Person) -> None:
     """Answer the message with which somebody asked to be let in, now that they are."""
     try:
-        bot_api.send(token, base_url, newcomer.id, WELCOME)
+        bot_api.send(token, settings.telegram.base_url, newcomer.id, WELCOME, settings.telegram.proxy_address)
     except bot_api.BotApiError as error:
         say(f"   {newcomer.name} could not be told in Telegram: {error}")
 
@@ -84,7 +84,7 @@ def _token(settings: "Settings", environ: Mapping[str, str], changes: dict[str, 
         from gateway.chats.telegram import RejectedTokenError
 
         try:
-            return token, identity(token, settings.telegram.base_url)
+            return token, identity(token, settings.telegram.base_url, settings.telegram.proxy_address)
         except RejectedTokenError:
             if from_environment:
                 raise
@@ -102,13 +102,13 @@ def _token(settings: "Settings", environ: Mapping[str, str], changes: dict[str, 
     return token
 
 
-def identity(token: str, base_url: str) -> "BotIdentity":
+def identity(token: str, base_url: str, proxy: str | None = None) -> "BotIdentity":
     """Who the bot is, as Telegram says. Raises TollbridgeError."""
     import anyio
 
     from gateway.chats.telegram import check_token
 
-    return anyio.run(check_token, token, base_url)
+    return anyio.run(check_token, token, base_url, proxy)
 
 
 def _people(settings: "Settings", environ: Mapping[str, str], token: str, changes: dict[str, Any]) -> Person | None:
@@ -124,7 +124,9 @@ def _people(settings: "Settings", environ: Mapping[str, str], token: str, change
             return None
     say("2. Now open the bot in Telegram and press Start, or write it any message. Waiting ...")
     person = first_writer(
-        lambda offset, wait_s: bot_api.updates(token, settings.telegram.base_url, offset, wait_s),
+        lambda offset, wait_s: bot_api.updates(
+            token, settings.telegram.base_url, offset, wait_s, settings.telegram.proxy_address
+        ),
         frozenset(allowed),
         _let_in,
     )

@@ -12,6 +12,7 @@ from gateway.config.policy import PolicySettings
 from gateway.config.reading import config_file, load, read_file, settings_from
 from gateway.config.ready import misplaced, require_ready
 from gateway.config.settings import Settings
+from gateway.config.telegram import WebhookSettings
 from gateway.config.values import MOST_USERS
 from gateway.home import SettingsError, home_directory
 
@@ -27,6 +28,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "TelegramSettings",
+    "WebhookSettings",
     "config_file",
     "home_directory",
     "load",

@@ -49,8 +49,8 @@ class AgentSettings(Section):
     idle_minutes: Minutes = 10
     files: Directory = Field(default_factory=lambda: Path(user_cache_dir("tollbridge", appauthor=False), "files"))
     """Below it, files that people send are saved, a folder for each session: agents read them there."""
-    file_mb: int = Field(default=20, ge=1, le=100)
-    """The largest of them; Telegram's own server gives bots no more than 20."""
+    file_mb: int = Field(default=20, ge=1, le=2000)
+    """The largest of them; Telegram's own server gives bots no more than 20, one of your own with `--local` up to 2000."""
     claude: ClaudeSettings = ClaudeSettings()
 
     @model_validator(mode="after")

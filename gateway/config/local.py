@@ -11,26 +11,32 @@ PORT_MAX: Final = 65_535
 
 
 class Place(NamedTuple):
-    """A loopback address and a port."""
+    """An address of this machine and a port."""
 
     address: str
     port: int
 
 
-def _place(value: object) -> Place | None:
-    if value is None or isinstance(value, Place):
-        return value
+def address_and_port(value: object, example: str) -> Place:
+    """An address of this machine and a port, as one writes them: `127.0.0.1:8731`, `[::1]:8731`. Raises ValueError."""
     address, _, port = value.strip().rpartition(":") if isinstance(value, str) else ("", "", "")
     address = address.removeprefix("[").removesuffix("]")
     try:
         here = ip_address(address)
     except ValueError:
-        raise ValueError("write an address of this machine alone and a port, like 127.0.0.1:8731") from None
-    if not here.is_loopback or "%" in address:
-        raise ValueError(f"{address[:40]} can be reached from elsewhere: only 127.0.0.1 or [::1] can be listened on")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= PORT_MAX):
-        raise ValueError("write a port between 1 and 65535 after the address, like 127.0.0.1:8731")
+        raise ValueError(f"write an address of this machine alone and a port, like {example}") from None
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= PORT_MAX) or "%" in address:
+        raise ValueError(f"write a port between 1 and 65535 after the address, like {example}")
     return Place(str(here), int(port))
+
+
+def _place(value: object) -> Place | None:
+    if value is None or isinstance(value, Place):
+        return value
+    place = address_and_port(value, "127.0.0.1:8731")
+    if not ip_address(place.address).is_loopback:
+        raise ValueError(f"{place.address} can be reached from elsewhere: only 127.0.0.1 or [::1] can be listened on")
+    return place
 
 
 class LocalSettings(Section):

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
-from gateway.config.values import Amount, Person, Persons, Section, tables
+from gateway.config.telegram import Proxy, WebhookSettings, misfit
+from gateway.config.values import Amount, Directory, Person, Persons, Section, tables
 from gateway.domain.place import Role
 
 TELEGRAM_BASE_URL: Final = "https://api.telegram.org/bot"
@@ -38,6 +39,24 @@ class TelegramSettings(Section):
     token: Annotated[SecretStr, BeforeValidator(_token)] | None = None
     base_url: Annotated[str, BeforeValidator(_base_url)] = TELEGRAM_BASE_URL
     allowed_users: Persons = ()
+    proxy: Proxy | None = None
+    """For everything that is asked of the Bot API server, unless that is on this machine."""
+    files_dir: Directory | None = None
+    """Where a Bot API server with `--local` keeps files: they are taken from there, and may have 2000 MB."""
+    webhook: WebhookSettings = WebhookSettings()
+
+    @property
+    def proxy_address(self) -> str | None:
+        """The proxy, with the password that may be in it."""
+        return None if self.proxy is None else self.proxy.get_secret_value()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TelegramSettings":
+        token = None if self.token is None else self.token.get_secret_value()
+        has_files_dir = self.files_dir is not None
+        if wrong := misfit(self.base_url, has_files_dir=has_files_dir, webhook=self.webhook.url, token=token):
+            raise ValueError(wrong)
+        return self
 
 
 class PersonSettings(Section):

@@ -7,34 +7,26 @@ Authorization header. Nothing is said to pages of other origins, and being local
 
 import hmac
 import socket
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import structlog
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway import listener
 from gateway.ports import TollbridgeError
 
 log = structlog.get_logger()
 
-HEAD_BYTES_MAX: Final = 16 * 1024
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
-CONNECTIONS_MAX: Final = 128
-BACKLOG: Final = 64
-READ_S: Final = 10.0
-"""How long somebody may take to say what they want; and how long a connection may be silent between two requests."""
 ANSWER_S: Final = 120.0
 """How long an answer may take."""
 STREAM_S: Final = 3600.0
 """How long an answer to a GET may go on: a client that wants more asks again."""
-STOP_S: Final = 2
 
 Routes = Mapping[str, ASGIApp]
 """By path: `/mcp`. Each sees only requests that were let in, with their whole body, of at most BODY_BYTES_MAX, already there."""
@@ -81,17 +73,17 @@ class Guarded:
             return
         reply = self._refused(scope)
         if reply is None:
-            found = await _body(scope, receive)
+            found = await listener.body(scope, receive, BODY_BYTES_MAX)
             if isinstance(found, bytes):
                 await self._answered(scope, _replayed(found, receive), send)
                 return
-            reply = found
+            reply = _not_taken(found)
         await reply(scope, receive, send)
 
     def _refused(self, scope: Scope) -> Response | None:
         """Why the request is not let in, by its head alone; None: it is."""
         headers = scope["headers"]
-        hosts, origins = _values(headers, b"host"), _values(headers, b"origin")
+        hosts, origins = listener.values(headers, b"host"), listener.values(headers, b"origin")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return refusal(HTTPStatus.FORBIDDEN, "this host is not known here: use 127.0.0.1 and the port that is set")
         if any(origin.lower() not in self._origins for origin in origins):
@@ -107,7 +99,7 @@ class Guarded:
         return None
 
     def _bears(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        borne = _values(headers, b"authorization")
+        borne = listener.values(headers, b"authorization")
         scheme, _, token = borne[0].partition(" ") if len(borne) == 1 else ("", "", "")
         try:
             right = self._token()
@@ -130,29 +122,11 @@ class Guarded:
             await refusal(HTTPStatus.GATEWAY_TIMEOUT, "that took too long: try again")(scope, receive, send)
 
 
-def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in headers if key == name]
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes | Response:
-    """The whole body, or why it is not taken."""
-    too_large = refusal(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes are read", Connection="close"
-    )
-    # h11 lets only digits through, and of several lengths none.
-    if any(int(length) > BODY_BYTES_MAX for length in _values(scope["headers"], b"content-length")):
-        return too_large
-    body = bytearray()
-    with anyio.move_on_after(READ_S):
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > BODY_BYTES_MAX:
-                return too_large
-            if not message.get("more_body", False):
-                return bytes(body)
-    words = "the request did not come to its end in time"
-    return refusal(HTTPStatus.REQUEST_TIMEOUT, words, Connection="close")
+def _not_taken(status: HTTPStatus) -> Response:
+    """Why the body of a request is not taken."""
+    too_slow = status == HTTPStatus.REQUEST_TIMEOUT
+    words = "the request did not come to its end in time" if too_slow else f"at most {BODY_BYTES_MAX} bytes are read"
+    return refusal(status, words, Connection="close")
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -172,84 +146,11 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 # ------------------------------------------------------------------------------------------------------------ listening
 def bound(address: str, port: int) -> socket.socket:
     """A socket on a loopback address. Raises LoopbackError."""
-    found = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((address, port))
+        return listener.bound(address, port)
     except OSError as error:
-        found.close()
         words = f"local.listen: nothing can listen on {address} port {port} ({error.strerror}): set another port"
         raise LoopbackError(words) from None
-    return found
 
 
-async def serve(listener: socket.socket, app: ASGIApp) -> None:
-    """Answer until cancelled, then close what is open, and the listener."""
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="error",  # what is no HTTP is not worth a line each
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-        timeout_keep_alive=int(READ_S),
-        timeout_graceful_shutdown=STOP_S,
-        backlog=BACKLOG,
-    )
-    server = _Server(config)
-    try:
-        await server.serve([listener])
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(2 * STOP_S):
-            if server.started:
-                await server.shutdown([listener])
-        listener.close()
-
-
-class _Server(uvicorn.Server):
-    """The gateway answers signals itself."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-class _Protocol(H11Protocol):
-    """A connection that says nothing, or does not come to the end of a request's head, is closed; so is one too many."""
-
-    _deadline: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
-            log.warning("too many connections at the loopback listener", most=CONNECTIONS_MAX)
-            transport.abort()
-            return
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._unwatch()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._unwatch()
-        elif self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(READ_S, self.transport.abort)
-
-    def _unwatch(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+serve = listener.serve

@@ -9,6 +9,7 @@ from gateway.core.files import enclosed, file_ref
 from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.ports import Delayed, Delivered, Post, Receipt, Rejected, Saved, Uncertain
+from gateway.view.bot_api_words import TOO_BIG
 from tests.chats.test_chat_contract import names
 from tests.fakes.bot_api import BotApi, Phone
 from tests.fakes.bot_api_phone import PNG
@@ -178,13 +179,13 @@ async def test_a_download_that_breaks_is_tried_again_and_never_half_there(
     assert names(tmp_path) == ["a"]
 
 
-async def test_a_file_that_telegram_does_not_give_is_said_in_its_words(
+async def test_a_file_that_is_too_large_for_telegram_is_said_to_be_with_what_would_help(
     chat: TelegramChat, server: BotApi, alice: Phone, tmp_path: Path
 ) -> None:
-    """More than 20 MB a bot never gets; it is asked once."""
+    """More than 20 MB a bot never gets from Telegram's own server: the limit is said, and what to do; it is asked once."""
     alice.sends_document(b"x" * (20 * 1024 * 1024 + 1))
     file_id = alice.screen()[-1].data["document"]["file_id"]
-    assert await chat.fetch(file_id, str(tmp_path / "a"), 100_000_000) == "File is too big"
+    assert await chat.fetch(file_id, str(tmp_path / "a"), 100_000_000) == TOO_BIG
     assert len(server.requests("getFile")) == 1
 
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from gateway import lock
-from gateway.cli import checks, machine
+from gateway.cli import checks, machine, telegram_checks
 from gateway.cli.checks import Check, Status
 from gateway.cli.doctor import as_text, as_values
 from gateway.config import Settings, config_file, settings_from
@@ -365,3 +365,87 @@ def test_the_command_ends_with_0_if_the_gateway_can_work_and_1_if_not(home: Path
     assert "TOLLBRIDGE_BUDGETS__DAY_USD: 'nan' is not an amount" in " ".join(bad.stdout.split())
     assert server.token not in done.stdout + bad.stdout
     assert list(home.iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------------------------ ways to Telegram
+HOOK = "https://bot.example.org/telegram"
+SECRET = "0123456789abcdef"
+
+
+def telegram_with(home: Path, server: BotApi, **more: str):
+    """The telegram settings of a gateway with a webhook."""
+    named = {"WEBHOOK__URL": HOOK, "WEBHOOK__SECRET": SECRET, "WEBHOOK__LISTEN": "127.0.0.1:18443"} | more
+    return settings_for(
+        home, server, **{f"TOLLBRIDGE_TELEGRAM__{name}": value for name, value in named.items()}
+    ).telegram
+
+
+def test_a_webhook_is_looked_at_where_telegram_has_it(home: Path, server: BotApi):
+    """Not set yet, ours, another program's, or taken away: each says what to do; nothing is polled then."""
+    settings = telegram_with(home, server)
+
+    def said(*, running: bool) -> Check:
+        [found] = [one for one in checks.telegram(settings, NOW_MS, running=running) if one.name == "webhook"]
+        return found
+
+    assert said(running=False).status is Status.OK
+    assert said(running=True).status is Status.FAIL
+    server.another_sets_webhook("https://other.example/their-secret")
+    for running in (True, False):
+        found = said(running=running)
+        assert (found.status, "other.example" in found.found) == (Status.FAIL, True)
+        assert "their-secret" not in found.found + found.mend
+    server.another_sets_webhook(HOOK)
+    assert said(running=True).found == "Telegram sends updates to bot.example.org, 0 wait"
+    hook = server.world.webhooks.current
+    assert hook is not None
+    hook.error, hook.error_date = "Wrong response from the webhook: 502 Bad Gateway", 1
+    assert said(running=True).status is Status.OK  # it was overcome: nothing waits
+    server.user(4711, "Ada").says("hello")
+    found = said(running=True)
+    assert (found.status, "(1): Wrong response from the webhook: 502 Bad Gateway" in found.found) == (
+        Status.WARN,
+        True,
+    )
+    assert server.requests("getUpdates") == []
+
+
+def test_a_forgotten_webhook_is_named_by_its_host(home: Path, server: BotApi):
+    """A gateway that polls takes it away at its start."""
+    server.another_sets_webhook("https://other.example/their-secret")
+    for running, status in ((True, Status.FAIL), (False, Status.WARN)):
+        settings = settings_for(home, server).telegram
+        found = {one.name: one for one in checks.telegram(settings, NOW_MS, running=running)}
+        assert found["poller"].status is status
+    assert "other.example" in found["poller"].found
+    assert "tollbridge up" in found["poller"].mend
+
+
+def test_the_ways_to_telegram_are_looked_at(home: Path, server: BotApi, monkeypatch: pytest.MonkeyPatch):
+    """The port, the proxy without its password, and the directory of a server of one's own."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = telegram_with(home, server, WEBHOOK__LISTEN=listen)
+        [found] = telegram_checks.ways(settings, running=False)
+        assert (found.status, "telegram.webhook.listen" in found.mend) == (Status.FAIL, True)
+        assert [one.status for one in telegram_checks.ways(settings, running=True)] == [Status.OK]
+    assert [one.status for one in telegram_checks.ways(settings, running=False)] == [Status.OK]
+    statuses = [
+        one.status
+        for one in telegram_checks.ways(telegram_with(home, server, WEBHOOK__LISTEN="0.0.0.0:18443"), running=True)
+    ]
+    assert statuses == [Status.OK, Status.WARN]
+    far = {"BASE_URL": "https://bot.example.org/bot", "PROXY": "socks5://me:pass-word@proxy.example:1080"}
+    monkeypatch.setattr("gateway.chats.telegram.proxies.find_spec", lambda _name: None)
+    found = {one.name: one for one in telegram_checks.ways(telegram_with(home, server, **far), running=True)}
+    assert (found["proxy"].status, "httpx[socks]" in found["proxy"].found) == (Status.FAIL, True)
+    monkeypatch.setattr("gateway.chats.telegram.proxies.find_spec", lambda _name: object())
+    found = {one.name: one for one in telegram_checks.ways(telegram_with(home, server, **far), running=True)}
+    assert found["proxy"].found.endswith("socks5://proxy.example:1080")
+    near = {"PROXY": far["PROXY"], "FILES_DIR": str(home.parent / "files")}
+    found = {one.name: one for one in telegram_checks.ways(telegram_with(home, server, **near), running=True)}
+    assert (found["proxy"].status, "not used" in found["proxy"].found) == (Status.OK, True)
+    assert found["files_dir"].status is Status.FAIL
+    (home.parent / "files").mkdir()
+    found = {one.name: one for one in telegram_checks.ways(telegram_with(home, server, **near), running=True)}
+    assert found["files_dir"].status is Status.OK

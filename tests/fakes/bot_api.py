@@ -14,6 +14,7 @@ Methods that are in the table but not modelled are checked, answered 501 and rec
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,17 +23,36 @@ from tests.fakes.bot_api_faults import DEFAULT_WORDS, Fault, Hold, Request
 from tests.fakes.bot_api_group import Group
 from tests.fakes.bot_api_http import HttpServer
 from tests.fakes.bot_api_phone import Phone, Seen
+from tests.fakes.bot_api_webhook import Delivery
 from tests.fakes.bot_api_world import Chat, Json, World
 
 TOKEN = "987654321:AAtollbridge-test-token-of-35-chars"
 
 
 class BotApi:
-    """The server. `private_topics`: topics in private chats are on; `reads_all`: privacy mode is off."""
+    """The server. `private_topics`: topics in private chats are on; `reads_all`: privacy mode is off. `local`: it runs with `--local`,
+    and with `files_dir` files are to be taken from there. `unit_s`: the unit of the waits between deliveries to a webhook, really 1.
+    """
 
-    def __init__(self, *, token: str = TOKEN, private_topics: bool = False, reads_all: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        token: str = TOKEN,
+        private_topics: bool = False,
+        reads_all: bool = False,
+        local: bool = False,
+        files_dir: Path | None = None,
+        unit_s: float = 1.0,
+    ) -> None:
         self.token = token
-        self.world = World(private_topics=private_topics, reads_all=reads_all)
+        self.world = World(
+            private_topics=private_topics,
+            reads_all=reads_all,
+            local=local,
+            files_dir=files_dir,
+            unit_s=unit_s,
+            token=token,
+        )
         self._desk = Desk(self.world, token)
         self._holds: list[Hold] = []
         self._port = 0
@@ -59,6 +79,7 @@ class BotApi:
         self._http = HttpServer(self._port, self._desk.answer, self._desk.complain)
         self._port = self._http.port
         self._http.start()
+        self.world.webhooks.start()
 
     def goes_down(self) -> None:
         """Refuse connections and end those there are; chats and updates stay."""
@@ -69,7 +90,9 @@ class BotApi:
             hold.release()
         with self.world.changing():
             self.world.updates.stopping = True
+            self.world.updates.changed.notify_all()
         http.stop()
+        self.world.webhooks.stop()
 
     @property
     def base_url(self) -> str:
@@ -197,6 +220,17 @@ class BotApi:
             return self.world.updates.pending()
 
     @property
+    def deliveries(self) -> list[Delivery]:
+        """Every request to the bot's webhook that has ended, oldest first."""
+        with self.world.lock:
+            return list(self.world.webhooks.log)
+
+    def another_sets_webhook(self, url: str) -> None:
+        """Another program calls setWebhook with the same token; an empty address takes the webhook away."""
+        with self.world.changing():
+            self.world.webhooks.set({"url": url})
+
+    @property
     def commands(self) -> dict[str, list[Json]]:
         """The bot's commands by scope ("default")."""
         with self.world.lock:
@@ -227,4 +261,4 @@ class BotApi:
             self._desk.faults.waiting.append(fault)
 
 
-__all__ = ["BotApi", "Group", "Hold", "Phone", "Request", "Seen", "Violation"]
+__all__ = ["BotApi", "Delivery", "Group", "Hold", "Phone", "Request", "Seen", "Violation"]

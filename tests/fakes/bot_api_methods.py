@@ -10,6 +10,7 @@ from typing import Any
 from tests.fakes import bot_api_messages as messages
 from tests.fakes.bot_api_facts import Upload, check_object, words
 from tests.fakes.bot_api_markdown import utf16
+from tests.fakes.bot_api_webhook import RefusedWebhook
 from tests.fakes.bot_api_world import (
     MAX_DOWNLOAD,
     Action,
@@ -68,14 +69,22 @@ def _get_updates(call: Call) -> list[Json]:
     return call.world.updates.poll(call.params, call.alive)
 
 
-def _webhook_info(call: Call) -> Json:
-    pending = len(call.world.updates.pending())
-    return {"url": "", "has_custom_certificate": False, "pending_update_count": pending}
+def _set_webhook(call: Call) -> bool:
+    if call.uploads:
+        raise NotImplementedError("certificates")
+    if "ip_address" in call.params:
+        raise NotImplementedError("a fixed ip_address")
+    try:
+        call.world.webhooks.set(call.params)
+    except RefusedWebhook as error:
+        raise ApiError(400, str(error)) from None
+    return True
 
 
 def _delete_webhook(call: Call) -> bool:
     if call.params.get("drop_pending_updates"):
         call.world.updates.queue.clear()
+    call.world.webhooks.delete()
     return True
 
 
@@ -233,9 +242,9 @@ def _get_file(call: Call) -> Json:
     upload = call.world.files.get(file_id)
     if upload is None:
         raise ApiError(400, "Bad Request: invalid file_id")
-    if len(upload.data) > MAX_DOWNLOAD:
+    if call.world.files_dir is None and len(upload.data) > MAX_DOWNLOAD:
         raise ApiError(400, "Bad Request: file is too big")
-    return call.world.file_json(file_id) | {"file_path": call.world.file_path(file_id)}
+    return call.world.file_json(file_id) | {"file_path": call.world.served_path(file_id)}
 
 
 def _on_messages(handler: Callable[[World, Json, Mapping[str, Upload]], Any]) -> Callable[[Call], Any]:
@@ -267,7 +276,7 @@ _HANDLERS: dict[str, Callable[[Call], Any]] = {
     "getMe": lambda call: call.world.bot,
     "getMyCommands": _get_commands,
     "getUpdates": _get_updates,
-    "getWebhookInfo": _webhook_info,
+    "getWebhookInfo": lambda call: call.world.webhooks.info(),
     "leaveChat": _leave,
     "reopenForumTopic": _close_topic,
     "sendAnimation": _media("animation"),
@@ -280,6 +289,7 @@ _HANDLERS: dict[str, Callable[[Call], Any]] = {
     "sendPhoto": _media("photo"),
     "sendVideo": _media("video"),
     "sendVoice": _media("voice"),
+    "setWebhook": _set_webhook,
     "setMessageReaction": _on_messages(messages.set_reaction),
     "setMyCommands": _set_commands,
 }

@@ -13,6 +13,10 @@ CALLBACK_KEPT_S = 150
 """How long the server keeps a callback query that nobody fetched."""
 MAX_POLL_S = 50
 CONFLICT_PAUSE_S = 3.0
+WEBHOOK_ACTIVE = (
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+)
+WEBHOOK_CAME = "Conflict: terminated by setWebhook request"
 CONFLICT = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 UNASKED = frozenset({"chat_member", "message_reaction", "message_reaction_count", "stopped_message_generation"})
 """Kinds that come only to a bot that names them in allowed_updates."""
@@ -37,13 +41,14 @@ class Poll:
     def __init__(self, alive: Callable[[], bool]) -> None:
         self.alive = alive
         self.beaten = False
+        self.by_webhook = False
 
 
 class Conflict(Exception):  # noqa: N818 - the server's word
-    """A newer poll came; `pause` is how long the server makes the older one wait for that answer, in seconds."""
+    """A newer poll came, or a webhook; `pause` is how long the server makes the older poll wait for that answer, in seconds."""
 
-    def __init__(self, pause: float) -> None:
-        super().__init__(CONFLICT)
+    def __init__(self, pause: float, words: str = CONFLICT) -> None:
+        super().__init__(words)
         self.pause = pause
 
 
@@ -58,6 +63,7 @@ class Updates:
         self.allowed = UPDATE_KINDS - UNASKED
         self.stopping = False
         self.conflict_pause = CONFLICT_PAUSE_S
+        self.has_webhook = False
         self._poll: Poll | None = None
         self._next_conflict = 0.0
 
@@ -82,15 +88,33 @@ class Updates:
         return [queued.update for queued in self.queue]
 
     def poll(self, params: dict[str, Any], alive: Callable[[], bool]) -> list[dict[str, Any]]:
-        """One getUpdates. Raises Conflict when a newer poll takes its place."""
-        if "allowed_updates" in params:
-            self.allowed = frozenset(params["allowed_updates"]) or UPDATE_KINDS - UNASKED
+        """One getUpdates. Raises Conflict when a newer poll takes its place, or there is a webhook."""
+        if self.has_webhook:
+            raise Conflict(0.0, WEBHOOK_ACTIVE)
+        self.asks_for(params)
         self._confirm(params.get("offset", 0))
         limit = min(max(params.get("limit", 100), 1), 100)
         timeout = min(max(params.get("timeout", 0), 0), MAX_POLL_S)
         if not self.queue and timeout:
             self._wait(Poll(alive), timeout)
         return [queued.update for queued in self.queue[:limit]]
+
+    def asks_for(self, params: dict[str, Any]) -> None:
+        """The kinds that the bot wants from now on, if it says so."""
+        if "allowed_updates" in params:
+            self.allowed = frozenset(params["allowed_updates"]) or UPDATE_KINDS - UNASKED
+
+    def drop(self, update: dict[str, Any]) -> None:
+        """It was delivered."""
+        self.queue = [queued for queued in self.queue if queued.update is not update]
+        self.changed.notify_all()
+
+    def set_webhook(self, *, there: bool) -> None:
+        """From now on updates go to a webhook, or wait for polls; a poll in flight ends."""
+        self.has_webhook = there
+        if there and self._poll is not None:
+            self._poll.by_webhook = True
+            self.beat()
 
     def beat(self) -> bool:
         """End the poll in flight as a newer one would; False when there is none whose client still listens."""
@@ -110,6 +134,8 @@ class Updates:
                 break
         if self._poll is poll:
             self._poll = None
+        if poll.by_webhook:
+            raise Conflict(0.0, WEBHOOK_CAME)
         if poll.beaten:
             raise Conflict(self._pause())
 

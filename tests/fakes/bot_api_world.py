@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 
 from tests.fakes.bot_api_facts import Upload
 from tests.fakes.bot_api_updates import Updates
+from tests.fakes.bot_api_webhook import Webhooks
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -132,13 +134,25 @@ class Callback:
 class World:
     """The state behind the server. Every access holds `lock`; `touch()` tells those who wait that something changed."""
 
-    def __init__(self, *, private_topics: bool = False, reads_all: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        private_topics: bool = False,
+        reads_all: bool = False,
+        files_dir: Path | None = None,
+        local: bool = False,
+        unit_s: float = 1.0,
+        token: str = "",
+    ) -> None:
+        self.token = token
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.skew = 0.0
         self.stopping = False
         self.pokes: set[Callable[[], None]] = set()
         self.updates = Updates(self.changed, self.now)
+        self.webhooks = Webhooks(self.updates, self.touch, local=local or files_dir is not None, unit_s=unit_s)
+        self.files_dir = files_dir
         self.bot: Json = {
             "id": 987654321,
             "is_bot": True,
@@ -280,6 +294,16 @@ class World:
         """Where the file can be downloaded."""
         folder, _, serial = file_id.removeprefix("AgACAgI").rpartition("-")
         return f"{folder}/file_{serial}"
+
+    def served_path(self, file_id: str) -> str:
+        """Where the file is: with `--local` on the disk, below a directory that is called like the bot's token."""
+        path = self.file_path(file_id)
+        if self.files_dir is None:
+            return path
+        place = self.files_dir / self.token / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(self.files[file_id].data)
+        return str(place)
 
 
 def member_json(user: Json, status: str) -> Json:

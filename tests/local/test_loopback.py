@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gateway import listener
 from gateway.config import SettingsError, settings_from
 from gateway.local import loopback, token
 from gateway.local.loopback import LoopbackError, answering, bound
@@ -173,7 +174,7 @@ async def test_a_token_in_a_query_is_refused(tmp_path: Path, query: str) -> None
 async def test_who_is_refused_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     """Attack 52: a wrong token with a body that never comes is answered at once."""
     async with echo(tmp_path / "home") as (there, _):
-        with anyio.fail_after(loopback.READ_S / 2):
+        with anyio.fail_after(listener.READ_S / 2):
             late = asking(there, body=b"", authorization="Bearer x", content_length="1000")
             assert (await sends(there, late))[0] == 401
 
@@ -192,7 +193,7 @@ async def test_a_body_that_is_too_large_is_not_read(tmp_path: Path) -> None:
 
 async def test_slow_and_silent_connections_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that says nothing, half a head, or half a body is not waited for."""
-    monkeypatch.setattr(loopback, "READ_S", 0.2)
+    monkeypatch.setattr(listener, "READ_S", 0.2)
     async with echo(tmp_path / "home") as (there, heard):
         with anyio.fail_after(LIMIT_S):
             assert (await sends(there, b""))[0] == 0
@@ -219,7 +220,7 @@ async def test_one_connection_too_many_is_closed_and_the_others_are_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Places are limited, and free again when somebody leaves."""
-    monkeypatch.setattr(loopback, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 2)
     async with echo(tmp_path / "home") as (there, _), anyio.create_task_group() as tasks:
         streams = [await anyio.connect_tcp("127.0.0.1", there.port) for _ in range(2)]
         for stream in streams:

@@ -1,11 +1,13 @@
-"""Telegram as a chat service: python-telegram-bot over long polling, with a durable inbox before every confirmation."""
+"""Telegram as a chat service: python-telegram-bot, by long polling or a webhook, with a durable inbox before every confirmation."""
 
 import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from telegram.constants import ReactionEmoji
@@ -13,25 +15,28 @@ from telegram.error import BadRequest, Forbidden, InvalidToken, TelegramError
 
 from gateway import clock
 from gateway.chats.telegram.bot import (
+    LOCAL_BYTES_MAX,
     BotIdentity,
     FloodedError,
     NotSentError,
     RejectedTokenError,
     TelegramBot,
     check_token,
-    redact,
     rejected_token,
 )
 from gateway.chats.telegram.deliver import Courier
 from gateway.chats.telegram.markup import compose
+from gateway.chats.telegram.proxies import way
 from gateway.chats.telegram.read import SERVICE, read
-from gateway.chats.telegram.receive import Poller
+from gateway.chats.telegram.receive import Poller, Webhook
+from gateway.chats.telegram.unsaid import keep_secret, redact
 from gateway.core.route import COMMANDS
 from gateway.domain.effects import Button
 from gateway.domain.events import Incoming, Tap
 from gateway.domain.place import Thread
 from gateway.files import TooLargeError, save
 from gateway.ports import Post, Receipt, Saved
+from gateway.view.bot_api_words import TOO_BIG
 
 # python-telegram-bot would warn on every 429 otherwise; it reads this when it makes the error.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -60,8 +65,10 @@ _MESSAGE_ID = re.compile(r"[0-9]{1,15}")
 class TelegramChat:
     """The Chat port over one bot. As a context manager it closes its connections.
 
-    `base_url` is a Bot API server like `http://127.0.0.1:8081/bot` (None: the official one). `poll_s`: how long the server
-    may hold a poll; `retry_ms`: the first wait after a failed one. Raises TollbridgeError for a token that cannot be one.
+    `base_url` is a Bot API server like `http://127.0.0.1:8081/bot` (None: the official one), `proxy` the way to it, `files_dir`
+    where it keeps files if it runs with `--local`. `poll_s`: how long the server may hold a poll; `retry_ms`: the first wait after
+    a failed one. With a `webhook` there are no polls: its port is bound from the context manager's beginning to its end. Raises
+    TollbridgeError for a token, proxy or port that cannot be one.
     """
 
     service = SERVICE
@@ -75,18 +82,35 @@ class TelegramChat:
         poll_s: int = 30,
         retry_ms: int = 1_000,
         now_ms: Callable[[], int] = clock.now_ms,
+        proxy: str | None = None,
+        files_dir: Path | None = None,
+        webhook: Webhook | None = None,
     ) -> None:
-        self._bot = TelegramBot(token, base_url, poll_s)
+        self._bot = TelegramBot(token, base_url, poll_s, proxy=proxy, files_dir=files_dir)
         self._poller = Poller(self._bot, poll_s=poll_s, retry_ms=retry_ms)
         self._courier = Courier(self._bot, now_ms)
+        self._webhook = webhook
+        self._retry_ms = retry_ms
+        self._receiver: Any = None
 
     async def __aenter__(self) -> Self:
+        if self._webhook is not None:
+            # What answers over HTTP takes a while to load, and those who poll need none of it.
+            answering = await anyio.to_thread.run_sync(import_module, "gateway.chats.telegram.webhook")
+            self._receiver = answering.Receiver(self._bot, self._webhook, retry_ms=self._retry_ms)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._receiver is not None:
+            self._receiver.close()
         await self._bot.close()
+
+    @property
+    def listens_on(self) -> int | None:
+        """The port at which a webhook's updates are waited for; None: there is none, it polls."""
+        return None if self._receiver is None else self._receiver.port
 
     async def introduce(self) -> BotIdentity | str:
         """Ask who the bot is and register its menu of commands; what went wrong, in words, if the answer has to wait.
@@ -106,11 +130,12 @@ class TelegramChat:
         return identity
 
     async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
-        """Poll until cancelled; an update is confirmed after `accept` returned. A StoreError from it means: again later.
+        """Poll, or answer Telegram, until cancelled; an update is confirmed after `accept` returned. A StoreError from it means:
+        again later.
 
         Raises TollbridgeError when Telegram refuses the token.
         """
-        await self._poller.run(accept)
+        await (self._poller if self._receiver is None else self._receiver).run(accept)
 
     def read(self, payload: str) -> Incoming:
         """What an accepted update means. Raises UnreadableError."""
@@ -144,7 +169,7 @@ class TelegramChat:
             try:
                 return Saved(await save(self._bot.content(attachment_id), into, bytes_max))
             except (TooLargeError, BadRequest, Forbidden, InvalidToken) as error:
-                return redact(str(error))
+                return TOO_BIG if "file is too big" in str(error).lower() else redact(str(error))
             except OSError as error:
                 return f"it cannot be saved ({error.strerror})"
             except TelegramError as error:
@@ -180,4 +205,13 @@ class TelegramChat:
             await self._bot.call("sendChatAction", {"chat_id": int(thread.chat), "action": "typing", **topic})
 
 
-__all__ = ["BotIdentity", "RejectedTokenError", "TelegramChat", "check_token"]
+__all__ = [
+    "LOCAL_BYTES_MAX",
+    "BotIdentity",
+    "RejectedTokenError",
+    "TelegramChat",
+    "Webhook",
+    "check_token",
+    "keep_secret",
+    "way",
+]

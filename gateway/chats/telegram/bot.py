@@ -1,11 +1,11 @@
 """The Bot API under one token: python-telegram-bot does the HTTP; here its failures get names, and the token stays unsaid."""
 
 import json
-import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,7 +14,10 @@ from telegram import Bot
 from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
+from gateway.chats.telegram.proxies import way
+from gateway.chats.telegram.unsaid import keep_secret, redact
 from gateway.core.route import Command
+from gateway.files import content_below
 from gateway.ports import TollbridgeError
 
 OFFICIAL_URL = "https://api.telegram.org/bot"
@@ -34,14 +37,12 @@ _BEFORE_IT_WENT_OUT = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
-_LOGGERS = (
-    "httpx",
-    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
-    "telegram.Bot",
-    "telegram.request.BaseRequest",
-    "telegram.request.HTTPXRequest",
-)
-_secrets: set[str] = set()
+LOCAL_BYTES_MAX = 2_000_000_000
+"""What a Bot API server with `--local` takes and gives at most."""
+LOCAL_PATIENCE_S = 140.0
+"""How long a Bot API server with `--local` may take to get a file from Telegram before it says where it is."""
+SLOWEST_UPLOAD = 1_000_000
+"""Bytes a second."""
 
 
 class NotSentError(NetworkError):
@@ -88,33 +89,8 @@ class BotIdentity:
         return f"https://t.me/{self.username}"
 
 
-def redact(text: str) -> str:
-    """The text without any bot token that this process was given."""
-    for secret in _secrets:
-        text = text.replace(secret, "<bot token>").replace(secret.replace(":", "%3A"), "<bot token>")
-    return text
-
-
-class _Redactor(logging.Filter):
-    """HTTP libraries log addresses, and Telegram's addresses hold the token."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), None
-        if record.exc_info:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
-            record.exc_info = None
-        return True
-
-
-_REDACTOR = _Redactor()
-
-
-def _keep_secret(token: str) -> None:
-    _secrets.add(token)
-    for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_REDACTOR)
-    for name in ("httpx", "httpcore", "telegram"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+class UnservedFileError(BadRequest):
+    """The Bot API server does not hand a file over, and asking again changes nothing."""
 
 
 class _Request(HTTPXRequest):
@@ -179,12 +155,23 @@ class TelegramBot(Bot):
     Raises TollbridgeError for a token or address that cannot be one.
     """
 
-    def __init__(self, token: str, base_url: str | None = None, poll_s: int = 30) -> None:
+    def __init__(
+        self,
+        token: str,
+        base_url: str | None = None,
+        poll_s: int = 30,
+        *,
+        proxy: str | None = None,
+        files_dir: Path | None = None,
+    ) -> None:
         url = check_address(token, base_url)
-        _keep_secret(token)
+        keep_secret(token, "<bot token>")
+        self._way = way(url, proxy)
+        self._files_dir = files_dir
+        usual = {"connection_pool_size": 8, "pool_timeout": 10, "connect_timeout": 10, "httpx_kwargs": self._way}
         self._lines = (
-            _Request(connection_pool_size=8, pool_timeout=10, connect_timeout=10, read_timeout=poll_s + 10),
-            _Request(connection_pool_size=8, pool_timeout=10, connect_timeout=10, read_timeout=20, write_timeout=20),
+            _Request(**usual, read_timeout=poll_s + 10),
+            _Request(**usual, read_timeout=20, write_timeout=20),
         )
         super().__init__(
             token,
@@ -208,14 +195,26 @@ class TelegramBot(Bot):
             return await self._post(method, dict(parameters or {}), read_timeout=patience_s)
         return await self._post(method, dict(parameters or {}))
 
+    def upload_patience_s(self, size: int, usual_s: float) -> float:
+        """How long the server may take over a file of so many bytes once it has it: one of our own has to pass it on."""
+        return usual_s if self._files_dir is None else max(usual_s, size / SLOWEST_UPLOAD)
+
     async def content(self, file_id: str) -> AsyncGenerator[bytes]:
         """The content of a file that was sent to the bot, as it comes. Raises telegram.error.TelegramError."""
-        match await self.call("getFile", {"file_id": file_id}):
+        patience_s = None if self._files_dir is None else LOCAL_PATIENCE_S
+        match await self.call("getFile", {"file_id": file_id}, patience_s=patience_s):
+            case {"file_path": str(path)} if path.startswith("/"):
+                chunks = self._kept(path)
             case {"file_path": str(path)} if _FILE_PATH.fullmatch(path) and ".." not in path:
-                pass
+                chunks = self._download(path)
             case _:
                 raise AnswerLostError("Telegram's answer does not say where the file is")
-        client = httpx.AsyncClient(timeout=DOWNLOAD_PATIENCE_S, headers={"Accept-Encoding": "identity"})
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    async def _download(self, path: str) -> AsyncGenerator[bytes]:
+        client = httpx.AsyncClient(timeout=DOWNLOAD_PATIENCE_S, headers={"Accept-Encoding": "identity"}, **self._way)
         try:
             async with client, client.stream("GET", f"{self.base_file_url}/{path}") as answer:
                 if answer.status_code != 200:  # noqa: PLR2004 - HTTP's success
@@ -224,6 +223,20 @@ class TelegramBot(Bot):
                     yield chunk
         except httpx.HTTPError as error:
             raise AnswerLostError(f"the connection to Telegram broke ({type(error).__name__})") from None
+
+    async def _kept(self, path: str) -> AsyncGenerator[bytes]:
+        """A file that the server keeps on this machine. What it says of the place is believed below its own directory only."""
+        if self._files_dir is None:
+            raise UnservedFileError(
+                "the Bot API server runs with --local: telegram.files_dir has to name its directory"
+            )
+        try:
+            async with aclosing(content_below(self._files_dir, path)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except OSError as error:
+            why = error.strerror or "it is no file"
+            raise UnservedFileError(f"it cannot be taken from telegram.files_dir ({why})") from None
 
     async def identity(self) -> BotIdentity:
         """Who the bot is, as getMe says. Raises telegram.error.TelegramError."""
@@ -276,15 +289,15 @@ def rejected_token() -> RejectedTokenError:
     )
 
 
-async def check_token(token: str, base_url: str | None = None) -> BotIdentity:
+async def check_token(token: str, base_url: str | None = None, proxy: str | None = None) -> BotIdentity:
     """Ask Telegram whose token this is, within 30 seconds. Raises TollbridgeError with what to do."""
-    async with _asking(token, base_url) as bot:
+    async with _asking(token, base_url, proxy) as bot:
         return await bot.identity()
 
 
 @asynccontextmanager
-async def _asking(token: str, base_url: str | None) -> AsyncIterator[TelegramBot]:
-    bot = TelegramBot(token, base_url)
+async def _asking(token: str, base_url: str | None, proxy: str | None) -> AsyncIterator[TelegramBot]:
+    bot = TelegramBot(token, base_url, proxy=proxy)
     try:
         with anyio.fail_after(CHECK_LIMIT_S):
             yield bot

@@ -89,7 +89,8 @@ class Courier:
         handle = await anyio.to_thread.run_sync(Path(parcel.path).open, "rb")
         with handle:
             file = InputFile(handle, filename=redact(parcel.name), read_file_handle=False)
-            return _named(await self._bot.call(method, {**parameters, field: file}, patience_s=UPLOAD_PATIENCE_S))
+            patience_s = self._bot.upload_patience_s(parcel.size, UPLOAD_PATIENCE_S)
+            return _named(await self._bot.call(method, {**parameters, field: file}, patience_s=patience_s))
 
     def _receipt(self, post: Post, error: TelegramError) -> Receipt:
         """BadRequest is a NetworkError to the library: the order of the cases matters."""

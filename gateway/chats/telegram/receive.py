@@ -7,7 +7,7 @@ only in memory, and stops for good at an update that it cannot parse.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import anyio
@@ -34,6 +34,19 @@ class _Trouble:
     words: str
     alarm: bool = False
     wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where Telegram sends updates (`url`, whose path may begin with what a proxy takes away), where they are waited for, and what
+    proves that Telegram sent them. `checked_s`: how often it is looked whether Telegram still has it so.
+    """
+
+    url: str
+    address: str
+    port: int
+    secret: str = field(repr=False)
+    checked_s: float = 300.0
 
 
 class Poller:
@@ -129,6 +142,8 @@ def _trouble(error: TelegramError | StoreError) -> _Trouble:
     match error:
         case StoreError():
             return _Trouble(f"updates cannot be stored, and wait at Telegram (24 hours at most): {error}", alarm=True)
+        case Conflict() if "webhook" in error.message.lower():
+            return _Trouble("a webhook takes this bot's messages: it is removed, and nothing that waits is lost")
         case Conflict():
             return _Trouble(
                 "another program reads this bot's messages: stop it, or give Tollbridge a bot of its own "
