@@ -119,6 +119,10 @@ class Chat(Protocol):
         """Markdown and buttons as bodies that each fit one message; the buttons stand under the last."""
         ...
 
+    def enclosable(self, text: str) -> str | None:
+        """The text as it may go in a picture or a file; None: neither helps here, all of it is said."""
+        ...
+
     def gap_ms(self, thread: Thread, *, edit: bool) -> int:
         """How long the service wants between two deliveries to this thread."""
         ...

@@ -56,6 +56,7 @@ def test_every_import_contract_is_kept() -> None:
         ("gateway/host.py", "import mcp", "mcp is imported only"),
         ("gateway/local/door.py", "import starlette", "Starlette is imported only"),
         ("mcp_servers/budget.py", "import uvicorn", "uvicorn is imported only"),
+        ("gateway/files.py", "import PIL", "Pillow is imported only"),
         ("gateway/bank/words.py", "import gateway.store", "Floors"),
         ("gateway/agents/scripted/script.py", "import gateway.agents.claude", "Agents do not meet"),
         ("gateway/chats/memory.py", "import gateway.chats.telegram", "Chats do not meet"),

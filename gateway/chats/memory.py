@@ -196,6 +196,10 @@ class MemoryChat:
         last = len(shown) - 1
         return tuple(json.dumps({"text": t, "buttons": keys if i == last else []}) for i, t in enumerate(shown))
 
+    def enclosable(self, text: str) -> str | None:
+        """The text."""
+        return text
+
     def gap_ms(self, thread: Thread, *, edit: bool) -> int:  # noqa: ARG002 - the port's signature
         """Nobody has to wait here."""
         return 0

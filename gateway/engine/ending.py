@@ -9,6 +9,7 @@ from gateway.domain.approval import ApprovalKind, ApprovalState, Option, Questio
 from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.effects import Say, StartTurn
 from gateway.domain.events import End, Finished
+from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -39,6 +40,8 @@ class Aftermath:
     """For how long the agent has worked since its last call."""
     said: str = ""
     """The agent's last words, where the run was cut off: they are paid for, and the status message loses them."""
+    files: tuple[Parcel, ...] = ()
+    """What goes with the answer."""
 
 
 def finish(
@@ -158,7 +161,7 @@ def _tell(
         words = (not after.told and event.text.strip()) or "\n\n".join(
             [*_cut_off(after.said), turn_words.ended(ending)]
         )
-        draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True))
+        draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True, files=after.files))
 
 
 def _follows(world: World, view: View, draft: Draft, session: Session) -> list[str]:

@@ -25,9 +25,10 @@ from gateway.domain.events import (
     Started,
     Withdrawn,
 )
+from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import desk, ending, gating, metering
+from gateway.engine import desk, ending, gating, metering, showing
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
@@ -270,7 +271,8 @@ async def _over(world: World, live: Live, event: Finished) -> bool:
     if event.background and event.end in (End.DONE, End.ERROR):
         live.result = (event, covered)
         if live.turn_id is not None:
-            await world.commit(metering.answer(live.turn_id, event))
+            event, files = await showing.shown(world, live.turn_id, event)
+            await world.commit(metering.answer(live.turn_id, event, files))
         return False
     await answer_held(world, live, EndTurn(turn_words.OVER))
     if live.stopping_ms is not None and event.background:
@@ -288,6 +290,9 @@ async def _background(world: World, live: Live, agents: int, others: int) -> boo
 
 async def _settle(world: World, live: Live, event: Finished, metered: Sequence[Usage]) -> bool:
     told = event.told or (live.result is not None and bool(event.text.strip()))
+    files: tuple[Parcel, ...] = ()
+    if live.turn_id is not None and not told:  # it takes a while: before anything else is decided
+        event, files = await showing.shown(world, live.turn_id, event)
     turn_id, live.result = live.turn_id, None
     live.limit = live.paused_ms = None
     if turn_id is None:
@@ -295,7 +300,7 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
     stopped, live.stopping_ms = live.stopping_ms is not None, None
     said = live.said if event.end in (End.INTERRUPTED, End.HALTED) else ""
     work_ms = live.book_work(world.clock.ticks_ms())
-    after = ending.Aftermath(stopped=stopped, let_go=live.ends, told=told, said=said, work_ms=work_ms)
+    after = ending.Aftermath(stopped=stopped, let_go=live.ends, told=told, said=said, work_ms=work_ms, files=files)
     await world.commit(ending.finish(world, turn_id, event, metered, after))
     world.on_step("turn.settled")
     return True

@@ -9,6 +9,7 @@ from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option,
 from gateway.domain.budget import Balance, Quota, Scope, ScopeKind
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished, QuotaTold
+from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
@@ -310,7 +311,7 @@ def answer_ref(turn_id: str) -> str:
     return f"turn:{turn_id}:answer"
 
 
-def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
+def answer(turn_id: str, event: Finished, files: tuple[Parcel, ...] = ()) -> Callable[[View], Decision[None]]:
     """The run's answer, as soon as it is there: the turn is settled only when the agents behind it have ended."""
 
     def decide(view: View) -> Decision[None]:
@@ -319,7 +320,7 @@ def answer(turn_id: str, event: Finished) -> Callable[[View], Decision[None]]:
         session = view.session(turn.session_id) if turn else None
         if turn is not None and session is not None and turn.state not in ENDED and event.text.strip():
             words = turn_words.answered(event.text.strip(), event.background)
-            draft.say(Say(session.thread, answer_ref(turn.id), words, ring=True))
+            draft.say(Say(session.thread, answer_ref(turn.id), words, ring=True, files=files))
         return draft.done(None)
 
     return decide

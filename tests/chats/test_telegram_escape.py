@@ -2,6 +2,7 @@
 
 import json
 import re
+from unicodedata import normalize
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,14 +16,15 @@ UNSENDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def check(text: str) -> None:
-    """Alone, below a line and between words: the same text, edges of the message aside, and no formatting."""
-    exact = UNSENDABLE.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    """Alone, below a line and between words: the same text, edges of the message and tabs aside, and no formatting."""
+    exact = re.sub("[\u2028\u2029]", "\n", UNSENDABLE.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+    exact = re.sub("\\w\u030a", lambda match: normalize("NFC", match.group()), exact)
     for before, after in (("", ""), ("above\n", ""), ("▸ Bash: ", ".\nbelow")):
         if not exact.strip() and before:
             continue
         bodies = [json.loads(body) for body in compose(before + escape(text) + after, ())]
         shown = "".join(body["text"] for body in bodies)
-        assert shown == NOTHING or shown.strip() == (before + exact + after).strip()
+        assert shown == NOTHING or shown.strip() == (before + exact + after).expandtabs(4).strip()
         assert not any(body.get("entities") for body in bodies)
 
 

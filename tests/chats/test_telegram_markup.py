@@ -126,7 +126,7 @@ def test_common_markdown_becomes_formatting() -> None:
 
 def test_a_table_is_shown_in_columns_with_its_empty_cells() -> None:
     """Tables are text of fixed width."""
-    assert entities("| a | b | c |\n|---|---|---|\n| 1 || 3 |") == [("pre", "a | b | c\n--+---+--\n1 |   | 3")]
+    assert entities("| a | b | c |\n|---|---|---|\n| 1 || 3 |") == [("pre", "a  b  c\n-  -  -\n1     3")]
 
 
 @pytest.mark.parametrize("text", ["| a | b |\n|---|---|\n| 1 | 2 | 3 |", "```look at this\nhere"])
@@ -143,8 +143,8 @@ def test_nothing_to_see_is_said_in_words(text: str) -> None:
 
 
 def test_unsendable_characters_are_left_out() -> None:
-    """NUL, lone surrogates and control characters go; tabs and line ends stay."""
-    assert shown("a\x00b\ud83dc\td\r\ne\x1b[0m") == "abc\td\ne[0m"
+    """NUL, lone surrogates and control characters go; tabs are spaces, for Telegram would make one space of each; lines stay."""
+    assert shown("a\x00b\ud83dc\td\r\ne\x1b[0m") == "abc d\ne[0m"
 
 
 def test_a_text_of_one_line_is_cut_at_spaces() -> None:
@@ -185,6 +185,21 @@ def test_a_page_of_html_does_not_take_for_ever() -> None:
     """The rounds of asking the parser are limited; after that the text is plain."""
     text = "\n".join(f"<div class='{number}'>" for number in range(2_000))
     assert "".join(shown(text).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\t" * 99_999 + "x",
+        "*_~`[<|" * 14_000,
+        "|a|\n|-|\n|b|\n\n" * 7_000,
+        "> " * 40_000,
+        "<b>\n\n" * 16_000 + "```a b\nx",
+    ],
+)
+def test_odd_texts_of_the_largest_size_do_not_take_for_ever(text: str) -> None:
+    """No reading of them takes more than twice as long for twice as much."""
+    assert check(text)
 
 
 def test_buttons_stand_in_rows_by_their_length() -> None:

@@ -48,7 +48,8 @@ def fit(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if first["offset"] + first["length"] <= last["offset"]:
         return True
     inside = last["offset"] + last["length"] <= first["offset"] + first["length"]
-    twice = first["type"] == last["type"] and first["type"] in ("blockquote", "text_link")
+    groups = (("blockquote", "expandable_blockquote"), ("text_link",))
+    twice = any(first["type"] in group and last["type"] in group for group in groups)
     return inside and first["type"] not in CODE and not twice
 
 

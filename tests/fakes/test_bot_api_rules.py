@@ -292,3 +292,62 @@ async def test_broken_markup_is_refused_in_the_official_words(server, http, mode
     answer = await call(http, "sendMessage", chat_id=1, text=source, parse_mode=mode)
     assert answer["description"].startswith(f"Bad Request: can't parse entities: {words}")
     assert server.violations == []
+
+
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("https://a.b/c_(d)?e=f#g", ""),
+        ("http://127.0.0.1:3000/x", ""),
+        ("http://me:pass@a.b:8080", ""),
+        ("http://[::1]:80/", ""),
+        ("tg://user?id=1", ""),
+        ("a.b/c", ""),
+        ("http://localhost:3000/x", "Wrong HTTP URL"),
+        ("http://a.b:70000", "Wrong port number specified in the URL"),
+        ("http://a.b:port/", "Wrong port number specified in the URL"),
+        ("http:///x", "URL host is empty"),
+        ("http://./", "Host is invalid"),
+        ("https://a b.c/", "Wrong URL host"),
+        ("https://a%zz.b/", "Wrong percent-encoded symbol in URL host"),
+        ("ftp://a.b/", "Unsupported URL protocol"),
+    ],
+)
+async def test_an_address_behind_words_is_checked_as_telegram_checks_it(server, http, url, wrong):
+    """One that it does not take costs the whole message."""
+    answer = await call(
+        http, "sendMessage", chat_id=1, text="x", entities=[{"type": "text_link", "offset": 0, "length": 1, "url": url}]
+    )
+    assert answer["ok"] == (not wrong)
+    if wrong:
+        server.violations.clear()
+        assert (answer["error_code"], answer["description"]) == (400, f"Bad Request: wrong message entity: {wrong}")
+
+
+async def test_telegram_changes_characters_and_moves_the_entities_along(server, http):
+    """Tabs become spaces, some characters go, and an entity does not begin with a blank."""
+    alice = server.user(1, "Alice")
+    entities = [{"type": "pre", "offset": 0, "length": 4}, {"type": "bold", "offset": 8, "length": 3}]
+    await call(http, "sendMessage", chat_id=1, text="  \tx \u2028a\u030ab\u202ec", entities=entities)
+    [seen] = alice.sees()
+    assert (
+        seen.text == "  \tx \u2028a\u030ab\u202ec".translate({9: " ", 0x2028: None, 0x30A: None, 0x202E: None}).lstrip()
+    )
+    assert [(e["type"], e["offset"], e["length"]) for e in seen.entities] == [("pre", 0, 1), ("bold", 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("pre", "bold"), ("code", "text_link"), ("text_link", "code"), ("blockquote", "blockquote"), ("pre", "code")],
+)
+async def test_what_may_not_stand_in_something_else_is_dropped_without_a_word(server, http, one, other):
+    """The message comes with less formatting than it was sent with; the phone counts that."""
+    alice = server.user(1, "Alice")
+    entities = [
+        {"type": kind, "offset": at, "length": 4 - 2 * at} | ({"url": "https://a.b/"} if kind == "text_link" else {})
+        for at, kind in ((0, one), (1, other))
+    ]
+    await call(http, "sendMessage", chat_id=1, text="abcd", entities=entities)
+    [seen] = alice.sees()
+    assert [entity["type"] for entity in seen.entities] == [one]
+    assert seen.dropped_entities == 1

@@ -102,6 +102,10 @@ class ConsoleChat:
         *before, last = split(text)
         return (*(dump(part, ()) for part in before), dump(last, buttons))
 
+    def enclosable(self, text: str) -> str | None:  # noqa: ARG002 - the port's signature
+        """A screen has room for all of it."""
+        return None
+
     def gap_ms(self, thread: Thread, *, edit: bool) -> int:  # noqa: ARG002 - the port's signature
         """Messages need no gap; edits have one, so that a fast agent does not make the screen flicker."""
         return EDIT_GAP_MS if edit else 0

@@ -145,6 +145,10 @@ class TelegramChat:
         """Bodies of sendMessage and editMessageText as JSON, without the bot's token; the buttons stand under the last."""
         return compose(redact(text), buttons)
 
+    def enclosable(self, text: str) -> str | None:
+        """The text without bot tokens."""
+        return redact(text)
+
     def gap_ms(self, thread: Thread, *, edit: bool) -> int:
         """What earns no ban: a message a second in private, twenty a minute in groups, edits no faster."""
         if thread.chat.startswith("-"):

@@ -15,6 +15,13 @@ _REFERENCE = re.compile(rb"^[ \t>*+\-0-9.)]*(\[)[^\]\n]+\]:", re.MULTILINE)
 _PIPES = re.compile(rb"\|{2,}")
 _FENCE = (b"```", b"~~~")
 _DOUBLE = (b"*", b"_", b"~")
+_ADDRESS = re.compile(rb"https?://[^\s<>]*[^\s<>*_~.,;:!?)\]]")
+_WEB = re.compile(
+    r"https?://(?:[^/?#@\s]*@)?(?P<host>(?:[a-z0-9._!$,~*'();&+=-]|%[a-f0-9]{2}|[^\x00-\x7f])+)(?::(?P<port>\d{1,9}))?(?=[/?#]|$)",
+    re.IGNORECASE,
+)
+"""As TDLib reads it (HttpUrl.cpp, LinkManager::check_link), but for IPv6 addresses, which nobody writes behind words."""
+MAX_PORT = 65_535
 _DUNDER = re.compile(rb"__\w+__")
 
 
@@ -25,7 +32,8 @@ def escape(markdown: str) -> str | None:
     """
     source = _settle_pipes_and_references(markdown.encode())
     for _ in range(MAX_ROUNDS):
-        offsets = sorted(set(_unmeant(source, _events(source))))
+        events = _events(source)
+        offsets = sorted({*_unmeant(source, events), *_links(events)})
         if not offsets:
             return source.decode()
         source = _insert(source, [(offset, b"\\") for offset in offsets])
@@ -72,7 +80,8 @@ def _within(offset: int, ranges: Sequence[tuple[int, int]]) -> bool:
 
 def _unmeant(source: bytes, events: Sequence[_Event]) -> Iterator[int]:
     """Byte offsets that need a backslash."""
-    for (event, where), following in zip_longest(events, (e for e, _ in events[1:])):
+    addresses = [match.span() for match in _ADDRESS.finditer(source)]
+    for event, where in events:
         start, end = where["start"], where["end"]
         match event:
             case {"InlineHtml": _}:
@@ -82,23 +91,49 @@ def _unmeant(source: bytes, events: Sequence[_Event]) -> Iterator[int]:
             case {"InlineMath": _} | {"DisplayMath": _}:
                 width = 2 if "DisplayMath" in event else 1
                 yield from (*range(start, start + width), *range(end - width, end))
-            case {"Start": {"Link": link}}:
-                if _unshowable(link) or following == {"End": "Link"}:
-                    yield start
-            case {"Start": {"Image": _}}:
-                yield start + 1
             case {"Start": "Emphasis" | "Strong" | "Strikethrough" as kind}:
                 width = 1 if kind == "Emphasis" or source[start + 1 : start + 2] not in _DOUBLE else 2
                 approximate = kind == "Strikethrough" and width == 1
-                if approximate or _inside_a_word(source, start, end) or _DUNDER.fullmatch(source, start, end):
+                address = _within(start, addresses) or _within(end - 1, addresses)
+                if (
+                    approximate
+                    or address
+                    or _inside_a_word(source, start, end, width)
+                    or _DUNDER.fullmatch(source, start, end)
+                ):
                     yield from (*range(start, start + width), *range(end - width, end))
+            case _:
+                pass
+
+
+def _links(events: Sequence[_Event]) -> Iterator[int]:
+    """Byte offsets that need a backslash, for links and pictures that cannot be shown as links."""
+    link_at: int | None = None
+    for (event, where), following in zip_longest(events, (e for e, _ in events[1:])):
+        start = where["start"]
+        match event:
+            case {"End": "Link"}:
+                link_at = None
+            case {"Start": {"Link": link}}:
+                link_at = start
+                if _unshowable(link) or following == {"End": "Link"}:
+                    yield start
+            case {"Start": {"Image": image}}:
+                if link_at is not None or _unshowable(image) or following == {"End": "Image"}:
+                    yield from (start + 1, *(() if link_at is None else (link_at,)))
             case _:
                 pass
 
 
 def _unshowable(link: dict[str, Any]) -> bool:
     """A client opens web addresses only; what else stands in brackets (a path, `<std::string>`) is shown as it is."""
-    return not link["dest_url"].startswith(("http://", "https://")) or bool(link["title"])
+    return not openable(link["dest_url"]) or bool(link["title"])
+
+
+def openable(url: str) -> bool:
+    """Whether Telegram takes it behind words: it refuses a message for `http://localhost:3000`, or for a wrong port."""
+    found = _WEB.match(url)
+    return found is not None and "." in found["host"].strip(".") and 0 < int(found["port"] or 80) <= MAX_PORT
 
 
 def _html_block(source: bytes, start: int, end: int) -> Iterator[int]:
@@ -115,6 +150,10 @@ def _html_block(source: bytes, start: int, end: int) -> Iterator[int]:
         line_start += len(line)
 
 
-def _inside_a_word(source: bytes, start: int, end: int) -> bool:
-    """`2*3*4`: between ASCII letters or digits on both sides. Scripts without spaces do emphasise inside their lines."""
-    return source[max(start - 1, 0) : start].isalnum() and source[end : end + 1].isalnum()
+def _inside_a_word(source: bytes, start: int, end: int, width: int) -> bool:
+    """`2*3*4`: between ASCII letters or digits on both sides; for one star, on one side: `*args and 2*3`, but `**PR**s`.
+
+    Scripts without spaces do emphasise inside their lines.
+    """
+    before, after = source[max(start - 1, 0) : start].isalnum(), source[end : end + 1].isalnum()
+    return (before or after) if width == 1 else (before and after)

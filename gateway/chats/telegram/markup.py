@@ -1,8 +1,9 @@
 """Markdown and buttons to bodies that each fit one Telegram message; pure.
 
-telegramify-markdown turns Markdown into text with entities. Three things are added here. What agents write and Markdown
-would eat (`Vec<u8>`, `__init__.py`, `[INFO]: x`, `a || b`) is made literal first. If letters, digits or symbols got lost all the
-same, the text is shown as it was written. And texts are split by Telegram's limits of length and of entities.
+telegramify-markdown turns Markdown into text with entities. Four things are added here. What agents write and Markdown
+would eat (`Vec<u8>`, `__init__.py`, `[INFO]: x`, `a || b`) is made literal first. Tables are laid out for the screen of a phone.
+If letters, digits or symbols got lost all the same, the blocks that lost them are shown as they were written. And texts are split
+by Telegram's limits of length and of entities.
 """
 
 import html
@@ -10,13 +11,27 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
-from unicodedata import category
+from unicodedata import category, normalize
 
+import pyromark
 from telegramify_markdown import MessageEntity, RenderConfig, convert
+from telegramify_markdown.converter import STANDARD_OPTIONS
 
 from gateway.chats.telegram.literal import escape
-from gateway.chats.telegram.parts import Part, nested, split, with_short_links
+from gateway.chats.telegram.parts import (
+    Part,
+    cut,
+    filled,
+    indented,
+    joined,
+    nested,
+    split,
+    with_short_links,
+    with_spaces,
+)
+from gateway.chats.telegram.tables import laid_out, taken_out
 from gateway.domain.effects import Button
 
 MAX_CHARACTERS = 100_000
@@ -24,6 +39,9 @@ MAX_CHARACTERS = 100_000
 MAX_PARTS = 40
 """Messages of one text: 40 s in a private chat, 2 min in a group."""
 NOTHING = "(nothing to show)"
+MAX_BLOCKS = 1_000
+"""A text of more blocks is shown as written if one of them would lose something."""
+BESIDE = "— "
 MAX_BUTTONS = 100
 ROOMY_BUTTONS = 40
 """With more buttons than this, all labels are short."""
@@ -32,8 +50,13 @@ LONGEST_LABEL = 64
 LONGEST_TOKEN_BYTES = 64
 LONGEST_LANGUAGE = 32
 
+_SEPARATORS = str.maketrans("\u2028\u2029", "\n\n")
+"""Ends of lines and paragraphs to Unicode, which Telegram leaves out."""
+_RINGED = re.compile("\\w\u030a")
+"""Telegram takes the ring off an å of two characters; to the å of one it does nothing."""
 _UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LIST_NUMBERS = re.compile(r"^[ \t>*+-]*(\d{1,9})[.)](?=\s)", re.MULTILINE)
+_TASKS = re.compile(r"^[ \t>*+\-0-9.)]*[ \t>](\[[xX]\])(?=\s)", re.MULTILINE)
 _NAMED_CHARACTER = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
 """Letters or symbols to Unicode, and nothing at all to see."""
@@ -81,11 +104,13 @@ def compose(text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
 def _sendable(text: str) -> tuple[str, int]:
     """What can be sent of the text, and how many characters more there are."""
     text = _UNSENDABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _RINGED.sub(lambda match: normalize("NFC", match.group()), text)
     return text[:MAX_CHARACTERS], max(0, len(text) - MAX_CHARACTERS)
 
 
 def _parts(part: Part) -> list[Part]:
-    return [piece for piece in split(with_short_links(part)) if _visible(piece.text)]
+    part = Part(part.text.translate(_SEPARATORS), part.entities)
+    return [indented(piece) for piece in split(with_short_links(with_spaces(part))) if _visible(piece.text)]
 
 
 def _left_out(characters: int, buttons: int) -> str:
@@ -95,18 +120,63 @@ def _left_out(characters: int, buttons: int) -> str:
 
 
 def _render(markdown: str) -> Part:
-    """The text as people read it, with entities; the Markdown itself where reading it would lose something."""
+    """The text as people read it, with entities; the Markdown itself for the blocks of which reading would lose something."""
+    part = _whole(markdown)
+    if part is not None:
+        return part
+    blocks = _blocks(markdown)
+    if not 1 < len(blocks) <= MAX_BLOCKS:
+        return Part(markdown)
+    return joined([piece for block in blocks for piece in _block(block)], "")
+
+
+def _whole(markdown: str) -> Part | None:
+    """The text as people read it; None where that would lose something."""
     escaped = escape(markdown)
     if escaped is None:
-        return Part(markdown)
-    text, entities = convert(escaped, latex_escape=False, config=_CONFIG)
-    part = Part(_UNSENDABLE.sub(" ", text), nested(map(_sound, entities)))
-    return Part(markdown) if _lost(markdown, part) else part
+        return None
+    text, mark, tables = taken_out(escaped)
+    part = _converted(text)
+    if tables:
+        cells = [[[_cell(cell) for cell in row] for row in table.rows] for table in tables]
+        laid = [laid_out(rows, table.alignments) for rows, table in zip(cells, tables, strict=True)]
+        part = filled(part, mark, laid)
+    return None if _lost(markdown, part) else part
+
+
+def _converted(markdown: str) -> Part:
+    text, entities = convert(markdown, latex_escape=False, config=_CONFIG)
+    return Part(_UNSENDABLE.sub(" ", text), nested(map(_sound, entities)))
+
+
+def _cell(markdown: str) -> Part:
+    """A table's cell: behind a dash, so that what it begins with is no list, heading or quote."""
+    part = _converted(BESIDE + markdown)
+    return cut(part, len(BESIDE), len(part.text))
+
+
+def _blocks(markdown: str) -> list[str]:
+    """The paragraphs, lists, fences and so on at the top level, each with the blank lines behind it."""
+    source, starts, depth = markdown.encode(), [0], 0
+    for event, where in pyromark.events_with_range(markdown, options=STANDARD_OPTIONS):
+        opens, closes = (isinstance(event, dict) and word in event for word in ("Start", "End"))
+        if depth == 0 and opens and where["start"] > starts[-1]:
+            starts.append(source.rfind(b"\n", 0, where["start"]) + 1)
+        depth += opens - closes
+    return [source[a:b].decode() for a, b in pairwise([*starts, len(source)])]
+
+
+def _block(markdown: str) -> tuple[Part, Part]:
+    """One of several blocks, and the line ends behind it."""
+    words = markdown.rstrip("\n")
+    part = _whole(words) or Part(words)
+    shown = part.text.rstrip("\n")
+    return cut(part, 0, len(shown)), Part(markdown[len(words) :][:2])
 
 
 def _lost(markdown: str, part: Part) -> bool:
     """Whether a character that can be no markup is in the Markdown and not in the result."""
-    before = _LIST_NUMBERS.sub("", _NAMED_CHARACTER.sub(_unnamed, markdown))
+    before = _LIST_NUMBERS.sub("", _TASKS.sub("", _NAMED_CHARACTER.sub(_unnamed, markdown)))
     extras = "".join(f"{entity.url or ''}{entity.language or ''}" for entity in part.entities)
     return bool(Counter(filter(_substantial, before)) - Counter(part.text + extras))
 

@@ -1,8 +1,8 @@
 """Formatted text within Telegram's limits: entities that nest, links that are short enough, parts that fit; pure."""
 
 import json
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
@@ -14,10 +14,13 @@ MAX_ENTITY_BYTES = 20_000
 """JSON of the entities of one message. With 4096 units of text (12 kB at most) and a keyboard it stays below 60 kB."""
 LONGEST_URL = 2_000
 URL_SHOWN = 200
+TAB = 4
 LAST_OF_ONE_UNIT = "\uffff"
 
 _CODE = frozenset({"code", "pre"})
-_ONCE = frozenset({"blockquote", "expandable_blockquote", "text_link"})
+_QUOTES = frozenset({"blockquote", "expandable_blockquote"})
+_ONCE = (_QUOTES, frozenset({"text_link"}))
+"""None of these stands in one of its own group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,75 @@ def nested(entities: Iterable[MessageEntity]) -> tuple[MessageEntity, ...]:
         if around:
             end = min(end, around[-1].offset + around[-1].length)
         outside = {outer.type for outer in around}
-        forbidden = (
-            outside & _CODE or entity.type in outside & _ONCE or (entity.type in _CODE and "text_link" in outside)
-        )
+        once = any(entity.type in group and outside & group for group in _ONCE)
+        forbidden = outside & _CODE or once or (entity.type in _CODE and "text_link" in outside)
         if end > entity.offset and not forbidden:
             kept.append(entity.copy_with(length=end - entity.offset))
             around.append(kept[-1])
     return tuple(kept)
+
+
+def joined(parts: Sequence[Part], between: str) -> Part:
+    """These parts as one."""
+    sizes = [utf16_len(part.text) + utf16_len(between) for part in parts]
+    starts = [0, *accumulate(sizes)]
+    entities = [
+        e.copy_with(offset=e.offset + start) for start, part in zip(starts, parts, strict=False) for e in part.entities
+    ]
+    return Part(between.join(part.text for part in parts), tuple(entities))
+
+
+def cut(part: Part, start: int, end: int) -> Part:
+    """The part's characters from `start` to `end`, with what of its entities is there."""
+    first, last = utf16_len(part.text[:start]), utf16_len(part.text[:end])
+    inside = [e for e in part.entities if e.offset < last and e.offset + e.length > first]
+    return Part(part.text[start:end], tuple(_clip(e, first, last) for e in inside))
+
+
+def filled(part: Part, mark: str, inserts: Sequence[Part]) -> Part:
+    """The part with each occurrence of the mark, one UTF-16 unit, replaced: by the first insert, the second, and so on."""
+    pieces = part.text.split(mark)
+    sizes = [utf16_len(insert.text) - 1 for insert in inserts]
+    moved = [0, *accumulate(sizes)]
+    marks = [at + n for n, at in enumerate(accumulate(map(utf16_len, pieces[:-1])))]
+
+    def there(at: int) -> int:
+        return at + moved[bisect_left(marks, at)]
+
+    entities = [
+        e.copy_with(offset=there(e.offset), length=there(e.offset + e.length) - there(e.offset)) for e in part.entities
+    ]
+    for at, insert in zip(marks, inserts, strict=True):
+        entities += [e.copy_with(offset=e.offset + there(at)) for e in insert.entities]
+    text = "".join(piece + insert.text for piece, insert in zip(pieces, [*inserts, Part("")], strict=True))
+    return Part(text, nested(entities))
+
+
+def with_spaces(part: Part) -> Part:
+    """The part with its tabs as spaces, to the next column of four: Telegram makes one space of a tab."""
+    pieces = part.text.split("\t")
+    spaces: list[Part] = []
+    column = 0
+    for piece in pieces[:-1]:
+        last = piece.rsplit("\n", 1)
+        column = (column if len(last) == 1 else 0) + len(last[-1])
+        spaces.append(Part(" " * (TAB - column % TAB)))
+        column += len(spaces[-1].text)
+    return filled(part, "\t", spaces) if spaces else part
+
+
+def indented(part: Part) -> Part:
+    """The part with code that keeps the blanks it begins with: Telegram cuts ordinary ones off the front of an entity."""
+    text = part.text
+    for entity in part.entities:
+        if entity.type in _CODE:
+            units = text.encode("utf-16-le")
+            before, after = (
+                half.decode("utf-16-le") for half in (units[: 2 * entity.offset], units[2 * entity.offset :])
+            )
+            blanks = min(len(after) - len(after.lstrip(" \n")), entity.length)
+            text = before + after[:blanks].replace(" ", "\u00a0") + after[blanks:]
+    return Part(text, part.entities)
 
 
 def with_short_links(part: Part) -> Part:
@@ -78,7 +143,7 @@ def _moved(entity: MessageEntity, at: int, units: int) -> MessageEntity:
 
 
 def split(part: Part) -> Iterator[Part]:
-    """Parts within the limits, cut at line ends where there are any, else at spaces; entities are cut along."""
+    """Parts within the limits, cut between paragraphs where that can be, else at line ends, else at spaces; entities are cut along."""
     units = [0, *accumulate(2 if c > LAST_OF_ONE_UNIT else 1 for c in part.text)]
     entities, start = part.entities, 0
     while start < len(part.text):
@@ -98,6 +163,10 @@ def _end(text: str, units: list[int], entities: tuple[MessageEntity, ...], start
     if end >= len(text):
         return len(text)
     half = start + (end - start) // 2
+    at = end
+    while (at := text.rfind("\n\n", half, at)) >= 0:
+        if not any(e.offset < units[at] < e.offset + e.length for e in entities if e.type in _CODE):
+            return at + 2
     for mark in "\n ":
         if (found := text.rfind(mark, half, end)) >= 0:
             return found + 1
