@@ -25,7 +25,7 @@ from gateway.bank import open_bank
 from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import LOCAL_BYTES_MAX, TelegramChat, Webhook
-from gateway.config import Settings, TelegramSettings, config_file, require_ready, settings_from
+from gateway.config import Settings, TelegramSettings, VoiceSettings, config_file, require_ready, settings_from
 from gateway.core.lease import LeaseTerms
 from gateway.core.scopes import period
 from gateway.domain.budget import Scope, ScopeKind
@@ -38,10 +38,11 @@ from gateway.engine.asked import Pace
 from gateway.engine.world import Draft, no_step
 from gateway.files import Spool
 from gateway.local import autostart, changes, door, people
-from gateway.ports import Agent, Bank, Chat, TollbridgeError
+from gateway.ports import Agent, Bank, Chat, TollbridgeError, Transcriber
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
 from gateway.store import open_readonly, open_store
+from gateway.voice import CommandTranscriber, HttpTranscriber
 
 log = structlog.get_logger()
 
@@ -72,6 +73,8 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         approval_ms=int(settings.approval_minutes * MINUTE_MS),
         files=str(agents.files),
         file_bytes_max=agents.file_mb * 1024 * 1024,
+        files_bytes_max=agents.files_total_mb * 1024 * 1024,
+        shows_heard=settings.voice.show,
         policy=settings.policy_rules,
         unpriced_refused=budgets.unpriced == "refuse",
         desks=desks(settings, people),
@@ -130,6 +133,7 @@ async def engine(
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
         world.spool = spool_of(settings)
+        world.transcriber = transcriber_of(settings.voice)
         world.team = team_of(settings)
         if world.team is not None:
             world.bank = await stack.enter_async_context(bank_of(settings))
@@ -141,6 +145,16 @@ def spool_of(settings: Settings) -> Spool:
     if settings.telegram.files_dir is None:
         return Spool(settings.home, clock.new_id)
     return Spool(settings.home, clock.new_id, bytes_max=LOCAL_BYTES_MAX, quota=2 * LOCAL_BYTES_MAX)
+
+
+def transcriber_of(voice: VoiceSettings) -> Transcriber | None:
+    """Who writes down what people say, by the settings."""
+    if voice.command:
+        return CommandTranscriber(voice.command, seconds=voice.seconds)
+    if voice.url is None or voice.model is None:
+        return None
+    key = "" if voice.key is None else voice.key.get_secret_value()
+    return HttpTranscriber(voice.url, voice.model, key=key, language=voice.language or "", seconds=voice.seconds)
 
 
 def team_of(settings: Settings) -> Team | None:

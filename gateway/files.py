@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -24,6 +24,9 @@ FRESH_MS: Final = 600_000
 """A copy that no message carries yet is left alone for so long: its decision may be on the way."""
 FOLDER_BYTES_MAX: Final = 200_000_000
 """What people sent for one session."""
+FILES_BYTES_MAX: Final = 1_000_000_000
+"""What people sent for all of them."""
+PART: Final = ".part"
 KEPT_MS: Final = 30 * 24 * 3_600_000
 """How long what people sent is kept."""
 CHUNK: Final = 256 * 1024
@@ -162,7 +165,7 @@ def _copy(source: BinaryIO, copy: BinaryIO, bytes_max: int, left: int) -> tuple[
 @contextmanager
 def _landing(file: Path) -> Iterator[BinaryIO]:
     """A new file (0600), whole and on the disk at the end of the block, or not there."""
-    part = file.with_name(f".{file.name}.part")
+    part = file.with_name(f".{file.name}{PART}")
     with suppress(FileNotFoundError):
         part.unlink()
     descriptor = os.open(part, _WRITE, 0o600)
@@ -177,8 +180,11 @@ def _landing(file: Path) -> Iterator[BinaryIO]:
 
 
 # --------------------------------------------------------------------------------------------------- what people send
-def folder_of(files: str, session_id: str, bytes_max: int) -> Path:
-    """The folder of a session, made for this user alone, with room for another file: the oldest go. Raises OSError."""
+def folder_of(files: str, session_id: str, bytes_max: int, total_max: int = FILES_BYTES_MAX) -> Path:
+    """The folder of a session, made for this user alone, with room for another file. Raises OSError.
+
+    The oldest go: of this session's, and of all sessions' where together they are more than `total_max`.
+    """
     place = Path(files)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = place / session_id
@@ -188,10 +194,19 @@ def folder_of(files: str, session_id: str, bytes_max: int) -> Path:
         if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, f"{one} is a link, or belongs to another user")
     folder.chmod(0o700)
-    kept = [(name.name, about.st_size) for name, about in _listed(folder)]
-    for name in room(kept, bytes_max, max(FOLDER_BYTES_MAX, bytes_max)):
-        (folder / name).unlink(missing_ok=True)
+    _make_room([folder], bytes_max, FOLDER_BYTES_MAX)
+    _make_room([one for one, about in _listed(place) if stat.S_ISDIR(about.st_mode)], bytes_max, total_max)
     return folder
+
+
+def _make_room(folders: Iterable[Path], bytes_max: int, quota: int) -> None:
+    """Delete the oldest files in these folders until another one fits. What is just coming in is counted as large as it may get."""
+    found = sorted((one for folder in folders for one in _listed(folder)), key=lambda one: one[1].st_mtime_ns)
+    coming = sum(file.name.endswith(PART) for file, _ in found)
+    kept = [(str(file), about.st_size) for file, about in found if not file.name.endswith(PART)]
+    wanted = bytes_max * (1 + coming)
+    for name in room(kept, wanted, max(quota, wanted)):
+        Path(name).unlink(missing_ok=True)
 
 
 def forget_old(files: str, now_ms: int) -> None:

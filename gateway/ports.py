@@ -471,6 +471,8 @@ class Decision(Generic[T]):
     entries: tuple[Entry, ...] = ()
     posts: tuple[NewPost, ...] = ()
     handled: tuple[str, str] | None = None
+    also: tuple[tuple[str, str], ...] = ()
+    """Further updates that are handled by this: the parts of an album."""
     effects: tuple[Effect, ...] = ()
     figures: tuple[Figure, ...] = ()
     """Kept for the bank, numbered on as they are written (their own `seq` is not looked at)."""
@@ -492,7 +494,11 @@ class Store(Protocol):
         ...
 
     async def inbox(self, limit: int) -> tuple[Update, ...]:
-        """Updates that wait to be handled, oldest first."""
+        """Updates that wait to be handled, oldest first. To look at them counts for nothing."""
+        ...
+
+    async def take_up(self, updates: Sequence[Update]) -> None:
+        """Note that these are about to be handled, together: `attempts` of each counts it."""
         ...
 
     async def quarantine(self, update: Update, why: str) -> None:
@@ -554,6 +560,22 @@ class Prices(Protocol):
         ...
 
     def rates(self, model: str, on: date, service_tier: str, speed: str, geo: str = "") -> Rates | Unpriced: ...
+
+
+# ---------------------------------------------------------------------------------------------------- what is said aloud
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is said in a recording, as somebody else's program wrote it down: as little to be trusted as any text."""
+
+    text: str
+
+
+class Transcriber(Protocol):
+    """Writes down what is said in a recording. It has a time limit of its own, and what it costs is in no ledger here."""
+
+    async def transcribe(self, path: str) -> Heard | str:
+        """What is said in the file, in at most `HEARD_CHARACTERS_MAX` characters; or why that is not known, in words for people."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------------------ the bank

@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
 import anyio
@@ -122,13 +122,16 @@ class MemoryChat:
         name: str = "notes.txt",
         text: str = "",
         kind: FileKind = FileKind.DOCUMENT,
+        album: str = "",
+        forwarded: str = "",
     ) -> str:
         """A person sends a file, perhaps with words; the result is the name under which it can be fetched."""
         file_id, message_id = f"file-{self._number()}", self._number()
         self.files[file_id] = content
         self._said[message_id] = thread
-        sent = (Attachment(file_id, name, kind, len(content)),)
-        self.post(Message(thread, person, text, message_id=message_id, attachments=sent))
+        sent = (Attachment(file_id, name, kind, len(content), album=album, passed_on=bool(forwarded)),)
+        told = Message(thread, person, text, message_id=message_id, attachments=sent)
+        self.post(replace(told, forwarded=forwarded, album=album))
         return file_id
 
     def taps(self, shown: Shown, label: str, person: str) -> str:
@@ -296,13 +299,14 @@ def _dump(incoming: Message | Edited | Tap | Unsupported) -> str:
     if isinstance(incoming, Message):
         rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to} | {
             "id": incoming.message_id,
-            "files": [[one.id, one.name, one.kind, one.size] for one in incoming.attachments],
+            "files": [asdict(one) for one in incoming.attachments],
             "of_others": [incoming.quoted, incoming.forwarded],
             "at": incoming.sent_at_ms,
             "name": incoming.name,
+            "album": incoming.album,
         }
     elif isinstance(incoming, Unsupported):
-        rest = {"words": incoming.words, "once": incoming.once}
+        rest = {"words": incoming.words, "once": incoming.once, "album": incoming.album}
     else:
         rest = {"token": incoming.token, "message_id": incoming.message_id, "tap_id": incoming.tap_id}
     return json.dumps({"thread": thread, "person": incoming.person, **rest})
@@ -320,12 +324,13 @@ def _load(value: dict[str, Any]) -> Incoming:
     if "token" in value:
         return Tap(thread, person, value["token"], value["message_id"], value["tap_id"])
     if "words" in value:
-        return Unsupported(thread, person, value["words"], value["once"])
+        return Unsupported(thread, person, value["words"], value["once"], value["album"])
     command = value["command"]
     typed = (command[0], command[1]) if command else None
-    files = tuple(Attachment(name, shown, FileKind(kind), size) for name, shown, kind, size in value["files"])
+    files = tuple(Attachment(**one | {"kind": FileKind(one["kind"])}) for one in value["files"])
     return Message(
         *(thread, person, value["text"], typed, value["replies"], value["id"], files, *value["of_others"]),
         name=value.get("name", ""),
         sent_at_ms=value.get("at", 0),
+        album=value["album"],
     )

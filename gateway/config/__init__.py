@@ -14,6 +14,7 @@ from gateway.config.ready import misplaced, require_ready
 from gateway.config.settings import Settings
 from gateway.config.telegram import WebhookSettings
 from gateway.config.values import MOST_USERS
+from gateway.config.voice import VoiceSettings
 from gateway.home import SettingsError, home_directory
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "TelegramSettings",
+    "VoiceSettings",
     "WebhookSettings",
     "config_file",
     "home_directory",

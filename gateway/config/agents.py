@@ -51,6 +51,8 @@ class AgentSettings(Section):
     """Below it, files that people send are saved, a folder for each session: agents read them there."""
     file_mb: int = Field(default=20, ge=1, le=2000)
     """The largest of them; Telegram's own server gives bots no more than 20, one of your own with `--local` up to 2000."""
+    files_total_mb: int = Field(default=1000, ge=200, le=1_000_000)
+    """All of them together: where they would be more, the oldest go."""
     claude: ClaudeSettings = ClaudeSettings()
 
     @model_validator(mode="after")

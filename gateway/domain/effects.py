@@ -130,4 +130,12 @@ class Borrow:
     yes: tuple[Approval, Option] | None = None
 
 
-Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Have what is said in the turn's files written down: it goes before the gate only then."""
+
+    session_id: str
+    turn_id: str
+
+
+Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen

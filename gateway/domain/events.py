@@ -30,6 +30,8 @@ class Message:
     """When it was written, by the chat's clock; 0: not known."""
     name: str = field(default="", compare=False)
     """What the person calls themselves there: anybody may choose any, and nothing is decided by it."""
+    album: str = ""
+    """The chat's own name for what it was sent together with: the parts come one by one, and are one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A person sent what is not read here: a voice message, a poll, ... `words` say so, in Markdown.
+    """A person sent what is not read here: a poll, a game, ... `words` say so, in Markdown.
 
     `once` names what they are about within the chat: things of the same name (the videos of an album) get one answer.
     """
@@ -70,6 +72,8 @@ class Unsupported:
     person: str
     words: str
     once: str
+    album: str = ""
+    """As of a Message: the album that it is a part of is then not read either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,12 @@ class FileKind(StrEnum):
 
     PHOTO = "photo"
     DOCUMENT = "document"
+    VOICE = "voice message"
+    VIDEO_NOTE = "video note"
+    AUDIO = "audio"
+    VIDEO = "video"
+    ANIMATION = "animation"
+    STICKER = "sticker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,14 @@ class Attachment:
     name: str
     kind: FileKind
     size: int | None = None
+    duration_s: int | None = None
+    """How long it plays, as the chat claims; None: it does not, or that was not told."""
+    album: str = ""
+    """The chat's own name for what it was sent together with; empty: it was sent alone."""
+    passed_on: bool = False
+    """The sender only passed it on: what is said in it is no word of theirs."""
+    heard: str | None = None
+    """What is said in it; None: nobody has listened yet. Empty: nothing could be made out."""
 
 
 @dataclass(frozen=True, slots=True)

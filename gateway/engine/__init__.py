@@ -3,11 +3,13 @@
 import anyio
 import structlog
 
+from gateway.core.albums import merged
 from gateway.core.approve import TooLate
 from gateway.core.queue import is_late
 from gateway.domain.events import Edited, Ignored, Message, Tap, Unsupported
 from gateway.domain.turn import TurnState
 from gateway.engine import attachments, desk, parcels
+from gateway.engine.arrivals import Arrivals, event_of, with_parts
 from gateway.engine.clients import Clients
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
@@ -115,29 +117,33 @@ class Engine:
         self._arrived.set()
 
     async def _handle_forever(self, clients: Clients) -> None:
+        arrivals = Arrivals(self.world)
         while True:
             self._handling, self._arrived = True, anyio.Event()
-            updates = await self.world.store.inbox(1)
-            for update in updates:
-                await self._handle(clients, update)
-            if not updates:
-                self._handling = False
+            found = await arrivals.next()
+            if found.updates:
+                await self._handle(clients, found.updates)
+                continue
+            self._handling = found.wait_ms is not None
+            with anyio.move_on_after(None if found.wait_ms is None else found.wait_ms / 1000):
                 await self._arrived.wait()
 
-    async def _handle(self, clients: Clients, update: Update) -> None:
-        if update.attempts >= ATTEMPTS_MAX:
-            await self.world.store.quarantine(update, "it stopped the gateway more than once")
+    async def _handle(self, clients: Clients, updates: tuple[Update, ...]) -> None:
+        if stuck := [update for update in updates if update.attempts >= ATTEMPTS_MAX]:
+            for update in stuck:
+                await self.world.store.quarantine(update, "it stopped the gateway more than once")
             return
-        try:
-            event = self.world.chat.read(update.payload)
-        except UnreadableError as error:
-            log.warning("an update was put aside", key=update.key, why=str(error))
-            await self.world.store.quarantine(update, str(error))
-            return
-        key = (update.service, update.key)
+        parts = [event_of(self.world, update) for update in updates]
+        key, *also = [(update.service, update.key) for update in updates]
+        event = merged([part for part in parts if isinstance(part, Message | Unsupported)]) if also else parts[0]
         match event:
+            case UnreadableError():
+                log.warning("an update was put aside", key=updates[0].key, why=str(event))
+                await self.world.store.quarantine(updates[0], str(event))
+                return
             case Message():
-                decision = await self.world.commit(handle_message(self.world, event, key, clients.waiting()))
+                decide = handle_message(self.world, event, key, clients.waiting())
+                decision = await self.world.commit(with_parts(decide, also))
                 log.info("message", person=event.person, result=decision.result)
             case Edited():
                 decision = await self.world.commit(handle_edited(self.world, event, key))
@@ -148,7 +154,7 @@ class Engine:
                 clients.start(self.world.chat.acknowledge, event, words)
                 log.info("tap", person=event.person, result=words or decision.result)
             case Unsupported():
-                decision = await self.world.commit(handle_unsupported(event, key))
+                decision = await self.world.commit(with_parts(handle_unsupported(event, key), also))
                 log.info("not text", person=event.person, result=decision.result)
             case Ignored(why):
                 await self.world.commit(lambda _view: Decision(None, handled=key))

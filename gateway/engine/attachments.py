@@ -1,12 +1,14 @@
 """Files that people send: fetched when their prompt is about to be handed over, into a folder that its agent may read."""
 
 from dataclasses import dataclass
+from itertools import dropwhile, islice
 
 import anyio
 import structlog
 
 from gateway.core.files import readable, shown_name, stand_in, suffix_of
 from gateway.core.quoting import apart
+from gateway.core.speech import is_told
 from gateway.core.summary import escape
 from gateway.domain.effects import Say
 from gateway.domain.files import Attachment
@@ -20,6 +22,7 @@ log = structlog.get_logger()
 
 FETCH_LIMIT_S = 150.0
 TURNS_LOOKED_AT = 100
+BELONGS = "[This belongs to the album that was sent before: it came later than the rest of it.]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,10 @@ async def folder(world: World, session_id: str) -> str:
     if not world.rules.files:
         return ""
     try:
-        made = await anyio.to_thread.run_sync(folder_of, world.rules.files, session_id, world.rules.file_bytes_max)
+        rules = world.rules
+        made = await anyio.to_thread.run_sync(
+            folder_of, rules.files, session_id, rules.file_bytes_max, rules.files_bytes_max
+        )
     except OSError as error:
         log.warning("there is no folder for what people send", session=session_id, why=str(error))
         return ""
@@ -55,16 +61,30 @@ async def prompt(world: World, turn: Turn) -> str | None:
     """
     if not turn.attachments or turn.continues:
         return turn.prompt
-    found = [await _fetch(world, turn, number) for number in range(len(turn.attachments))]
-    failed = [n for n, one in enumerate(found) if isinstance(one, str)]
-    below = apart(turn.prompt, stand_in(turn.attachments))
+    found = {n: await fetch(world, turn, n) for n, one in enumerate(turn.attachments) if not is_told(one)}
+    failed = {n: one for n, one in found.items() if isinstance(one, str)}
+    wordless = not any(one.heard for one in turn.attachments)
+    below = apart(turn.prompt, stand_in(turn.attachments)) if wordless else None
     nothing = below is not None and len(failed) == len(found)
     if failed:
-        await _tell(world, turn, {n: str(found[n]) for n in failed}, runs=not nothing)
+        await _tell(world, turn, failed, runs=not nothing)
     if nothing:
         return None
-    lines = "\n".join(_line(one, what) for one, what in zip(turn.attachments, found, strict=True))
-    return f"{turn.prompt}\n\n{lines}" if below is None else lines + below
+    lines = [_line(turn.attachments[n], what) for n, what in found.items()]
+    lines += [BELONGS] if await _comes_late(world, turn) else []
+    if below is None:
+        return "\n\n".join([turn.prompt, *(["\n".join(lines)] if lines else [])])
+    return "\n".join(lines) + below
+
+
+async def _comes_late(world: World, turn: Turn) -> bool:
+    """Whether another part of the same album has become a turn of its own before."""
+    albums = {one.album for one in turn.attachments if one.album}
+    if not albums:
+        return False
+    turns = await world.store.read(lambda view: view.latest_turns(turn.session_id, TURNS_LOOKED_AT))
+    earlier = islice(dropwhile(lambda one: one.id != turn.id, turns), 1, None)
+    return any(one.album in albums for before in earlier for one in before.attachments)
 
 
 async def download(world: World, session_id: str, attachment_id: str) -> Fetched | str:
@@ -73,12 +93,12 @@ async def download(world: World, session_id: str, attachment_id: str) -> Fetched
     for turn in turns:
         for number, one in enumerate(turn.attachments):
             if one.id == attachment_id:
-                return await _fetch(world, turn, number)
+                return await fetch(world, turn, number)
     return file_words.NOT_OF_SESSION
 
 
-async def _fetch(world: World, turn: Turn, number: int) -> Fetched | str:
-    """Where it was saved: under the same name however often it is tried, and not again if it is there."""
+async def fetch(world: World, turn: Turn, number: int) -> Fetched | str:
+    """Where one of the turn's files was saved, or why not: under the same name however often it is tried, and not again if it is there."""
     one, bytes_max = turn.attachments[number], world.rules.file_bytes_max
     if one.size is not None and one.size > bytes_max:
         return file_words.too_large(bytes_max)
@@ -98,7 +118,8 @@ async def _fetch(world: World, turn: Turn, number: int) -> Fetched | str:
 
 
 def _line(one: Attachment, found: Fetched | str) -> str:
-    called = f'{one.kind} "{shown_name(one.name)}"'
+    plays = "" if one.duration_s is None else f", {one.duration_s} s"
+    called = f'{one.kind} "{shown_name(one.name)}"{plays}'
     if isinstance(found, str):
         return f"[{called} was attached and could not be fetched: {found}]"
     return f"[{called} is attached: {found.path} ({readable(found.size)})]"

@@ -11,11 +11,11 @@ import structlog
 from gateway.core import summary
 from gateway.core.quoting import attributes
 from gateway.core.turn import Step, advance
-from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Respond, Say, StartTurn, Unpause
+from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Listen, Respond, Say, StartTurn, Unpause
 from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import answering, attachments, desk, gating, listening, metering
+from gateway.engine import answering, attachments, desk, gating, hearing, listening, metering
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
@@ -91,12 +91,14 @@ class Clients:
         for effect in effects:
             self._tasks.start_soon(self._perform, effect)
 
-    async def _perform(self, effect: Effect) -> None:
+    async def _perform(self, effect: Effect) -> None:  # noqa: C901 - a table
         match effect:
             case StartTurn():
                 async with self._told.of(effect.session_id):
                     pass  # What was decided before comes first: an interrupt is not for this turn.
                 await self._start_turn(effect)
+            case Listen(_, turn_id):
+                await hearing.hear(self._world, turn_id)
             case Respond(session_id):
                 await answering.respond(self._world, self._live.get(session_id), effect)
             case Unpause(session_id, answer):

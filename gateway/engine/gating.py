@@ -7,6 +7,7 @@ from typing import Final
 from gateway.core import approve, gate, meter, queue, summary
 from gateway.core.estimate import at_rates, estimate, on_model
 from gateway.core.forecast import HISTORY_MAX
+from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import (
     Allow,
@@ -115,6 +116,9 @@ def start(
     A background turn runs at once if it is allowed: its agent waits at the boundary before its first call. What goes to an agent
     that is not there waits until it is; `here`: the agent is the one that goes on with it.
     """
+    if is_unheard(turn):
+        draft.put.append(turn)  # what it says is not known yet: it goes on once that is
+        return turn
     from_chat = turn.origin is Origin.PERSON or (turn.origin is Origin.DESK and turn.continues)
     if turn.state is TurnState.QUEUED:
         leave_queue(world, view, draft, turn, queue_words.HAS_BEGUN)

@@ -25,10 +25,11 @@ from gateway.core.route import (
     Stop,
     route,
 )
+from gateway.core.speech import is_unheard
 from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import Interrupt, Say
+from gateway.domain.effects import Interrupt, Listen, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Turn
@@ -211,7 +212,10 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
         return
     turn = world.new_turn(session, Origin.PERSON, message.person, prompt_of(message, text))
     turn = replace(turn, attachments=message.attachments, message_id=message.message_id)
-    if queue.came_late(message.sent_at_ms, world.clock.now_ms()):
+    late = queue.came_late(message.sent_at_ms, world.clock.now_ms())
+    if is_unheard(turn) and not late:
+        draft.effects.append(Listen(session.id, turn.id))
+    if late:
         waiting.keep(world, view, draft, session, turn, message.sent_at_ms)
     elif len(ahead) >= world.rules.open_turns_max:
         draft.say(world.notice(message.thread, queue_words.full(len(ahead))))

@@ -9,10 +9,11 @@ import structlog
 
 from gateway.core import pairing
 from gateway.core.policy import words
+from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
 from gateway.domain.budget import Entry, EntryKind, Scope, Unit
-from gateway.domain.effects import StartTurn
+from gateway.domain.effects import Listen, StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
@@ -46,6 +47,8 @@ async def recover(world: World, clients: Clients) -> None:
     for turn in await world.store.read(lambda view: view.all_open_turns()):
         if turn.state is TurnState.HELD and turn.waits_until_ms is None:
             clients.perform([StartTurn(turn.session_id, turn.id)])
+        elif is_unheard(turn):
+            clients.perform([Listen(turn.session_id, turn.id)])
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
     world.on_step("recovered")

@@ -6,8 +6,9 @@ from dataclasses import replace
 from gateway.core import queue, summary
 from gateway.core.quoting import prompt_of
 from gateway.core.route import Late, Prompt, Queue, Queued, route
+from gateway.core.speech import is_unheard
 from gateway.domain.approval import Approval
-from gateway.domain.effects import Say
+from gateway.domain.effects import Listen, Say
 from gateway.domain.events import Edited, Message
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
@@ -59,6 +60,7 @@ def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) 
 def _prefer(world: World, view: View, draft: Draft, session: Session, turn: Turn, *, now: bool) -> None:
     flags = (turn.flags - {Flag.LATE}) | ({Flag.FIRST} if now else set[Flag]())
     draft.put.append(replace(turn, flags=flags))
+    _listen(draft, turn)
     if now:
         for other in draft.open_turns(view, session.id):
             if other.state is not TurnState.QUEUED:
@@ -67,6 +69,12 @@ def _prefer(world: World, view: View, draft: Draft, session: Session, turn: Turn
                 draft.put.append(replace(other, flags=other.flags - {Flag.FIRST}))
         _close(world, view, draft, gating.queued_ref(turn), words.runs_next(_title(turn)))
     gating.next_in_line(world, view, draft, session)
+
+
+def _listen(draft: Draft, turn: Turn) -> None:
+    """What came late was not listened to: whether it runs was not known."""
+    if queue.is_late(turn) and is_unheard(turn):
+        draft.effects.append(Listen(turn.session_id, turn.id))
 
 
 def _close(world: World, view: View, draft: Draft, ref: str, text: str) -> None:
@@ -163,7 +171,9 @@ def decide_late(world: World, view: View, draft: Draft, message: Message, intent
                 gating.drop(world, view, draft, turn, words.DROPPED)
             told = words.late_dropped(len(late))
         case Queued.RUN | Queued.NOW:
-            draft.put += [replace(turn, flags=turn.flags - {Flag.LATE}) for turn in late]
+            for turn in late:
+                draft.put.append(replace(turn, flags=turn.flags - {Flag.LATE}))
+                _listen(draft, turn)
             told = words.late_run(len(late))
             gating.next_in_line(world, view, draft, session)
     for turn in late:

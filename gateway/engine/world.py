@@ -30,7 +30,7 @@ from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.engine.team import Team
 from gateway.files import Spool
-from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, View
+from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, Transcriber, View
 
 T = TypeVar("T")
 
@@ -80,6 +80,10 @@ class Rules:
     files: str = ""
     """The directory below which files that people send are saved, a folder for each session; empty: none are."""
     file_bytes_max: int = 20 * 1024 * 1024
+    files_bytes_max: int = 1_000_000_000
+    """What is kept of them in all."""
+    shows_heard: bool = True
+    """What was written down of what a person said is shown to them."""
     policy: tuple[Rule, ...] = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     unpriced_refused: bool = False
@@ -217,6 +221,8 @@ class World:
     """In which somebody may be paired just now. It belongs to a command that waits in a terminal, and is gone with the gateway."""
     spool: Spool | None = None
     """Where copies of files wait to be sent; None: none are."""
+    transcriber: Transcriber | None = None
+    """Writes down what people say; None: nothing does."""
     perform: Callable[[Sequence[Effect]], None] = no_agents
     """Does to agents what a decision wants done: the running engine's own."""
     posted: anyio.Event = field(default_factory=anyio.Event)

@@ -1,5 +1,7 @@
 """The inbox: every update once, kept until it is handled or put aside."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
@@ -41,14 +43,18 @@ def waiting(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(inbox.c.state == "waiting")) or 0
 
 
-def take(connection: Connection, limit: int) -> tuple[Update, ...]:
-    """Updates that wait, oldest first. `attempts` says how often each was handed out before, and this counts as one."""
+def look(connection: Connection, limit: int) -> tuple[Update, ...]:
+    """Updates that wait, oldest first. `attempts` says how often each was taken up before."""
     query = select(inbox).where(inbox.c.state == "waiting").order_by(inbox.c.id).limit(limit)
     found = connection.execute(query).mappings().all()
-    if found:
-        ids = [row["id"] for row in found]
-        connection.execute(update(inbox).where(inbox.c.id.in_(ids)).values(attempts=inbox.c.attempts + 1))
     return tuple(Update(row["service"], row["key"], row["payload"], row["attempts"]) for row in found)
+
+
+def take_up(connection: Connection, updates: Sequence[Update]) -> None:
+    """Count an attempt to handle each of them."""
+    for one in updates:
+        here = (inbox.c.service == one.service) & (inbox.c.key == one.key)
+        connection.execute(update(inbox).where(here).values(attempts=inbox.c.attempts + 1))
 
 
 def handle(connection: Connection, service: str, key: str, now_ms: int) -> None:

@@ -134,7 +134,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "ended_at_ms": turn.ended_at_ms,
         "waits_until_ms": turn.waits_until_ms,
         "claim": None if turn.claim is None else dump([turn.claim.kind, turn.claim.text]),
-        "attachments": dump([[one.id, one.name, one.kind, one.size] for one in turn.attachments]),
+        "attachments": dump([_attachment_json(one) for one in turn.attachments]),
         "message_id": turn.message_id,
     }
 
@@ -178,11 +178,27 @@ def turn_of(row: Row) -> Turn:
         )
 
 
+def _attachment_json(one: Attachment) -> list[Any]:
+    """Its first members were there from the beginning; what came later is named, and left out where it says nothing."""
+    later = {"duration_s": one.duration_s, "album": one.album, "passed_on": one.passed_on, "heard": one.heard}
+    said = {name: value for name, value in later.items() if value is not None and value is not False and value != ""}
+    if one.heard is not None:
+        said["heard"] = one.heard
+    return [one.id, one.name, one.kind, one.size, *([said] if said else [])]
+
+
 def _attachment_of(facts: Any) -> Attachment:
-    name, shown, kind, size, *_ = stored.members(facts, "attachment", 4)
-    size = None if size is None else stored.typed(size, int, "attachment")
+    name, shown, kind, size, *later = stored.members(facts, "attachment", 4)
+    said = later[0] if later else {}
     return Attachment(
-        stored.typed(name, str, "attachment"), stored.typed(shown, str, "attachment"), FileKind(kind), size
+        stored.typed(name, str, "attachment"),
+        stored.typed(shown, str, "attachment"),
+        FileKind(kind),
+        None if size is None else stored.typed(size, int, "attachment"),
+        duration_s=stored.optional(said, "duration_s", int),
+        album=stored.field(said, "album", str, ""),
+        passed_on=stored.optional(said, "passed_on", bool) is True,
+        heard=stored.optional(said, "heard", str),
     )
 
 

@@ -1,6 +1,6 @@
 """The `Store` port on SQLite."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -90,8 +90,10 @@ class SqliteStore:
         return await self._commits.run(work)
 
     async def inbox(self, limit: int) -> tuple[Update, ...]:
-        """See the port. Each call counts as an attempt for every update that it returns."""
-        return await self._commits.run(lambda connection: inbox.take(connection, limit))
+        return await self._reads.run(lambda connection: inbox.look(connection, limit))
+
+    async def take_up(self, updates: Sequence[Update]) -> None:
+        await self._commits.run(lambda connection: inbox.take_up(connection, updates))
 
     async def quarantine(self, update: Update, why: str) -> None:
         await self._commits.run(lambda connection: inbox.quarantine(connection, update, why))

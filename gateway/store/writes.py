@@ -44,6 +44,8 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
     posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
     if decision.handled is not None:
         inbox.handle(connection, *decision.handled, now_ms)
+    for also in decision.also:
+        inbox.handle(connection, *also, now_ms)
 
 
 def _facts(entries: Sequence[Entry]) -> bool:

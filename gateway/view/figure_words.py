@@ -32,6 +32,8 @@ def time(ms: int) -> str:
 
 def size(number: int) -> str:
     """Bytes: `812 bytes`, `118 kB`, `2.4 MB`."""
+    if number and number % 2**20 == 0:
+        return f"{number >> 20} MB"  # limits are set in these
     if number < 1000:  # noqa: PLR2004 - the unit's own
         return "1 byte" if number == 1 else f"{number} bytes"
     return f"{number / 1000:.0f} kB" if number < 999_500 else f"{number / 1_000_000:.1f} MB"  # noqa: PLR2004 - see above

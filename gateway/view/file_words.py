@@ -1,4 +1,7 @@
-"""Files that go through the chat: why one is not sent, or could not be fetched."""
+"""Files that go through the chat: why one is not sent, or could not be fetched; and what people send that is not plain text.
+
+What comes from outside is escaped by the caller.
+"""
 
 from typing import Final
 
@@ -9,6 +12,24 @@ NOT_REGULAR: Final = "That is not a regular file: only those are sent."
 OF_SYSTEM: Final = "That is the system's and not a file of yours: it is not sent."
 CANNOT_SEND: Final = "Files cannot be sent here."
 NOT_OF_SESSION: Final = "No message of this session came with such a file."
+COMMAND_BELOW: Final = "A command below a file is not carried out: send it as a message."
+NO_TRANSCRIBER: Final = "Nothing here writes down what is said aloud: the recording goes to the agent as a file. `[voice]` in the settings changes that."
+HEARD_SHOWN_MAX: Final = 3000
+"""Characters: what is longer is cut in the chat, and only there."""
+
+_NAMES: Final = {
+    "poll": "polls",
+    "dice": "dice",
+    "game": "games",
+    "checklist": "checklists",
+    "story": "stories",
+    "paid_media": "media that is paid for",
+    "live_photo": "live photos",
+    "rich_message": "this kind of message",
+    "location": "a location without its coordinates",
+    "venue": "a place without its coordinates",
+    "contact": "a contact without a number",
+}
 NO_PLACE: Final = "there is no place to save it (agents.files in the settings)"
 
 
@@ -37,3 +58,20 @@ def not_fetched(name: str, why: str, *, runs: bool) -> str:
     if runs:
         return f"{name} could not be fetched: {why}. The text runs without it."
     return f"{name} could not be fetched: {why}."
+
+
+def unread(kind: str, *, captioned: bool) -> str:
+    """That something is not read, by the chat's word for it, and what is."""
+    what = _NAMES.get(kind, "files that the chat does not name")
+    instead = "send the words below it as a message of their own" if captioned else "write what it should say"
+    return f"I do not read {what}: {instead}."
+
+
+def heard(text: str) -> str:
+    """What the agent is told that the person said. `text`: escaped, and cut to what is shown."""
+    return f"Heard: {text}"
+
+
+def not_heard(name: str, why: str) -> str:
+    """That what is said in a recording is not known. `why`: a reason that goes on after a colon."""
+    return f"What is said in {name} could not be written down: {why}. It goes to the agent as a file."

@@ -39,8 +39,8 @@ async def test_the_owner_is_told_once_what_is_not_read(line: Any, server: BotApi
     """One answer to each thing, one to all edits of a message; the turn is not touched."""
     async with bench(script(call(1)), chat=line):
         await server.waits_for_request("getUpdates")
-        owner.sends_voice(caption="what is this?")
-        owner.sends_sticker()
+        owner.throws_dice()
+        owner.throws_dice()
         asked = owner.says("go")
         owner.edits(asked, "go!")
         owner.edits(asked, "go!!")
@@ -48,10 +48,9 @@ async def test_the_owner_is_told_once_what_is_not_read(line: Any, server: BotApi
         await owner.waits_for("All done.")
         await server.until(lambda: not server.pending)
     texts = [seen.text for seen in owner.sees()]
-    assert [text for text in texts if text.startswith("I read text,")] == [
-        "I read text, pictures and files only. The caption is not used either: send it as a message.",
-        "I read text, pictures and files only.",
-    ]
+    assert [text for text in texts if text.startswith("I do not read")] == [
+        "I do not read dice: write what it should say."
+    ] * 2
     assert texts.count("I use the first version; /stop and write again.") == 1
 
 

@@ -174,29 +174,113 @@ HERE = Thread("telegram", "4711")
 
 
 @pytest.mark.parametrize(
-    "kind",
-    ["video", "animation", "voice", "sticker", "video_note", "location", "contact", "dice", "story", "checklist"],
+    ("kind", "named"),
+    [
+        ("poll", "polls"),
+        ("dice", "dice"),
+        ("game", "games"),
+        ("checklist", "checklists"),
+        ("story", "stories"),
+        ("paid_media", "media that is paid for"),
+        ("video", "files that the chat does not name"),
+        ("location", "a location without its coordinates"),
+    ],
 )
-def test_what_is_not_text_is_answered_in_words(kind: str) -> None:
-    """People learn what is read, wherever and whatever they send."""
-    assert read(text("", **{kind: {}})) == Unsupported(HERE, "4711", "I read text, pictures and files only.", "5")
+def test_what_is_not_read_is_answered_in_words(kind: str, named: str) -> None:
+    """People learn what is not read and what to do instead, wherever and whatever they send."""
+    words = f"I do not read {named}: write what it should say."
+    assert read(text("", **{kind: {}})) == Unsupported(HERE, "4711", words, "5")
     topical = text("", chat=GROUP, message_thread_id=42, is_topic_message=True, **{kind: {}})
     seen = read(topical)
     assert isinstance(seen, Unsupported)
     assert seen.thread == Thread("telegram", "-100123", "42")
 
 
-def test_a_caption_is_said_not_to_be_used() -> None:
-    """Nobody waits for the answer to words under a video, be they a command."""
-    seen = read(text("", video={}, caption="/stop all"))
-    words = "I read text, pictures and files only. The caption is not used either: send it as a message."
+def test_a_caption_below_what_is_not_read_is_asked_for_again() -> None:
+    """Nobody waits for the answer to words under it, be they a command."""
+    seen = read(text("", paid_media={}, caption="/stop all"))
+    words = "I do not read media that is paid for: send the words below it as a message of their own."
     assert seen == Unsupported(HERE, "4711", words, "5")
 
 
-def test_the_videos_of_an_album_go_by_one_name() -> None:
-    """Ten videos at once get one answer."""
-    album = [text("", message_id=number, video={}, media_group_id="77") for number in range(10)]
-    assert {read(payload).once for payload in album} == {"album:77"}  # type: ignore[union-attr]
+def test_what_cannot_be_read_of_an_album_goes_by_one_name() -> None:
+    """Ten of them at once get one answer."""
+    album = [text("", message_id=number, paid_media={}, media_group_id="77") for number in range(10)]
+    assert {(read(payload).once, read(payload).album) for payload in album} == {("album:77", "77")}  # type: ignore[union-attr]
+
+
+PLAYS = {"file_id": "f", "file_size": 9, "duration": 7}
+
+
+@pytest.mark.parametrize(
+    ("sent", "file"),
+    [
+        ({"voice": PLAYS}, Attachment("f", "voice.ogg", FileKind.VOICE, 9, 7)),
+        ({"voice": PLAYS | {"mime_type": "audio/mp4"}}, Attachment("f", "voice.m4a", FileKind.VOICE, 9, 7)),
+        ({"video_note": PLAYS | {"length": 240}}, Attachment("f", "video-note.mp4", FileKind.VIDEO_NOTE, 9, 7)),
+        ({"audio": PLAYS | {"file_name": "/etc/a.mp3"}}, Attachment("f", "a.mp3", FileKind.AUDIO, 9, 7)),
+        ({"audio": PLAYS | {"mime_type": "audio/../x"}}, Attachment("f", "audio.mp3", FileKind.AUDIO, 9, 7)),
+        ({"video": PLAYS | {"file_name": "nul.mp4"}}, Attachment("f", "_nul.mp4", FileKind.VIDEO, 9, 7)),
+        ({"animation": PLAYS, "document": PLAYS}, Attachment("f", "animation.mp4", FileKind.ANIMATION, 9, 7)),
+        ({"sticker": {"file_id": "f"}}, Attachment("f", "sticker.webp", FileKind.STICKER)),
+        ({"sticker": {"file_id": "f", "is_animated": True}}, Attachment("f", "sticker.tgs", FileKind.STICKER)),
+        ({"sticker": {"file_id": "f", "is_video": True}}, Attachment("f", "sticker.webm", FileKind.STICKER)),
+        ({"live_photo": PLAYS, "photo": [{"file_id": "f"}]}, Attachment("f", "photo.jpg", FileKind.PHOTO)),
+        ({"voice": PLAYS | {"duration": -1}}, Attachment("f", "voice.ogg", FileKind.VOICE, 9)),
+    ],
+)
+def test_what_people_send_is_a_file_of_its_kind(sent: dict[str, Any], file: Attachment) -> None:
+    """Attack 46: under a name of our own, or one that leads nowhere, with what Telegram tells of its length."""
+    assert read(text("", caption="Listen", **sent)) == Message(HERE, "4711", "Listen", attachments=(file,))
+
+
+def test_a_sticker_says_what_it_stands_for() -> None:
+    """As what it is: no word of the person's own, and no command."""
+    seen = read(text("", sticker={"file_id": "f", "emoji": "\u2764]\n/stop"}))
+    assert isinstance(seen, Message)
+    assert (seen.text, seen.command) == ("[Sticker: \u2764) /stop]", None)
+
+
+def test_what_is_said_in_a_forwarded_recording_is_not_the_senders() -> None:
+    """The file itself knows it: it is listened to later. Attack 18."""
+    origin = {"type": "user", "sender_user": ALICE | {"id": 5}}
+    seen = read(text("", voice=PLAYS, forward_origin=origin))
+    assert isinstance(seen, Message)
+    assert (seen.forwarded, seen.attachments[0].passed_on) == ("Alice", True)
+
+
+PLACE = {"latitude": 52.5163, "longitude": 13.3777}
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"location": PLACE}, "[Location: 52.5163, 13.3777]"),
+        ({"location": {"latitude": -0.5, "longitude": 13}}, "[Location: -0.5, 13]"),
+        (
+            {"location": PLACE | {"live_period": 900}},
+            "[Location: 52.5163, 13.3777, when it was sent. It may have moved since; that is not followed.]",
+        ),
+        (
+            {"venue": {"title": "Gate]", "address": "Pariser\nPlatz", "location": PLACE}, "location": PLACE},
+            "[Venue: Gate), Pariser Platz (52.5163, 13.3777)]",
+        ),
+        (
+            {"contact": {"phone_number": "+49 30", "first_name": "/stop\n[x]", "last_name": "\u202eL"}},
+            "[Contact, as its sender gave it: /stop (x) \\u{202e}L, +49 30]",
+        ),
+    ],
+)
+def test_a_place_or_a_number_is_told_as_what_it_is(sent: dict[str, Any], words: str) -> None:
+    """Attack 19: on one line in brackets that nothing in it ends, with nothing hidden; and never a command."""
+    assert read(text("", **sent)) == Message(HERE, "4711", words)
+
+
+@pytest.mark.parametrize("place", [{}, {"latitude": 91.0, "longitude": 0.0}, {"latitude": "1", "longitude": 2.0}])
+def test_a_place_that_is_on_no_map_is_not_told(place: dict[str, Any]) -> None:
+    """It is answered like what is not read."""
+    assert isinstance(read(text("", location=place)), Unsupported)
+    assert isinstance(read(text("", venue={"title": "a", "address": "b", "location": place})), Unsupported)
 
 
 SIZES = [{"file_id": "small", "file_size": 10, "width": 1, "height": 1}, {"file_id": "large", "width": 2, "height": 2}]
@@ -217,11 +301,14 @@ def test_a_document_is_a_message_with_a_name_that_misleads_nobody() -> None:
     )
 
 
-def test_each_picture_of_an_album_is_a_message() -> None:
-    """None is lost, and only the one with the caption has words."""
-    first = text("", photo=SIZES, media_group_id="77", caption="look")
-    second = text("", message_id=6, photo=SIZES, media_group_id="77")
-    assert [read(one).text for one in (first, second)] == ["look", ""]  # type: ignore[union-attr]
+def test_each_picture_of_an_album_knows_that_it_is_a_part() -> None:
+    """None is lost, only the one with the caption has words, and file and message name the album."""
+    first = read(text("", photo=SIZES, media_group_id="77", caption="look"))
+    second = read(text("", message_id=6, photo=SIZES, media_group_id="77"))
+    assert isinstance(first, Message)
+    assert isinstance(second, Message)
+    assert [first.text, second.text] == ["look", ""]
+    assert {first.album, second.album, first.attachments[0].album, second.attachments[0].album} == {"77"}
 
 
 def test_a_command_below_a_picture_is_not_carried_out_and_said_so() -> None:
@@ -243,11 +330,12 @@ def test_a_command_below_a_picture_is_not_carried_out_and_said_so() -> None:
         {"photo": 7},
         {"document": {"file_id": ""}},
         {"document": {"file_id": "x" * 600}},
-        {"document": FILE, "animation": {"file_id": "gif"}},
+        {"document": FILE, "animation": {}},
+        {"voice": {"file_id": 7}},
     ],
 )
 def test_a_file_that_cannot_be_named_is_answered_like_other_media(media: dict[str, Any]) -> None:
-    """An animation says that it is a document too, and is none."""
+    """Telegram names every file; one that it does not name cannot be fetched."""
     assert isinstance(read(text("", **media)), Unsupported)
 
 

@@ -120,10 +120,11 @@ def test_a_picture_is_told_by_its_beginning(head: bytes, size: int, kind: FileKi
         (999_499, "999 kB"),
         (999_500, "1.0 MB"),
         (2_440_000, "2.4 MB"),
+        (20 * 1024 * 1024, "20 MB"),
     ],
 )
 def test_a_size_is_told_as_people_read_it(size: int, words: str) -> None:
-    """With its unit."""
+    """With its unit; a limit as its owner wrote it."""
     assert readable(size) == words
 
 

@@ -206,7 +206,9 @@ async def test_an_update_that_stops_the_gateway_again_and_again_is_put_aside(tmp
     async with open_store(tmp_path) as store:
         await store.accept(chat.service, "stuck", "{}", 0)
         for attempts in range(ATTEMPTS_MAX):
-            assert [update.attempts for update in await store.inbox(1)] == [attempts]
+            updates = await store.inbox(1)
+            assert [update.attempts for update in updates] == [attempts]
+            await store.take_up(updates)
     async with bench(script(call(5)), home=tmp_path, chat=chat) as gateway:
         gateway.says("go")
         await gateway.sees("All done.")

@@ -181,8 +181,8 @@ async def test_a_gateway_that_ends_in_mid_download_fetches_it_again(rules: Rules
         assert "is attached" in agent.texts[0]
 
 
-async def test_every_picture_of_an_album_is_passed_on(rules: Rules) -> None:
-    """Each is a message of its own."""
+async def test_pictures_that_are_sent_one_by_one_are_a_prompt_each(rules: Rules) -> None:
+    """They are no album."""
     async with overheard(rules) as (running, agent):
         for text in ("Compare these", ""):
             running.chat.sends_file(THREAD, OWNER, b"\xff\xd8\xff", "photo.jpg", text, FileKind.PHOTO)
@@ -237,6 +237,20 @@ def test_a_folder_makes_room_by_its_oldest_files(tmp_path: Path) -> None:
         os.utime(folder / name, (1_000 - age, 1_000 - age))
     assert folder_of(str(tmp_path / "files"), "s_1", 1) == folder
     assert names(folder) == ["new"]
+
+
+def test_all_folders_together_make_room_by_their_oldest_files(tmp_path: Path) -> None:
+    """Whosever they are; a file that is just coming in is counted as large as it may get, and stays. Attack 47."""
+    files = str(tmp_path / "files")
+    for age, session in enumerate(("s_1", "s_2", "s_3")):
+        with (folder_of(files, session, 10) / "a").open("wb") as file:
+            file.truncate(30)
+        os.utime(tmp_path / "files" / session / "a", (1_000 - age, 1_000 - age))
+    folder_of(files, "s_4", 10, 100)
+    assert [names(tmp_path / "files" / one) for one in ("s_1", "s_2", "s_3")] == [["a"]] * 3
+    (tmp_path / "files" / "s_1" / ".b.part").touch()
+    folder_of(files, "s_4", 10, 100)
+    assert [names(tmp_path / "files" / one) for one in ("s_1", "s_2", "s_3")] == [[".b.part", "a"], ["a"], []]
 
 
 def test_a_link_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:

@@ -261,6 +261,8 @@ def _described(field: str, upload: Upload, base: Json) -> Any:
     if field == "photo":
         width, height = dimensions(upload.data)
         return [{**base, "width": width, "height": height}]
+    if field == "video_note":
+        return {**base, "length": 240, "duration": 1}
     if field in {"video", "animation"}:
         base |= {"width": 1280, "height": 720}
     if field != "document":

@@ -108,18 +108,62 @@ class Phone:
         """Send a picture."""
         return self._send_media("photo", Upload("photo.jpg", data, "image/jpeg"), caption, thread)
 
-    def sends_voice(self, data: bytes = b"OggS voice", *, caption: str = "", thread: int | None = None) -> int:
-        """Send a voice message."""
-        return self._send_media("voice", Upload("voice.ogg", data, "audio/ogg"), caption, thread)
+    def sends_voice(
+        self, data: bytes = b"OggS voice", *, caption: str = "", thread: int | None = None, sender: str = ""
+    ) -> int:
+        """Send a voice message; with `sender` it is forwarded from somebody who hides their account."""
+        return self._send_media("voice", Upload("voice.ogg", data, "audio/ogg"), caption, thread, sender)
+
+    def sends_video_note(self, data: bytes = b"ftyp note") -> int:
+        """Send a round video of oneself."""
+        return self._send_media("video_note", Upload("note.mp4", data, "video/mp4"), "", None)
+
+    def sends_audio(self, data: bytes = b"ID3 song", name: str = "song.mp3", *, caption: str = "") -> int:
+        """Send a piece of music, or a recording as a file."""
+        return self._send_media("audio", Upload(name, data, "audio/mpeg"), caption, None)
+
+    def sends_video(self, data: bytes = b"ftyp film", name: str = "film.mp4", *, caption: str = "") -> int:
+        """Send a video."""
+        return self._send_media("video", Upload(name, data, "video/mp4"), caption, None)
+
+    def sends_location(self, latitude: float, longitude: float, *, live_s: int = 0) -> int:
+        """Send a place, or for so many seconds the one where the person is."""
+        live = {"live_period": live_s} if live_s else {}
+        return self._send({"location": {"latitude": latitude, "longitude": longitude} | live}, None, None)
+
+    def throws_dice(self) -> int:
+        """Send a die that shows a number."""
+        return self._send({"dice": {"emoji": "\N{GAME DIE}", "value": 5}}, None, None)
+
+    def sends_contact(self, number: str, first_name: str) -> int:
+        """Send somebody's number."""
+        return self._send({"contact": {"phone_number": number, "first_name": first_name}}, None, None)
+
+    def moves(self, message_id: int, latitude: float, longitude: float) -> None:
+        """A live location is another one by now."""
+        with self._world.changing():
+            message = self._chat.messages[message_id]
+            message.data["location"] = message.data["location"] | {"latitude": latitude, "longitude": longitude}
+            message.data["edit_date"] = self._world.date()
+            message.edits += 1
+            self._push("edited_message", message.data)
 
     def sends_album(self, count: int, *, caption: str = "") -> list[int]:
         """Send several pictures at once: a message each, the caption with the first."""
+        return self.sends_parts(count, album=self.begins_album(), caption=caption)
+
+    def begins_album(self) -> str:
+        """What Telegram calls the next album."""
         with self._world.lock:
-            album = {"media_group_id": str(self._world.next_serial())}
+            return str(self._world.next_serial())
+
+    def sends_parts(self, count: int, *, album: str, caption: str = "") -> list[int]:
+        """Of an album that Telegram passes on bit by bit: so many pictures, the caption with the first of them."""
+        with self._world.lock:
             pictures = [media_json(self._world, "photo", Upload("photo.jpg", PNG, "image/jpeg")) for _ in range(count)]
         words = _with_entities(caption, "caption", "caption_entities") if caption else {}
         return [
-            self._send({"photo": photo} | album | (words if first else {}), None, None)
+            self._send({"photo": photo, "media_group_id": album} | (words if first else {}), None, None)
             for photo, first in zip(pictures, [True] + [False] * count, strict=False)
         ]
 
@@ -128,6 +172,7 @@ class Phone:
         with self._world.lock:
             kept = self._world.keep_file(Upload("sticker.webp", b"RIFF sticker", "image/webp"), "stickers")
         about = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
+        about |= {"emoji": "\N{THUMBS UP SIGN}"}
         return self._send({"sticker": kept | about}, None, None)
 
     def edits(self, message_id: int, text: str) -> None:
@@ -247,9 +292,12 @@ class Phone:
                 self._push("message", message.data)
             return message.message_id
 
-    def _send_media(self, field: str, upload: Upload, caption: str, thread: int | None) -> int:
+    def _send_media(self, field: str, upload: Upload, caption: str, thread: int | None, sender: str = "") -> int:
         with self._world.lock:
             media = {field: media_json(self._world, field, upload)}
+            if sender:
+                origin = {"type": "hidden_user", "date": self._world.date(), "sender_user_name": sender}
+                media["forward_origin"] = origin
         return self._send(
             media | (_with_entities(caption, "caption", "caption_entities") if caption else {}), None, thread
         )

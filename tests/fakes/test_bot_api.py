@@ -321,6 +321,32 @@ async def test_files_go_both_ways(server, bot):
     assert server.violations == []
 
 
+async def test_an_album_comes_part_by_part_and_a_place_moves(server, bot):
+    """As the official server passes them on: a message each with one name, the caption with the first; a move is an edit."""
+    alice = server.user(1, "Alice")
+    album = alice.begins_album()
+    alice.sends_parts(2, album=album, caption="look")
+    alice.sends_parts(1, album=album)
+    alice.sends_video_note(b"note")
+    alice.sends_audio()
+    alice.sends_video()
+    alice.sends_contact("+49 30", "Bob")
+    alice.throws_dice()
+    place = alice.sends_location(52.5, 13.4, live_s=60)
+    alice.moves(place, 48.1, 11.5)
+    updates = await bot.get_updates()
+    *messages, live = [update.message for update in updates if update.message]
+    parts, (note, song, film, contact, die) = messages[:3], messages[3:]
+    assert {part.media_group_id for part in parts} == {album}
+    assert [part.caption for part in parts] == ["look", None, None]
+    assert (note.video_note.length, note.video_note.file_size, song.audio.file_name) == (240, 4, "song.mp3")
+    assert (film.video.width, contact.contact.first_name, die.dice.value) == (1280, "Bob", 5)
+    assert live.location.latitude == 52.5
+    (moved,) = [update.edited_message for update in updates if update.edited_message]
+    assert (moved.message_id, moved.location.latitude) == (place, 48.1)
+    assert server.violations == []
+
+
 async def test_a_file_above_the_download_limit_is_refused(server, bot):
     """GetFile of more than 20 MB fails as on the official server, and so does a picture that is none."""
     alice = server.user(1, "Alice")

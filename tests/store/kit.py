@@ -36,6 +36,7 @@ SESSION = Session(
     cache_ttl_s=3600,
     title="Fix the login test",
 )
+SPOKEN = Attachment("f3", "c.ogg", FileKind.VOICE, 5, 7, album="9", passed_on=True, heard="hi")
 TURN = Turn(
     id="t_1",
     session_id="s_1",
@@ -62,7 +63,7 @@ TURN = Turn(
     outcome=Outcome(OutcomeKind.ANSWER, "done"),
     started_at_ms=NOW + 1,
     ended_at_ms=None,
-    attachments=(Attachment("f1", "a.png", FileKind.PHOTO), Attachment("f2", "b.pdf", FileKind.DOCUMENT, 5)),
+    attachments=(Attachment("f1", "a.png", FileKind.PHOTO), Attachment("f2", "b.pdf", FileKind.DOCUMENT, 5), SPOKEN),
     message_id="77",
 )
 APPROVAL = Approval(

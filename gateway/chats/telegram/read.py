@@ -5,47 +5,22 @@ Names and titles are words: they are shown beside what was forwarded, and nothin
 
 import json
 import re
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gateway.core.files import shown_name
+from gateway.chats.telegram import media
 from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
-from gateway.domain.files import Attachment, FileKind
+from gateway.domain.files import Attachment
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
+from gateway.view.file_words import COMMAND_BELOW, unread
 
 SERVICE = "telegram"
-TEXT_ONLY = "I read text, pictures and files only."
-CAPTION_UNUSED = " The caption is not used either: send it as a message."
-COMMAND_BELOW = "A command below a file is not carried out: send it as a message."
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,64})(?:@(?P<bot>[A-Za-z0-9_]{1,64}))?", re.ASCII)
-_MEDIA = (
-    "photo",
-    "document",
-    "voice",
-    "audio",
-    "video",
-    "video_note",
-    "animation",
-    "sticker",
-    "live_photo",
-    "paid_media",
-    "story",
-    "venue",
-    "location",
-    "contact",
-    "poll",
-    "checklist",
-    "dice",
-    "game",
-    "rich_message",
-)
-"""What people send; everything else without text is a service message (somebody joined, a title changed)."""
 _DEEPEST = 100
-LONGEST_FILE_ID = 512
-LARGEST_SIZE = 2**53
 
 
 class _Wire(BaseModel):
@@ -166,8 +141,7 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
     if isinstance(person, Ignored):
         return person
     if not message.text.strip():
-        attachment = _attachment(raw)
-        return _read_media(message, raw, person) if attachment is None else _read_file(message, attachment, person)
+        return _read_media(message, raw, person)
     command = _command(message, message.text, message.entities)
     if _for_another(command, username):
         return Ignored("a command for another bot")
@@ -196,21 +170,34 @@ def _person(message: _Message) -> str | Ignored:
     return str(message.sender.id)
 
 
-def _read_file(message: _Message, attachment: Attachment, person: str) -> Incoming:
+def _read_file(message: _Message, attachment: Attachment, person: str, told: str = "") -> Incoming:
     """A caption is its text. Words that would be a command stay with the person: nobody looks for an order to stop below a picture."""
+    album = message.media_group_id
     if _command(message, message.caption, message.caption_entities) is not None:
-        return Unsupported(_thread(message), person, COMMAND_BELOW, str(message.message_id))
+        return Unsupported(_thread(message), person, COMMAND_BELOW, _once(message), album)
+    return replace(
+        _read_told(message, message.caption or told, person),
+        attachments=(replace(attachment, album=album, passed_on=bool(_origin(message))),),
+        album=album,
+    )
+
+
+def _read_told(message: _Message, text: str, person: str) -> Message:
+    """What is no text of the person's own typing, and so never a command."""
     return Message(
         thread=_thread(message),
         person=person,
-        text=message.caption,
+        text=text,
         replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
         message_id=str(message.message_id),
-        attachments=(attachment,),
         quoted=_quoted(message),
         forwarded=_origin(message),
         sent_at_ms=message.date * 1000,
     )
+
+
+def _once(message: _Message) -> str:
+    return f"album:{message.media_group_id}" if message.media_group_id else str(message.message_id)
 
 
 def _quoted(message: _Message) -> str:
@@ -241,29 +228,17 @@ def _origin(message: _Message) -> str:
             return "somebody"
 
 
-def _attachment(raw: dict[str, Any]) -> Attachment | None:
-    """The picture, at its largest, or the document; None for everything else. (An animation also calls itself a document.)"""
-    match raw:
-        case {"animation": _}:
-            return None
-        case {"photo": [*_, {"file_id": str(name), **about}]} if 0 < len(name) <= LONGEST_FILE_ID:
-            return Attachment(name, "photo.jpg", FileKind.PHOTO, _size(about))
-        case {"document": {"file_id": str(name), **about}} if 0 < len(name) <= LONGEST_FILE_ID:
-            return Attachment(name, shown_name(str(about.get("file_name", ""))), FileKind.DOCUMENT, _size(about))
-        case _:
-            return None
-
-
-def _size(about: dict[str, Any]) -> int | None:
-    size = about.get("file_size")
-    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < LARGEST_SIZE else None
-
-
 def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Incoming:
-    if not any(kind in raw for kind in _MEDIA):
+    """What a person sent that is no text: a file, a place, somebody's number; or that it is not read."""
+    if (attachment := media.attachment(raw)) is not None:
+        return _read_file(message, attachment, person, media.sticker_words(raw))
+    if told := media.told(raw):
+        return _read_told(message, told, person)
+    kind = next((kind for kind in media.KINDS if kind in raw), None)
+    if kind is None:
         return Ignored("a service message")
-    once = f"album:{message.media_group_id}" if message.media_group_id else str(message.message_id)
-    return Unsupported(_thread(message), person, TEXT_ONLY + (CAPTION_UNUSED if message.caption else ""), once)
+    words = unread(kind, captioned=bool(message.caption))
+    return Unsupported(_thread(message), person, words, _once(message), message.media_group_id)
 
 
 def _read_edit(message: _Message, raw: dict[str, Any], username: str) -> Incoming:
