@@ -7,7 +7,7 @@ import anyio
 import structlog
 
 from gateway.core.files import readable, shown_name, stand_in, suffix_of
-from gateway.core.quoting import apart
+from gateway.core.quoting import BELONGS, apart
 from gateway.core.speech import is_told
 from gateway.core.summary import escape
 from gateway.domain.effects import Say
@@ -22,7 +22,6 @@ log = structlog.get_logger()
 
 FETCH_LIMIT_S = 150.0
 TURNS_LOOKED_AT = 100
-BELONGS = "[This belongs to the album that was sent before: it came later than the rest of it.]"
 
 
 @dataclass(frozen=True, slots=True)

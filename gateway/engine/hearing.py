@@ -21,7 +21,6 @@ log = structlog.get_logger()
 
 LISTEN_LIMIT_S = 900.0
 """Transcribers have a limit of their own; this is for one that does not keep it."""
-NOTHING_SAID = "nothing could be made out"
 
 
 async def hear(world: World, turn_id: str) -> None:
@@ -67,14 +66,14 @@ async def _listen(world: World, turn: Turn, number: int) -> Heard | str | None:
 
 
 async def _transcribed(transcriber: Transcriber, path: str) -> Heard | str:
-    heard: Heard | str = f"it took longer than {LISTEN_LIMIT_S:.0f} seconds"
+    heard: Heard | str = words.took_too_long(LISTEN_LIMIT_S)
     with anyio.move_on_after(LISTEN_LIMIT_S):
         heard = await transcriber.transcribe(path)
     if isinstance(heard, str):
         log.warning("nobody knows what was said", why=heard)
         return heard
     text = clean(heard.text)
-    return Heard(text) if text else NOTHING_SAID
+    return Heard(text) if text else words.NOTHING_SAID
 
 
 def _told(world: World, files: tuple[Attachment, ...], found: Mapping[int, Heard | str | None]) -> str:

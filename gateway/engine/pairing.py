@@ -24,7 +24,7 @@ from gateway.view import people_words as words
 log = structlog.get_logger()
 
 MINUTE_MS = 60_000
-STRANGER, CODE_GIVEN = "stranger", "a code was given out"
+STRANGER, CODE_GIVEN = "stranger", "code given"
 
 
 # ----------------------------------------------------------------------------------------------------------- the chat

@@ -29,7 +29,6 @@ log = structlog.get_logger()
 
 QUESTIONS_MAX = 5
 """So many people may wait for an owner's answer."""
-YES, NO = "Yes", "No"
 
 
 # ------------------------------------------------------------------------------------------------------------- changes
@@ -63,7 +62,7 @@ def _remove(world: World, view: View, draft: Draft, mine: list[Grant], asker: As
     after = pairing.without(view.all_grants(), gone)
     if pairing.leaves_nobody(view.all_grants(), after):
         return _refused(words.LAST_OWNER)
-    _write(view, draft, after, who(asker.user), f"taken away by {words.asker(reason(asker.user), reason(asker.host))}")
+    _write(view, draft, after, who(asker.user), words.why_taken(reason(asker.user), reason(asker.host)))
     for one in gone:
         _tell_approvers(world, after, draft, words.told_removed(one, reason(asker.user), reason(asker.host)))
     left = len(mine) - len(gone)
@@ -158,7 +157,7 @@ def _tell_approvers(world: World, grants: Iterable[Grant], draft: Draft, sentenc
 # ----------------------------------------------------------------------------------------------------------- questions
 def _ask(world: World, view: View, draft: Draft, wish: Wish, threads: Iterable[Thread]) -> Approval:
     """Put the question to every owner; the first of the approvals, which are answered as one."""
-    options = (Option(Choice.GRANT, YES, value=wish.value()), Option(Choice.NO, NO))
+    options = (Option(Choice.GRANT, words.YES, value=wish.value()), Option(Choice.NO, words.NO))
     text = escape(words.question(wish.grant, wish.before, wish.user, wish.host))
     asked = [
         Approval(
@@ -207,14 +206,14 @@ def answered(world: World, view: View, draft: Draft, tap: Tap, verdict: Answered
     if not may(view.grants(tap.person), Deed.GRANT, tap.thread):
         return TooLate(words.MAY_NOT)
     if option.choice is Choice.NO:
-        _close(view, draft, done, wish, lambda by: f"{NO} (by {by}).")
+        _close(view, draft, done, wish, lambda by: words.closed(words.NO, by))
         return option.label
     if _digest(view, wish, done.options) != done.digest:
         over = replace(done, state=ApprovalState.WITHDRAWN, answer=words.CHANGED_MEANWHILE)
         _close(view, draft, over, wish, lambda _by: words.CHANGED_MEANWHILE)
         return TooLate(words.CHANGED_MEANWHILE)
     _carry_out(world, view, draft, wish, tap.person)
-    _close(view, draft, done, wish, lambda by: f"{YES} (by {by}).")
+    _close(view, draft, done, wish, lambda by: words.closed(words.YES, by))
     return option.label
 
 
@@ -239,7 +238,7 @@ def standing(view: View, approval_id: str) -> Standing | None:
             shown = any(view.message_id(one.ref) is not None for one in _together(view, wish))
             sentence = words.asked(wish.grant.person, wish.grant.name, ", ".join(people))
             return Standing(ChangeState.ASKED, sentence, approval.id, approval.expires_at_ms, shown)
-        case ApprovalState.ANSWERED if approval.answer == YES:
+        case ApprovalState.ANSWERED if approval.answer == words.YES:
             return Standing(ChangeState.DONE, words.done(wish.grant, by))
         case ApprovalState.ANSWERED:
             return Standing(ChangeState.NO, words.said_no(by))

@@ -14,6 +14,7 @@ CANNOT_SEND: Final = "Files cannot be sent here."
 NOT_OF_SESSION: Final = "No message of this session came with such a file."
 COMMAND_BELOW: Final = "A command below a file is not carried out: send it as a message."
 NO_TRANSCRIBER: Final = "Nothing here writes down what is said aloud: the recording goes to the agent as a file. `[voice]` in the settings changes that."
+NOTHING_SAID: Final = "nothing could be made out"
 HEARD_SHOWN_MAX: Final = 3000
 """Characters: what is longer is cut in the chat, and only there."""
 
@@ -75,3 +76,8 @@ def heard(text: str) -> str:
 def not_heard(name: str, why: str) -> str:
     """That what is said in a recording is not known. `why`: a reason that goes on after a colon."""
     return f"What is said in {name} could not be written down: {why}. It goes to the agent as a file."
+
+
+def took_too_long(seconds: float) -> str:
+    """Why what is said is not known; follows a colon, as `NOTHING_SAID` does."""
+    return f"it took longer than {seconds:.0f} seconds"

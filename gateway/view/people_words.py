@@ -11,6 +11,8 @@ from gateway.domain.place import Grant, GrantFrom, Role
 PAIRED_ALREADY: Final = (
     "You are paired already. What you may do is changed on the machine: an owner types tollbridge people role there."
 )
+YES: Final = "Yes"
+NO: Final = "No"
 MAY_NOT: Final = "You may not answer this."
 INSIDE_AGENT: Final = "this command runs inside an agent, and agents let nobody in and change no roles: write it in a terminal of your own"
 NEEDS_TERMINAL: Final = "this needs a terminal: whoever lets somebody in has to sit at the machine"
@@ -187,6 +189,11 @@ def removed(person: str, name: str, left: int) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ what owners see
+def closed(answer: str, by: str) -> str:
+    """What stands under a question that was answered: `Yes (by 4711).`"""
+    return f"{answer} (by {by})."
+
+
 def question(grant: Grant, before: Grant | None, user: str, host: str) -> str:
     """What an owner is asked."""
     head = f"The command line on {host} ({user}) asks: "
@@ -209,3 +216,8 @@ def told_lowered(grant: Grant, before: Grant, user: str, host: str) -> str:
 def why(user: str, host: str, *, paired: bool) -> str:
     """Why a grant was changed, for the ledger."""
     return f"{'paired with a code' if paired else 'role changed'}, asked by {asker(user, host)}"
+
+
+def why_taken(user: str, host: str) -> str:
+    """Why a grant ended, for the ledger."""
+    return f"taken away by {asker(user, host)}"

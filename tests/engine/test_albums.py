@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from gateway.chats.memory import MemoryChat
+from gateway.core.quoting import BELONGS
 from gateway.domain.events import Unsupported
 from gateway.domain.files import FileKind
 from gateway.domain.turn import TurnState
 from gateway.engine import ATTEMPTS_MAX
-from gateway.engine.attachments import BELONGS
 from tests.engine.bench import OTHER, OWNER, RULES, THREAD, Bench, bench, call, script
 
 pytestmark = pytest.mark.anyio
