@@ -1,17 +1,14 @@
 """Turns by webhook over real HTTP, behind a real proxy: from the update to the answer, and through deaths and changes of the way."""
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import anyio
-import anyio.to_thread
+import anyio.abc
 import pytest
 
 from gateway.chats.memory import MemoryChat
@@ -19,6 +16,7 @@ from gateway.chats.telegram import TelegramChat, Webhook
 from gateway.domain.place import Thread
 from gateway.store import open_readonly
 from tests.chats.test_telegram_webhook import SECRET, free_port
+from tests.crash.nursery import nursery
 from tests.crash.rig import Gateway
 from tests.engine.bench import OWNER, bench, call, script, with_limits
 from tests.fakes.bot_api import BotApi, Phone
@@ -26,7 +24,6 @@ from tests.fakes.reverse_proxy import ReverseProxy, reverse_proxy
 
 pytestmark = pytest.mark.anyio
 
-REPOSITORY = Path(__file__).parents[2]
 PREFIX = "/tollbridge"
 
 
@@ -79,7 +76,7 @@ class Machine:
     proxy: ReverseProxy
     place: Path
     port: int
-    tasks: Any
+    tasks: anyio.abc.TaskGroup
 
     @asynccontextmanager
     async def gateway(self, *, hooked: bool, step: str = "", n: int = 1) -> AsyncGenerator[Gateway]:
@@ -102,26 +99,16 @@ class Machine:
         }
         log = self.place / f"gateway-{len(list(self.place.iterdir()))}.log"
         with log.open("wb") as errors:
-            process = await anyio.open_process(
-                [sys.executable, "-m", "tests.crash.gateway_main"],
-                cwd=REPOSITORY,
-                env=environ,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
-        gateway = Gateway(process, log)
+            gateway = Gateway(nursery().bear(environ, {"step": step, "n": n} if step else {}, errors.fileno()), log)
         self.tasks.start_soon(gateway.follow)
-        assert process.stdin is not None
-        await process.stdin.send(json.dumps({"step": step, "n": n} if step else {}).encode() + b"\n")
         try:
+            await gateway.lives()
             yield gateway
         finally:
             with anyio.CancelScope(shield=True):
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
-                await process.aclose()
+                if gateway.pid:
+                    gateway.kill()
+                    await gateway.ended(40)
 
     def prompts(self) -> list[str]:
         """What was ever asked of an agent, oldest first; each turn once."""
