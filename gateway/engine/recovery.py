@@ -9,6 +9,7 @@ import structlog
 
 from gateway.core import pairing
 from gateway.core.policy import words
+from gateway.core.queue import is_late
 from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
@@ -47,7 +48,7 @@ async def recover(world: World, clients: Clients) -> None:
     for turn in await world.store.read(lambda view: view.all_open_turns()):
         if turn.state is TurnState.HELD and turn.waits_until_ms is None:
             clients.perform([StartTurn(turn.session_id, turn.id)])
-        elif is_unheard(turn):
+        elif is_unheard(turn) and not is_late(turn):
             clients.perform([Listen(turn.session_id, turn.id)])
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)

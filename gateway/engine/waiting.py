@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.core import queue, summary
 from gateway.core.quoting import prompt_of
 from gateway.core.route import Late, Prompt, Queue, Queued, route
-from gateway.core.speech import is_unheard
+from gateway.core.speech import is_unheard, with_heard
 from gateway.domain.approval import Approval
 from gateway.domain.effects import Listen, Say
 from gateway.domain.events import Edited, Message
@@ -186,22 +186,28 @@ def decide_late(world: World, view: View, draft: Draft, message: Message, intent
 def edited(world: World, view: View, draft: Draft, event: Edited) -> str:
     """A person has changed a message: while it waits its turn changes with it, and never after. A word for the log.
 
-    Whatever else they change (a command, an answer, what runs already) stays as it was, and they are told, once a message.
+    Whatever else they change (a command, an answer, a part of an album, what runs already) stays as it was, and they are told, once a
+    message. What is said in a recording stays beside the words that were changed.
     """
     message, intent = event.message, route(event.message)
     turn = _waiting_turn(view, message)
-    if turn is None or not isinstance(intent, Prompt):
+    if turn is None or not isinstance(intent, Prompt) or _is_album(turn):
         thread = message.thread
         draft.say(
             Say(thread, f"unsupported:{thread.service}:{thread.chat}:edit:{message.message_id}", words.FIRST_VERSION)
         )
         return "too late"
-    changed = replace(turn, prompt=prompt_of(message, intent.text))
+    changed = replace(turn, prompt=with_heard(prompt_of(message, intent.text), turn.attachments))
     draft.put.append(changed)
     menu = menus.opened(view, gating.queued_ref(turn))
     if menu is not None and words.CHANGED not in menu.text:
         menus.renew(world, draft, menu, f"{menu.text}\n{words.CHANGED}", _entries(turn))
     return "changed"
+
+
+def _is_album(turn: Turn) -> bool:
+    """Its prompt may be of several messages, of which an edit tells only one."""
+    return any(one.album for one in turn.attachments)
 
 
 def _waiting_turn(view: View, message: Message) -> Turn | None:

@@ -1,13 +1,24 @@
 """Buttons under what waits, messages from an outage, and messages that are changed."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
 import anyio
 import pytest
 
 from gateway import clock
-from gateway.chats.memory import Shown
-from gateway.domain.place import Grant, Role
+from gateway.chats.memory import MemoryChat, Shown
+from gateway.domain.change import Asker
+from gateway.domain.events import Edited, Message
+from gateway.domain.files import Attachment, FileKind
+from gateway.domain.people import Terms
+from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
-from tests.engine.bench import OTHER, OWNER, THREAD, Bench, bench, call, script, with_limits
+from gateway.engine import Rules, World, pairing
+from gateway.voice import MemoryTranscriber
+from tests.engine.bench import OTHER, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -199,3 +210,191 @@ async def test_a_waiting_message_runs_as_it_was_last_changed() -> None:
         lasts.set()
         await ended(gateway, "first", "second, better")
         assert len(await gateway.turns()) == 2
+
+
+# ----------------------------------------------------------------------------------------- albums and voice messages
+FIRST_VERSION = "I use the first version; /stop and write again."
+
+
+def ear() -> MemoryTranscriber:
+    """Somebody who knows what is said in the recording of these tests; `paths`: what they were given."""
+    return MemoryTranscriber({b"voice": "fix the login test"})
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Rules:
+    """The usual ones, with a place for files."""
+    return replace(RULES, files=str(tmp_path / "files"))
+
+
+@pytest.fixture
+def brief_albums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Albums are whole sooner."""
+    monkeypatch.setattr("gateway.core.albums.QUIET_MS", 300)
+
+
+@asynccontextmanager
+async def listening(
+    hears: MemoryTranscriber, rules: Rules, *steps: object, home: Path | None = None, chat: MemoryChat | None = None
+) -> AsyncGenerator[Bench]:
+    """A gateway with somebody who listens."""
+
+    def prepare(world: World) -> None:
+        world.transcriber = hears
+
+    async with bench(script(*(steps or (call(1),))), rules, home, chat=chat, prepare=prepare) as gateway:
+        yield gateway
+
+
+def ago(hours: float) -> int:
+    """When that was, by the chat's clock."""
+    return clock.now_ms() - int(hours * HOUR_MS)
+
+
+def filed(message_id: str, text: str, kind: FileKind, *, hours: float = 0, album: str = "") -> Message:
+    """A message with a file and these words below it, written so many hours ago."""
+    file = Attachment(
+        f"file-{message_id}", "voice.ogg" if kind is FileKind.VOICE else "photo.jpg", kind, 5, album=album
+    )
+    told = Message(THREAD, OWNER, text, message_id=message_id, attachments=(file,), album=album)
+    return replace(told, sent_at_ms=ago(hours))
+
+
+def speaks(gateway: Bench, text: str = "", hours: float = 0, message_id: str = "1001") -> None:
+    """A voice message, spoken so many hours ago."""
+    gateway.chat.files[f"file-{message_id}"] = b"voice"
+    gateway.chat.post(filed(message_id, text, FileKind.VOICE, hours=hours))
+
+
+def part(message_id: str, text: str, hours: float = 0) -> Message:
+    """A picture of an album as it is told with these words below it."""
+    return filed(message_id, text, FileKind.PHOTO, hours=hours, album="77")
+
+
+def sends_album(gateway: Bench, *texts: str, hours: float = 0) -> None:
+    """An album whose parts, 1001 and so on, have these words below them."""
+    for number, text in enumerate(texts, 1001):
+        gateway.chat.files[f"file-{number}"] = b"\xff\xd8\xff"
+        gateway.chat.post(part(str(number), text, hours))
+
+
+@pytest.mark.usefixtures("brief_albums")
+async def test_an_album_from_an_outage_is_one_message_that_waits(rules: Rules) -> None:
+    """All its pictures are asked about at once, and run at once."""
+    async with bench(script(call(1)), rules) as gateway:
+        sends_album(gateway, "Compare these", "", "", hours=2)
+        await gateway.sees("A message waits that was sent 2 hours ago")
+        assert await prompts(gateway) == [("Compare these", TurnState.QUEUED)]
+        await gateway.taps("A message waits", "Run all")
+        await ended(gateway, "Compare these")
+        [(_, text)] = gateway.agent.prompts
+        assert text.count("is attached") == 3
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["all", "one by one"])
+async def test_a_voice_message_from_an_outage_is_listened_to_once_somebody_says_that_it_runs(
+    rules: Rules, chosen: bool
+) -> None:
+    """Listening may cost, and takes time: nobody does it for what may be dropped. Then it runs as what was said."""
+    hears = ear()
+    async with listening(hears, rules) as gateway:
+        speaks(gateway, hours=2)
+        speaks(gateway, hours=1, message_id="1002")
+        await gateway.sees("2 messages wait")
+        gateway.says("new")
+        await ended(gateway, "new")
+        assert hears.paths == []
+        if chosen:
+            await gateway.taps("2 messages wait", "Choose")
+            await gateway.taps("Sent 2 hours ago", "Run")
+            await gateway.taps("Sent 1 hour ago", "Drop")
+        else:
+            await gateway.taps("2 messages wait", "Run all")
+        heard = 1 if chosen else 2
+        await gateway.until(
+            lambda turns: (
+                [(turn.prompt, turn.state) for turn in turns].count(("fix the login test", TurnState.FINISHED)) == heard
+            )
+        )
+        assert [text for _, text in gateway.agent.prompts] == ["new", *["fix the login test"] * heard]
+        assert len(hears.paths) == heard
+
+
+async def test_a_gateway_that_begins_anew_does_not_listen_to_what_waits_for_a_word(
+    rules: Rules, tmp_path: Path
+) -> None:
+    """Nobody has said yet that it runs; when somebody does, it is listened to."""
+    hears, chat = ear(), MemoryChat()
+    async with listening(hears, rules, home=tmp_path / "home", chat=chat) as gateway:
+        speaks(gateway, hours=2)
+        await gateway.sees("A message waits")
+    async with listening(hears, rules, home=tmp_path / "home", chat=chat) as gateway:
+        gateway.says("new")
+        await ended(gateway, "new")
+        assert hears.paths == []
+        await gateway.taps("A message waits", "Run all")
+        await ended(gateway, "fix the login test")
+
+
+async def test_a_voice_message_that_waits_is_run_now_by_its_button(rules: Rules) -> None:
+    """It was listened to while it waited, and goes before what waits longer."""
+    lasts, hears = anyio.Event(), ear()
+    async with listening(hears, rules, call(1, lasts=lasts)) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        gateway.says("second")
+        await gateway.sees("Queued as number 1")
+        speaks(gateway)
+        await gateway.sees("Heard: fix the login test")
+        await gateway.taps("Queued as number 2", "Run now")
+        await gateway.sees("Runs next, before anything else that waits: fix the login test")
+        lasts.set()
+        await ended(gateway, "second", "fix the login test")
+        assert [text for _, text in gateway.agent.prompts] == ["first", "fix the login test", "second"]
+        assert len(hears.paths) == 1
+
+
+async def test_what_is_said_stays_when_the_words_below_it_are_changed(rules: Rules) -> None:
+    """Attack 17: a recording's words are not in the edit, and run all the same."""
+    lasts = anyio.Event()
+    async with listening(ear(), rules, call(1, lasts=lasts)) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        speaks(gateway, "today please")
+        await gateway.sees("Heard: fix the login test")
+        gateway.chat.post(Edited(filed("1001", "tomorrow please", FileKind.VOICE)))
+        await gateway.sees("Changed: what runs is what the message says now.")
+        lasts.set()
+        await ended(gateway, "tomorrow please\n\n[Said in the voice message:]\nfix the login test")
+
+
+@pytest.mark.usefixtures("brief_albums")
+@pytest.mark.parametrize("edited", ["1001", "1002"])
+async def test_a_part_of_an_album_that_waits_is_not_changed(rules: Rules, edited: str) -> None:
+    """Attack 17: an edit tells of one message, and the prompt is of several: none of its words is lost, and the person is told."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts)), rules) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        sends_album(gateway, "before", "after", "")
+        gateway.chat.post(Edited(part(edited, "other words")))  # it comes while the album is not whole yet
+        await gateway.sees("Queued as number 1")
+        await gateway.sees(FIRST_VERSION)
+        lasts.set()
+        await ended(gateway, "before\n\nafter")
+        _, (_, text) = gateway.agent.prompts
+        assert text.count("is attached") == 3
+
+
+async def test_a_code_is_asked_for_from_an_outage_as_well() -> None:
+    """A window is open or it is not; when /pair was written, by whichever clock, is not looked at, and nothing of it waits."""
+    stranger = Thread("memory", "8")
+    desk = Asker("ada", "desk", (4_194_400, 4_194_399, 1), terminal=True)
+    async with bench(script(call(1))) as gateway:
+        gateway.chat.says(stranger, "8", "/pair", sent_at_ms=ago(2))
+        await gateway.steps.until(lambda: gateway.world.store.inbox(1), lambda waiting: not waiting)
+        assert gateway.chat.sees(stranger) == []
+        await pairing.opened(gateway.world, Terms(Role.WRITER, None), 10, desk)
+        gateway.chat.says(stranger, "8", "/pair", sent_at_ms=ago(1))
+        await gateway.sees("Your code is", stranger)
+        assert await gateway.turns() == []
