@@ -18,7 +18,7 @@ from tests.crash.rig import Machine
 from tests.fakes.messages_charges import Charge
 from tests.fakes.messages_script import Counts
 
-READ_S = 0.05
+READ_S = 0.25
 """What was sent so shortly before a death may never have been read."""
 
 

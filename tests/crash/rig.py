@@ -28,7 +28,7 @@ OWNERS = (4711, 4712, 4713)
 BYTES_AT_ONCE = 64 * 1024
 GENEROUS = {"SESSION_USD": "50", "DAY_USD": "500", "CONFIRM_ABOVE_USD": "20", "DEFAULT_HOLD_USD": "0.50"}
 """So that only a test's own limit speaks."""
-TAPPED = ("Raise", "Go on", "Allow", "Continue", "Run")
+TAPPED = ("Raise", "Go on", "Allow", "Continue", "Run,")
 """What a person who wants everything to go on taps, as their labels begin."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.turn import TurnState
+from gateway.view.bot_api_words import TOO_BIG
 from gateway.view.file_words import NO_TRANSCRIBER
 from gateway.voice import CommandTranscriber, HttpTranscriber
 from tests.crash.rig import machine
@@ -101,7 +102,7 @@ async def test_a_location_is_told_and_where_it_goes_is_not_followed(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("limit_mb", "why"),
-    [(20, "it is larger than 20 MB"), (50, "it is larger than the 20 MB that Telegram lets a bot fetch")],
+    [(20, "it is larger than 20 MB"), (50, TOO_BIG)],
 )
 async def test_a_file_that_is_too_large_is_refused_with_the_limit(tmp_path: Path, limit_mb: int, why: str) -> None:
     """By its size as Telegram tells it, and by what the server of Telegram refuses itself."""

@@ -136,6 +136,7 @@ async def test_the_cheaper_model_runs_on_the_same_client_and_a_command_leads_bac
         [usual] = {call.request.model for call in gateway.api.charges}
         now_ms = gateway.world.clock.now_ms
         gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: now_ms() + 2 * 3_600_000)
+        gateway.telegram.advance(2 * 3600)
         gateway.phone.says("Sum it up")
         asked = await gateway.sees("Sum it up")
         gateway.phone.taps(next(b.text for b in asked.buttons if b.text.startswith("Use claude-haiku-4-5, up to $0.")))

@@ -93,7 +93,9 @@ async def test_a_flood_limit_is_waited_out_and_the_answer_comes_once(tmp_path: P
         refused, taken = sent()
         assert (refused.status, taken.status) == (429, 200)
         assert taken.at - refused.at >= 2
-        assert shown(gateway.phone, "echo: hello") == 1
+        await gateway.telegram.until(
+            lambda: shown(gateway.phone, "echo: hello") == 1, 10, "one message with the answer"
+        )
 
 
 async def test_a_second_poller_is_survived(tmp_path: Path) -> None:
