@@ -77,6 +77,7 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         shows_heard=settings.voice.show,
         policy=settings.policy_rules,
         unpriced_refused=budgets.unpriced == "refuse",
+        groups_listen=settings.telegram.groups.mention == "always-listens",
         desks=desks(settings, people),
     )
 

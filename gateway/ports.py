@@ -13,7 +13,7 @@ from gateway.core.forecast import Past
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Lift, Quota, Scope
 from gateway.domain.effects import Answer, Button, Effect
-from gateway.domain.events import AgentEvent, Incoming, Tap
+from gateway.domain.events import AgentEvent, Incoming, Moved, Tap
 from gateway.domain.lease import (
     Figure,
     FigureSum,
@@ -90,7 +90,14 @@ class Rejected:
     why: str
 
 
-Receipt = Delivered | Delayed | Uncertain | Rejected
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """It is not there, and will be once it is sent to where the chat has moved: its number from now on."""
+
+    chat: str
+
+
+Receipt = Delivered | Delayed | Uncertain | Rejected | Elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +298,8 @@ class NewPost:
     bodies: tuple[str, ...]
     edit: bool = False
     ring: bool = False
+    wait_ms: int = 0
+    """It is not sent before so long has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +464,14 @@ class View(Protocol):
         """Of how many such sessions a chat was told since then."""
         ...
 
+    def moves(self, service: str) -> tuple[tuple[str, str], ...]:
+        """(before, after) of each group that goes by another number now."""
+        ...
+
+    def shown_approvals(self, service: str, chat: str) -> tuple[Approval, ...]:
+        """Open questions (no menus) whose message stands in this chat, oldest first."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
@@ -480,6 +497,11 @@ class Decision(Generic[T]):
     """The bank has the figures up to this number: they are forgotten here."""
     renumbered: int = 0
     """The figures that wait are numbered on from here: the bank does not know the ones before them (any more)."""
+    moved: Moved | None = None
+    """Before anything else: sessions, questions and what waits to be sent are in the group's new number; what was sent before is
+    known there under no name. `put` and `posts` already name the new one."""
+    gone: Thread | None = None
+    """The bot is in this chat no more: what waits to be sent there never is."""
 
 
 class Store(Protocol):

@@ -193,7 +193,7 @@ def test_a_value_where_a_section_belongs_is_explained(tmp_path: Path):
 
 @pytest.mark.parametrize("users", ['["@alice"]', '["alice"]', '"@alice"', "[1, 'bob']"])
 def test_a_user_name_in_the_allowlist_is_refused_and_explained(tmp_path: Path, users: str):
-    """Only numeric ids let somebody in: a name can change hands."""
+    """Attack 2: only numeric ids let somebody in: a name can change hands."""
     said = refusal(tmp_path, f"[telegram]\nallowed_users = {users}")
     assert "telegram.allowed_users: " in said
     assert "is not a numeric id: names can be taken over" in said
@@ -304,7 +304,7 @@ def test_the_home_is_where_the_environment_says_else_the_platforms_place(tmp_pat
 
 
 def test_a_gateway_that_nobody_could_use_does_not_start(tmp_path: Path):
-    """Token, people and directories have to be there before anything starts."""
+    """Attack 1: token, people and directories have to be there before anything starts."""
     environ = {"TOLLBRIDGE_AGENTS__DIRECTORY": str(tmp_path / "gone")}
 
     def refused(chat: str) -> str:

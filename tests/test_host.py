@@ -13,12 +13,15 @@ import pytest
 from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.core.channel import Push
+from gateway.domain.effects import Say
+from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine.world import Desk
-from gateway.host import NOT_WRITTEN, DeskHost, spoken_for
+from gateway.engine.world import Desk, Draft
+from gateway.host import NOT_OURS, NOT_WRITTEN, DeskHost, spoken_for
 from gateway.ports import Decision
 from gateway.view.desk_words import ELSEWHERE
 from mcp_servers.channel_host import Declined, Done
+from mcp_servers.channel_tools import TOOLS
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +119,32 @@ async def test_what_nobody_wrote_is_not_quoted_and_not_reacted_to(tmp_path: Path
         await host.reply("Fixed.", (), name)
         assert (await gateway.sees("Fixed.")).text == "Fixed."
         assert await host.react(name, THUMB) == Declined(NOT_WRITTEN)
+
+
+async def test_an_agent_reaches_no_chat_but_its_sessions_own(tmp_path: Path) -> None:
+    """Attack 21: no tool takes a chat or a person; the messages of another session's chat are neither changed, nor quoted, nor reacted
+    to, whatever name the agent gives; and what it says itself stands in its own thread.
+    """
+    taken = {name for tool in TOOLS for name in tool.input_schema.get("properties", {})}
+    assert not [
+        name for name in taken if any(word in name for word in ("chat", "thread", "person", "user", "topic", "to_"))
+    ]
+    async with joined(tmp_path) as (gateway, host):
+        elsewhere = Thread("memory", "99")
+        theirs = replace((await gateway.sessions())[0], id="s_theirs", thread=elsewhere, agent_session=LATER)
+        turn = replace(gateway.world.new_turn(theirs, Origin.PERSON, "8", "their secret"), message_id="77")
+        draft = Draft()
+        draft.put += [theirs, replace(turn, state=TurnState.FINISHED)]
+        draft.say(Say(elsewhere, "said:s_theirs:1", "for them"))
+        await gateway.world.commit(lambda _view: draft.done(None))
+        shown = await gateway.sees("for them", elsewhere)
+        for name in ("said:s_theirs:1", shown.message_id, "approval:ask_1"):
+            assert await host.edit(name, "changed") == Declined(NOT_OURS)
+        assert await host.react(turn.prompt_uuid, THUMB) == Declined(NOT_WRITTEN)
+        assert isinstance(await host.reply("Hello, 99.", (), turn.prompt_uuid), Done)
+        assert (await gateway.sees("Hello, 99.")).text == "Hello, 99."
+        assert [seen.text for seen in gateway.chat.sees(elsewhere)] == ["for them"]
+        assert gateway.chat.reactions == {}
 
 
 async def test_what_may_have_been_missed_is_given_and_what_waits_is_not(tmp_path: Path) -> None:

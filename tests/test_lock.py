@@ -83,7 +83,7 @@ def _make(home: Path) -> None:
 
 
 def test_home_and_lock_are_the_owners_alone_under_any_umask(tmp_path: Path):
-    """With umask 000 the home, and what was made above it, is still 0700 and the lock 0600."""
+    """Attack 45: with umask 000 the home, and what was made above it, is still 0700 and the lock 0600."""
     process = multiprocessing.get_context("spawn").Process(target=_make, args=(tmp_path / "a" / "home",))
     process.start()
     process.join()
@@ -100,7 +100,7 @@ def test_a_home_that_is_open_to_others_is_closed(tmp_path: Path):
 
 
 def test_a_home_behind_a_symbolic_link_is_refused(tmp_path: Path):
-    """Nobody can lead the gateway's state elsewhere."""
+    """Attack 45: nobody can lead the gateway's state elsewhere."""
     (tmp_path / "real").mkdir()
     (tmp_path / "home").symlink_to(tmp_path / "real")
     with pytest.raises(HomeError, match="symbolic link"):

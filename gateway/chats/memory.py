@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import anyio
 
 from gateway.core.files import parcel_of
-from gateway.domain.effects import Button
+from gateway.domain.effects import LEAVE_REF, Button
 from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
@@ -17,6 +17,7 @@ from gateway.files import TooLargeError, save
 from gateway.ports import (
     Delayed,
     Delivered,
+    Elsewhere,
     Post,
     Receipt,
     Rejected,
@@ -79,6 +80,8 @@ class MemoryChat:
         self.receipts: deque[Receipt] = deque()
         self.acknowledged: list[tuple[str, str]] = []
         self.typed: list[Thread] = []
+        self.left: list[Thread] = []
+        """Where the gateway wanted to be no more."""
         self.reactions: dict[str, str] = {}
         """By message, of ours or of a person's."""
         self.files: dict[str, bytes] = {}
@@ -211,8 +214,12 @@ class MemoryChat:
         """Show or change a message, unless a prepared receipt says otherwise."""
         await anyio.lowlevel.checkpoint()
         prepared = self.receipts.popleft() if self.receipts else None
-        if isinstance(prepared, Delayed | Rejected):
+        if isinstance(prepared, Delayed | Rejected | Elsewhere):
             return prepared
+        if post.ref.startswith(LEAVE_REF):
+            self.left.append(post.thread)
+            self._changed.announce()
+            return prepared or Delivered("")
         try:
             parcel = parcel_of(post.ref, post.body)
         except ValueError as error:
@@ -304,6 +311,7 @@ def _dump(incoming: Message | Edited | Tap | Unsupported) -> str:
             "at": incoming.sent_at_ms,
             "name": incoming.name,
             "album": incoming.album,
+            "group": [incoming.in_group, incoming.addressed],
         }
     elif isinstance(incoming, Unsupported):
         rest = {"words": incoming.words, "once": incoming.once, "album": incoming.album}
@@ -333,4 +341,6 @@ def _load(value: dict[str, Any]) -> Incoming:
         name=value.get("name", ""),
         sent_at_ms=value.get("at", 0),
         album=value["album"],
+        in_group=value.get("group", [False])[0],
+        addressed=value.get("group", [True])[-1],
     )

@@ -1,6 +1,6 @@
 """`[telegram]` and `[[people]]`: the bot, and who may do what."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
@@ -33,6 +33,13 @@ def _base_url(value: object) -> object:
     return url
 
 
+class GroupSettings(Section):
+    """`[telegram.groups]`: what is meant for the bot where several people write. Who may write at all is said elsewhere."""
+
+    mention: Literal["needed", "always-listens"] = "needed"
+    """`needed`: what names the bot, replies to it, or stands in a session's topic; `always-listens`: everything."""
+
+
 class TelegramSettings(Section):
     """The bot, and who may write to it. The token never shows in `repr` or errors."""
 
@@ -44,6 +51,7 @@ class TelegramSettings(Section):
     files_dir: Directory | None = None
     """Where a Bot API server with `--local` keeps files: they are taken from there, and may have 2000 MB."""
     webhook: WebhookSettings = WebhookSettings()
+    groups: GroupSettings = GroupSettings()
 
     @property
     def proxy_address(self) -> str | None:

@@ -59,10 +59,12 @@ def merged(parts: Sequence[Message | Unsupported]) -> Message | Unsupported:
     """The message that the parts of an album are, in the order in which they were sent. One that cannot be read stands for all."""
     messages = sorted((part for part in parts if isinstance(part, Message)), key=lambda part: _order(part.message_id))
     unread = next((part for part in parts if isinstance(part, Unsupported)), None)
+    addressed = any(part.addressed for part in parts)
     if unread is not None:
-        return unread
+        return replace(unread, addressed=addressed)
     return replace(
         messages[0],
+        addressed=addressed,
         text="\n\n".join(part.text.strip() for part in messages if part.text.strip()),
         attachments=tuple(file for part in messages for file in part.attachments),
         replies_to=next((part.replies_to for part in messages if part.replies_to), ""),

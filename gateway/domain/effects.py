@@ -138,4 +138,16 @@ class Listen:
     turn_id: str
 
 
-Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen
+LEAVE_REF: Final = "leave:"
+"""How the names of entries in the outbox begin that are no messages: the bot leaves the chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Go out of a chat without a word; durable like a message. `ref` begins with LEAVE_REF and makes wanting it twice harmless."""
+
+    thread: Thread
+    ref: str
+
+
+Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen | Leave

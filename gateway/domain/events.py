@@ -32,6 +32,10 @@ class Message:
     """What the person calls themselves there: anybody may choose any, and nothing is decided by it."""
     album: str = ""
     """The chat's own name for what it was sent together with: the parts come one by one, and are one message."""
+    in_group: bool = field(default=False, compare=False)
+    """It was written where several people are."""
+    addressed: bool = field(default=True, compare=False)
+    """It names the bot, or answers to it. In a group nothing else is meant for the bot, unless its topic is a session's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Unsupported:
     once: str
     album: str = ""
     """As of a Message: the album that it is a part of is then not read either."""
+    in_group: bool = field(default=False, compare=False)
+    addressed: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,29 @@ class Ignored:
     why: str
 
 
-Incoming = Message | Edited | Tap | Unsupported | Ignored
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The bot came into a group, had to go, or may do other things there than before: by whom.
+
+    `was` and `now`: whether it was there before, and whether it is there now.
+    """
+
+    thread: Thread
+    person: str
+    was: bool
+    now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A group goes by another number from now on, as the service itself says."""
+
+    service: str
+    before: str
+    after: str
+
+
+Incoming = Message | Edited | Tap | Unsupported | Ignored | Membership | Moved
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import structlog
 from gateway.core.albums import merged
 from gateway.core.approve import TooLate
 from gateway.core.queue import is_late
-from gateway.domain.events import Edited, Ignored, Message, Tap, Unsupported
+from gateway.domain.events import Edited, Ignored, Membership, Message, Moved, Tap, Unsupported
 from gateway.domain.turn import TurnState
-from gateway.engine import attachments, desk, parcels
+from gateway.engine import attachments, desk, groups, parcels
 from gateway.engine.arrivals import Arrivals, event_of, with_parts
 from gateway.engine.clients import Clients
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
@@ -66,6 +66,7 @@ class Engine:
             try:
                 await parcels.sweep(self.world)  # before anything is set going that may need a file
                 await attachments.sweep(self.world)
+                await groups.remember(self.world)
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
                 tasks.start_soon(reprice, self.world)
@@ -136,6 +137,7 @@ class Engine:
         parts = [event_of(self.world, update) for update in updates]
         key, *also = [(update.service, update.key) for update in updates]
         event = merged([part for part in parts if isinstance(part, Message | Unsupported)]) if also else parts[0]
+        event = event if isinstance(event, UnreadableError) else groups.at_home(self.world, event)
         match event:
             case UnreadableError():
                 log.warning("an update was put aside", key=updates[0].key, why=str(event))
@@ -154,8 +156,10 @@ class Engine:
                 clients.start(self.world.chat.acknowledge, event, words)
                 log.info("tap", person=event.person, result=words or decision.result)
             case Unsupported():
-                decision = await self.world.commit(with_parts(handle_unsupported(event, key), also))
+                decision = await self.world.commit(with_parts(handle_unsupported(self.world, event, key), also))
                 log.info("not text", person=event.person, result=decision.result)
+            case Membership() | Moved():
+                await groups.handle(self.world, event, key)
             case Ignored(why):
                 await self.world.commit(lambda _view: Decision(None, handled=key))
                 log.info("ignored", why=why)

@@ -298,7 +298,7 @@ def _periods(world: World) -> tuple[Scope, ...]:
 
 
 def _scope(world: World, session: Session | None, kind: ScopeKind) -> Scope:
-    known = _periods(world) if session is None else scopes.of_turn(session, session.owner, world.today())
+    known = _periods(world) if session is None else world.booked(session, session.owner)
     found = next((scope for scope in known if scope.kind is kind), None)
     if found is None:
         there = ", ".join(scope.kind for scope in known)

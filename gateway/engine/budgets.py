@@ -93,8 +93,8 @@ def _words(world: World, view: View, draft: Draft, *balances: Balance, windows: 
 
 def _scopes(world: World, message: Message, session: Session | None) -> tuple[Scope, ...]:
     if session is None:
-        return scopes.of_person(message.person, message.thread, world.today())
-    return scopes.of_turn(session, message.person, world.today())
+        return scopes.of_person(message.person, world.account(message.thread), world.today())
+    return world.booked(session, message.person)
 
 
 def _scope(world: World, view: View, message: Message, kind: ScopeKind) -> Scope | None:

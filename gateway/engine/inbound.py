@@ -33,7 +33,7 @@ from gateway.domain.effects import Interrupt, Listen, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Turn
-from gateway.engine import budgets, gating, menus, pairing, replies, waiting
+from gateway.engine import budgets, gating, groups, menus, pairing, replies, waiting
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import command_words, question_words, queue_words, turn_words
@@ -51,6 +51,8 @@ def handle_message(
 
     def decide(view: View) -> Decision[str]:
         draft = Draft(handled=update)
+        if why := groups.passed_over(world, view, draft, message):
+            return draft.done(why)
         grants = view.grants(message.person)
         if not may(grants, Deed.READ, message.thread):
             return draft.done(pairing.stranger(world, draft, message))
@@ -68,6 +70,8 @@ def handle_edited(world: World, event: Edited, update: tuple[str, str]) -> Calla
 
     def decide(view: View) -> Decision[str]:
         draft = Draft(handled=update)
+        if not waiting.is_waiting(view, event) and (why := groups.passed_over(world, view, draft, event)):
+            return draft.done(why)
         if not may(view.grants(event.person), Deed.PROMPT, event.thread):
             return draft.done("stranger")
         return draft.done(waiting.edited(world, view, draft, event))
@@ -114,11 +118,13 @@ def needed(intent: Intent) -> Deed:
             assert_never(intent)
 
 
-def handle_unsupported(event: Unsupported, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
+def handle_unsupported(world: World, event: Unsupported, update: tuple[str, str]) -> Callable[[View], Decision[str]]:
     """The decision for what the chat cannot read: its words, once, and for strangers nothing at all."""
 
     def decide(view: View) -> Decision[str]:
         draft = Draft(handled=update)
+        if why := groups.passed_over(world, view, draft, event):
+            return draft.done(why)
         if not may(view.grants(event.person), Deed.PROMPT, event.thread):
             return draft.done("stranger")
         draft.say(

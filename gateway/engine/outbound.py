@@ -8,15 +8,17 @@ import structlog
 
 from gateway.core.files import FILE_MARK
 from gateway.domain.approval import APPROVAL_REF
-from gateway.domain.effects import SAID_REF
+from gateway.domain.effects import LEAVE_REF, SAID_REF
+from gateway.domain.events import Moved
 from gateway.domain.place import Thread
-from gateway.engine import parcels
+from gateway.engine import groups, parcels
 from gateway.engine.world import Draft, World
 from gateway.ports import (
     LONGEST_WAIT_MS,
     Decision,
     Delayed,
     Delivered,
+    Elsewhere,
     Post,
     Receipt,
     Rejected,
@@ -109,6 +111,11 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
             wait_ms = min(wait, LONGEST_WAIT_MS)
             if whole_service:
                 pace.service_free_ms = now + wait_ms
+        case Elsewhere(chat):
+            moved = await world.commit(
+                groups.handle_moved(world, Moved(post.thread.service, post.thread.chat, chat), None)
+            )
+            log.info("a message found its group moved", result=moved.result)
         case Rejected(why) if post.edits is None and post.ref.startswith(APPROVAL_REF):
             log.error("a question was never put to anybody", ref=post.ref, why=why)
         case Uncertain(why) | Rejected(why):
@@ -127,7 +134,7 @@ async def repeat_unsure(world: World) -> None:
         if not matters(ref):
             await world.store.let_go(ref)
         elif await world.store.requeue(ref):
-            repeated.add(thread)
+            repeated |= set[Thread]() if ref.startswith(LEAVE_REF) else {thread}
         else:
             await world.store.let_go(ref)
             log.error("a message was repeated in vain: it is not known whether it arrived", ref=ref)
@@ -146,4 +153,4 @@ async def repeat_unsure(world: World) -> None:
 
 def matters(ref: str) -> bool:
     """Whether a message is a question, an answer or a file: those are never lost."""
-    return ref.startswith((APPROVAL_REF, SAID_REF)) or ref.endswith((":end", ":answer")) or FILE_MARK in ref
+    return ref.startswith((APPROVAL_REF, SAID_REF, LEAVE_REF)) or ref.endswith((":end", ":answer")) or FILE_MARK in ref

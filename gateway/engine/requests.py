@@ -174,7 +174,9 @@ def _scope(world: World, view: View, wanted: Wanted) -> Scope:
             return Scope(ScopeKind.PROJECT, _project(world, wanted.directory))
     person = _person(view, wanted)
     thread = Thread(world.chat.service, wanted.chat or person)
-    return next(scope for scope in scopes.of_person(person, thread, world.today()) if scope.kind is wanted.kind)
+    return next(
+        scope for scope in scopes.of_person(person, world.account(thread), world.today()) if scope.kind is wanted.kind
+    )
 
 
 def _session(view: View, beginning: str) -> str:

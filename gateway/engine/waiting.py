@@ -210,6 +210,11 @@ def _is_album(turn: Turn) -> bool:
     return any(one.album for one in turn.attachments)
 
 
+def is_waiting(view: View, event: Edited) -> bool:
+    """Whether the message is one that waits to be run: then its change is for the bot, whomever it names now."""
+    return _waiting_turn(view, event.message) is not None
+
+
 def _waiting_turn(view: View, message: Message) -> Turn | None:
     """The turn that waits with this message of the same person."""
     for turn in view.all_open_turns():

@@ -22,8 +22,9 @@ from gateway.core.price import price
 from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
 from gateway.domain.budget import NO_CAPS, Balance, Caps, Entry, Lift, Quota, Scope, ScopeKind
-from gateway.domain.effects import Edit, Effect, Say
+from gateway.domain.effects import Edit, Effect, Leave, Say
 from gateway.domain.estimate import Estimate
+from gateway.domain.events import Moved
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Turn, TurnState
@@ -35,6 +36,11 @@ from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process,
 T = TypeVar("T")
 
 log = structlog.get_logger()
+
+LEAVING = "leave"
+"""What stands in the outbox instead of a message's body. Nobody reads it."""
+LEAVE_AFTER_MS = 3_000
+"""A group that is known may come under a number that nobody knows, and say so only with the next update: so long is waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class Rules:
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     unpriced_refused: bool = False
     """A model whose price nobody knows does not run."""
+    groups_listen: bool = False
+    """In groups everything that those write who may is meant for the bot, and not only what names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +171,9 @@ class Draft:
     """All that there are from now on; None: they stay as they are."""
     asked: str = ""
     """The turn for which the team's bank was asked: it is not asked again."""
+    moved: Moved | None = None
+    gone: Thread | None = None
+    """As in a Decision."""
     _lifts: list[Lift] | None = None
 
     def lifts(self, view: View, now_ms: int) -> list[Lift]:
@@ -196,6 +207,8 @@ class Draft:
             entries=tuple(self.entries),
             handled=self.handled,
             effects=tuple(self.effects),
+            moved=self.moved,
+            gone=self.gone,
         )
 
 
@@ -225,6 +238,8 @@ class World:
     """Writes down what people say; None: nothing does."""
     perform: Callable[[Sequence[Effect]], None] = no_agents
     """Does to agents what a decision wants done: the running engine's own."""
+    moves: dict[str, str] = field(default_factory=dict[str, str])
+    """By number, the one by which a group of this chat service goes now. What was spent there stays on the first one's account."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
 
@@ -241,10 +256,10 @@ class World:
                 posts=tuple(
                     post
                     for effect in decision.effects
-                    if isinstance(effect, Say | Edit)
+                    if isinstance(effect, Say | Edit | Leave)
                     for post in self._posts(effect)
                 ),
-                effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit)),
+                effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit | Leave)),
                 figures=self.team.figures(view, decision.put, self.clock.now_ms()) if self.team else (),
             )
 
@@ -260,8 +275,11 @@ class World:
         self.perform(decision.effects)
         return decision
 
-    def _posts(self, effect: Say | Edit) -> Iterator[NewPost]:
+    def _posts(self, effect: Say | Edit | Leave) -> Iterator[NewPost]:
         """The message, and after it its files: each is sent, and receipted, by itself."""
+        if isinstance(effect, Leave):
+            yield NewPost(effect.thread, effect.ref, (LEAVING,), wait_ms=LEAVE_AFTER_MS)
+            return
         if isinstance(effect, Edit):
             yield NewPost(effect.thread, effect.ref, self.chat.compose(effect.text, effect.buttons)[:1], edit=True)
             return
@@ -363,7 +381,16 @@ class World:
     def counted(self, view: View, session: Session, person: str) -> tuple[Scope, ...]:
         """What a turn of this person in this session counts against, if it is allowed now."""
         shared = self.team.scopes(view, self.today()) if self.team else ()
-        return (*scopes.of_turn(session, person, self.today()), *shared)
+        return (*self.booked(session, person), *shared)
+
+    def booked(self, session: Session, person: str) -> tuple[Scope, ...]:
+        """The same without what is shared with other gateways."""
+        return scopes.of_turn(replace(session, thread=self.account(session.thread)), person, self.today())
+
+    def account(self, thread: Thread) -> Thread:
+        """Where it is booked what is spent in a thread: a group that goes by another number now has no new limits for that."""
+        before = next((before for before, after in self.moves.items() if after == thread.chat), thread.chat)
+        return replace(thread, chat=before)
 
     def lent(self, view: View, counted: Sequence[Scope]) -> bool:
         """Whether the team's leases among the scopes can be spent from now."""

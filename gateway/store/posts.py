@@ -19,6 +19,7 @@ from gateway.ports import (
     LONGEST_WAIT_MS,
     Delayed,
     Delivered,
+    Elsewhere,
     NewPost,
     Post,
     Receipt,
@@ -26,7 +27,7 @@ from gateway.ports import (
     StoreError,
     Uncertain,
 )
-from gateway.store import rows
+from gateway.store import moves, rows
 from gateway.store.inbox import DAY_MS
 from gateway.store.schema import DELAYED, SENT, WAITING, outbox, storable
 
@@ -128,6 +129,9 @@ def _edit(connection: Connection, post: NewPost, now_ms: int) -> int:
         for rest in unsent[1:]:
             _set(connection, rest["id"], state="superseded", body="")
         return 0
+    if not sends and moves.stayed_behind(connection, post.ref):
+        _insert(connection, post, now_ms, edit=0, body=body)
+        return 1
     if not sends or sends[-1]["state"] in {"uncertain", "rejected"}:
         if not _in_edits(connection, post.ref, "rejected"):
             _insert(connection, post, now_ms, body="", state="rejected", reason=_NOT_DELIVERED)
@@ -141,6 +145,8 @@ def _edit(connection: Connection, post: NewPost, now_ms: int) -> int:
 
 def _insert(connection: Connection, post: NewPost, now_ms: int, **columns: Any) -> None:
     row = {"part": 0, "state": "waiting", "edit": int(post.edit), "ring": int(post.ring), "ref": post.ref}
+    if post.wait_ms:
+        row["not_before_ms"] = now_ms + post.wait_ms
     connection.execute(_NEW, row | rows.thread_columns(post.thread) | {"created_at_ms": now_ms} | columns)
 
 
@@ -213,13 +219,18 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
         raise StoreError(f"The message {post.ref} was not on its way: its receipt means nothing")
     if isinstance(receipt, Uncertain) and row["edit"]:
         receipt = Delayed(EDIT_AGAIN_MS)
-    if isinstance(receipt, Delayed) and not receipt.whole_service and row["attempts"] + 1 >= MOST_DELAYS:
+    put_off = isinstance(receipt, Elsewhere) or (isinstance(receipt, Delayed) and not receipt.whole_service)
+    if put_off and row["attempts"] + 1 >= MOST_DELAYS:
         receipt = Rejected(f"it was put off {MOST_DELAYS} times")
     match receipt:
         case Delivered() if row["edit"]:
             connection.execute(delete(outbox).where(outbox.c.id == row["id"]))
         case Delivered(message_id=name):
             _set(connection, row["id"], state="sent", body="", message_id=name)
+            _if_it_stayed_behind(connection, row, post)
+        case Elsewhere():
+            _put_back(connection, row, row["attempts"] + 1, now_ms)
+            moves.follow(connection, post.ref)
         case Delayed(wait_ms=wait_ms, whole_service=whole_service):
             attempts = row["attempts"] + (not whole_service)
             _put_back(connection, row, attempts, now_ms + min(wait_ms, LONGEST_WAIT_MS))
@@ -232,13 +243,22 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
     return receipt
 
 
+def _if_it_stayed_behind(connection: Connection, row: rows.Row, post: Post) -> None:
+    """It arrived just before its group moved."""
+    if row["chat"] != post.thread.chat:
+        _set(connection, row["id"], chat=post.thread.chat)
+        moves.retire(connection, post.ref)
+
+
 def _put_back(connection: Connection, row: rows.Row, attempts: int, not_before_ms: int) -> None:
     _set(connection, row["id"], state="waiting", attempts=attempts, not_before_ms=not_before_ms)
     _take_over(connection, row)
 
 
 def _found(connection: Connection, post: Post) -> rows.Row | None:
-    query = select(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts)
+    query = select(
+        *(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts, outbox.c.chat)
+    )
     return connection.execute(query.where(outbox.c.id == post.id)).mappings().one_or_none()
 
 

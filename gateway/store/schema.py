@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0009_people"
+HEAD = "0013_groups"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -333,4 +333,12 @@ unmetered = _table(
     _number("since_ms"),
     _number("last_ms"),
     _number("told_at_ms", null=True),
+)
+
+moved_chats = _table(
+    "moved_chats",
+    _words("service", key=True),
+    _words("before", key=True),
+    _words("after"),
+    _number("at_ms"),
 )

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, literal_column, or_, select, text
+from sqlalchemy import Connection, Select, bindparam, literal, literal_column, or_, select, text
 
 from gateway.core.forecast import Past
-from gateway.domain.approval import Approval, ApprovalState
+from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState
 from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
 from gateway.domain.money import Usd
@@ -14,7 +14,7 @@ from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import ledger, loans, posts, rows, unmetered
+from gateway.store import ledger, loans, moves, posts, rows, unmetered
 from gateway.store.schema import (
     OPEN,
     PRICED,
@@ -23,6 +23,7 @@ from gateway.store.schema import (
     approval_tokens,
     approvals,
     grants,
+    outbox,
     quotas,
     sessions,
     threads,
@@ -220,6 +221,15 @@ class SqlView:
 
     def unmetered_told(self, since_ms: int) -> int:
         return unmetered.told(self._open, since_ms)
+
+    def moves(self, service: str) -> tuple[tuple[str, str], ...]:
+        return moves.moves(self._open, service)
+
+    def shown_approvals(self, service: str, chat: str) -> tuple[Approval, ...]:
+        here = (approvals.c.service == service) & (approvals.c.chat == chat) & (approvals.c.kind != ApprovalKind.MENU)
+        shown = select(outbox.c.id).where(outbox.c.ref == literal(APPROVAL_REF) + approvals.c.id, outbox.c.edit == 0)
+        query = select(approvals).where(here, text(OPEN), shown.where(outbox.c.state == "sent").exists())
+        return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
 
     def _approval(self, row: rows.Row) -> Approval:
         found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])

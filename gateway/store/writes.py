@@ -13,7 +13,7 @@ from gateway.domain.lease import Loan
 from gateway.domain.place import Session, Unmetered
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
-from gateway.store import inbox, ledger, loans, posts, rows, unmetered
+from gateway.store import inbox, ledger, loans, moves, posts, rows, unmetered
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
@@ -29,6 +29,10 @@ FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SET
 
 def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
     """Write everything that the decision wants. Raises StoreError; then nothing of it may be committed."""
+    if decision.moved is not None:
+        moves.move(connection, decision.moved, now_ms)
+    if decision.gone is not None:
+        moves.leave(connection, decision.gone)
     for record in sorted(decision.put, key=lambda record: not isinstance(record, Session)):
         _put(connection, record, now_ms)
     if decision.current is not None:

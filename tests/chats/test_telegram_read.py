@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.chats.telegram.read import read
-from gateway.domain.events import Edited, Ignored, Message, Tap, Unsupported
+from gateway.domain.events import Edited, Ignored, Membership, Message, Moved, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.place import Thread
 from gateway.ports import UnreadableError
@@ -156,7 +156,7 @@ def test_what_a_bot_wrote_for_a_person_is_that_bots() -> None:
         (edit("", photo=[{}], caption="better"), "what is not read here"),
         (edit("same words", edit_date=0), "something else than words"),
         (edit("/stop@other_bot", chat=GROUP), "another bot"),
-        (stored(my_chat_member={"anything": 1}), "my_chat_member"),
+        (stored(chat_member={"anything": 1}), "chat_member"),
         (stored(), "nothing"),
         (tap(data=None), "not ours"),
         (tap(message=None, inline_message_id="x"), "not ours"),
@@ -164,7 +164,7 @@ def test_what_a_bot_wrote_for_a_person_is_that_bots() -> None:
     ],
 )
 def test_what_no_person_says_is_ignored_with_the_reason(payload: str, why: str) -> None:
-    """Anonymous admins, channels, bots, service messages and edits that nobody typed reach nobody."""
+    """Attack 14: anonymous admins, channels, bots, service messages and edits that nobody typed reach nobody."""
     seen = read(payload)
     assert isinstance(seen, Ignored)
     assert why in seen.why
@@ -433,3 +433,133 @@ def test_any_json_is_read_or_unreadable(update: dict[str, Any]) -> None:
     except UnreadableError:
         return
     assert isinstance(seen, Message | Edited | Tap | Unsupported | Ignored)
+
+
+# ------------------------------------------------------------------------------------------------------------- groups
+def marked(words: str, *mentions: str, kind: str = "mention", **more: Any) -> str:
+    """A text in a group in which each of these is an entity, counted as Telegram counts."""
+    units = words.encode("utf-16-le")
+    entities: list[dict[str, Any]] = [
+        {"type": kind, "offset": units.index(one.encode("utf-16-le")) // 2, "length": len(one.encode("utf-16-le")) // 2}
+        for one in mentions
+    ]
+    if "user" in more:
+        entities = [entity | {"user": more["user"]} for entity in entities]
+    if "/" in words:
+        at = words.index("/")
+        length = len(words[at:].split(maxsplit=1)[0])
+        entities.append({"type": "bot_command", "offset": at, "length": length})
+    return text(words, chat=GROUP, entities=entities, **{key: one for key, one in more.items() if key != "user"})
+
+
+@pytest.mark.parametrize(
+    ("words", "mention", "left"),
+    [
+        (f"@{BOT} go", f"@{BOT}", "go"),
+        (f"please @{BOT} go", f"@{BOT}", "please go"),
+        (f"go, @{BOT}", f"@{BOT}", "go, "),
+        (f"@{BOT}", f"@{BOT}", ""),
+        (f"\N{ROCKET}\N{ROCKET} @{BOT.upper()} go \N{ROCKET}", f"@{BOT.upper()}", "\N{ROCKET}\N{ROCKET} go \N{ROCKET}"),
+    ],
+)
+def test_the_bots_name_is_no_part_of_the_prompt(words: str, mention: str, left: str) -> None:
+    """Wherever it stands, in the letters' either case, behind characters that count as two."""
+    seen = read(marked(words, mention))
+    assert isinstance(seen, Message)
+    assert (seen.text, seen.in_group, seen.addressed) == (left, True, True)
+
+
+def test_a_mention_by_number_is_the_bots_own_number() -> None:
+    """A name that is only shown decides nothing; nor does one that is written where Telegram saw no mention."""
+    mine, other = ({"id": number, "is_bot": True, "first_name": "Bot"} for number in (7, 8))
+    for user, addressed in ((mine, True), (other, False)):
+        seen = read(marked("Bot, go", "Bot", kind="text_mention", user=user), 7)
+        assert isinstance(seen, Message)
+        assert (seen.addressed, seen.text) == (addressed, ", go" if addressed else "Bot, go")
+    unmarked = read(marked(f"@{BOT} go"))
+    assert isinstance(unmarked, Message)
+    assert (unmarked.addressed, unmarked.text) == (False, f"@{BOT} go")
+
+
+@pytest.mark.parametrize(
+    ("words", "mention", "command", "addressed"),
+    [
+        (f"@{BOT} /stop all", f"@{BOT}", ("stop", "all"), True),
+        (f"/stop@{BOT} all", None, ("stop", "all"), True),
+        ("/stop all", None, ("stop", "all"), False),
+        (f"go on /stop @{BOT}", f"@{BOT}", None, True),
+    ],
+)
+def test_a_command_in_a_group_is_one_at_the_beginning(
+    words: str, mention: str | None, command: tuple[str, str] | None, addressed: bool
+) -> None:
+    """Behind the bot's name, or with it; whether one without it is meant for the bot is decided where its topic is known."""
+    seen = read(marked(words, *([mention] if mention else [])))
+    assert isinstance(seen, Message)
+    assert (seen.command, seen.addressed) == (command, addressed)
+
+
+def test_a_reply_to_the_bot_is_meant_for_it_and_one_in_a_topic_that_it_began_is_not() -> None:
+    """Everything in a topic names as what it replies to the message that began the topic."""
+    bot, ada = ({"id": number, "is_bot": number == 7, "first_name": "B"} for number in (7, 8))
+    replied = {"message_id": 3, "date": 1, "chat": GROUP, "text": "done"}
+    began = {"forum_topic_created": {"name": "a", "icon_color": 1}}
+    for target, addressed in (({"from": bot}, True), ({"from": ada}, False), ({"from": bot} | began, False)):
+        seen = read(text("again", chat=GROUP, reply_to_message=replied | target), 7)
+        assert isinstance(seen, Message)
+        assert seen.addressed is addressed
+
+
+def test_the_caption_of_a_picture_in_a_group_names_the_bot_like_a_text() -> None:
+    """A picture without its name is for somebody else."""
+    photo = [{"file_id": "f", "file_unique_id": "u", "width": 1, "height": 1, "file_size": 5}]
+    for caption, addressed in ((f"@{BOT} look", True), ("look", False)):
+        entities = [{"type": "mention", "offset": 0, "length": len(BOT) + 1}] if addressed else []
+        message = {"message_id": 5, "date": 1, "chat": GROUP, "from": ALICE, "photo": photo}
+        seen = read(stored(message=message | {"caption": caption, "caption_entities": entities}))
+        assert isinstance(seen, Message)
+        assert (seen.text, seen.addressed, seen.in_group) == ("look", addressed, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "was", "there"),
+    [
+        ("left", "member", False, True),
+        ("kicked", "administrator", False, True),
+        ("member", "administrator", True, True),
+        ("administrator", "kicked", True, False),
+        ("member", "left", True, False),
+        ("member", "restricted", True, True),
+    ],
+)
+def test_what_becomes_of_the_bot_in_a_group_is_told_by_whom(before: str, now: str, was: bool, there: bool) -> None:
+    """Who added it decides whether it stays."""
+    me = {"id": 7, "is_bot": True, "first_name": "B"}
+    members = {"old_chat_member": {"status": before, "user": me}, "new_chat_member": {"status": now, "user": me}}
+    change = {"chat": GROUP, "from": ALICE, "date": 1}
+    assert read(stored(my_chat_member=change | members)) == Membership(
+        Thread("telegram", "-100123"), "4711", was=was, now=there
+    )
+    assert isinstance(read(stored(my_chat_member=change | members | {"chat": PRIVATE})), Ignored)
+
+
+def test_a_new_number_is_told_by_a_service_message_of_telegrams_alone() -> None:
+    """Attack 15: from the old group or the new one; never in a text, an edit, a forwarded message, a private chat, or to what is no
+    supergroup.
+    """
+    old = {"id": -5, "type": "group", "title": "Team"}
+    service: dict[str, Any] = {"message_id": 5, "date": 1, "chat": old, "from": ALICE}
+    moved = Moved("telegram", "-5", "-100123")
+    assert read(stored(message=service | {"migrate_to_chat_id": -100123})) == moved
+    assert read(stored(message=service | {"chat": GROUP, "migrate_from_chat_id": -5})) == moved
+    forged: list[dict[str, Any]] = [
+        service | {"migrate_to_chat_id": -100123, "text": "hi"},
+        service | {"migrate_to_chat_id": -100123, "forward_origin": {"type": "hidden_user"}},
+        service | {"migrate_to_chat_id": -100123, "chat": GROUP},
+        service | {"migrate_to_chat_id": -100123, "chat": PRIVATE},
+        service | {"migrate_to_chat_id": 4711},
+        service | {"migrate_to_chat_id": "-100123"},
+        service | {"chat": GROUP, "migrate_from_chat_id": -100123},
+    ]
+    assert not [one for one in forged if isinstance(read(stored(message=one)), Moved)]
+    assert isinstance(read(stored(edited_message=service | {"migrate_to_chat_id": -100123})), Ignored)

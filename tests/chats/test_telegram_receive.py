@@ -69,7 +69,7 @@ async def test_an_update_is_confirmed_only_after_it_was_accepted(
 
 
 async def test_only_what_is_understood_is_asked_for_and_nothing_is_dropped(chat: TelegramChat, server: BotApi) -> None:
-    """Reactions and the like never come, waiting updates are never thrown away."""
+    """Attack 16: reactions and the like never come, waiting updates are never thrown away."""
     async with receiving(chat):
         request = await server.waits_for_request("getUpdates")
     assert request.params["allowed_updates"] == ["message", "edited_message", "callback_query", "my_chat_member"]

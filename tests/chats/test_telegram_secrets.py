@@ -1,5 +1,6 @@
 """The token is in every address that is called, and in nothing that anybody reads."""
 
+import json
 import logging
 import traceback
 
@@ -9,14 +10,18 @@ from structlog.testing import capture_logs
 
 from gateway.chats.telegram import BotIdentity, TelegramChat, check_token
 from gateway.chats.telegram.bot import TelegramBot, redact
+from gateway.chats.telegram.unsaid import HEAD
+from gateway.core import summary
 from gateway.core.route import COMMANDS
 from gateway.domain.place import Thread
+from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.ports import Post, TollbridgeError
 from tests.fakes.bot_api import BotApi, Phone
 
 pytestmark = pytest.mark.anyio
 
 WRONG = "123456:AAwrong-token-that-nobody-gave-out"
+TURN = Turn("t_1", "s_1", Origin.PERSON, TurnState.RUNNING, "4711", "go", "u", 0, started_at_ms=0)
 
 
 async def test_a_good_token_names_its_bot(server: BotApi) -> None:
@@ -119,10 +124,28 @@ async def test_the_libraries_are_quiet_by_default(server: BotApi, caplog: pytest
 
 
 def test_a_message_never_says_the_token() -> None:
-    """Not even cut in two: it is taken out before the text is split."""
-    said = "".join(TelegramChat(WRONG).compose("x" * 4080 + f" {WRONG} " + "y" * 100, ()))
-    assert "<bot token>" in said
-    assert WRONG[:20] not in said
+    """Attack 43: not even cut in two: it is taken out before the text is split, wherever the cut would be."""
+    chat = TelegramChat(WRONG)
+    for before in range(4040, 4100, 3):
+        said = "".join(chat.compose("x" * before + f" {WRONG} " + "y" * 100, ()))
+        assert "token>" in said
+        assert WRONG[:20] not in said
+        assert WRONG[-12:] not in said
+
+
+@pytest.mark.parametrize("token", [WRONG, "123456:AA_wrong-token_that-nobody_gave-out"])
+def test_a_status_message_that_grows_says_no_part_of_the_token(token: str) -> None:
+    """Attack 43: whatever is shown of an agent's words while it works, edit by edit, cut off and with its marks made harmless."""
+    chat = TelegramChat(token)
+    words = "x" * (summary.SAID_CHARACTERS_MAX - 30) + f" {token} is the token"
+    seen = set[str]()
+    for end in range(len(words) - len(token) - 20, len(words) + 1):
+        text = summary.progress(TURN, (f"Bash: echo {token}",), words[:end], 1_000)
+        [body] = chat.compose(text, ())
+        seen.add(json.loads(body)["text"])
+    assert len(seen) > 1
+    secret = token.partition(":")[2]
+    assert not [text for text in seen if secret[: HEAD + 1] in text or secret[-12:] in text]
 
 
 def test_the_token_shows_in_no_representation() -> None:

@@ -122,7 +122,7 @@ def test_on_a_terminal_no_word_is_cut_at_its_edge(home: Path, server: BotApi):
 
 
 def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server: BotApi):
-    """Token, link, first message, the person, agent, directory, budgets: written for the owner alone, and it loads."""
+    """Attack 50: token, link, first message, the person, agent, directory, budgets: written for the owner alone, and it loads."""
     wizard = Wizard(home, server)
     wizard.shows("Token")
     wizard.answers("nonsense")

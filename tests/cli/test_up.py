@@ -88,6 +88,20 @@ def test_a_start_names_the_bot_sets_its_menu_and_misses_the_agent(home: Path, se
     assert [entry["command"] for entry in menu] == [command.name for command in CHAT_COMMANDS]
 
 
+@pytest.mark.parametrize(
+    ("users", "words"),
+    [("[]", "nobody is allowed"), ('["@ada"]', "is not a numeric id"), ('["ada"]', "is not a numeric id")],
+)
+def test_without_people_by_number_nothing_starts(home: Path, server: BotApi, users: str, words: str) -> None:
+    """Attacks 1 and 2: nobody, and somebody by a name that anybody can take: the program ends and has asked Telegram for nothing."""
+    process = start(home, **of_the_bot(server) | {"TELEGRAM__ALLOWED_USERS": users})
+    _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode not in (0, None)
+    assert words in said
+    assert "the gateway runs" not in said
+    assert server.log == []
+
+
 def test_a_wrong_token_ends_the_start_before_anything_runs(home: Path, server: BotApi) -> None:
     """The one sentence is about the token; nothing says that a gateway runs."""
     process = start(home, **of_the_bot(server, "1:AA"))

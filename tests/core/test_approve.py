@@ -56,7 +56,7 @@ def test_each_token_is_its_own_option() -> None:
 
 
 def test_forged_callback_data_finds_nothing() -> None:
-    """A token that the server never gave out has no approval behind it, and one of another approval is not this one's."""
+    """Attack 23: a token that the server never gave out has no approval behind it, and one of another approval is not this one's."""
     assert pressed(None, tap("forged")) == ELSEWHERE
     assert pressed(approval(), tap("of-another")) == ELSEWHERE
 
@@ -65,12 +65,12 @@ def test_forged_callback_data_finds_nothing() -> None:
     "thread", [Thread("telegram", "9999"), Thread("console", "4711"), Thread("telegram", "4711", "12")]
 )
 def test_a_token_means_nothing_in_another_chat(thread: Thread) -> None:
-    """Service, chat and topic must be those that were asked."""
+    """Attack 24: service, chat and topic must be those that were asked."""
     assert pressed(approval(), tap(thread=thread)) == ELSEWHERE
 
 
 def test_a_token_means_nothing_on_another_message() -> None:
-    """Once the chat has said which message shows the question, only that one answers it."""
+    """Attack 24: once the chat has said which message shows the question, only that one answers it."""
     assert pressed(approval(), tap(message="m_2")) == ELSEWHERE
     assert isinstance(pressed(approval(), tap(message="m_2"), message=None), Answered)
 
@@ -97,7 +97,7 @@ def test_a_press_at_or_after_the_expiry_has_no_effect(now_ms: int, late: bool) -
 
 
 def test_only_people_with_a_grant_may_answer() -> None:
-    """A member of the chat without a grant, or whose grant was taken back, presses in vain."""
+    """Attack 22: a member of the chat without a grant, or whose grant was taken back, presses in vain."""
     assert pressed(approval(), tap(person="8"), grants=()) == FORBIDDEN
 
 

@@ -83,7 +83,7 @@ async def test_a_permission_is_asked_in_the_chat_and_allowed_is_said_once_the_ag
 
 
 async def test_strangers_get_no_answer_and_reach_no_agent() -> None:
-    """A person whom the settings do not name is not answered and starts nothing."""
+    """Attack 3: a person whom the settings do not name is not answered and starts nothing."""
     async with bench(script(call(1))) as gateway:
         gateway.chat.says(THREAD, "666", "hello")
         gateway.says("/help")

@@ -43,7 +43,7 @@ async def test_a_writer_asks_for_work_and_an_approver_lets_it_run() -> None:
 
 @pytest.mark.parametrize("text", ["do it", "/new", "/stop", "/stop all", "/go", "/budget 3", "/raise 3", "/sessions 1"])
 async def test_a_reader_changes_nothing(text: str) -> None:
-    """What is not for reading is refused with a word, and nothing happens."""
+    """Attack 29: what is not for reading is refused with a word, and nothing happens."""
     async with bench(script(call(1)), TEAM) as gateway:
         says(gateway, READER, text)
         await gateway.sees(MAY_NOT)
@@ -65,7 +65,7 @@ async def test_a_reader_reads(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["/raise day 3", "/go"])
 async def test_a_writer_widens_nothing(text: str) -> None:
-    """Raising and letting things run again takes an approver."""
+    """Attack 29: raising and letting things run again takes an approver."""
     async with bench(script(call(1)), TEAM) as gateway:
         says(gateway, WRITER, text)
         await gateway.sees(MAY_NOT)

@@ -129,6 +129,11 @@ class BotApi:
             chat = self.world.chats[chat_id] = Chat(info, bot_status=bot)
             return Group(self.world, chat)
 
+    def rotates_token(self, token: str) -> None:
+        """What @BotFather does: the bot has another token, and the one before is no bot's."""
+        with self.world.changing():
+            self.token = self.world.token = self._desk.token = token
+
     def push_raw(self, update: Json) -> int:
         """Queue an update as it is, poison or repeated; without an update_id it gets the next one."""
         with self.world.changing():

@@ -1,7 +1,7 @@
 """A group as tests use it."""
 
 from tests.fakes.bot_api_phone import Phone
-from tests.fakes.bot_api_world import Chat, Topic, World, member_json
+from tests.fakes.bot_api_world import Chat, Topic, World
 
 
 class Group:
@@ -39,13 +39,43 @@ class Group:
         with self._world.lock:
             return dict(self._chat.topics)
 
+    def adds_bot(self, phone: Phone, status: str = "member") -> None:
+        """Somebody puts the bot into the group."""
+        with self._world.changing():
+            self._world.membership(self._chat, phone.user, "left", status)
+
+    def promotes_bot(self, phone: Phone) -> None:
+        """Somebody makes the bot an administrator."""
+        with self._world.changing():
+            self._world.membership(self._chat, phone.user, self._chat.bot_status, "administrator")
+
     def kicks_bot(self) -> None:
         """Throw the bot out."""
         with self._world.changing():
-            world, before = self._world, self._chat.bot_status
-            self._chat.bot_status = "kicked"
-            person = next(iter(self._chat.members.values()), world.public_bot())
-            change = {"chat": self._chat.info, "from": person, "date": world.date()}
-            statuses = {"old_chat_member": before, "new_chat_member": "kicked"}
-            members = {field: member_json(world.public_bot(), status) for field, status in statuses.items()}
-            world.updates.push("my_chat_member", change | members)
+            person = next(iter(self._chat.members.values()), self._world.public_bot())
+            self._world.membership(self._chat, person, self._chat.bot_status, "kicked")
+
+    @property
+    def bot_status(self) -> str:
+        """What the bot is here."""
+        with self._world.lock:
+            return self._chat.bot_status
+
+    def becomes_supergroup(self, chat_id: int, *, told: tuple[str, ...] = ("to", "from")) -> "Group":
+        """It goes by another number from now on, in which messages are numbered anew; `told`: which of the two service messages
+        the bot gets, and in which order.
+        """
+        world, old = self._world, self._chat
+        with world.changing():
+            info = old.info | {"id": chat_id, "type": "supergroup"}
+            new = world.chats[chat_id] = Chat(info, dict(old.members), bot_status=old.bot_status)
+            opener = next(iter(old.members.values()), world.public_bot())
+            anonymous = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+            old.upgraded = chat_id
+            gone = world.add_message(old, opener, {"migrate_to_chat_id": chat_id})
+            come = world.add_message(new, anonymous, {"migrate_from_chat_id": old.chat_id, "sender_chat": info})
+            gone.service = come.service = True
+            both = {"to": gone, "from": come}
+            for one in told:
+                world.updates.push("message", dict(both[one].data))
+            return Group(world, new)

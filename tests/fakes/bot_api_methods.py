@@ -103,7 +103,7 @@ def _leave(call: Call) -> bool:
     chat = call.world.writable(call.params["chat_id"])
     if chat.private:
         raise ApiError(400, "Bad Request: chat can't be left")
-    chat.bot_status = "left"
+    call.world.membership(chat, call.world.public_bot(), chat.bot_status, "left")
     return True
 
 

@@ -98,6 +98,8 @@ class Chat:
     bot_status: str = "member"
     blocked: bool = False
     started: bool = True
+    upgraded: int | None = None
+    """The number that the group has as a supergroup."""
     topics: dict[int, Topic] = field(default_factory=dict)
     messages: dict[int, Message] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
@@ -245,10 +247,22 @@ class World:
             raise ApiError(400, "Bad Request: chat not found")
         return found
 
+    def membership(self, chat: Chat, person: Json, before: str, after: str) -> None:
+        """Tell the bot what it is in a chat now, by whom."""
+        chat.bot_status = after
+        change = {"chat": chat.info, "from": person, "date": self.date()}
+        statuses = {"old_chat_member": before, "new_chat_member": after}
+        self.updates.push(
+            "my_chat_member", change | {k: member_json(self.public_bot(), one) for k, one in statuses.items()}
+        )
+
     def writable(self, chat_id: int | str) -> Chat:
         """The chat, if the bot may write there."""
         chat = self.chat(chat_id)
         kind = chat.info["type"]
+        if chat.upgraded is not None:
+            words = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise ApiError(400, words, {"migrate_to_chat_id": chat.upgraded})
         if chat.blocked:
             raise ApiError(403, "Forbidden: bot was blocked by the user")
         if not chat.started:

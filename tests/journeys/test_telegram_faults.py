@@ -18,6 +18,7 @@ from tests.journeys.rig import OWNER, Rig, owners, rig
 pytestmark = [pytest.mark.anyio, pytest.mark.claude]
 
 DONE = TurnState.FINISHED
+AT = "@tollbridge_test_bot"
 
 
 def holds(words: str):
@@ -172,7 +173,7 @@ async def refused(gateway: Rig, phone: Phone, data: str, message_id: int, words:
 
 
 async def test_buttons_count_only_for_their_people_their_chat_and_their_message(tmp_path: Path) -> None:
-    """Another member, forged data, another chat, another message and other letters: each is told so, and no call is made.
+    """Attacks 12, 22, 23 and 24: another member, forged data, another chat, another message and other letters: each is told so, and no call is made.
     What an unlisted member writes is not answered at all.
     """
     with MessagesApi() as api, BotApi(reads_all=True) as telegram:
@@ -182,9 +183,9 @@ async def test_buttons_count_only_for_their_people_their_chat_and_their_message(
         async with rig(tmp_path, api, telegram, here, confirm="0.10", people=owners(ada, bob)) as gateway:
             bob.says("/help")
             elsewhere = await bob.waits_for("Write to your agent", timeout=20)
-            watching.says("/budget 1000")
-            watching.says(f"@{telegram.world.bot['username']} hello")
-            here.says("hello")
+            watching.says(f"/budget{AT} 1000")
+            watching.says(f"{AT} hello")
+            here.says(f"{AT} hello")
             asked = await gateway.sees("enough history")
             assert len(await gateway.turns()) == 1
             run, no = asked.buttons
@@ -193,7 +194,7 @@ async def test_buttons_count_only_for_their_people_their_chat_and_their_message(
             await refused(gateway, here, run.data[:-1] + "~", asked.message_id, "This button is not valid here.")
             await refused(gateway, here, "run:all", asked.message_id, "This button is not valid here.")
             await refused(gateway, bob, run.data, elsewhere.message_id, "This button is not valid here.")
-            here.says("/help")
+            here.says(f"/help{AT}")
             other = await gateway.sees("Write to your agent")
             await refused(gateway, here, run.data, other.message_id, "This button is not valid here.")
             assert no.data is not None
@@ -203,13 +204,13 @@ async def test_buttons_count_only_for_their_people_their_chat_and_their_message(
 
 
 async def test_two_owners_and_a_double_tap_are_one_yes(tmp_path: Path) -> None:
-    """Both owners press, one of them twice: the run starts once, the others hear that it was answered."""
+    """Attack 25: both owners press, one of them twice: the run starts once, the others hear that it was answered."""
     with MessagesApi() as api, BotApi(reads_all=True) as telegram:
         ada, bob = telegram.user(OWNER, "Ada"), telegram.user(4712, "Bob")
         team = telegram.group(-1001, "Team")
         here, there = team.joined_by(ada), team.joined_by(bob)
         async with rig(tmp_path, api, telegram, here, confirm="0.10", people=owners(ada, bob)) as gateway:
-            here.says("hello")
+            here.says(f"{AT} hello")
             asked = await gateway.sees("enough history")
             taps = [phone.taps("Run, up to $0.50", asked.message_id) for phone in (here, there, here)]
             texts = [(await here.waits_for_answer(tap, timeout=10)).text for tap in taps]
@@ -220,7 +221,7 @@ async def test_two_owners_and_a_double_tap_are_one_yes(tmp_path: Path) -> None:
 
 
 async def test_a_press_after_the_time_is_over_has_no_effect(tmp_path: Path) -> None:
-    """The question expires closed; its buttons say so, also where Telegram itself no longer takes an answer to the press."""
+    """Attack 26: the question expires closed; its buttons say so, also where Telegram itself no longer takes an answer to the press."""
     async with rig(tmp_path, confirm="0.10", approval_ms=700) as gateway:
         gateway.phone.says("hello")
         asked = await gateway.sees("enough history")
@@ -236,7 +237,7 @@ async def test_a_press_after_the_time_is_over_has_no_effect(tmp_path: Path) -> N
 
 
 async def test_a_press_after_a_restart_starts_the_run_but_revives_no_tool(tmp_path: Path) -> None:
-    """A run that was asked about is still open to the next gateway; a tool that a dead agent asked for is not."""
+    """Attack 26: a run that was asked about is still open to the next gateway; a tool that a dead agent asked for is not."""
     with MessagesApi() as api, BotApi() as telegram:
         phone = telegram.user(OWNER, "Ada")
         target = tmp_path / "work" / "a.txt"

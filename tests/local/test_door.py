@@ -51,7 +51,7 @@ def umask() -> Iterator[None]:
 # ----------------------------------------------------------------------------------------------------------- the socket
 @pytest.mark.usefixtures("umask")
 async def test_the_socket_is_its_owners_alone_under_any_umask(tmp_path: Path) -> None:
-    """0600 in a home of 0700, also with umask 000; and gone when the door is closed."""
+    """Attack 45: 0600 in a home of 0700, also with umask 000; and gone when the door is closed."""
     home = tmp_path / "home"
     async with answering(home, ROUTES):
         found = (home / place.SOCKET).lstat()

@@ -268,7 +268,7 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
 
 # ------------------------------------------------------------------------------------------------------------ the token
 async def test_another_token_counts_at_once_and_the_one_before_no_more(tmp_path: Path) -> None:
-    """Also in a gateway that runs; and what was made of the old one is worth nothing."""
+    """Attack 49: also in a gateway that runs; and what was made of the old one is worth nothing."""
     async with echo(tmp_path / "home") as (there, _):
         before, old = asking(there), there.token
         handle = handle_of(old, "s_1")

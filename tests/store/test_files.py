@@ -45,7 +45,7 @@ def modes(home: Path) -> dict[str, int]:
 
 @pytest.mark.usefixtures("umask")
 async def test_only_its_owner_can_read_the_database(tmp_path: Path) -> None:
-    """Whatever the umask: the database and its helpers are 0600, in a home that is 0700."""
+    """Attack 45: whatever the umask: the database and its helpers are 0600, in a home that is 0700."""
     home = lock.make_home(tmp_path / "home")
     async with open_store(home) as store:
         await put(store, put=(SESSION,))
@@ -76,7 +76,7 @@ async def looks(home: Path) -> None:
 @pytest.mark.parametrize("way", [opens, looks])
 @pytest.mark.parametrize("linked", ["home", DATABASE, f"{DATABASE}-wal"])
 async def test_a_link_in_place_of_the_directory_or_a_file_is_refused(tmp_path: Path, way, linked: str) -> None:
-    """Nobody leads the gateway to write elsewhere."""
+    """Attack 45: nobody leads the gateway to write elsewhere."""
     home = lock.make_home(tmp_path / "home")
     await opens(home)
     place = home if linked == "home" else home / linked

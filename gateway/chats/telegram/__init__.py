@@ -139,7 +139,7 @@ class TelegramChat:
 
     def read(self, payload: str) -> Incoming:
         """What an accepted update means. Raises UnreadableError."""
-        return read(payload)
+        return read(payload, self._bot.number)
 
     def compose(self, text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
         """Bodies of sendMessage and editMessageText as JSON, without the bot's token; the buttons stand under the last."""

@@ -184,6 +184,11 @@ class TelegramBot(Bot):
     def __repr__(self) -> str:
         return "TelegramBot()"
 
+    @property
+    def number(self) -> int:
+        """Whose messages the bot's own are: its token begins so."""
+        return int(self.token.partition(":")[0])
+
     async def call(
         self, method: str, parameters: Mapping[str, Any] | None = None, *, patience_s: float | None = None
     ) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 from telegram import InputFile
-from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
+from telegram.error import BadRequest, ChatMigrated, InvalidToken, NetworkError, TelegramError
 
 from gateway.chats.telegram.bot import (
     AnswerLostError,
@@ -19,9 +19,10 @@ from gateway.chats.telegram.bot import (
     redact,
 )
 from gateway.core.files import parcel_of
+from gateway.domain.effects import LEAVE_REF
 from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
-from gateway.ports import Delayed, Delivered, Post, Receipt, Rejected, Uncertain
+from gateway.ports import Delayed, Delivered, Elsewhere, Post, Receipt, Rejected, Uncertain
 
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
@@ -42,6 +43,8 @@ class Courier:
 
     async def deliver(self, post: Post) -> Receipt:
         """Send or edit one message, or send one file. Never raises for what the service or the network does."""
+        if post.ref.startswith(LEAVE_REF):
+            return await self._leave(post)
         try:
             parcel = parcel_of(post.ref, post.body)
             parameters = _parameters(post) if parcel is None else _place(post)
@@ -57,6 +60,19 @@ class Courier:
             return Rejected(f"the copy of the file cannot be read ({error.strerror})")
         self._failures = 0
         return Delivered(message_id)
+
+    async def _leave(self, post: Post) -> Receipt:
+        """Out of a group, without a word. It may be asked for as often as one likes."""
+        try:
+            await self._bot.call("leaveChat", {"chat_id": int(post.thread.chat)})
+        except TelegramError as error:
+            match self._receipt(post, error):
+                case Uncertain():
+                    return Delayed(self._backoff())
+                case receipt:
+                    return receipt
+        self._failures = 0
+        return Delivered("")
 
     async def _ask(self, post: Post, parameters: dict[str, Any]) -> str:
         try:
@@ -96,6 +112,8 @@ class Courier:
         """BadRequest is a NetworkError to the library: the order of the cases matters."""
         why = redact(error.message)
         match error:
+            case ChatMigrated():
+                receipt = Elsewhere(str(error.new_chat_id))
             case FloodedError():
                 receipt = self._flooded(post.thread, error.wait_ms)
             case BadRequest() if post.edits is not None and "message is not modified" in why.lower():

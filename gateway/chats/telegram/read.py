@@ -1,4 +1,4 @@
-"""What an update means: wire JSON to Message, Edited, Tap, Unsupported or Ignored. Only numeric ids say who somebody is.
+"""What an update means: wire JSON to one of `domain.events.Incoming`. Only numeric ids say who somebody is.
 
 Names and titles are words: they are shown beside what was forwarded, and nothing is decided by them.
 """
@@ -6,11 +6,12 @@ Names and titles are words: they are shown beside what was forwarded, and nothin
 import json
 import re
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from gateway.chats.telegram import media
+from gateway.chats.telegram import groups, media
+from gateway.chats.telegram.groups import Bot, Chat, Entity, User, Wire
 from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.files import Attachment
 from gateway.domain.place import Thread
@@ -23,47 +24,25 @@ _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,64})(?:@(?P<bot>[A-Za-z0-9_]{1,
 _DEEPEST = 100
 
 
-class _Wire(BaseModel):
-    """Only what is read here; fields of newer API versions are no concern."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-
-class _User(_Wire):
-    id: int
-    is_bot: bool = False
-    first_name: str = ""
-    last_name: str = ""
-
-
-class _Chat(_Wire):
-    id: int
-    type: Literal["private", "group", "supergroup", "channel"]
-
-
-class _Entity(_Wire):
-    type: str
-    offset: int
-    length: int
-
-
-class _Replied(_Wire):
+class _Replied(Wire):
     message_id: int
+    sender: User | None = Field(default=None, alias="from")
     text: str = ""
     caption: str = ""
+    forum_topic_created: dict[str, Any] | None = None
 
 
-class _Quote(_Wire):
+class _Quote(Wire):
     text: str = ""
 
 
-class _Message(_Wire):
+class _Message(Wire):
     message_id: int
     reply_to_message: _Replied | None = None
     quote: _Quote | None = None
-    chat: _Chat
-    sender: _User | None = Field(default=None, alias="from")
-    sender_chat: _Chat | None = None
+    chat: Chat
+    sender: User | None = Field(default=None, alias="from")
+    sender_chat: Chat | None = None
     via_bot: dict[str, Any] | None = None
     forward_origin: dict[str, Any] | None = None
     message_thread_id: int | None = None
@@ -72,38 +51,43 @@ class _Message(_Wire):
     edit_date: int = 0
     media_group_id: str = Field(default="", max_length=64)
     caption: str = ""
-    caption_entities: tuple[_Entity, ...] = Field(default=(), strict=False)
+    caption_entities: tuple[Entity, ...] = Field(default=(), strict=False)
     text: str = ""
-    entities: tuple[_Entity, ...] = Field(default=(), strict=False)
+    entities: tuple[Entity, ...] = Field(default=(), strict=False)
 
 
-class _CallbackQuery(_Wire):
+class _CallbackQuery(Wire):
     id: str = Field(min_length=1, max_length=64)
-    sender: _User = Field(alias="from")
+    sender: User = Field(alias="from")
     message: _Message | None = None
     data: str | None = Field(default=None, max_length=64)
 
 
-class _Update(_Wire):
+class _Update(Wire):
     update_id: int
     message: _Message | None = None
     edited_message: _Message | None = None
     callback_query: _CallbackQuery | None = None
+    my_chat_member: dict[str, Any] | None = None
 
 
-def read(payload: str) -> Incoming:
-    """What one stored update means; the payload is what `receive.keyed` made. Raises UnreadableError."""
+def read(payload: str, bot_id: int = 0) -> Incoming:
+    """What one stored update means; the payload is what `receive.keyed` made. `bot_id`: the bot's own number. Raises UnreadableError."""
     username, raw = _open(payload)
+    bot = Bot(username=username, id=bot_id)
     try:
         update = _Update.model_validate(raw)
+        if update.my_chat_member is not None:
+            return groups.membership(SERVICE, update.my_chat_member)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UnreadableError(f"not an update that can be understood: {where}: {first['msg']}") from None
     if update.message is not None:
-        return _read_message(update.message, raw["message"], username)
+        moved = groups.moved(SERVICE, update.message.chat, raw["message"])
+        return moved or _read_message(update.message, raw["message"], bot)
     if update.edited_message is not None:
-        return _read_edit(update.edited_message, raw["edited_message"], username)
+        return _read_edit(update.edited_message, raw["edited_message"], bot)
     if update.callback_query is not None:
         return _read_tap(update.callback_query)
     kinds = ", ".join(key[:40] for key in raw if key != "update_id") or "nothing"
@@ -136,19 +120,27 @@ def _scrubbed(value: Any, depth: int = 0) -> Any:
             return value
 
 
-def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Incoming:
+def _read_message(message: _Message, raw: dict[str, Any], bot: Bot) -> Incoming:
     person = _person(message)
     if isinstance(person, Ignored):
         return person
-    if not message.text.strip():
-        return _read_media(message, raw, person)
+    in_group = message.chat.type != "private"
+    addressed = not in_group or _answers(message, bot)
+    if in_group:
+        message, mentions = _unaddressed(message, bot)
+        addressed = addressed or mentions
+    if not (message.text or raw.get("text", "")).strip():
+        found = _read_media(message, raw, person)
+        return found if isinstance(found, Ignored) else replace(found, in_group=in_group, addressed=addressed)
     command = _command(message, message.text, message.entities)
-    if _for_another(command, username):
+    if _for_another(command, bot.username):
         return Ignored("a command for another bot")
     return Message(
         thread=_thread(message),
         person=person,
         text=message.text,
+        in_group=in_group,
+        addressed=addressed or (command is not None and bool(command[2])),
         command=command[:2] if command else None,
         name=f"{message.sender.first_name} {message.sender.last_name}".strip() if message.sender else "",
         replies_to=str(message.reply_to_message.message_id) if message.reply_to_message else "",
@@ -157,6 +149,27 @@ def _read_message(message: _Message, raw: dict[str, Any], username: str) -> Inco
         forwarded=_origin(message),
         sent_at_ms=message.date * 1000,
     )
+
+
+def _answers(message: _Message, bot: Bot) -> bool:
+    """Whether it is a reply to a message of the bot. (Everything in a topic names as what it replies to what began the topic.)"""
+    replied = message.reply_to_message
+    return (
+        replied is not None
+        and replied.forum_topic_created is None
+        and replied.sender is not None
+        and replied.sender.id == bot.id
+    )
+
+
+def _unaddressed(message: _Message, bot: Bot) -> tuple[_Message, bool]:
+    """The message without the bot's name, and whether it names it. Words of others that are passed on address nobody."""
+    if message.forward_origin is not None or message.via_bot is not None:
+        return message, False
+    text, entities = groups.without_mentions(message.text, message.entities, bot)
+    caption, captions = groups.without_mentions(message.caption, message.caption_entities, bot)
+    cut = {"text": text, "entities": entities, "caption": caption, "caption_entities": captions}
+    return message.model_copy(update=cut), (text, caption) != (message.text, message.caption)
 
 
 def _person(message: _Message) -> str | Ignored:
@@ -170,7 +183,7 @@ def _person(message: _Message) -> str | Ignored:
     return str(message.sender.id)
 
 
-def _read_file(message: _Message, attachment: Attachment, person: str, told: str = "") -> Incoming:
+def _read_file(message: _Message, attachment: Attachment, person: str, told: str = "") -> Message | Unsupported:
     """A caption is its text. Words that would be a command stay with the person: nobody looks for an order to stop below a picture."""
     album = message.media_group_id
     if _command(message, message.caption, message.caption_entities) is not None:
@@ -228,7 +241,7 @@ def _origin(message: _Message) -> str:
             return "somebody"
 
 
-def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Incoming:
+def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Message | Unsupported | Ignored:
     """What a person sent that is no text: a file, a place, somebody's number; or that it is not read."""
     if (attachment := media.attachment(raw)) is not None:
         return _read_file(message, attachment, person, media.sticker_words(raw))
@@ -241,11 +254,11 @@ def _read_media(message: _Message, raw: dict[str, Any], person: str) -> Incoming
     return Unsupported(_thread(message), person, words, _once(message), message.media_group_id)
 
 
-def _read_edit(message: _Message, raw: dict[str, Any], username: str) -> Incoming:
+def _read_edit(message: _Message, raw: dict[str, Any], bot: Bot) -> Incoming:
     """Positions on the move and closed polls are no edits by a person."""
     if not message.edit_date or not (message.text.strip() or message.caption.strip()):
         return Ignored("an edit of something else than words")
-    match _read_message(message, raw, username):
+    match _read_message(message, raw, bot):
         case Message() as edited:
             return Edited(edited)
         case Ignored() as ignored:
@@ -258,7 +271,7 @@ def _for_another(command: tuple[str, str, str] | None, username: str) -> bool:
     return command is not None and command[2].lower() not in {"", username.lower()}
 
 
-def _command(message: _Message, text: str, entities: tuple[_Entity, ...]) -> tuple[str, str, str] | None:
+def _command(message: _Message, text: str, entities: tuple[Entity, ...]) -> tuple[str, str, str] | None:
     """Name, arguments and addressee, if the person typed a command at the very start themselves."""
     if message.forward_origin is not None or message.via_bot is not None:
         return None
