@@ -1,5 +1,6 @@
 """The composition root: the only file that names the adapters."""
 
+import os
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from rich.console import Console
 from gateway import clock, host, lock, logs, priors
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.claude.desk import DeskAgent
+from gateway.agents.forgetting import erase, erase_old
 from gateway.agents.scripted import ScriptedAgent
 from gateway.bank import open_bank
 from gateway.chats.console import PERSON, ConsoleChat, Player
@@ -35,9 +37,11 @@ from gateway.domain.place import AT_DESK, Grant, Role
 from gateway.engine import Desk, Engine, Rules, Team, World, pairing, requests
 from gateway.engine import people as who_may
 from gateway.engine.asked import Pace
+from gateway.engine.forgetting import Beside
+from gateway.engine.forgetting import asked as forget_asked
 from gateway.engine.world import Draft, no_step
 from gateway.files import Spool
-from gateway.local import autostart, changes, door, people
+from gateway.local import autostart, changes, door, forgetting, people
 from gateway.ports import Agent, Bank, Chat, TollbridgeError, Transcriber
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
@@ -78,6 +82,8 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         policy=settings.policy_rules,
         unpriced_refused=budgets.unpriced == "refuse",
         groups_listen=settings.telegram.groups.mention == "always-listens",
+        prompts_days=settings.retention.prompts_days,
+        files_days=settings.retention.files_days,
         desks=desks(settings, people),
     )
 
@@ -134,11 +140,18 @@ async def engine(
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
         world.spool = spool_of(settings)
+        world.erase = partial(erase, settings.home, os.environ)
+        world.erase_old = partial(erase_old, settings.home)
         world.transcriber = transcriber_of(settings.voice)
         world.team = team_of(settings)
         if world.team is not None:
             world.bank = await stack.enter_async_context(bank_of(settings))
         yield Engine(world)
+
+
+def beside(settings: Settings) -> Beside:
+    """What there is of sessions beside the database, by the settings; for who works without a gateway."""
+    return Beside(partial(erase, settings.home, os.environ), str(settings.agents.files), spool_of(settings))
 
 
 def spool_of(settings: Settings) -> Spool:
@@ -282,6 +295,7 @@ async def answer_at(listener: SocketListener, running: Engine, pace: Pace) -> No
     desk = cast("DeskAgent", running.world.agents[AT_DESK])
     desk.attach = running.attach
     also = {**people.routes(deeds_of(running.world)), **host.routes(running.world, desk, pace)}
+    also |= forgetting.routes(partial(forget_asked, running.world))
     await door.serve(listener, {**changes.routes(ask, look), **also})
 
 

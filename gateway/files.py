@@ -5,6 +5,7 @@ Everything but `save` blocks: callers use a thread.
 
 import errno
 import os
+import shutil
 import stat
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
@@ -27,8 +28,7 @@ FOLDER_BYTES_MAX: Final = 200_000_000
 FILES_BYTES_MAX: Final = 1_000_000_000
 """What people sent for all of them."""
 PART: Final = ".part"
-KEPT_MS: Final = 30 * 24 * 3_600_000
-"""How long what people sent is kept."""
+DAY_MS: Final = 24 * 3_600_000
 CHUNK: Final = 256 * 1024
 OWN_FILES_MAX: Final = 20_000
 """So many of the gateway's own files are compared with one that has several names."""
@@ -209,16 +209,24 @@ def _make_room(folders: Iterable[Path], bytes_max: int, quota: int) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def forget_old(files: str, now_ms: int) -> None:
-    """Delete what people sent more than thirty days ago, and folders in which nothing is left."""
+def forget_folder(folder: Path) -> None:
+    """Delete what people sent for one session, and whatever its agent put beside it. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISDIR(folder.lstat().st_mode):
+            shutil.rmtree(folder)
+
+
+def forget_old(files: str, now_ms: int, days: int) -> None:
+    """Delete what people sent more than so many days ago (0: nothing), and folders in which nothing is left."""
     for folder, about in _listed(Path(files)):
         if not stat.S_ISDIR(about.st_mode):
             continue
         for file, seen in _listed(folder):
-            if stat.S_ISREG(seen.st_mode) and seen.st_mtime * 1000 < now_ms - KEPT_MS:
+            if stat.S_ISREG(seen.st_mode) and days and seen.st_mtime * 1000 < now_ms - days * DAY_MS:
                 file.unlink(missing_ok=True)
-        with suppress(OSError):
-            folder.rmdir()
+        if about.st_mtime * 1000 < now_ms - DAY_MS:  # one that was just made is about to be filled
+            with suppress(OSError):
+                folder.rmdir()
 
 
 async def save(chunks: AsyncGenerator[bytes], into: str, bytes_max: int) -> int:

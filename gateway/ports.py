@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.core.forecast import Past
+from gateway.core.forgetting import Cut, Held
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Lift, Quota, Scope
 from gateway.domain.effects import Answer, Button, Effect
@@ -367,7 +368,9 @@ class View(Protocol):
         ...
 
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
-        """The latest sessions of a thread, newest first; of those that nobody comes back to only the ones at work."""
+        """The latest sessions of a thread that are not forgotten, newest first; of those that nobody comes back to only the ones at
+        work.
+        """
         ...
 
     def turn(self, turn_id: str) -> Turn | None: ...
@@ -456,6 +459,10 @@ class View(Protocol):
         """Figures that the bank may not have yet, in the order of their numbers."""
         ...
 
+    def held(self, session_id: str) -> Held:
+        """How much of the session's words is kept."""
+        ...
+
     def unmetered(self, agent_session: str) -> Unmetered | None:
         """What is known of a session that went without Tollbridge."""
         ...
@@ -502,6 +509,8 @@ class Decision(Generic[T]):
     known there under no name. `put` and `posts` already name the new one."""
     gone: Thread | None = None
     """The bot is in this chat no more: what waits to be sent there never is."""
+    forgotten: str = ""
+    """All words of the session with this id are forgotten: before its messages, after what else is written."""
 
 
 class Store(Protocol):
@@ -538,8 +547,10 @@ class Store(Protocol):
         """In how many milliseconds the first of the delayed messages is due; None: none is delayed."""
         ...
 
-    async def sending(self, post: Post) -> None:
-        """Note that the request is about to go out: after a crash it is uncertain instead of waiting."""
+    async def sending(self, post: Post) -> bool:
+        """Note that the request is about to go out: after a crash it is uncertain instead of waiting. False: it was forgotten, or
+        something else took its place, since it was looked at; it must not go out.
+        """
         ...
 
     async def receipted(self, post: Post, receipt: Receipt) -> Receipt:
@@ -563,6 +574,14 @@ class Store(Protocol):
 
     async def read(self, look: Callable[[View], T]) -> T:
         """Look without writing: all that was committed before the call is seen."""
+        ...
+
+    async def cut(self, before_ms: int, now_ms: int) -> Cut:
+        """Forget the words of a few turns and questions that were over before then; nothing taken: none is left."""
+        ...
+
+    async def scrub(self) -> bool:
+        """Take what was forgotten out of the files as well; False: somebody is reading, try again."""
         ...
 
     async def processes(self) -> tuple[Process, ...]:

@@ -16,7 +16,7 @@ from gateway.cli import bot_api, machine
 from gateway.ports import TollbridgeError
 
 if TYPE_CHECKING:
-    from gateway.config import AgentSettings, BankSettings, LocalSettings, Settings, TelegramSettings
+    from gateway.config import AgentSettings, BankSettings, LocalSettings, RetentionSettings, Settings, TelegramSettings
     from gateway.config.local import Place
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -331,6 +331,14 @@ def listener(settings: "LocalSettings", *, running: bool) -> Iterator[Check]:
         yield free("listen", "local.listen", settings.listen, running=running)
 
 
+def retention(settings: "RetentionSettings") -> Iterator[Check]:
+    """How long what is kept."""
+    from gateway.store.inbox import HANDLED_KEPT_MS
+    from gateway.view.forget_words import kept
+
+    yield _ok("retention", kept(settings.prompts_days, settings.files_days, HANDLED_KEPT_MS // DAY_MS))
+
+
 def settings_of(environ: Mapping[str, str], path: Path) -> "tuple[Check, Settings | None]":
     """The settings, or why there are none."""
     from gateway import config
@@ -362,6 +370,7 @@ def everything(environ: Mapping[str, str], now_ms: int) -> Iterator[Check]:
     yield from telegram_checks.ways(settings.telegram, running=pid is not None)
     yield from telegram(settings.telegram, now_ms, running=pid is not None)
     yield from places(settings.agents, path)
+    yield from retention(settings.retention)
     yield from listener(settings.local, running=pid is not None)
     yield from claude(settings.agents, environ)
     yield from desk_checks.desk(settings, environ, running=pid is not None)

@@ -12,6 +12,7 @@ from gateway.cli import bank, budget, mcp, people, plugin
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
+from gateway.cli.forget import forget
 from gateway.cli.pair import pair
 from gateway.cli.report import report
 from gateway.cli.reprice import reprice
@@ -34,7 +35,7 @@ def application() -> typer.Typer:
         help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
     )
     app.callback()(_options)
-    for command in (up, down, setup, pair, doctor, sessions, report, reprice, demo):
+    for command in (up, down, setup, pair, doctor, sessions, report, reprice, demo, forget):
         app.command()(command)
     app.add_typer(people.group, name="people")
     app.add_typer(budget.group, name="budget")

@@ -11,6 +11,7 @@ from gateway.config.people import PersonSettings, TelegramSettings
 from gateway.config.policy import PolicySettings
 from gateway.config.reading import config_file, load, read_file, settings_from
 from gateway.config.ready import misplaced, require_ready
+from gateway.config.retention import RetentionSettings
 from gateway.config.settings import Settings
 from gateway.config.telegram import WebhookSettings
 from gateway.config.values import MOST_USERS
@@ -26,6 +27,7 @@ __all__ = [
     "LocalSettings",
     "PersonSettings",
     "PolicySettings",
+    "RetentionSettings",
     "Settings",
     "SettingsError",
     "TelegramSettings",

@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Grant
 from gateway.domain.turn import Turn
-from gateway.view import money_words, question_words
+from gateway.view import forget_words, money_words, question_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,8 @@ def over(approval: Approval, now_ms: int) -> str:
     """Why an answer to the approval comes too late; empty if it does not."""
     if approval.state is ApprovalState.ANSWERED:
         return question_words.ANSWERED_ALREADY
+    if approval.state is ApprovalState.WITHDRAWN and not approval.text:
+        return forget_words.IS_FORGOTTEN
     open_still = approval.state is ApprovalState.OPEN and now_ms < approval.expires_at_ms
     return "" if open_still else question_words.EXPIRED
 

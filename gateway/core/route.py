@@ -9,7 +9,7 @@ from gateway.core.files import stand_in
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
-from gateway.view import command_words, people_words
+from gateway.view import command_words, forget_words, people_words
 
 PROMPT_CHARACTERS_MAX = 100_000
 NUMBER_DIGITS_MAX = 4
@@ -110,6 +110,13 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """`/forget`: the thread's session; `session_id`: as the button says that does it."""
+
+    session_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explain:
     """Say this: help, or what was wrong with the command."""
 
@@ -129,6 +136,7 @@ Intent = (
     | ShowCost
     | Queue
     | Late
+    | Forget
     | Explain
 )
 
@@ -182,6 +190,10 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return Queue(Queued(name), argument)
         case "late_run" | "late_choose" | "late_drop" if _SESSION.fullmatch(argument):
             return Late(Queued(name.removeprefix("late_")), argument)
+        case "forget" if not argument or _SESSION.fullmatch(argument):
+            return Forget(argument)
+        case "forget":
+            return Explain(forget_words.HOW)
         case "help":
             return Explain(command_words.HELP)
         case "pair":  # strangers are answered elsewhere; it stands in no menu, since whoever reads that is paired

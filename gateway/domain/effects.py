@@ -150,4 +150,12 @@ class Leave:
     ref: str
 
 
-Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen | Leave
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Have all words of a session forgotten; `menu_id`: the message whose button said so, which then tells what came of it."""
+
+    session_id: str
+    menu_id: str
+
+
+Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen | Leave | Forget

@@ -43,6 +43,8 @@ class Session:
     project: str = ""
     unattended: bool = False
     """Nobody sits at it, or comes back to it: one prompt that a program has sent. It never becomes the current one by itself."""
+    forgotten_at_ms: int | None = None
+    """When all its words were forgotten, for good: nothing goes to it any more."""
 
 
 UNMETERED_MAX = 1_000

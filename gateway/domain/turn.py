@@ -122,6 +122,8 @@ class Turn:
     """Files that came with the prompt: they are fetched before it is handed over."""
     message_id: str = ""
     """The chat's own name for the message that it was, if it was one."""
+    forgotten_at_ms: int | None = None
+    """When its words were forgotten: the prompt, what came of it, its files."""
 
     @property
     def overdraft(self) -> Usd:

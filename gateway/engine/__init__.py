@@ -8,9 +8,10 @@ from gateway.core.approve import TooLate
 from gateway.core.queue import is_late
 from gateway.domain.events import Edited, Ignored, Membership, Message, Moved, Tap, Unsupported
 from gateway.domain.turn import TurnState
-from gateway.engine import attachments, desk, groups, parcels
+from gateway.engine import desk, groups, parcels
 from gateway.engine.arrivals import Arrivals, event_of, with_parts
 from gateway.engine.clients import Clients
+from gateway.engine.forgetting import keep_forgetting
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
 from gateway.engine.outbound import deliver_forever, repeat_unsure
@@ -65,7 +66,6 @@ class Engine:
             self.world.perform, self._clients = clients.perform, clients
             try:
                 await parcels.sweep(self.world)  # before anything is set going that may need a file
-                await attachments.sweep(self.world)
                 await groups.remember(self.world)
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
@@ -75,6 +75,7 @@ class Engine:
                 tasks.start_soon(self._tick_forever, clients)
                 tasks.start_soon(self._type_forever, clients)
                 tasks.start_soon(self._repeat_forever)
+                tasks.start_soon(keep_forgetting, self.world)
                 if leases is not None:
                     tasks.start_soon(leases.run)
                 self.ready.set()

@@ -35,7 +35,7 @@ class Fetched:
 async def sweep(world: World) -> None:
     """Files that people sent long ago are deleted."""
     if world.rules.files:
-        await anyio.to_thread.run_sync(forget_old, world.rules.files, world.clock.now_ms())
+        await anyio.to_thread.run_sync(forget_old, world.rules.files, world.clock.now_ms(), world.rules.files_days)
 
 
 async def folder(world: World, session_id: str) -> str:

@@ -165,7 +165,7 @@ def standing(view: View, approval_id: str, who: str = "") -> Standing | None:
     `who`: what the person who answered is called; empty: by their number.
     """
     approval = view.approval(approval_id)
-    if approval is None or approval.kind is not ApprovalKind.CHANGE:
+    if approval is None or approval.kind is not ApprovalKind.CHANGE or not approval.text:  # forgotten
         return None
     change = change_of(approval)
     who = who or approval.answered_by

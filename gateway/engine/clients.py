@@ -11,11 +11,23 @@ import structlog
 from gateway.core import summary
 from gateway.core.quoting import attributes
 from gateway.core.turn import Step, advance
-from gateway.domain.effects import Borrow, Edit, Effect, EndTurn, Interrupt, Listen, Respond, Say, StartTurn, Unpause
+from gateway.domain.effects import (
+    Borrow,
+    Edit,
+    Effect,
+    EndTurn,
+    Forget,
+    Interrupt,
+    Listen,
+    Respond,
+    Say,
+    StartTurn,
+    Unpause,
+)
 from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import answering, attachments, desk, gating, hearing, listening, metering
+from gateway.engine import answering, attachments, desk, forgetting, gating, hearing, listening, metering
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
@@ -49,7 +61,7 @@ class Clients:
         self._told = Locks()
         """What the agent of a session is told, it is told in the order in which it was decided."""
         self._waiting: list[StartTurn] = []
-        world.present = self.present
+        world.present, world.release = self.present, self.release
 
     def present(self, session: Session) -> bool:
         """Whether the session's agent takes prompts now, or is started when one comes."""
@@ -57,6 +69,11 @@ class Clients:
             return True
         live = self._live.get(session.id)
         return live is not None and live.client.listens
+
+    async def release(self, session_id: str) -> bool:
+        """End the session's agent where it rests; False: it works, or a person has it open."""
+        live = self._live.get(session_id)
+        return live is None or (not live.attached and await self._close(live))
 
     async def attach(self, agent: str, client: Client, directory: str, *, unattended: bool = False) -> str:
         """A person has started an agent: listen to it as to any other. Not empty: why it may not take part.
@@ -112,6 +129,8 @@ class Clients:
             case Borrow():
                 if self._leases is not None:
                     await self._leases.borrow(effect, self.waiting)
+            case Forget():
+                await forgetting.pressed(self._world, effect)
             case Say() | Edit():
                 raise AssertionError("messages are written with their decision")
             case _:

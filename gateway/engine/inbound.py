@@ -10,6 +10,7 @@ from gateway.core.access import may
 from gateway.core.quoting import prompt_of
 from gateway.core.route import (
     Explain,
+    Forget,
     Go,
     Intent,
     Late,
@@ -33,10 +34,10 @@ from gateway.domain.effects import Interrupt, Listen, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Turn
-from gateway.engine import budgets, gating, groups, menus, pairing, replies, waiting
+from gateway.engine import budgets, forgetting, gating, groups, menus, pairing, replies, waiting
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-from gateway.view import command_words, question_words, queue_words, turn_words
+from gateway.view import command_words, forget_words, question_words, queue_words, turn_words
 
 
 def handle_message(
@@ -104,7 +105,7 @@ def needed(intent: Intent) -> Deed:
     match intent:
         case Prompt():
             return Deed.PROMPT
-        case New() | Start() | Stop() | SetBudget() | Queue() | Late():
+        case New() | Start() | Stop() | SetBudget() | Queue() | Late() | Forget():
             return Deed.COMMAND
         case Sessions(number, session_id):
             return Deed.READ if number is None and not session_id else Deed.COMMAND
@@ -170,6 +171,8 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
             waiting.do(world, view, draft, message, intent)
         case Late():
             waiting.decide_late(world, view, draft, message, intent)
+        case Forget(session_id):
+            forgetting.wanted(world, view, draft, message, session_id, menu)
         case Explain(words):
             draft.say(world.notice(message.thread, words))
         case _:
@@ -295,6 +298,8 @@ def _sessions(
 
 def _words_of(turn: Turn) -> str:
     """The first words of a turn's prompt."""
+    if turn.forgotten_at_ms is not None:
+        return forget_words.FORGOTTEN_TITLE
     return summary.escape(summary.title(turn.prompt, WORDS_MAX)) or command_words.WITHOUT_WORDS
 
 
@@ -390,4 +395,6 @@ def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None
 
 
 def _title(turn: Turn) -> str:
+    if turn.forgotten_at_ms is not None:
+        return forget_words.FORGOTTEN_TITLE
     return summary.escape(summary.title(turn.prompt))

@@ -91,7 +91,10 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
     receipt: Receipt = Uncertain(f"no answer within {limit_s:.0f} s")
     # A gateway that stops hears how a request ended that it has begun: else each stop would leave doubts. Files may take too long.
     with anyio.CancelScope(shield=True) as scope:
-        await world.store.sending(post)
+        if not await world.store.sending(post):
+            pace.busy.discard(post.thread)
+            world.posted.set()
+            return
         world.on_step("post.sending")
         scope.shield = not is_file
         with anyio.move_on_after(limit_s):

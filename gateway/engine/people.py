@@ -229,7 +229,7 @@ def _close(view: View, draft: Draft, result: Approval, wish: Wish, said: Callabl
 def standing(view: View, approval_id: str) -> Standing | None:
     """How it stands with the question, for who asked for it; None: there is no such question."""
     approval = view.approval(approval_id)
-    if approval is None or approval.kind is not ApprovalKind.PEOPLE:
+    if approval is None or approval.kind is not ApprovalKind.PEOPLE or not approval.text:  # forgotten
         return None
     wish, by = _wish(approval), approval.answered_by
     match approval.state:

@@ -65,7 +65,8 @@ def meant(view: View, message: Message) -> Session | None:
     name = rest.partition(":")[0]
     turn = view.turn(name) if kind == "turn" else None
     session = view.session(turn.session_id if turn is not None else name if kind in ("desk", "said") else "")
-    return session if session is not None and session.thread == message.thread else None
+    here = session is not None and session.thread == message.thread and session.forgotten_at_ms is None
+    return session if here else None
 
 
 def answer(

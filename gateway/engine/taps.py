@@ -17,7 +17,7 @@ from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import changes, gating, limits, people, questions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
-from gateway.view import money_words, question_words, turn_words
+from gateway.view import forget_words, money_words, question_words, turn_words
 
 
 def answered(
@@ -109,6 +109,8 @@ def _act(
                     session.id, approval.request_id, _reply(option), approval.ref, approval.text, taken=_past(option)
                 )
             )
+        case ApprovalKind.CONTINUE if turn.forgotten_at_ms is not None and turn.origin is not Origin.BACKGROUND:
+            _close(draft, approval, forget_words.IS_FORGOTTEN)
         case ApprovalKind.CONTINUE:
             _close(draft, approval, question_words.GOING_ON if world.present(session) else question_words.WAITS)
             again = world.new_turn(session, Origin.PERSON, approval.answered_by, _word_to_go_on(turn, option))

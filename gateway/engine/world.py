@@ -1,7 +1,7 @@
 """What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import reduce
@@ -96,6 +96,10 @@ class Rules:
     """A model whose price nobody knows does not run."""
     groups_listen: bool = False
     """In groups everything that those write who may is meant for the bot, and not only what names it."""
+    prompts_days: int = 0
+    """How long prompts, answers and questions are remembered; 0: for ever."""
+    files_days: int = 30
+    """The same of files that people send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,21 @@ def no_agents(effects: Sequence[Effect]) -> None:
 
 def always(_session: Session) -> bool:
     """Agents that the gateway starts itself are there whenever they are needed."""
+    return True
+
+
+def nothing_kept(_session: Session) -> str:
+    """Nothing of any agent lies in the home."""
+    return ""
+
+
+def nothing_old(_before_ms: int, _working: Collection[str]) -> int:
+    """Nothing of any agent lies in the home."""
+    return 0
+
+
+async def nobody_works(_session_id: str) -> bool:
+    """No engine runs yet: no agent has to be ended."""
     return True
 
 
@@ -240,6 +259,12 @@ class World:
     """Does to agents what a decision wants done: the running engine's own."""
     moves: dict[str, str] = field(default_factory=dict[str, str])
     """By number, the one by which a group of this chat service goes now. What was spent there stays on the first one's account."""
+    erase: Callable[[Session], str] = nothing_kept
+    """Deletes what the home keeps of a session's agent, and tells where its own transcript lies. It blocks; raises OSError."""
+    erase_old: Callable[[int, Collection[str]], int] = nothing_old
+    """The same of all that nothing was written to since a time, but for these sessions; how many files."""
+    release: Callable[[str], Awaitable[bool]] = nobody_works
+    """Ends a session's agent that rests; False: it works, or a person has it open."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
 

@@ -18,6 +18,7 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_TOKENS, Flag
 from gateway.reports.cost import by_session, cost
+from gateway.view.forget_words import FORGOTTEN_TITLE
 
 NOTE: Final = "Costs are list prices; on a subscription you pay none of them by the call."
 _MARKS: Final = {Flag.LOWER_BOUND: ("+", "+ at least this much"), Flag.RECONCILED: ("~", "~ corrected when settled")}
@@ -97,6 +98,8 @@ def _turns(turns: Sequence[Turn], width: int) -> Table:
 
 def _title(turn: Turn) -> str:
     """What the turn was about, as its question in the chat begins."""
+    if turn.forgotten_at_ms is not None:
+        return FORGOTTEN_TITLE
     return " ".join(revealed(title(turn.prompt), _WIDEST)[0].split())
 
 

@@ -18,7 +18,7 @@ from anyio import to_thread
 from sqlalchemy import Connection, Engine
 
 from gateway.ports import StoreError
-from gateway.store.sqlite import DatabaseError, IntegrityError, translate, translated
+from gateway.store.sqlite import DatabaseError, IntegrityError, empty_log, translate, translated
 
 R = TypeVar("R")
 
@@ -100,6 +100,14 @@ class Commits:
             raise
         return job.result()
 
+    async def scrub(self) -> bool:
+        """Empty the write-ahead log into the database, between transactions; False: somebody reads just now. Raises StoreError."""
+        done = False
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                done = await to_thread.run_sync(self._scrub, limiter=self._thread)
+        return done
+
     async def close(self) -> None:
         """Let what has begun finish, fail what waits, and close the connection; idempotent."""
         self._closed = True
@@ -147,6 +155,12 @@ class Commits:
             batch[0].run(connection)
             if batch[0].error is not None:
                 transaction.rollback()
+
+    def _scrub(self) -> bool:
+        with self._connection_free:
+            if self._closed:
+                raise StoreError(CLOSED)
+            return empty_log(self._engine)
 
     def _dispose(self) -> None:
         with self._connection_free:

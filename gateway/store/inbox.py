@@ -78,10 +78,12 @@ def quarantine(connection: Connection, update_: Update, why: str) -> None:
 
 
 def prune(connection: Connection, now_ms: int) -> None:
-    """Forget what is long done with."""
+    """Forget what is long done with. Of what was put aside the words go first: nobody knows whose they are."""
     handled = (inbox.c.state == "handled") & (inbox.c.handled_at_ms < now_ms - HANDLED_KEPT_MS)
     aside = (inbox.c.state == "quarantined") & (inbox.c.received_at_ms < now_ms - QUARANTINED_KEPT_MS)
     connection.execute(delete(inbox).where(or_(handled, aside)))
+    unreadable = (inbox.c.state == "quarantined") & (inbox.c.received_at_ms < now_ms - HANDLED_KEPT_MS)
+    connection.execute(update(inbox).where(unreadable, inbox.c.payload != "").values(payload=""))
 
 
 def quarantined(connection: Connection) -> tuple[tuple[str, str, str], ...]:

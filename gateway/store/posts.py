@@ -39,6 +39,8 @@ DONE_KEPT_MS = 90 * DAY_MS
 
 MOST_DELAYS = 20
 """So often a message is put back that is delayed for its own sake. (That the whole service is away is not its fault.)"""
+UNSURE_KEPT_MS = 7 * DAY_MS
+"""How long the words of a message are kept of which nobody knows whether it has arrived."""
 A_REPEAT = 7
 """What repeating an uncertain message takes of that: it is done three times at most."""
 EDIT_AGAIN_MS = 1000
@@ -198,15 +200,18 @@ def _post(connection: Connection, row: rows.Row) -> Post | None:
     return Post(row["id"], rows.thread_of(row), row["ref"], row["body"], edits, bool(row["ring"]))
 
 
-def sending(connection: Connection, post: Post, now_ms: int) -> None:
-    """The request is about to go out. Raises StoreError if it went out before."""
+def sending(connection: Connection, post: Post, now_ms: int) -> bool:
+    """The request is about to go out; False: it must not any more. Raises StoreError if it went out before."""
     row = _found(connection, post)
+    if row is not None and row["state"] == "superseded":
+        return False
     if row is None or row["state"] != "waiting":
         raise StoreError(f"The message {post.ref} does not wait to be sent: it is not sent twice")
     _set(connection, post.id, state="sending", body=post.body)
     if row["body"] != storable(post.body):
         follow = NewPost(post.thread, post.ref, (row["body"],), edit=True)
         _insert(connection, follow, now_ms, body=row["body"])
+    return True
 
 
 def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int) -> Receipt:
@@ -336,5 +341,7 @@ def prune(connection: Connection, now_ms: int) -> None:
     done = outbox.c.state.in_(("sent", "uncertain", "rejected", "superseded"))
     changing = exists().where(edits.c.ref == outbox.c.ref, edits.c.edit == 1, edits.c.state.in_(("waiting", "sending")))
     connection.execute(delete(outbox).where(done, outbox.c.created_at_ms < now_ms - DONE_KEPT_MS, ~changing))
+    unsure_still = (outbox.c.state == "uncertain") & (outbox.c.created_at_ms < now_ms - UNSURE_KEPT_MS)
+    connection.execute(update(outbox).where(unsure_still).values(state="rejected", body=""))
     forgotten = ~exists().where(sends.c.ref == outbox.c.ref, sends.c.edit == 0)
     connection.execute(delete(outbox).where(outbox.c.edit == 1, text(WAITING), forgotten))

@@ -94,6 +94,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "title": session.title,
         "project": session.project,
         "unattended": int(session.unattended),
+        "forgotten_at_ms": session.forgotten_at_ms,
     }
 
 
@@ -136,6 +137,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "claim": None if turn.claim is None else dump([turn.claim.kind, turn.claim.text]),
         "attachments": dump([_attachment_json(one) for one in turn.attachments]),
         "message_id": turn.message_id,
+        "forgotten_at_ms": turn.forgotten_at_ms,
     }
 
 
@@ -175,6 +177,7 @@ def turn_of(row: Row) -> Turn:
                 _attachment_of(one) for one in stored.members(json.loads(row["attachments"]), "attachments")
             ),
             message_id=row["message_id"],
+            forgotten_at_ms=row["forgotten_at_ms"],
         )
 
 

@@ -35,6 +35,8 @@ UNDONE = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
 UNHEARD = "request_id <> ''"
 UNPRICED = "unpriced_calls > 0"
 WAITING = "state = 'waiting'"
+REMEMBERED = "forgotten_at_ms IS NULL"
+QUESTIONED = "text <> ''"
 
 
 def storable(value: str) -> str:
@@ -142,6 +144,7 @@ sessions = _table(
     _words("title"),
     _words("project", default=""),
     _number("unattended", default="0"),
+    _number("forgotten_at_ms", null=True),
 )
 
 Index("sessions_of_agent", sessions.c.agent_session, sqlite_where=text("agent_session IS NOT NULL"))
@@ -188,10 +191,12 @@ turns = _table(
     _words("claim", null=True),
     _words("attachments", default="[]"),
     _words("message_id", default=""),
+    _number("forgotten_at_ms", null=True),
 )
 Index("turns_session", turns.c.session_id, turns.c.created_at_ms)
 Index("turns_undone", turns.c.session_id, turns.c.created_at_ms, sqlite_where=text(UNDONE))
 Index("turns_created", turns.c.created_at_ms)
+Index("turns_remembered", turns.c.created_at_ms, sqlite_where=text(REMEMBERED))
 Index("turns_unpriced", turns.c.unpriced_calls, sqlite_where=text(UNPRICED))
 Index(
     "turns_costs",
@@ -221,6 +226,7 @@ approvals = _table(
 )
 Index("approvals_open", approvals.c.turn_id, sqlite_where=text(OPEN))
 Index("approvals_overdue", approvals.c.expires_at_ms, sqlite_where=text(OPEN))
+Index("approvals_remembered", approvals.c.expires_at_ms, sqlite_where=text(QUESTIONED))
 Index("approvals_unheard", approvals.c.turn_id, sqlite_where=text(UNHEARD))
 
 approval_tokens = _table(

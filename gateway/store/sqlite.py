@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +13,11 @@ from gateway.ports import StoreError
 
 BUSY_S = 5.0
 """How long to wait for another program that writes to the database."""
+
+SCRUB_MS = 200
+"""How long whoever writes waits for those who read, when the write-ahead log is to be emptied."""
+OVERWRITTEN = 1
+"""`user_version` of a database in which no deleted words are left."""
 
 LARGEST_WAL_BYTES = 64 * 1024 * 1024
 
@@ -72,7 +77,45 @@ def _set_up(connection: sqlite3.Connection, *, in_memory: bool) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA recursive_triggers = ON")  # so that REPLACE meets the ledger's triggers too
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     connection.execute(f"PRAGMA journal_size_limit = {LARGEST_WAL_BYTES}")
+
+
+def empty_log(engine: Engine) -> bool:
+    """Put what the write-ahead log holds into the database, and leave nothing in it; False: somebody reads from it just now."""
+    connection = driver(engine)
+    connection.execute(f"PRAGMA busy_timeout = {SCRUB_MS}")
+    try:
+        (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreError(f"What was forgotten could not be taken out of the files: {error}") from error
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
+    return not busy
+
+
+def overwrite_leftovers(engine: Engine, *, fresh: bool) -> None:
+    """Once for each database: what was deleted before deleting meant overwriting is taken out of its free pages.
+
+    `fresh`: nothing was ever in it. Where there is no room for that now it is done at another start.
+    """
+    connection = driver(engine)
+    if connection.execute("PRAGMA user_version").fetchone() != (0,):
+        return
+    with suppress(sqlite3.Error):
+        if not fresh:
+            connection.execute("VACUUM")
+        connection.execute(f"PRAGMA user_version = {OVERWRITTEN}")
+
+
+def driver(engine: Engine) -> sqlite3.Connection:
+    """The one connection underneath, for what no transaction can do."""
+    connection = engine.raw_connection().driver_connection
+    if not isinstance(connection, sqlite3.Connection):
+        raise StoreError("The database's driver is not SQLite's: this is a fault of the program, please report it")
+    return connection
 
 
 def reader(database: Path, *, immutable: bool) -> Engine:

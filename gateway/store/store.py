@@ -9,10 +9,11 @@ from anyio import CancelScope, to_thread
 from sqlalchemy import Connection, Engine, delete, select
 
 from gateway import clock
+from gateway.core.forgetting import Cut
 from gateway.domain.place import Thread
 from gateway.ports import Decision, Post, Process, Receipt, Update, View
+from gateway.store import forgetting, inbox, loans, migrate, posts, rows, sqlite, writes
 from gateway.store import home as homes
-from gateway.store import inbox, loans, migrate, posts, rows, sqlite, writes
 from gateway.store.commits import Commits, Reads
 from gateway.store.schema import processes
 from gateway.store.view import SqlView
@@ -44,9 +45,12 @@ def _open(home: Path | None, now_ms: int) -> Engine:
     with ExitStack() as stack:
         stack.callback(engine.dispose)
         with sqlite.translated(), engine.begin() as connection:
+            fresh = migrate.revision(connection) is None
             migrate.upgrade(connection)
             posts.recover(connection, now_ms)
             _prune(connection, now_ms)
+        if home is not None:
+            sqlite.overwrite_leftovers(engine, fresh=fresh)
         stack.pop_all()
     return engine
 
@@ -104,9 +108,9 @@ class SqliteStore:
     async def delayed_ms(self, service: str, now_ms: int) -> int | None:
         return await self._reads.run(lambda connection: posts.delayed_ms(connection, service, now_ms))
 
-    async def sending(self, post: Post) -> None:
+    async def sending(self, post: Post) -> bool:
         """See the port. Raises StoreError if the message went out before."""
-        await self._commits.run(lambda connection: posts.sending(connection, post, self._now_ms()))
+        return await self._commits.run(lambda connection: posts.sending(connection, post, self._now_ms()))
 
     async def receipted(self, post: Post, receipt: Receipt) -> Receipt:
         return await self._commits.run(lambda connection: posts.receipted(connection, post, receipt, self._now_ms()))
@@ -120,6 +124,12 @@ class SqliteStore:
 
     async def unsure(self) -> tuple[tuple[Thread, str, str], ...]:
         return await self._reads.run(posts.unsure)
+
+    async def cut(self, before_ms: int, now_ms: int) -> Cut:
+        return await self._commits.run(lambda connection: forgetting.cut(connection, before_ms, now_ms))
+
+    async def scrub(self) -> bool:
+        return await self._commits.scrub()
 
     async def processes(self) -> tuple[Process, ...]:
         def work(connection: Connection) -> tuple[Process, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, literal, literal_column, or_, select, text
 
 from gateway.core.forecast import Past
+from gateway.core.forgetting import Held
 from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState
 from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
@@ -14,7 +15,7 @@ from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import ledger, loans, moves, posts, rows, unmetered
+from gateway.store import forgetting, ledger, loans, moves, posts, rows, unmetered
 from gateway.store.schema import (
     OPEN,
     PRICED,
@@ -122,7 +123,8 @@ class SqlView:
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
         here = [sessions.c[name] == value for name, value in rows.thread_columns(thread).items()]
         works = select(turns.c.id).where(turns.c.session_id == sessions.c.id, turns.c.state.in_(AT_WORK)).exists()
-        query = select(sessions).where(*here, or_(sessions.c.unattended == 0, works))
+        known = sessions.c.forgotten_at_ms.is_(None)
+        query = select(sessions).where(*here, known, or_(sessions.c.unattended == 0, works))
         query = query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
         return tuple(rows.session_of(row) for row in self._all(query))
 
@@ -215,6 +217,9 @@ class SqlView:
 
     def figures(self, limit: int) -> tuple[Figure, ...]:
         return loans.waiting(self._open, limit)
+
+    def held(self, session_id: str) -> Held:
+        return forgetting.held(self._open, session_id)
 
     def unmetered(self, agent_session: str) -> Unmetered | None:
         return unmetered.find(self._open, agent_session)

@@ -13,7 +13,7 @@ from gateway.domain.lease import Loan
 from gateway.domain.place import Session, Unmetered
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
-from gateway.store import inbox, ledger, loans, moves, posts, rows, unmetered
+from gateway.store import forgetting, inbox, ledger, loans, moves, posts, rows, unmetered
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
@@ -45,6 +45,8 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
     loans.renumber(connection, decision.renumbered)
     loans.append(connection, decision.figures)
     loans.forget(connection, decision.reported)
+    if decision.forgotten:
+        forgetting.forget(connection, decision.forgotten, now_ms)
     posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
     if decision.handled is not None:
         inbox.handle(connection, *decision.handled, now_ms)

@@ -15,6 +15,7 @@ COMMANDS: Final = (
     ("budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min, none"),
     ("raise", "[session|day|...] amount [2h|18:00]", "raise a limit, for a while if a time follows"),
     ("cost", "", "what this session has cost"),
+    ("forget", "", "forget this session's words, for good; amounts stay"),
     ("help", "", "this"),
 )
 """Every command's name, which stays as it is, its arguments as people read them, and what it does."""

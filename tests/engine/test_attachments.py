@@ -17,7 +17,7 @@ from gateway.chats.memory import MemoryChat
 from gateway.domain.files import FileKind
 from gateway.domain.turn import TurnState
 from gateway.engine import Rules, attachments
-from gateway.files import FOLDER_BYTES_MAX, KEPT_MS, folder_of, forget_old
+from gateway.files import DAY_MS, FOLDER_BYTES_MAX, folder_of, forget_old
 from gateway.ports import Launch, Saved
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
 
@@ -263,13 +263,16 @@ def test_a_link_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_was_sent_long_ago_goes_and_its_empty_folder_with_it(tmp_path: Path) -> None:
-    """At a start; what is younger stays."""
+    """What is younger stays, and with 0 days everything does."""
     files, now_ms = str(tmp_path / "files"), clock.now_ms()
     old, young = (folder_of(files, name, 1) / "a" for name in ("s_1", "s_2"))
     old.touch()
     young.touch()
-    at = (now_ms - KEPT_MS) / 1000 - 1
-    os.utime(old, (at, at))
-    forget_old(files, now_ms)
+    at = (now_ms - 30 * DAY_MS) / 1000 - 1
+    for place in (old, old.parent):
+        os.utime(place, (at, at))
+    forget_old(files, now_ms, 0)
+    assert names(tmp_path / "files") == ["s_1", "s_2"]
+    forget_old(files, now_ms, 30)
     assert names(tmp_path / "files") == ["s_2"]
-    forget_old(str(tmp_path / "gone"), now_ms)
+    forget_old(str(tmp_path / "gone"), now_ms, 30)

@@ -50,12 +50,42 @@ class Interrupting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def sending(self, post: Post) -> None:
+    async def sending(self, post: Post) -> bool:
         """Cancel, then go on."""
         self._cancel()
         await anyio.lowlevel.checkpoint()
-        await self._store.sending(post)
+        may = await self._store.sending(post)
         await anyio.lowlevel.checkpoint()
+        return may
+
+
+class Forgetful(Interrupting):
+    """The store, except that the first message was forgotten in the moment before it goes out."""
+
+    async def sending(self, post: Post) -> bool:
+        """Once: it must not go out."""
+        if post.ref != "a":
+            return await self._store.sending(post)
+        self._cancel()
+        raw = self._store._commits
+        await raw.run(
+            lambda connection: connection.exec_driver_sql("UPDATE outbox SET state = 'superseded' WHERE ref = 'a'")
+        )
+        return await self._store.sending(post)
+
+
+async def test_what_was_forgotten_as_it_set_out_is_not_sent_and_holds_nothing_up() -> None:
+    """The thread's next message goes out as if there had been none before it."""
+    chat, asked = MemoryChat(), anyio.Event()
+    async with open_store(None) as store:
+        await say(store, "a")
+        await say(store, "b")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deliver_forever, world_of(Forgetful(store, asked.set), chat))  # type: ignore[arg-type]
+            await chat.waits_for(THREAD, "b")
+            tasks.cancel_scope.cancel()
+        assert asked.is_set()
+        assert [shown.text for shown in chat.sees(THREAD)] == ["b"]
 
 
 async def test_a_gateway_that_stops_as_a_message_sets_out_leaves_no_doubt_about_it() -> None:

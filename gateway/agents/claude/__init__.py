@@ -52,6 +52,11 @@ _OF_A_PARENT = re.compile(
 _FILE_NAME = re.compile(r"[^0-9A-Za-z_-]")
 
 
+def journal_of(home: Path, session_id: str) -> Path:
+    """Where every line of a session's client is written."""
+    return home / "agents" / f"{_FILE_NAME.sub('_', session_id)}.jsonl"
+
+
 class ClaudeAgent:
     """The Agent port. Its clients live inside `async with agent:` and end with it.
 
@@ -144,7 +149,7 @@ class ClaudeAgent:
         return found
 
     def _journal(self, session_id: str) -> Path:
-        return self._home / "agents" / f"{_FILE_NAME.sub('_', session_id)}.jsonl"
+        return journal_of(self._home, session_id)
 
     async def _meet(self, client: ClaudeClient, link: supervise.Supervised) -> None:
         described: dict[str, Any] | None = None

@@ -92,6 +92,12 @@ class Notes:
         note = self.read(session)
         return note if note is not None and note.process == process else None
 
+    def forget(self, session: str) -> None:
+        """Nothing of it is known any more. Raises OSError."""
+        with self._one:
+            for file in (self._place(session), self.kept(session)):
+                file.unlink(missing_ok=True)
+
     def kept(self, session: str) -> Path:
         """Where the calls are remembered that only telemetry told of."""
         return self._place(session).with_suffix(".calls")
