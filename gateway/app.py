@@ -85,6 +85,7 @@ def rules(settings: Settings, people: tuple[Grant, ...]) -> Rules:
         prompts_days=settings.retention.prompts_days,
         files_days=settings.retention.files_days,
         desks=desks(settings, people),
+        worktrees=str(agents.worktrees),
     )
 
 

@@ -98,7 +98,14 @@ class Elsewhere:
     chat: str
 
 
-Receipt = Delivered | Delayed | Uncertain | Rejected | Elsewhere
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing can be said in its thread any more, and the chat is still there: it waits for `Decision.rerouted`."""
+
+    why: str
+
+
+Receipt = Delivered | Delayed | Uncertain | Rejected | Elsewhere | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +165,26 @@ class Chat(Protocol):
         """Put an emoji on a message of the thread, in place of one that we put there before; empty: done, else why not."""
         ...
 
+    def has_threads(self, thread: Thread) -> bool:
+        """The chat of this thread can have further ones, as far as is known now."""
+        ...
+
+    async def open_thread(self, thread: Thread, name: str) -> Thread | Delayed | Uncertain | str:
+        """A new thread in the chat of this one, called so (cut to what the service takes); or when to ask again, or why not."""
+        ...
+
+    async def rename_thread(self, thread: Thread, name: str) -> Delayed | Gone | str:
+        """Call a thread so; empty: done, or it is called so already; else when to ask again, or why not."""
+        ...
+
+    async def shut_thread(self, thread: Thread, *, shut: bool) -> Delayed | Gone | str:
+        """Close a thread, or open it again; empty: done, or it is so already; else when to ask again, or why not."""
+        ...
+
+    def thread_link(self, thread: Thread) -> str:
+        """What opens the thread, where there is such an address; else empty."""
+        ...
+
 
 # ----------------------------------------------------------------------------------------------------------- the agent
 @dataclass(frozen=True, slots=True)
@@ -211,6 +238,15 @@ class Recovered:
 
     prompt_known: bool
     events: tuple[AgentEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One that an agent can go on with, by its own name for it: the first words of it, and when it was last added to."""
+
+    agent_session: str
+    title: str
+    last_at_ms: int
 
 
 class AgentUnavailableError(TollbridgeError):
@@ -278,6 +314,10 @@ class Agent(Protocol):
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
         """After a crash: end what is left of the process, then tell what became of the prompt."""
+        ...
+
+    async def conversations(self, directory: str, limit: int) -> tuple[Conversation, ...]:
+        """The latest conversations that were had in a directory, also without the gateway, newest first."""
         ...
 
 
@@ -365,6 +405,10 @@ class View(Protocol):
 
     def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
         """Sessions whose id begins so, newest first."""
+        ...
+
+    def unsettled_sessions(self, limit: int) -> tuple[Session, ...]:
+        """Sessions whose own thread the chat was not told of yet (`Room`, `UNSETTLED`), oldest first."""
         ...
 
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:
@@ -511,6 +555,10 @@ class Decision(Generic[T]):
     """The bot is in this chat no more: what waits to be sent there never is."""
     forgotten: str = ""
     """All words of the session with this id are forgotten: before its messages, after what else is written."""
+    also_current: Session | None = None
+    """As `current`, in another thread."""
+    rerouted: tuple[Thread, Thread] | None = None
+    """What waits to be said in the first thread is said in the second, after `posts`."""
 
 
 class Store(Protocol):
@@ -554,7 +602,7 @@ class Store(Protocol):
         ...
 
     async def receipted(self, post: Post, receipt: Receipt) -> Receipt:
-        """Note what became of a message, and tell: Delayed puts it back, but is Rejected if that happened too often.
+        """Note what became of a message, and tell: Delayed puts it back, but is Rejected if that happened too often. Gone lets it wait.
 
         An edit is never Uncertain but Delayed: it may be repeated.
         """

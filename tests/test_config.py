@@ -462,6 +462,8 @@ def test_files_that_people_send_lie_outside_of_the_gateways_own_directory(tmp_pa
     """Agents may not read in there, so a file would be of no use."""
     assert not settings_from("", {}, tmp_path).agents.files.is_relative_to(tmp_path)
     assert "agents.files" in refusal(tmp_path, TOLLBRIDGE_AGENTS__FILES=str(tmp_path / "files"))
+    assert not settings_from("", {}, tmp_path).agents.worktrees.is_relative_to(tmp_path)
+    assert "agents.worktrees" in refusal(tmp_path, TOLLBRIDGE_AGENTS__WORKTREES=str(tmp_path / "trees"))
     assert "FILE_MB" in refusal(tmp_path, TOLLBRIDGE_AGENTS__FILE_MB="0")
 
 

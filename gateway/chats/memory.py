@@ -18,6 +18,7 @@ from gateway.ports import (
     Delayed,
     Delivered,
     Elsewhere,
+    Gone,
     Post,
     Receipt,
     Rejected,
@@ -31,6 +32,7 @@ MAX_CHARACTERS = 4096
 NOTHING = "(nothing to show)"
 STORE_RETRY_S = 0.01
 CHUNK = 4096
+NAME_MAX = 128
 REACTIONS = ("\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}", "\N{EYES}")
 
 
@@ -86,6 +88,14 @@ class MemoryChat:
         """By message, of ours or of a person's."""
         self.files: dict[str, bytes] = {}
         """What people sent, by the name under which it can be fetched."""
+        self.forums: set[str] = set()
+        """Chats that have topics."""
+        self.topics: dict[Thread, str] = {}
+        """What they are called."""
+        self.shut: set[Thread] = set()
+        """Those that are closed."""
+        self.answers: deque[Delayed | Uncertain | str] = deque()
+        """What the next openings are answered with; after an Uncertain the topic is there."""
         self._said: dict[str, Thread] = {}
         self._waiting: deque[tuple[str, str]] = deque()
         self._last = 0
@@ -210,7 +220,7 @@ class MemoryChat:
         """Nobody has to wait here."""
         return 0
 
-    async def deliver(self, post: Post) -> Receipt:
+    async def deliver(self, post: Post) -> Receipt:  # noqa: PLR0911 - each way to fail has its receipt
         """Show or change a message, unless a prepared receipt says otherwise."""
         await anyio.lowlevel.checkpoint()
         prepared = self.receipts.popleft() if self.receipts else None
@@ -226,6 +236,8 @@ class MemoryChat:
             return Rejected(str(error))
         if parcel is not None:
             return await self._deliver_file(post, parcel, prepared)
+        if post.thread.topic and post.thread.chat in self.forums and post.thread not in self.topics:
+            return Gone("message thread not found")
         body = json.loads(post.body)
         buttons = tuple(Button(label, token) for label, token in body["buttons"])
         if post.edits is None:
@@ -288,6 +300,70 @@ class MemoryChat:
         self.reactions[message_id] = emoji
         self._changed.announce()
         return ""
+
+    def opens(self, thread: Thread, name: str = "") -> Thread:
+        """A person opens a topic in the chat of this thread, which has topics from then on."""
+        self.forums.add(thread.chat)
+        opened = replace(thread, topic=self._number())
+        self.topics[opened] = name
+        self._changed.announce()
+        return opened
+
+    def deletes(self, thread: Thread) -> None:
+        """A person deletes a topic, and all that was said in it."""
+        del self.topics[thread]
+        self.messages = {name: shown for name, shown in self.messages.items() if shown.thread != thread}
+
+    async def called(self, name: str, within_s: float = 10.0) -> Thread:
+        """The topic of this name, as soon as there is one. Raises TimeoutError."""
+        with anyio.fail_after(within_s):
+            while not (found := [thread for thread, called in self.topics.items() if called == name]):
+                await self._changed.event.wait()
+        return found[0]
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 10.0) -> None:
+        """Wait for a change after which this is so. Raises TimeoutError."""
+        with anyio.fail_after(within_s):
+            while not holds():
+                await self._changed.event.wait()
+
+    def has_threads(self, thread: Thread) -> bool:
+        """The chat is one of those with topics."""
+        return thread.chat in self.forums
+
+    async def open_thread(self, thread: Thread, name: str) -> Thread | Delayed | Uncertain | str:
+        """A new topic, unless a prepared answer says otherwise."""
+        await anyio.lowlevel.checkpoint()
+        prepared = self.answers.popleft() if self.answers else None
+        self._changed.announce()
+        if isinstance(prepared, Delayed | str):
+            return prepared
+        if thread.chat not in self.forums:
+            return "the chat is not a forum"
+        opened = self.opens(thread, name[:NAME_MAX])
+        return opened if prepared is None else prepared
+
+    async def rename_thread(self, thread: Thread, name: str) -> Delayed | Gone | str:
+        """Call a topic so."""
+        await anyio.lowlevel.checkpoint()
+        if thread not in self.topics:
+            return Gone("message thread not found")
+        self.topics[thread] = name[:NAME_MAX]
+        self._changed.announce()
+        return ""
+
+    async def shut_thread(self, thread: Thread, *, shut: bool) -> Delayed | Gone | str:
+        """Close a topic, or open it again."""
+        await anyio.lowlevel.checkpoint()
+        if thread not in self.topics:
+            return Gone("message thread not found")
+        (self.shut.add if shut else self.shut.discard)(thread)
+        self._changed.announce()
+        return ""
+
+    def thread_link(self, thread: Thread) -> str:
+        """A made-up address."""
+        return f"memory://{thread.chat}/{thread.topic}" if thread.topic else ""
 
     def _number(self) -> str:
         self._last += 1

@@ -49,6 +49,10 @@ class AgentSettings(Section):
     idle_minutes: Minutes = 10
     files: Directory = Field(default_factory=lambda: Path(user_cache_dir("tollbridge", appauthor=False), "files"))
     """Below it, files that people send are saved, a folder for each session: agents read them there."""
+    worktrees: Directory = Field(
+        default_factory=lambda: Path(user_cache_dir("tollbridge", appauthor=False), "worktrees")
+    )
+    """Below it, `/new project @branch` makes worktrees of the project's repository: sessions may work there too."""
     file_mb: int = Field(default=20, ge=1, le=2000)
     """The largest of them; Telegram's own server gives bots no more than 20, one of your own with `--local` up to 2000."""
     files_total_mb: int = Field(default=1000, ge=200, le=1_000_000)

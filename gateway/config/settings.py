@@ -55,11 +55,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _files_are_not_in_the_home(self) -> "Settings":
-        if self.agents.files.resolve().is_relative_to(self.home.resolve()):
-            raise ValueError(
-                f"agents.files {self.agents.files} is inside the gateway's own directory, which agents may not read: "
-                "name one outside of it"
-            )
+        for name, place in (("files", self.agents.files), ("worktrees", self.agents.worktrees)):
+            if place.resolve().is_relative_to(self.home.resolve()):
+                raise ValueError(
+                    f"agents.{name} {place} is inside the gateway's own directory, which agents may not read: "
+                    "name one outside of it"
+                )
         return self
 
     @field_validator("policy")

@@ -24,7 +24,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """`/new [directory]`."""
+    """`/new [project] [agent] [model] [@branch]`: what follows it, as it was written."""
 
     directory: str | None
 
@@ -117,6 +117,19 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    """`/close`: the session here is over for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """`/resume`: what there is to go on with; or `/resume CONVERSATION [directory]`, as the button for it says."""
+
+    agent_session: str = ""
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explain:
     """Say this: help, or what was wrong with the command."""
 
@@ -137,6 +150,8 @@ Intent = (
     | Queue
     | Late
     | Forget
+    | Close
+    | Resume
     | Explain
 )
 
@@ -194,6 +209,11 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return Forget(argument)
         case "forget":
             return Explain(forget_words.HOW)
+        case "resume":
+            name, _, directory = argument.partition(" ")
+            return Resume(name, directory.strip())
+        case "close":
+            return Close()
         case "help":
             return Explain(command_words.HELP)
         case "pair":  # strangers are answered elsewhere; it stands in no menu, since whoever reads that is paired

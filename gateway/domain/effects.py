@@ -158,4 +158,26 @@ class Forget:
     menu_id: str
 
 
-Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen | Leave | Forget
+@dataclass(frozen=True, slots=True)
+class Arrange:
+    """Have the session's worktree made, and its own thread be as the session says: opened, called so, closed.
+
+    `before`: the session that was the current one where this one was asked for.
+    """
+
+    session_id: str
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Browse:
+    """Look in the agent's own files for the conversations of a directory: to show them, or to go on with the `wanted` one."""
+
+    thread: Thread
+    person: str
+    directory: str
+    agent: str
+    wanted: str = ""
+
+
+Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen | Leave | Forget | Arrange | Browse

@@ -19,6 +19,23 @@ class Thread:
     topic: str = ""
 
 
+class Room(StrEnum):
+    """What becomes of the thread that a session has for itself, in a chat that can have several."""
+
+    NONE = ""
+    """It has none, or one that a person made."""
+    WANTED = "wanted"
+    """It is to be opened; until then the session is where it was asked for."""
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    REOPENING = "reopening"
+
+
+UNSETTLED: Final = (Room.WANTED, Room.CLOSING, Room.REOPENING)
+"""The chat was not told yet, as far as is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A conversation with one agent in one directory, bound to one chat thread.
@@ -45,6 +62,11 @@ class Session:
     """Nobody sits at it, or comes back to it: one prompt that a program has sent. It never becomes the current one by itself."""
     forgotten_at_ms: int | None = None
     """When all its words were forgotten, for good: nothing goes to it any more."""
+    room: Room = Room.NONE
+    room_name: str = ""
+    """What its own thread is called, as far as the chat was told."""
+    branch: str = ""
+    """Not empty: `directory` is a worktree of the repository `project` for this branch, made when it is needed."""
 
 
 UNMETERED_MAX = 1_000

@@ -12,12 +12,15 @@ from gateway.core import summary
 from gateway.core.quoting import attributes
 from gateway.core.turn import Step, advance
 from gateway.domain.effects import (
+    Arrange,
     Borrow,
+    Browse,
     Edit,
     Effect,
     EndTurn,
     Forget,
     Interrupt,
+    Leave,
     Listen,
     Respond,
     Say,
@@ -27,13 +30,24 @@ from gateway.domain.effects import (
 from gateway.domain.events import Exited
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import answering, attachments, desk, forgetting, gating, hearing, listening, metering
+from gateway.engine import (
+    answering,
+    attachments,
+    desk,
+    forgetting,
+    gating,
+    hearing,
+    listening,
+    metering,
+    resuming,
+    threads,
+)
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
 from gateway.engine.world import Draft, World
 from gateway.ports import AgentAwayError, AgentUnavailableError, Client, Decision, View
-from gateway.view import desk_words, question_words, turn_words
+from gateway.view import desk_words, question_words, thread_words, turn_words
 
 log = structlog.get_logger()
 
@@ -58,6 +72,8 @@ class Clients:
         """Sessions whose client is being started."""
         self._turns = Locks()
         """One turn of a session at a time is handed over."""
+        self._rooms = Locks()
+        """One thing at a time is done to a session's own thread."""
         self._told = Locks()
         """What the agent of a session is told, it is told in the order in which it was decided."""
         self._waiting: list[StartTurn] = []
@@ -108,7 +124,7 @@ class Clients:
         for effect in effects:
             self._tasks.start_soon(self._perform, effect)
 
-    async def _perform(self, effect: Effect) -> None:  # noqa: C901 - a table
+    async def _perform(self, effect: Effect) -> None:  # noqa: C901, PLR0912 - a table
         match effect:
             case StartTurn():
                 async with self._told.of(effect.session_id):
@@ -131,7 +147,12 @@ class Clients:
                     await self._leases.borrow(effect, self.waiting)
             case Forget():
                 await forgetting.pressed(self._world, effect)
-            case Say() | Edit():
+            case Arrange(session_id, before):
+                async with self._rooms.of(session_id):
+                    await threads.arrange(self._world, session_id, before)
+            case Browse():
+                await resuming.browse(self._world, effect)
+            case Say() | Edit() | Leave():
                 raise AssertionError("messages are written with their decision")
             case _:
                 assert_never(effect)
@@ -224,6 +245,11 @@ class Clients:
     async def _open(self, effect: StartTurn) -> Live | None:
         session = await self._world.store.read(lambda view: view.session(effect.session_id))
         if session is None:
+            return None
+        if why := await threads.checkout(self._world, session):
+            await self._failed_to_start(
+                effect, thread_words.no_worktree(summary.code(session.branch), summary.escape(why))
+            )
             return None
         try:
             place = await attachments.folder(self._world, session.id)

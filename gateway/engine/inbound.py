@@ -9,6 +9,7 @@ from gateway.core import approve, change, queue, summary
 from gateway.core.access import may
 from gateway.core.quoting import prompt_of
 from gateway.core.route import (
+    Close,
     Explain,
     Forget,
     Go,
@@ -18,6 +19,7 @@ from gateway.core.route import (
     Prompt,
     Queue,
     RaiseBudget,
+    Resume,
     Sessions,
     SetBudget,
     ShowBudget,
@@ -34,7 +36,20 @@ from gateway.domain.effects import Interrupt, Listen, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Turn
-from gateway.engine import budgets, forgetting, gating, groups, menus, pairing, replies, waiting
+from gateway.engine import (
+    budgets,
+    forgetting,
+    gating,
+    groups,
+    menus,
+    pairing,
+    projects,
+    replies,
+    resuming,
+    threads,
+    waiting,
+)
+from gateway.engine.projects import repository
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import command_words, forget_words, question_words, queue_words, turn_words
@@ -105,7 +120,7 @@ def needed(intent: Intent) -> Deed:
     match intent:
         case Prompt():
             return Deed.PROMPT
-        case New() | Start() | Stop() | SetBudget() | Queue() | Late() | Forget():
+        case New() | Start() | Stop() | SetBudget() | Queue() | Late() | Forget() | Close() | Resume():
             return Deed.COMMAND
         case Sessions(number, session_id):
             return Deed.READ if number is None and not session_id else Deed.COMMAND
@@ -150,7 +165,7 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
         case Prompt(text):
             _prompt(world, view, draft, message, text, held)
         case New(directory):
-            _new(world, view, draft, message, directory)
+            projects.begin(world, view, draft, message, directory or "")
         case Sessions():
             _sessions(world, view, draft, message, intent, menu)
         case Start():
@@ -173,6 +188,10 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
             waiting.decide_late(world, view, draft, message, intent)
         case Forget(session_id):
             forgetting.wanted(world, view, draft, message, session_id, menu)
+        case Resume():
+            resuming.begin(world, view, draft, message, intent)
+        case Close():
+            threads.close(world, view, draft, message)
         case Explain(words):
             draft.say(world.notice(message.thread, words))
         case _:
@@ -196,18 +215,6 @@ def new_session(world: World, draft: Draft, message: Message, directory: str) ->
     return session
 
 
-def repository(directory: Path) -> str:
-    """The root of the repository that holds the directory; empty if there is none."""
-    return next((str(place) for place in (directory, *directory.parents) if _is_root(place)), "")
-
-
-def _is_root(place: Path) -> bool:
-    try:
-        return (place / ".git").exists()
-    except OSError:  # a name that is too long, a place that nobody may look into: whoever names it may be anybody
-        return False
-
-
 def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, held: frozenset[str]) -> None:
     # A file is no answer to a question, whatever stands beside it, and neither are another's words.
     answers = not message.attachments and not message.forwarded
@@ -219,6 +226,7 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
     ahead = queue.ahead(view.open_turns(session.id))
     if answers and replies.answer(world, view, draft, message, session, ahead, text):
         return
+    session = threads.prompted(draft, session, text)
     turn = world.new_turn(session, Origin.PERSON, message.person, prompt_of(message, text))
     turn = replace(turn, attachments=message.attachments, message_id=message.message_id)
     late = queue.came_late(message.sent_at_ms, world.clock.now_ms())
@@ -232,32 +240,6 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
         waiting.join(world, view, draft, session, turn, ahead)
     else:
         gating.start(world, view, draft, session, turn)
-
-
-def _new(world: World, view: View, draft: Draft, message: Message, directory: str | None) -> None:
-    place = resolve(world, view.current_session(message.thread), directory)
-    if isinstance(place, Explain):
-        draft.say(world.notice(message.thread, place.words))
-        return
-    new_session(world, draft, message, place)
-    label = world.agents[world.rules.agent].traits.label
-    draft.say(world.notice(message.thread, command_words.new_session(label, place)))
-
-
-def resolve(world: World, current: Session | None, directory: str | None) -> str | Explain:
-    """The real directory that `/new` means, inside one of the roots; or why not."""
-    base = Path(current.directory if current else world.rules.directory)
-    try:
-        wanted = base if directory is None else base / Path(directory).expanduser()
-        real = wanted.resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):  # not there, a loop, a name too long, nobody's home, a NUL
-        missing = str(base / directory) if directory else str(base)
-        return Explain(command_words.no_directory(missing[:200]))
-    if not any(real.is_relative_to(Path(root).resolve()) for root in world.rules.roots):
-        return Explain(command_words.outside(str(real), world.rules.roots))
-    if not real.is_dir():
-        return Explain(command_words.not_a_directory(str(real)))
-    return str(real)
 
 
 def _sessions(

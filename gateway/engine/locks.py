@@ -1,4 +1,4 @@
-"""Locks by session, that are gone when nobody wants them."""
+"""Locks by session, or another name, that are gone when nobody wants them."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -11,7 +11,7 @@ from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import LEAVE_REF, SAID_REF
 from gateway.domain.events import Moved
 from gateway.domain.place import Thread
-from gateway.engine import groups, parcels
+from gateway.engine import groups, parcels, threads
 from gateway.engine.world import Draft, World
 from gateway.ports import (
     LONGEST_WAIT_MS,
@@ -19,6 +19,7 @@ from gateway.ports import (
     Delayed,
     Delivered,
     Elsewhere,
+    Gone,
     Post,
     Receipt,
     Rejected,
@@ -107,27 +108,33 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
         await parcels.done(world, post, receipt)
     now = world.clock.ticks_ms()
     wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
-    match receipt:
-        case Delivered():
-            pass
-        case Delayed(wait, whole_service):
-            wait_ms = min(wait, LONGEST_WAIT_MS)
-            if whole_service:
-                pace.service_free_ms = now + wait_ms
-        case Elsewhere(chat):
-            moved = await world.commit(
-                groups.handle_moved(world, Moved(post.thread.service, post.thread.chat, chat), None)
-            )
-            log.info("a message found its group moved", result=moved.result)
-        case Rejected(why) if post.edits is None and post.ref.startswith(APPROVAL_REF):
-            log.error("a question was never put to anybody", ref=post.ref, why=why)
-        case Uncertain(why) | Rejected(why):
-            log.warning("a message may not have arrived", ref=post.ref, receipt=type(receipt).__name__, why=why)
+    if isinstance(receipt, Delayed):
+        wait_ms = min(receipt.wait_ms, LONGEST_WAIT_MS)
+        if receipt.whole_service:
+            pace.service_free_ms = now + wait_ms
+    await _took(world, post, receipt)
     for thread in [thread for thread, free in pace.free_ms.items() if free <= now]:
         del pace.free_ms[thread]
     pace.free_ms[post.thread] = now + wait_ms
     pace.busy.discard(post.thread)
     world.posted.set()
+
+
+async def _took(world: World, post: Post, receipt: Receipt) -> None:
+    """What follows from what became of a message, beside its own state."""
+    match receipt:
+        case Elsewhere(chat):
+            moved = Moved(post.thread.service, post.thread.chat, chat)
+            found = await world.commit(groups.handle_moved(world, moved, None))
+            log.info("a message found its group moved", result=found.result)
+        case Gone(why):
+            await threads.left(world, post, why)
+        case Rejected(why) if post.edits is None and post.ref.startswith(APPROVAL_REF):
+            log.error("a question was never put to anybody", ref=post.ref, why=why)
+        case Uncertain(why) | Rejected(why):
+            log.warning("a message may not have arrived", ref=post.ref, receipt=type(receipt).__name__, why=why)
+        case Delivered() | Delayed():
+            pass
 
 
 async def repeat_unsure(world: World) -> None:

@@ -18,7 +18,7 @@ from gateway.domain.effects import Listen, StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import ending, gating, limits, metering
+from gateway.engine import ending, gating, limits, metering, threads
 from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
@@ -50,6 +50,7 @@ async def recover(world: World, clients: Clients) -> None:
             clients.perform([StartTurn(turn.session_id, turn.id)])
         elif is_unheard(turn) and not is_late(turn):
             clients.perform([Listen(turn.session_id, turn.id)])
+    clients.perform(await threads.unsettled(world))
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
     world.on_step("recovered")

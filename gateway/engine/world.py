@@ -29,6 +29,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
+from gateway.engine.locks import Locks
 from gateway.engine.team import Team
 from gateway.files import Spool
 from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, Transcriber, View
@@ -100,6 +101,8 @@ class Rules:
     """How long prompts, answers and questions are remembered; 0: for ever."""
     files_days: int = 30
     """The same of files that people send."""
+    worktrees: str = ""
+    """The directory below which worktrees for branches are made; sessions may work there. Empty: none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +268,8 @@ class World:
     """The same of all that nothing was written to since a time, but for these sessions; how many files."""
     release: Callable[[str], Awaitable[bool]] = nobody_works
     """Ends a session's agent that rests; False: it works, or a person has it open."""
+    checkouts: Locks = field(default_factory=Locks)
+    """One worktree is made in a directory at a time."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
 

@@ -20,6 +20,7 @@ from gateway.ports import (
     Delayed,
     Delivered,
     Elsewhere,
+    Gone,
     NewPost,
     Post,
     Receipt,
@@ -214,7 +215,7 @@ def sending(connection: Connection, post: Post, now_ms: int) -> bool:
     return True
 
 
-def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int) -> Receipt:
+def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int) -> Receipt:  # noqa: C901 - one arm a receipt
     """What became of a message: Rejected if it was delayed too often, Delayed for an uncertain edit, which may be repeated.
 
     Raises StoreError for a message that was not on its way.
@@ -245,6 +246,8 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
         case Rejected(why=why):
             _set(connection, row["id"], state="rejected", reason=why, body="")
             _drop_edits(connection, row)
+        case Gone():
+            _put_back(connection, row, row["attempts"], 0)
     return receipt
 
 
@@ -253,6 +256,16 @@ def _if_it_stayed_behind(connection: Connection, row: rows.Row, post: Post) -> N
     if row["chat"] != post.thread.chat:
         _set(connection, row["id"], chat=post.thread.chat)
         moves.retire(connection, post.ref)
+
+
+def move(connection: Connection, old: Thread, new: Thread) -> None:
+    """What waits for a thread waits for another one, behind what waits there already."""
+    here = [outbox.c[name] == value for name, value in rows.thread_columns(old).items()]
+    query = select(outbox).where(*here, text(WAITING)).order_by(outbox.c.id)
+    for row in connection.execute(query).mappings().all():
+        connection.execute(delete(outbox).where(outbox.c.id == row["id"]))
+        moved = {name: value for name, value in row.items() if name != "id"} | rows.thread_columns(new)
+        connection.execute(_NEW, moved | {"not_before_ms": 0})
 
 
 def _put_back(connection: Connection, row: rows.Row, attempts: int, not_before_ms: int) -> None:

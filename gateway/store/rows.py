@@ -14,7 +14,7 @@ from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Lift, Quota, S
 from gateway.domain.estimate import Estimate
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, GrantFrom, Role, Session, Thread
+from gateway.domain.place import Grant, GrantFrom, Role, Room, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.ports import Process, Record, StoreError
@@ -95,13 +95,16 @@ def session_row(session: Session) -> dict[str, Any]:
         "project": session.project,
         "unattended": int(session.unattended),
         "forgotten_at_ms": session.forgotten_at_ms,
+        "room": session.room.value,
+        "room_name": session.room_name,
+        "branch": session.branch,
     }
 
 
 def session_of(row: Row) -> Session:
     """A session from its row."""
-    plain = {name: row[name] for name in row if name not in {"service", "chat", "topic", "unattended"}}
-    return Session(thread=thread_of(row), unattended=bool(row["unattended"]), **plain)
+    plain = {name: row[name] for name in row if name not in {"service", "chat", "topic", "unattended", "room"}}
+    return Session(thread=thread_of(row), unattended=bool(row["unattended"]), room=Room(row["room"]), **plain)
 
 
 def turn_row(turn: Turn) -> dict[str, Any]:

@@ -37,6 +37,7 @@ UNPRICED = "unpriced_calls > 0"
 WAITING = "state = 'waiting'"
 REMEMBERED = "forgotten_at_ms IS NULL"
 QUESTIONED = "text <> ''"
+UNSETTLED = "room IN ('wanted', 'closing', 'reopening')"
 
 
 def storable(value: str) -> str:
@@ -145,8 +146,12 @@ sessions = _table(
     _words("project", default=""),
     _number("unattended", default="0"),
     _number("forgotten_at_ms", null=True),
+    _words("room", default=""),
+    _words("room_name", default=""),
+    _words("branch", default=""),
 )
 
+Index("sessions_unsettled", sessions.c.room, sqlite_where=text(UNSETTLED))
 Index("sessions_of_agent", sessions.c.agent_session, sqlite_where=text("agent_session IS NOT NULL"))
 Index("sessions_thread", sessions.c.service, sessions.c.chat, sessions.c.topic, sessions.c.created_at_ms)
 

@@ -21,6 +21,7 @@ from gateway.store.schema import (
     PRICED,
     UNDONE,
     UNHEARD,
+    UNSETTLED,
     approval_tokens,
     approvals,
     grants,
@@ -106,7 +107,8 @@ class SqlView:
         return None if row is None else rows.session_of(row)
 
     def current_session(self, thread: Thread) -> Session | None:
-        here = [threads.c[name] == value for name, value in rows.thread_columns(thread).items()]
+        columns = rows.thread_columns(thread).items()
+        here = [table.c[name] == value for table in (threads, sessions) for name, value in columns]
         row = self._one(select(sessions).join(threads, threads.c.session_id == sessions.c.id).where(*here))
         return None if row is None else rows.session_of(row)
 
@@ -118,6 +120,10 @@ class SqlView:
     def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
         query = select(sessions).where(sessions.c.id.startswith(beginning, autoescape=True))
         query = query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
+        return tuple(rows.session_of(row) for row in self._all(query))
+
+    def unsettled_sessions(self, limit: int) -> tuple[Session, ...]:
+        query = select(sessions).where(text(UNSETTLED)).order_by(sessions.c.created_at_ms + 0, _ROWID).limit(limit)
         return tuple(rows.session_of(row) for row in self._all(query))
 
     def thread_sessions(self, thread: Thread, limit: int = 10) -> tuple[Session, ...]:

@@ -27,7 +27,7 @@ FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SET
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
 
 
-def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
+def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:  # noqa: C901 - a list, in its order
     """Write everything that the decision wants. Raises StoreError; then nothing of it may be committed."""
     if decision.moved is not None:
         moves.move(connection, decision.moved, now_ms)
@@ -37,6 +37,8 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
         _put(connection, record, now_ms)
     if decision.current is not None:
         _make_current(connection, decision.current)
+    if decision.also_current is not None:
+        _make_current(connection, decision.also_current)
     if decision.grants is not None:
         connection.execute(delete(grants))
         for grant in decision.grants:
@@ -48,6 +50,8 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:
     if decision.forgotten:
         forgetting.forget(connection, decision.forgotten, now_ms)
     posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
+    if decision.rerouted is not None:
+        posts.move(connection, *decision.rerouted)
     if decision.handled is not None:
         inbox.handle(connection, *decision.handled, now_ms)
     for also in decision.also:

@@ -7,8 +7,10 @@ from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
 
 COMMANDS: Final = (
-    ("new", "[directory]", "start a new session"),
+    ("new", "[project] [agent] [model] [@branch]", "start a new session"),
     ("sessions", "[number]", "what is open; a number goes to that one"),
+    ("resume", "", "go on with an earlier conversation, also one from the desk"),
+    ("close", "", "end what runs in this session, and close its topic"),
     ("start", "", "open a session that was closed at the desk, and run what waits for it"),
     ("stop", "[all]", "stop what runs; all stops everything until /go"),
     ("go", "", "let turns start again"),

@@ -15,7 +15,7 @@ from gateway.domain.effects import Button
 from gateway.domain.events import Message, Tap
 from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
-from gateway.ports import Chat, Delivered, Post, Rejected, Saved, StoreError, UnreadableError
+from gateway.ports import Chat, Delivered, Gone, Post, Rejected, Saved, StoreError, UnreadableError
 from tests.fakes.bot_api import BotApi, Phone
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +120,23 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         return
     async with BotApi() as server, TelegramChat(server.token, server.base_url, poll_s=2, retry_ms=10) as chat:
         yield TelegramBench(chat, server.user(int(PERSON), "Alice"))
+        assert server.violations == []
+
+
+@pytest.fixture(params=["memory", "telegram"])
+async def topical(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """The same in a chat that can have several threads, which the chat has heard of."""
+    if request.param == "memory":
+        memory = MemoryBench()
+        memory.chat.forums.add(memory.thread.chat)
+        yield memory
+        return
+    async with BotApi() as server, TelegramChat(server.token, server.base_url, poll_s=2, retry_ms=10) as chat:
+        there = server.group(-1001, forum=True).joined_by(server.user(int(PERSON), "Alice"))
+        there.says("hello")
+        [(_, payload)] = await received(chat, 1)
+        chat.read(payload)
+        yield TelegramBench(chat, there)
         assert server.violations == []
 
 
@@ -377,3 +394,39 @@ async def test_a_file_that_nobody_sent_or_that_has_no_place_is_a_reason_in_words
     attachment = await attached(bench, b"five!")
     assert "cannot be saved" in str(await bench.chat.fetch(attachment.id, str(tmp_path / "gone" / "a"), 100))
     assert names(tmp_path) == []
+
+
+async def test_a_thread_is_opened_named_closed_and_opened_again_where_the_chat_has_several(topical: Bench) -> None:
+    """Saying a thing twice is harmless; what is said there stands there."""
+    chat = topical.chat
+    assert chat.has_threads(topical.thread)
+    opened = await chat.open_thread(topical.thread, "api: Fix it")
+    assert isinstance(opened, Thread)
+    assert (opened.service, opened.chat) == (topical.thread.service, topical.thread.chat)
+    assert opened.topic
+    for _ in range(2):
+        assert await chat.rename_thread(opened, "api: Fix it, please") == ""
+    for shut in (True, True, False, False):
+        assert await chat.shut_thread(opened, shut=shut) == ""
+    assert chat.thread_link(opened)
+    [body] = chat.compose("In the topic", ())
+    assert isinstance(await chat.deliver(Post(1, opened, "r", body)), Delivered)
+
+
+async def test_a_thread_that_is_gone_is_told_from_a_message_that_cannot_be(topical: Bench) -> None:
+    """The chat itself is still there, and what was to be said can be said there."""
+    gone = Thread(topical.thread.service, topical.thread.chat, "4242")
+    [body] = topical.chat.compose("Anybody?", ())
+    assert isinstance(await topical.chat.deliver(Post(1, gone, "r", body)), Gone)
+    assert isinstance(await topical.chat.rename_thread(gone, "x"), Gone)
+    assert isinstance(await topical.chat.shut_thread(gone, shut=True), Gone)
+    assert isinstance(await topical.chat.deliver(Post(2, topical.thread, "s", body)), Delivered)
+
+
+async def test_a_chat_without_threads_says_so_and_opens_none(bench: Bench) -> None:
+    """The reason is in words."""
+    assert not bench.chat.has_threads(bench.thread)
+    refused = await bench.chat.open_thread(bench.thread, "api")
+    assert isinstance(refused, str)
+    assert refused
+    assert bench.chat.thread_link(bench.thread) == ""

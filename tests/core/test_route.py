@@ -8,6 +8,7 @@ from gateway.core import gauges
 from gateway.core.route import (
     COMMANDS,
     PROMPT_CHARACTERS_MAX,
+    Close,
     Command,
     Explain,
     Go,
@@ -18,6 +19,7 @@ from gateway.core.route import (
     Queue,
     Queued,
     RaiseBudget,
+    Resume,
     Sessions,
     SetBudget,
     ShowBudget,
@@ -95,6 +97,9 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("new", "", New(None)),
         ("new", "  /src/app ", New("/src/app")),
         ("sessions", "", Sessions()),
+        ("close", "", Close()),
+        ("resume", "", Resume()),
+        ("resume", "0a-1 /src/my app", Resume("0a-1", "/src/my app")),
         ("sessions", " 2 ", Sessions(2)),
         ("stop", "", Stop(everything=False)),
         ("stop", " all ", Stop(everything=True)),
@@ -247,7 +252,7 @@ def test_every_command_of_the_menu_exists_and_is_in_the_help(name: str) -> None:
 
 def test_the_help_shows_what_can_be_written_behind_a_command() -> None:
     """Usage and meaning stand on one line, made from the same table as the menu."""
-    assert "\n/new [directory] - start a new session\n" in HELP
+    assert "\n/new [project] [agent] [model] [@branch] - start a new session\n" in HELP
 
 
 @UNHURRIED

@@ -24,7 +24,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Tokens, Usage
-from gateway.ports import AgentAwayError, AgentTraits, Launch, Process, Recovered
+from gateway.ports import AgentAwayError, AgentTraits, Conversation, Launch, Process, Recovered
 from tests.engine.bench import MODEL, Bench
 
 HERE = "/work"
@@ -40,6 +40,10 @@ class DeskAgent:
 
     async def start(self, launch: Launch) -> "AtDesk":
         raise AgentAwayError(f"{launch.directory} is not open at the desk")
+
+    async def conversations(self, directory: str, limit: int) -> tuple[Conversation, ...]:  # noqa: ARG002 - the port's signature
+        """None."""
+        return ()
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
         del launch, process

@@ -12,7 +12,7 @@ from gateway.agents.scripted.transcript import Transcript
 from gateway.domain.effects import Answer, EndTurn, GoOn
 from gateway.domain.events import AgentEvent, BackgroundChanged, CallMetered, End, Exited, Finished, Paused, Started
 from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Tokens, Usage
-from gateway.ports import AgentTraits, AgentUnavailableError, Launch, Process, Recovered
+from gateway.ports import AgentTraits, AgentUnavailableError, Conversation, Launch, Process, Recovered
 
 MODEL = "claude-opus-4-8"
 MYSTERY = "a-model-without-a-price"
@@ -61,6 +61,10 @@ class DrivenAgent:
         client = DrivenClient(self, launch.session_id, transcript)
         self.clients.append(client)
         return client
+
+    async def conversations(self, directory: str, limit: int) -> tuple[Conversation, ...]:  # noqa: ARG002 - the port's signature
+        """None."""
+        return ()
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:  # noqa: ARG002 - the port's signature
         """Tell from the transcript what became of the prompt."""

@@ -211,9 +211,7 @@ async def test_what_a_person_has_open_is_closed_there_first() -> None:
         told = await forgetting.asked(gateway.world, turn.session_id, SHELL)
         assert (told.state, told.words) == (ChangeState.REFUSED, forget_words.AT_DESK)
         client.tell(Exited("closed"))
-        await gateway.steps.until(
-            anyio.lowlevel.checkpoint, lambda _none: "client.forgotten" in gateway.steps.passed
-        )
+        await gateway.steps.until(anyio.lowlevel.checkpoint, lambda _none: "client.forgotten" in gateway.steps.passed)
         told = await forgetting.asked(gateway.world, turn.session_id, SHELL)
         assert told.state is ChangeState.DONE
         again = await attached(gateway)

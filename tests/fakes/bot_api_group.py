@@ -33,6 +33,14 @@ class Group:
             chat.topics[service.message_id] = Topic(name)
             return service.message_id
 
+    def deletes_topic(self, topic: int) -> None:
+        """A person deletes a topic with all that was said in it; bots are not told."""
+        with self._world.changing():
+            del self._chat.topics[topic]
+            said = [n for n, message in self._chat.messages.items() if message.data.get("message_thread_id") == topic]
+            for number in said:
+                del self._chat.messages[number]
+
     @property
     def topics(self) -> dict[int, Topic]:
         """Topics by number."""

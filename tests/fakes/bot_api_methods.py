@@ -221,7 +221,9 @@ def _edit_topic(call: Call) -> bool:
 
 
 def _close_topic(call: Call) -> bool:
-    _, _, topic = _topic_to_change(call)
+    chat, _, topic = _topic_to_change(call)
+    if chat.private:
+        raise ApiError(400, "Bad Request: the chat is not a forum")
     closing = call.method == "closeForumTopic"
     if topic.closed == closing:
         raise ApiError(400, TOPIC_NOT_MODIFIED)

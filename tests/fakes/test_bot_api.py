@@ -289,6 +289,8 @@ async def test_a_private_chat_has_topics_only_where_they_are_switched_on(server,
         topic = await other.create_forum_topic(1, "session")
         sent = await other.send_message(1, "hello", message_thread_id=topic.message_thread_id)
         assert (await other.get_me()).has_topics_enabled
+        with pytest.raises(BadRequest, match="not a forum"):
+            await other.close_forum_topic(1, topic.message_thread_id)
     assert sent.message_thread_id == topic.message_thread_id
 
 

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.place import Thread
-from gateway.ports import LONGEST_WAIT_MS, Delayed, Delivered, NewPost, Post, Receipt, Rejected, StoreError, Uncertain
+from gateway.ports import (
+    LONGEST_WAIT_MS,
+    Delayed,
+    Delivered,
+    Gone,
+    NewPost,
+    Post,
+    Receipt,
+    Rejected,
+    StoreError,
+    Uncertain,
+)
 from gateway.store import SqliteStore, open_store, posts
 from gateway.store.inbox import DAY_MS
 from tests.store.conftest import Clock
@@ -358,3 +369,23 @@ async def test_a_message_that_is_still_to_be_changed_is_not_forgotten(store: Sql
     clock.ms += DAY_MS
     await store.accept("telegram", "2", "", clock.ms)
     assert raw(store).execute("SELECT count(*) FROM outbox").fetchone() == (0,)
+
+
+async def test_what_waits_for_a_thread_that_is_gone_is_said_elsewhere_behind_what_explains_it(
+    store: SqliteStore,
+) -> None:
+    """Nothing of it is lost or said twice, delayed or not, and an edit that comes meanwhile is in it."""
+    gone, chat = replace(THREAD, topic="5"), replace(THREAD, topic="")
+    await put(store, posts=(say("a", "one", "two", thread=gone), say("b", thread=gone)))
+    [first] = await store.outbox("telegram", 9, LATER)
+    await store.sending(first)
+    assert await store.receipted(first, Gone("message thread not found")) == Gone("message thread not found")
+    await put(store, posts=(edit("b", "newer", thread=gone),))
+    await put(store, posts=(say("why", thread=chat),), rerouted=(gone, chat))
+    assert [(ref, body) for ref, body, _ in await deliver_all(store)] == [
+        ("why", "why"),
+        ("a", "one"),
+        ("a", "two"),
+        ("b", "newer"),
+    ]
+    assert raw(store).execute("SELECT count(*) FROM outbox WHERE topic = '5'").fetchone() == (0,)

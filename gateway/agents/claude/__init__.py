@@ -17,11 +17,11 @@ import anyio
 
 from gateway import clock
 from gateway.agents import supervise
-from gateway.agents.claude import recovery, transcript
+from gateway.agents.claude import past, recovery, transcript
 from gateway.agents.claude.client import ClaudeClient, redacted
 from gateway.agents.claude.translate import Translator
 from gateway.agents.supervise import Manners
-from gateway.ports import AgentTraits, AgentUnavailableError, Launch, Process, Recovered
+from gateway.ports import AgentTraits, AgentUnavailableError, Conversation, Launch, Process, Recovered
 
 __all__ = ["ClaudeAgent", "ClaudeClient"]
 
@@ -138,6 +138,10 @@ class ClaudeAgent:
         else:
             await supervise.end_marked(str(journal))
         return await anyio.to_thread.run_sync(recovery.replay, journal, self._environ, launch, prompt_uuid)
+
+    async def conversations(self, directory: str, limit: int) -> tuple[Conversation, ...]:
+        """From the client's own files."""
+        return await anyio.to_thread.run_sync(past.conversations, self._environ, directory, limit)
 
     def _program(self) -> str:
         found = shutil.which(self._command, path=self._environ.get("PATH"))

@@ -35,7 +35,7 @@ from gateway.agents.scripted.script import (
 )
 from gateway.agents.scripted.stage import Charge, Stage
 from gateway.agents.scripted.transcript import Transcript
-from gateway.ports import AgentTraits, AgentUnavailableError, Launch, Process, Recovered
+from gateway.ports import AgentTraits, AgentUnavailableError, Conversation, Launch, Process, Recovered
 
 __all__ = [
     "MODEL",
@@ -134,6 +134,10 @@ class ScriptedAgent:
         alive = {name: left for name, left in self._clients.items() if not left.gone}
         self._clients = {**alive, launch.session_id: client}
         return client
+
+    async def conversations(self, directory: str, limit: int) -> tuple[Conversation, ...]:  # noqa: ARG002 - the port's signature
+        """It keeps none that could be gone on with."""
+        return ()
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
         """End what is left of the session's client, then tell from the transcript what became of the prompt."""

@@ -33,6 +33,7 @@ EDIT_GAP_MS = 100
 STORE_RETRY_S = 0.2
 EMOJI_MAX = 16
 QUOTED_MAX = 60
+ONE_THREAD = "a terminal is one thread"
 _COMMAND = re.compile(r"/(?P<name>[A-Za-z0-9_]{1,32})(?:@\w+)?(?:\s+(?P<rest>.*))?", re.DOTALL)
 _OWN_ID = re.compile(r"\d+-\d+")
 
@@ -139,6 +140,26 @@ class ConsoleChat:
         """Nobody sends a file here: it is on this machine already."""
         await anyio.lowlevel.checkpoint()
         return "no file was sent here"
+
+    def has_threads(self, thread: Thread) -> bool:  # noqa: ARG002 - the port's signature
+        """A terminal is one thread."""
+        return False
+
+    async def open_thread(self, thread: Thread, name: str) -> str:  # noqa: ARG002 - the port's signature
+        """There is only one thread here."""
+        return ONE_THREAD
+
+    async def rename_thread(self, thread: Thread, name: str) -> str:  # noqa: ARG002 - the port's signature
+        """It has no name."""
+        return ONE_THREAD
+
+    async def shut_thread(self, thread: Thread, *, shut: bool) -> str:  # noqa: ARG002 - the port's signature
+        """It ends when the person leaves."""
+        return ONE_THREAD
+
+    def thread_link(self, thread: Thread) -> str:  # noqa: ARG002 - the port's signature
+        """Nothing opens it."""
+        return ""
 
     async def react(self, thread: Thread, message_id: str, emoji: str) -> str:
         """Say which emoji was put on which message."""

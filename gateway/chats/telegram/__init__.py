@@ -29,13 +29,14 @@ from gateway.chats.telegram.markup import compose
 from gateway.chats.telegram.proxies import way
 from gateway.chats.telegram.read import SERVICE, read
 from gateway.chats.telegram.receive import Poller, Webhook
+from gateway.chats.telegram.topics import Topics
 from gateway.chats.telegram.unsaid import keep_secret, redact
 from gateway.core.route import COMMANDS
 from gateway.domain.effects import Button
 from gateway.domain.events import Incoming, Tap
 from gateway.domain.place import Thread
 from gateway.files import TooLargeError, save
-from gateway.ports import Post, Receipt, Saved
+from gateway.ports import Delayed, Gone, Post, Receipt, Saved, Uncertain
 from gateway.view.bot_api_words import TOO_BIG
 
 # python-telegram-bot would warn on every 429 otherwise; it reads this when it makes the error.
@@ -89,6 +90,7 @@ class TelegramChat:
         self._bot = TelegramBot(token, base_url, poll_s, proxy=proxy, files_dir=files_dir)
         self._poller = Poller(self._bot, poll_s=poll_s, retry_ms=retry_ms)
         self._courier = Courier(self._bot, now_ms)
+        self._topics = Topics(self._bot)
         self._webhook = webhook
         self._retry_ms = retry_ms
         self._receiver: Any = None
@@ -139,6 +141,7 @@ class TelegramChat:
 
     def read(self, payload: str) -> Incoming:
         """What an accepted update means. Raises UnreadableError."""
+        self._topics.note(payload)
         return read(payload, self._bot.number)
 
     def compose(self, text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
@@ -201,6 +204,26 @@ class TelegramChat:
         except (TelegramError, TimeoutError) as error:
             return f"It is not known whether the reaction stands: {redact(str(error)) or 'no answer in time'}."
         return ""
+
+    def has_threads(self, thread: Thread) -> bool:
+        """The chat is a forum, or private with topics switched on for the bot."""
+        return self._topics.possible(thread)
+
+    async def open_thread(self, thread: Thread, name: str) -> Thread | Delayed | Uncertain | str:
+        """A new topic in the chat of this thread."""
+        return await self._topics.open(thread, redact(name))
+
+    async def rename_thread(self, thread: Thread, name: str) -> Delayed | Gone | str:
+        """Call a topic so."""
+        return await self._topics.rename(thread, redact(name))
+
+    async def shut_thread(self, thread: Thread, *, shut: bool) -> Delayed | Gone | str:
+        """Close a topic of a group, or open it again."""
+        return await self._topics.shut(thread, shut=shut)
+
+    def thread_link(self, thread: Thread) -> str:
+        """The address of a group's topic."""
+        return self._topics.link(thread)
 
     async def typing(self, thread: Thread) -> None:
         """Show "typing" for about five seconds."""

@@ -168,6 +168,7 @@ class TelegramBot(Bot):
         keep_secret(token, "<bot token>")
         self._way = way(url, proxy)
         self._files_dir = files_dir
+        self._topical = False
         usual = {"connection_pool_size": 8, "pool_timeout": 10, "connect_timeout": 10, "httpx_kwargs": self._way}
         self._lines = (
             _Request(**usual, read_timeout=poll_s + 10),
@@ -246,10 +247,16 @@ class TelegramBot(Bot):
     async def identity(self) -> BotIdentity:
         """Who the bot is, as getMe says. Raises telegram.error.TelegramError."""
         match await self.call("getMe"):
-            case {"id": int(number), "username": str(username)}:
+            case {"id": int(number), "username": str(username), **more}:
+                self._topical = more.get("has_topics_enabled") is True
                 return BotIdentity(number, username)
             case _:
                 raise AnswerLostError("Telegram's answer about the bot cannot be read")
+
+    @property
+    def has_topics(self) -> bool:
+        """Private chats with the bot have topics, as getMe said last."""
+        return self._topical
 
     async def set_menu(self, commands: Sequence[Command]) -> None:
         """Register the menu that the client shows. Raises telegram.error.TelegramError."""

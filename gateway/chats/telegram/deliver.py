@@ -18,11 +18,12 @@ from gateway.chats.telegram.bot import (
     TooLargeForTelegramError,
     redact,
 )
+from gateway.chats.telegram.topics import is_gone
 from gateway.core.files import parcel_of
 from gateway.domain.effects import LEAVE_REF
 from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
-from gateway.ports import Delayed, Delivered, Elsewhere, Post, Receipt, Rejected, Uncertain
+from gateway.ports import Delayed, Delivered, Elsewhere, Gone, Post, Receipt, Rejected, Uncertain
 
 FIRST_WAIT_MS = 1_000
 LONGEST_WAIT_MS = 60_000
@@ -118,6 +119,8 @@ class Courier:
                 receipt = self._flooded(post.thread, error.wait_ms)
             case BadRequest() if post.edits is not None and "message is not modified" in why.lower():
                 receipt = Delivered(post.edits)
+            case BadRequest() if post.thread.topic and is_gone(why):
+                receipt = Gone(why)
             case BadRequest():
                 receipt = Rejected(why)
             case NotSentError():

@@ -34,6 +34,7 @@ from gateway.ports import (
     AgentAwayError,
     AgentTraits,
     AgentUnavailableError,
+    Conversation,
     Launch,
     Process,
     Recovered,
@@ -110,6 +111,10 @@ class DeskAgent:
     async def start(self, launch: Launch) -> DeskClient:
         """Raises AgentAwayError: a person opens such a session, or nobody."""
         raise AgentAwayError(f"no session is open at the desk in {launch.directory}")
+
+    async def conversations(self, directory: str, limit: int) -> tuple[Conversation, ...]:  # noqa: ARG002 - the port's signature
+        """They are the ones of the agent that the gateway starts."""
+        return ()
 
     async def recover(self, launch: Launch, process: Process | None, prompt_uuid: str) -> Recovered:
         """Whether the session's conversation holds the message. What it has cost is read when the session is heard of again."""

@@ -1,0 +1,86 @@
+"""Worktrees for branches: made, reused, refused in one sentence; nothing that stands in the repository is run."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gateway import git
+
+pytestmark = pytest.mark.anyio
+
+
+def run(place: Path, *arguments: str) -> str:
+    """What git says in the repository."""
+    who = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", *who, *arguments], cwd=place, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with one commit."""
+    place = tmp_path / "api"
+    place.mkdir()
+    run(place, "init", "--quiet")
+    (place / "read.me").write_text("hello")
+    run(place, "add", ".")
+    run(place, "commit", "--quiet", "-m", "first")
+    return place
+
+
+async def test_a_branch_that_is_new_begins_at_head_and_its_worktree_is_used_again(
+    repository: Path, tmp_path: Path
+) -> None:
+    """What was changed there stays when it is asked for once more."""
+    place = tmp_path / "trees" / "fix"
+    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert (place / "read.me").read_text() == "hello"
+    assert run(place, "branch", "--show-current") == "fix"
+    (place / "read.me").write_text("changed")
+    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert (place / "read.me").read_text() == "changed"
+
+
+async def test_a_branch_that_is_there_is_checked_out_also_after_its_worktree_was_deleted(
+    repository: Path, tmp_path: Path
+) -> None:
+    """Git's own note of a directory that is gone does not stand in the way."""
+    run(repository, "branch", "old")
+    place = tmp_path / "trees" / "old"
+    assert await git.worktree(str(repository), str(place), "old") == ""
+    shutil.rmtree(place)
+    assert await git.worktree(str(repository), str(place), "old") == ""
+    assert run(place, "branch", "--show-current") == "old"
+
+
+async def test_what_git_refuses_is_told_in_one_sentence(repository: Path, tmp_path: Path) -> None:
+    """A branch that is checked out elsewhere, a name that is none, a place where there is no repository, no time."""
+    place = str(tmp_path / "trees" / "x")
+    said = await git.worktree(str(repository), place, "main")
+    assert said.startswith("git says: 'main' is already")
+    assert "\n" not in said
+    assert (await git.worktree(str(repository), place, "a..b")).startswith("git says: ")
+    assert (await git.worktree(str(tmp_path), place, "fix")).startswith("git says: not a git repository")
+    assert await git.worktree(str(repository), place, "fix", limit_s=0) == "git did not answer within 0 s"
+    (tmp_path / "file").write_text("")
+    assert "file" in await git.worktree(str(repository), str(tmp_path / "file" / "below" / "x"), "fix")
+
+
+async def test_hooks_of_the_repository_do_not_run_and_secrets_are_not_passed_on(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent may have written the hook, and a filter would see the environment: neither reaches what the gateway has."""
+    monkeypatch.setenv("TOLLBRIDGE_TELEGRAM__TOKEN", "12345:secret")
+    hook = repository / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    (repository / ".gitattributes").write_text("* filter=spy\n")
+    run(repository, "config", "filter.spy.smudge", f"sh -c 'env > {tmp_path}/seen; cat'")
+    run(repository, "add", ".")
+    run(repository, "commit", "--quiet", "-m", "second")
+    assert await git.worktree(str(repository), str(tmp_path / "trees" / "fix"), "fix") == ""
+    assert not (tmp_path / "ran").exists()
+    assert "secret" not in (tmp_path / "seen").read_text()
