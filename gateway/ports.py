@@ -11,6 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from gateway.core.forecast import Past
 from gateway.core.forgetting import Cut, Held
+from gateway.core.route import Command
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Lift, Quota, Scope
 from gateway.domain.effects import Answer, Button, Effect
@@ -29,6 +30,7 @@ from gateway.domain.lease import (
 )
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread, Unmetered
+from gateway.domain.preferences import Offered, Preferences, Traffic
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Rates, Unpriced, Usage
 
@@ -185,6 +187,13 @@ class Chat(Protocol):
         """What opens the thread, where there is such an address; else empty."""
         ...
 
+    async def offer(self, commands: Sequence[Command], chat: str = "", *, groups: bool = False) -> str:
+        """Have the service show these commands in a chat, or without one wherever none were offered: in groups, or else.
+
+        None at all: it forgets what was offered there. Empty: done, else why not.
+        """
+        ...
+
 
 # ----------------------------------------------------------------------------------------------------------- the agent
 @dataclass(frozen=True, slots=True)
@@ -202,6 +211,10 @@ class AgentTraits:
     """Its user may be on a subscription: dollars are list prices."""
     switches_model: bool = False
     """It can go on with a conversation on another model."""
+    modes: tuple[str, ...] = ()
+    """Ways of working that people may choose for a session; the first is the usual one."""
+    unasking: frozenset[str] = frozenset()
+    """Those of them in which it does some of what it asks about in the others: whoever answers its questions chooses these."""
     attached: str = ""
     """Not empty: people start and end it themselves, where they sit; it is there or not, and a turn may begin there. The name of
     the agent with which the gateway can go on with its conversations."""
@@ -215,6 +228,8 @@ class Launch:
     directory: str
     agent_session: str | None = None
     model: str | None = None
+    mode: str = ""
+    """One of the traits' modes; empty: the usual one."""
     folder: str = ""
     """Where what people send for it is saved: it may read there too."""
 
@@ -293,6 +308,13 @@ class Client(Protocol):
 
     async def use_model(self, model: str) -> bool:
         """Use this model from the next prompt on at the latest, and make no call for that; False: it stays with the one it has.
+
+        Raises AgentUnavailableError if it has ended.
+        """
+        ...
+
+    async def use_mode(self, mode: str) -> bool:
+        """Work in this mode (empty: the usual one) from the next prompt on, and make no call for that; False: it stays as it is.
 
         Raises AgentUnavailableError if it has ended.
         """
@@ -523,6 +545,18 @@ class View(Protocol):
         """Open questions (no menus) whose message stands in this chat, oldest first."""
         ...
 
+    def preferences(self, thread: Thread) -> Preferences:
+        """What people chose for the chat that the thread is in."""
+        ...
+
+    def offered(self, service: str) -> tuple[str, ...]:
+        """The chats where the service was told which commands to offer."""
+        ...
+
+    def traffic(self) -> Traffic:
+        """How many messages to people wait, and how many may not have arrived."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T]):
@@ -533,7 +567,7 @@ class Decision(Generic[T]):
     """
 
     result: T
-    put: tuple[Session | Turn | Approval | Process | Quota | Loan | Unmetered, ...] = ()
+    put: tuple[Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered, ...] = ()
     grants: tuple[Grant, ...] | None = None
     current: Session | None = None
     entries: tuple[Entry, ...] = ()

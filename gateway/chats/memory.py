@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import anyio
 
 from gateway.core.files import parcel_of
+from gateway.core.route import Command
 from gateway.domain.effects import LEAVE_REF, Button
 from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind, Parcel
@@ -86,6 +87,9 @@ class MemoryChat:
         """Where the gateway wanted to be no more."""
         self.reactions: dict[str, str] = {}
         """By message, of ours or of a person's."""
+        self.offered: dict[str, tuple[str, ...]] = {}
+        """The names of commands by chat, `groups`, or nothing for everywhere else."""
+        self.offer_fails = ""
         self.files: dict[str, bytes] = {}
         """What people sent, by the name under which it can be fetched."""
         self.forums: set[str] = set()
@@ -364,6 +368,22 @@ class MemoryChat:
     def thread_link(self, thread: Thread) -> str:
         """A made-up address."""
         return f"memory://{thread.chat}/{thread.topic}" if thread.topic else ""
+
+    async def offer(self, commands: Sequence[Command], chat: str = "", *, groups: bool = False) -> str:
+        """Note what is offered in a chat, in groups, or elsewhere."""
+        await anyio.lowlevel.checkpoint()
+        place = chat or ("groups" if groups else "")
+        if self.offer_fails:
+            return self.offer_fails
+        self.offered[place] = tuple(one.name for one in commands)
+        self._changed.announce()
+        return ""
+
+    async def offers(self, holds: Callable[[dict[str, tuple[str, ...]]], bool], within_s: float = 10.0) -> None:
+        """Wait until what is offered is as it should be. Raises TimeoutError."""
+        with anyio.fail_after(within_s):
+            while not holds(self.offered):
+                await self._changed.event.wait()
 
     def _number(self) -> str:
         self._last += 1

@@ -291,10 +291,10 @@ def budget_words(
 
 
 def _money(balance: Balance) -> str:
-    return limits_words.line(_named(balance.scope), balance.spent, balance.held, balance.limit)
+    return limits_words.line(name(balance.scope), balance.spent, balance.held, balance.limit)
 
 
-def _named(scope: Scope) -> str:
+def name(scope: Scope) -> str:
     """A scope at the beginning of its line. A team may share several limits: `Team's month`."""
     standing = lease_of(scope)[0].standing if scope.kind is ScopeKind.TEAM else None
     return limits_words.team_name(standing.period) if standing else limits_words.scope_name(scope.kind)

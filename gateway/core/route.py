@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.core import gauges
+from gateway.core import gauges, preferences
 from gateway.core.files import stand_in
+from gateway.core.preferences import Help, Mode, Model, Settings, Status
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
@@ -152,6 +153,11 @@ Intent = (
     | Forget
     | Close
     | Resume
+    | Settings
+    | Model
+    | Mode
+    | Status
+    | Help
     | Explain
 )
 
@@ -215,7 +221,16 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
         case "close":
             return Close()
         case "help":
-            return Explain(command_words.HELP)
+            return Help()
+        case "settings":
+            found = preferences.read(argument)
+            return Explain(found) if isinstance(found, str) else found
+        case "model":
+            return Model(argument)
+        case "mode":
+            return Mode(argument)
+        case "status":
+            return Status()
         case "pair":  # strangers are answered elsewhere; it stands in no menu, since whoever reads that is paired
             return Explain(people_words.PAIRED_ALREADY)
         case _:

@@ -67,6 +67,8 @@ class Session:
     """What its own thread is called, as far as the chat was told."""
     branch: str = ""
     """Not empty: `directory` is a worktree of the repository `project` for this branch, made when it is needed."""
+    mode: str = ""
+    """The agent's way of working that a person chose, in the agent's traits' words; empty: its usual one."""
 
 
 UNMETERED_MAX = 1_000

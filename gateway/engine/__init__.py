@@ -14,6 +14,7 @@ from gateway.engine.clients import Clients
 from gateway.engine.forgetting import keep_forgetting
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
+from gateway.engine.offering import offer_forever
 from gateway.engine.outbound import deliver_forever, repeat_unsure
 from gateway.engine.overdue import BATCH, expire
 from gateway.engine.presses import handle_tap
@@ -60,6 +61,7 @@ class Engine:
 
     async def run(self) -> None:
         """Recover what a crash left, then receive, handle, deliver. Returns when the chat has no more to receive."""
+        self.world.reach.began_ms = self.world.clock.now_ms()
         async with anyio.create_task_group() as tasks:
             leases = self._leases()
             clients = Clients(self.world, tasks, leases)
@@ -76,6 +78,7 @@ class Engine:
                 tasks.start_soon(self._type_forever, clients)
                 tasks.start_soon(self._repeat_forever)
                 tasks.start_soon(keep_forgetting, self.world)
+                tasks.start_soon(offer_forever, self.world)
                 if leases is not None:
                     tasks.start_soon(leases.run)
                 self.ready.set()

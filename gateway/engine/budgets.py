@@ -25,7 +25,7 @@ def show(world: World, view: View, draft: Draft, message: Message) -> None:
     balances = world.shown(view, draft, (*_scopes(world, message, session), *shared))
     limited = [balance for balance in balances if balance.limit is not None or balance.caps != NO_CAPS]
     agent = world.rules.agent if session is None else session.agent
-    words = _words(world, view, draft, *limited, windows=world.windows(view, agent, FULL))
+    words = _words(world, view, draft, message, *limited, windows=world.windows(view, agent, FULL))
     draft.say(world.notice(message.thread, words))
 
 
@@ -43,7 +43,7 @@ def change(world: World, view: View, draft: Draft, message: Message, wanted: Set
         draft.say(world.notice(message.thread, words))
         return
     limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=message.person, why="/budget")
-    draft.say(world.notice(message.thread, _words(world, view, draft, world.balance(view, draft, scope))))
+    draft.say(world.notice(message.thread, _words(world, view, draft, message, world.balance(view, draft, scope))))
 
 
 def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: RaiseBudget) -> None:
@@ -62,7 +62,7 @@ def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: R
         return
     lift = Lift(scope, wanted.unit, wanted.amount, until_ms)
     limits.raise_limit(world, view, draft, lift, who=message.person, why="/raise")
-    draft.say(world.notice(message.thread, _words(world, view, draft, world.balance(view, draft, scope))))
+    draft.say(world.notice(message.thread, _words(world, view, draft, message, world.balance(view, draft, scope))))
 
 
 def _no_raise(world: World, view: View, draft: Draft, message: Message, wanted: RaiseBudget, scope: Scope) -> str:
@@ -85,10 +85,18 @@ def _not_by(unit: Unit, more: int) -> str:
     return limits_words.may_not_raise_by(unit, more)
 
 
-def _words(world: World, view: View, draft: Draft, *balances: Balance, windows: Sequence[gauges.Gauge] = ()) -> str:
+def _words(
+    world: World,
+    view: View,
+    draft: Draft,
+    message: Message,
+    *balances: Balance,
+    windows: Sequence[gauges.Gauge] = (),
+) -> str:
     lifts = gauges.net(draft.lifts(view, world.clock.now_ms()))
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
-    return gauges.budget_words(balances, lifts, world.rules.confirm_above, now_ms, zone, windows)
+    above = world.asked_above(view, view.preferences(message.thread))
+    return gauges.budget_words(balances, lifts, above, now_ms, zone, windows)
 
 
 def _scopes(world: World, message: Message, session: Session | None) -> tuple[Scope, ...]:

@@ -8,7 +8,7 @@ import anyio
 import anyio.abc
 import structlog
 
-from gateway.core import summary
+from gateway.core import preferences, summary
 from gateway.core.quoting import attributes
 from gateway.core.turn import Step, advance
 from gateway.domain.effects import (
@@ -47,7 +47,7 @@ from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
 from gateway.engine.world import Draft, World
 from gateway.ports import AgentAwayError, AgentUnavailableError, Client, Decision, View
-from gateway.view import desk_words, question_words, thread_words, turn_words
+from gateway.view import desk_words, preference_words, question_words, thread_words, turn_words
 
 log = structlog.get_logger()
 
@@ -208,7 +208,7 @@ class Clients:
             live = None
         if live is not None:
             try:
-                return live if live.attached or await self._on_its_model(live, effect) else None
+                return live if live.attached or await self._works_as_chosen(live, effect) else None
             except AgentUnavailableError as error:
                 log.warning("a client ended before it took a prompt", session=live.session_id, why=str(error))
                 await self._forget(live)
@@ -265,6 +265,7 @@ class Clients:
     async def _adopt(self, session: Session, client: Client) -> Live:
         ticks_ms = self._world.clock.ticks_ms()
         live = Live(session.id, client, ticks_ms, agent_session=client.agent_session, model=session.model)
+        live.mode = session.mode
         self._live[session.id] = live
 
         def decide(view: View) -> Decision[None]:
@@ -278,6 +279,9 @@ class Clients:
         self._tasks.start_soon(self._listen, live)
         return live
 
+    async def _works_as_chosen(self, live: Live, effect: StartTurn) -> bool:
+        return await self._on_its_model(live, effect) and await self._in_its_mode(live, effect)
+
     async def _on_its_model(self, live: Live, effect: StartTurn) -> bool:
         """Have the client work with the session's model, if a person chose another one since; False: it does not, and the turn
         has failed. Raises AgentUnavailableError if it has ended.
@@ -290,6 +294,32 @@ class Clients:
             return True
         await self._stays_on_its_model(live, effect, session.model)
         return False
+
+    async def _in_its_mode(self, live: Live, effect: StartTurn) -> bool:
+        """The same with the session's mode: what was asked for in one does not run in another."""
+        session = await self._world.store.read(lambda view: view.session(live.session_id))
+        if session is None or session.mode == live.mode:
+            return True
+        if await live.client.use_mode(session.mode):
+            live.mode = session.mode
+            return True
+        await self._stays_in_its_mode(live, effect, session.mode)
+        return False
+
+    async def _stays_in_its_mode(self, live: Live, effect: StartTurn, wanted: str) -> None:
+        def decide(view: View) -> Decision[None]:
+            draft = Draft()
+            session = view.session(live.session_id)
+            if session is not None:
+                session = replace(session, mode=live.mode)
+                draft.put.append(session)
+                label = self._world.agents[session.agent].traits.label
+                words = preference_words.stays_in_mode(label, wanted)
+                self._fail(view, draft, session, effect, words, words)
+            return draft.done(None)
+
+        await self._world.commit(decide)
+        self._use_room()
 
     async def _stays_on_its_model(self, live: Live, effect: StartTurn, wanted: str) -> None:
         """The turn was agreed to on another model: it does not run on this one, and the session goes on as before."""
@@ -481,7 +511,8 @@ class Clients:
             turn = view.turn(live.turn_id or "")
             session = view.session(live.session_id)
             if turn is not None and session is not None and turn.state is TurnState.RUNNING:
-                words = summary.progress(turn, live.actions, live.said, self._world.clock.now_ms())
+                shown = preferences.shown(view.preferences(session.thread), live.actions, live.said)
+                words = summary.progress(turn, *shown, self._world.clock.now_ms())
                 metering.renew(view, draft, session, turn, words)
             return draft.done(None)
 

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from gateway.core import approve, change, queue, summary
 from gateway.core.access import may
+from gateway.core.preferences import Help, Mode, Model, Settings, Status
 from gateway.core.quoting import prompt_of
 from gateway.core.route import (
     Close,
@@ -43,9 +44,11 @@ from gateway.engine import (
     groups,
     menus,
     pairing,
+    preferences,
     projects,
     replies,
     resuming,
+    status,
     threads,
     waiting,
 )
@@ -115,7 +118,7 @@ WORDS_MAX = 40
 NAMED_MAX = 5
 
 
-def needed(intent: Intent) -> Deed:
+def needed(intent: Intent) -> Deed:  # noqa: PLR0911 - a table
     """What a person has to be allowed for it. (How much a limit may be raised is looked at where it is raised.)"""
     match intent:
         case Prompt():
@@ -128,7 +131,9 @@ def needed(intent: Intent) -> Deed:
             return Deed.APPROVE
         case RaiseBudget():
             return Deed.RAISE
-        case ShowBudget() | ShowCost() | Explain():
+        case Settings() | Model() | Mode():
+            return preferences.needed(intent)
+        case ShowBudget() | ShowCost() | Status() | Help() | Explain():
             return Deed.READ
         case _:
             assert_never(intent)
@@ -192,6 +197,16 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
             resuming.begin(world, view, draft, message, intent)
         case Close():
             threads.close(world, view, draft, message)
+        case Settings():
+            preferences.settings(world, view, draft, message, intent, menu)
+        case Model():
+            preferences.model(world, view, draft, message, intent, menu)
+        case Mode():
+            preferences.mode(world, view, draft, message, intent, menu)
+        case Status():
+            status.show(world, view, draft, message)
+        case Help():
+            preferences.show_help(world, view, draft, message)
         case Explain(words):
             draft.say(world.notice(message.thread, words))
         case _:

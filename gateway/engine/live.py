@@ -13,7 +13,7 @@ STATUS_GAP_MS = 1_500
 
 def launch(session: Session) -> Launch:
     """How the session's agent is started, or asked what became of its conversation."""
-    return Launch(session.id, session.directory, session.agent_session, session.model)
+    return Launch(session.id, session.directory, session.agent_session, session.model, session.mode)
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class Live:
     """The agent's own name for the conversation."""
     model: str | None = None
     """What it works with, as far as is known: as it was started, told, or seen in its main loop's last call."""
+    mode: str = ""
     attached: bool = False
     """A person has started it, and ends it."""
     blocked: str | None = None

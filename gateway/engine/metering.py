@@ -15,7 +15,7 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
 from gateway.engine import gating, menus
-from gateway.engine.world import Draft, World
+from gateway.engine.world import STATUS_ENDING, Draft, World
 from gateway.ports import Decision, View
 from gateway.view import question_words, queue_words, turn_words
 
@@ -201,7 +201,7 @@ def lease_over(world: World, view: View, turn_id: str) -> bool:
 
 def status_ref(turn: Turn) -> str:
     """The name of the message that shows what a turn does."""
-    return f"turn:{turn.id}:status"
+    return f"turn:{turn.id}{STATUS_ENDING}"
 
 
 def show(world: World, draft: Draft, session: Session, turn: Turn, words: str) -> None:

@@ -26,7 +26,7 @@ from gateway.ports import (
     Uncertain,
     View,
 )
-from gateway.view import turn_words
+from gateway.view import preference_words, turn_words
 
 log = structlog.get_logger()
 
@@ -107,6 +107,7 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
     if is_file and isinstance(receipt, Delivered | Rejected):
         await parcels.done(world, post, receipt)
     now = world.clock.ticks_ms()
+    world.reach.told(_away(receipt), world.clock.now_ms())
     wait_ms = world.chat.gap_ms(post.thread, edit=post.edits is not None)
     if isinstance(receipt, Delayed):
         wait_ms = min(receipt.wait_ms, LONGEST_WAIT_MS)
@@ -135,6 +136,17 @@ async def _took(world: World, post: Post, receipt: Receipt) -> None:
             log.warning("a message may not have arrived", ref=post.ref, receipt=type(receipt).__name__, why=why)
         case Delivered() | Delayed():
             pass
+
+
+def _away(receipt: Receipt) -> str:
+    """Why the service takes no messages, as far as one of them tells; empty: it does."""
+    match receipt:
+        case Delayed(_, whole_service=True):
+            return preference_words.NO_ANSWER
+        case Uncertain(why):
+            return why
+        case _:
+            return ""
 
 
 async def repeat_unsure(world: World) -> None:

@@ -11,7 +11,8 @@ import anyio
 import structlog
 
 from gateway import clock
-from gateway.core import gauges, scopes
+from gateway.core import gauges, offers, preferences, scopes
+from gateway.core.access import may
 from gateway.core.files import enclosed, file_ref
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
@@ -26,7 +27,8 @@ from gateway.domain.effects import Edit, Effect, Leave, Say
 from gateway.domain.estimate import Estimate
 from gateway.domain.events import Moved
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Session, Thread, Unmetered
+from gateway.domain.place import Deed, Grant, Session, Thread, Unmetered
+from gateway.domain.preferences import Offered, Preferences, Verbosity
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.engine.locks import Locks
@@ -150,6 +152,10 @@ BANK_STEPS = (
 """The same, of one that shares limits with others."""
 
 
+STATUS_ENDING = ":status"
+"""How the names of messages end that show an agent at work."""
+
+
 def no_step(_name: str) -> None:
     """The gateway passes a named durable step; only crash tests listen."""
 
@@ -184,7 +190,7 @@ async def nobody_works(_session_id: str) -> bool:
 class Draft:
     """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
 
-    put: list[Session | Turn | Approval | Process | Quota | Unmetered] = field(default_factory=list)
+    put: list[Session | Turn | Approval | Process | Quota | Unmetered | Preferences] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None
@@ -235,6 +241,21 @@ class Draft:
 
 
 @dataclass(slots=True)
+class Reach:
+    """Since when the gateway runs, and since when the chat service takes messages, or does not (and why), as far as is known."""
+
+    began_ms: int | None = None
+    since_ms: int | None = None
+    away: str = ""
+
+    def told(self, away: str, now_ms: int) -> None:
+        """What became of a message: empty, it was taken."""
+        if self.since_ms is None or bool(away) != bool(self.away):
+            self.since_ms = now_ms
+        self.away = away
+
+
+@dataclass(slots=True)
 class World:
     """The ports and the rules, and `commit`: decide and write in one transaction."""
 
@@ -272,6 +293,9 @@ class World:
     """One worktree is made in a directory at a time."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
+    granted: anyio.Event = field(default_factory=anyio.Event)
+    """Set when somebody may do more or less than before; replaced by whoever tells the chat service."""
+    reach: Reach = field(default_factory=Reach)
 
     async def commit(self, decide: Callable[[View], Decision[T]]) -> Decision[T]:
         """Run `decide` in a transaction, its messages going to the outbox with it; then do to agents what it wants done."""
@@ -281,13 +305,16 @@ class World:
             decision = decide(view)
             ended.clear()
             ended.update(_ended_now(view, decision))
+            offered = () if decision.grants is None else offers.offers(decision.grants, self.chat.service)
             return replace(
                 decision,
+                # Before the service is told: what it may know is never lost sight of.
+                put=(*decision.put, *(Offered(self.chat.service, chat) for chat in offered)),
                 posts=tuple(
                     post
                     for effect in decision.effects
-                    if isinstance(effect, Say | Edit | Leave)
-                    for post in self._posts(effect)
+                    if isinstance(effect, Say | Edit | Leave) and self._is_told(view, effect)
+                    for post in self._posts(self._hushed(view, effect))
                 ),
                 effects=tuple(effect for effect in decision.effects if not isinstance(effect, Say | Edit | Leave)),
                 figures=self.team.figures(view, decision.put, self.clock.now_ms()) if self.team else (),
@@ -296,6 +323,8 @@ class World:
         decision = await self.store.transact(with_posts, self.clock.now_ms())
         if decision.posts:
             self.posted.set()
+        if decision.grants is not None:
+            self.granted.set()
         if self.team is not None and (decision.entries or decision.figures):
             self.team.woken.set()
         self.on_step("committed")
@@ -321,6 +350,35 @@ class World:
             ring = effect.ring and number == 1 and not worded
             yield NewPost(effect.thread, file_ref(effect.ref, number), (enclosed(parcel),), ring=ring)
 
+    def _is_told(self, view: View, effect: Say | Edit | Leave) -> bool:
+        """Whether a message is shown: who wants questions and results only is shown no agent at work."""
+        if not effect.ref.endswith(STATUS_ENDING):
+            return True
+        if view.preferences(effect.thread).verbosity is not Verbosity.QUIET:
+            return True
+        return isinstance(effect, Edit) and view.message_id(effect.ref) is not None
+
+    def _hushed(self, view: View, effect: Say | Edit | Leave) -> Say | Edit | Leave:
+        """In quiet hours nothing rings: the message comes, and waits to be seen."""
+        if not isinstance(effect, Say) or not effect.ring:
+            return effect
+        quiet = preferences.is_quiet(view.preferences(effect.thread), self.minute_of_week())
+        return replace(effect, ring=False) if quiet else effect
+
+    def minute_of_week(self, at_ms: int | None = None) -> int:
+        """In the owner's time zone, since Monday 00:00; now, or then."""
+        at_ms = self.clock.now_ms() if at_ms is None else at_ms
+        local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.rules.timezone)
+        return local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
+
+    def asked_above(self, view: View, chosen: Preferences) -> Usd:
+        """Above which amount people are asked in a chat where no rule says otherwise."""
+        above = self.rules.confirm_above
+        # Only owners choose more than the settings say, and for as long as they are.
+        beyond = chosen.confirm_above is not None and chosen.confirm_above > above
+        by_owner = beyond and may(view.grants(chosen.confirm_by), Deed.GRANT, Thread(chosen.service, chosen.chat))
+        return preferences.threshold(above, chosen, by_owner=by_owner)
+
     def today(self) -> date:
         """The date where the owner is."""
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).astimezone(self.rules.timezone).date()
@@ -332,7 +390,8 @@ class World:
         """
         rules, forecast = self.rules, forecast or turn.estimate
         at_ms = self.clock.now_ms() if turn.started_at_ms is None else turn.started_at_ms
-        local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(rules.timezone)
+        chosen = view.preferences(session.thread)
+        general = self.asked_above(view, chosen)
         facts = Facts(
             model=turn.model or session.model,
             # The rules name real directories; the settings' own, where a first session works, may go through a link.
@@ -341,10 +400,10 @@ class World:
             chat=session.thread.chat,
             origin=turn.origin,
             cold_tokens=forecast.cold_tokens if forecast else 0,
-            minute_of_week=local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute,
+            minute_of_week=self.minute_of_week(at_ms),
             want=forecast.hold if forecast and forecast.hold else rules.step,
         )
-        ruling = judge(rules.policy, facts, rules.confirm_above)
+        ruling = preferences.stricter(judge(rules.policy, facts, general), chosen, general)
         return Policy(
             ruling.confirm_above,
             rules.step,

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, sele
 
 from gateway.core.files import FILE_MARK, parcel_of
 from gateway.domain.place import Thread
+from gateway.domain.preferences import Traffic
 from gateway.ports import (
     LONGEST_WAIT_MS,
     Delayed,
@@ -331,6 +332,11 @@ def unsure(connection: Connection) -> tuple[tuple[Thread, str, str], ...]:
     query = query.order_by(outbox.c.created_at_ms, outbox.c.id)
     found = connection.execute(query).mappings()
     return tuple(dict.fromkeys((rows.thread_of(row), row["ref"], row["reason"]) for row in found))
+
+
+def traffic(connection: Connection) -> Traffic:
+    """See `View.traffic`."""
+    return Traffic(waiting(connection), len({ref for _, ref, _ in unsure(connection)}))
 
 
 def unsent_files(connection: Connection) -> frozenset[str]:

@@ -98,6 +98,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "room": session.room.value,
         "room_name": session.room_name,
         "branch": session.branch,
+        "mode": session.mode,
     }
 
 

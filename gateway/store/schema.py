@@ -149,6 +149,7 @@ sessions = _table(
     _words("room", default=""),
     _words("room_name", default=""),
     _words("branch", default=""),
+    _words("mode", default=""),
 )
 
 Index("sessions_unsettled", sessions.c.room, sqlite_where=text(UNSETTLED))
@@ -353,3 +354,15 @@ moved_chats = _table(
     _words("after"),
     _number("at_ms"),
 )
+
+preferences = _table(
+    "preferences",
+    _words("service", key=True),
+    _words("chat", key=True),
+    _words("verbosity"),
+    _number("confirm_above", null=True),
+    _words("confirm_by"),
+    _words("quiet"),
+)
+
+offered = _table("offered", _words("service", key=True), _words("chat", key=True))

@@ -12,10 +12,11 @@ from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Session, Thread, Unmetered
+from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import forgetting, ledger, loans, moves, posts, rows, unmetered
+from gateway.store import forgetting, ledger, loans, moves, posts, preferences, rows, unmetered
 from gateway.store.schema import (
     OPEN,
     PRICED,
@@ -241,6 +242,15 @@ class SqlView:
         shown = select(outbox.c.id).where(outbox.c.ref == literal(APPROVAL_REF) + approvals.c.id, outbox.c.edit == 0)
         query = select(approvals).where(here, text(OPEN), shown.where(outbox.c.state == "sent").exists())
         return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
+
+    def preferences(self, thread: Thread) -> Preferences:
+        return preferences.find(self._open, thread)
+
+    def offered(self, service: str) -> tuple[str, ...]:
+        return preferences.told(self._open, service)
+
+    def traffic(self) -> Traffic:
+        return posts.traffic(self._open)
 
     def _approval(self, row: rows.Row) -> Approval:
         found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])

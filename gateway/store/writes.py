@@ -11,9 +11,10 @@ from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Quota
 from gateway.domain.lease import Loan
 from gateway.domain.place import Session, Unmetered
+from gateway.domain.preferences import Offered, Preferences
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
-from gateway.store import forgetting, inbox, ledger, loans, moves, posts, rows, unmetered
+from gateway.store import forgetting, inbox, ledger, loans, moves, posts, preferences, rows, unmetered
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ _CHANGED_SESSION = update(sessions).where(sessions.c.id == bindparam("session_id
 _NEW_SESSION = insert(sessions)
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
-Put = Session | Turn | Approval | Process | Quota | Loan | Unmetered
+Put = Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered
 
 FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SETTLED, EntryKind.VOIDED}
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
@@ -62,7 +63,7 @@ def _facts(entries: Sequence[Entry]) -> bool:
     return any(entry.kind in FACTS for entry in entries)
 
 
-def _put(connection: Connection, record: Put, now_ms: int) -> None:
+def _put(connection: Connection, record: Put, now_ms: int) -> None:  # noqa: C901 - a table
     match record:
         case Session():
             _put_session(connection, record)
@@ -85,6 +86,10 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:
             loans.keep(connection, record, now_ms)
         case Unmetered():
             unmetered.keep(connection, record, now_ms)
+        case Preferences():
+            preferences.keep(connection, record)
+        case Offered():
+            preferences.note(connection, record)
 
 
 def _put_session(connection: Connection, session: Session) -> None:

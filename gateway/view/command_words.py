@@ -17,6 +17,10 @@ COMMANDS: Final = (
     ("budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min, none"),
     ("raise", "[session|day|...] amount [2h|18:00]", "raise a limit, for a while if a time follows"),
     ("cost", "", "what this session has cost"),
+    ("status", "", "what runs, what waits, the limits, and whether all is well"),
+    ("settings", "[show|ask|quiet] [value]", "how much is shown, from when on you are asked, quiet hours"),
+    ("model", "[name]", "see or choose the session's model"),
+    ("mode", "[name]", "see or choose the agent's mode of working"),
     ("forget", "", "forget this session's words, for good; amounts stay"),
     ("help", "", "this"),
 )
@@ -28,13 +32,15 @@ def usage(name: str, arguments: str) -> str:
     return f"/{name} {arguments}".rstrip()
 
 
+HELP_BEGINS: Final = "Write to your agent in plain words. It runs here, and you see what it costs."
+HELP_ENDS: Final = "A line that begins with // goes to the agent with one slash: //compact."
 HELP: Final = "\n".join(
     [
-        "Write to your agent in plain words. It runs here, and you see what it costs.",
+        HELP_BEGINS,
         "",
         *(f"{usage(name, arguments)} - {words}" for name, arguments, words in COMMANDS),
         "",
-        "A line that begins with // goes to the agent with one slash: //compact.",
+        HELP_ENDS,
     ]
 )
 

@@ -414,6 +414,20 @@ async def a_client_that_has_ended_is_told_nothing(rig: Rig) -> None:
         await client.close()
         with pytest.raises(AgentUnavailableError):
             await client.use_model(OTHER_MODEL)
+        with pytest.raises(AgentUnavailableError):
+            await client.use_mode("plan")
+
+
+async def every_mode_is_taken_and_makes_no_call(rig: Rig) -> None:
+    """Each that the traits name, and back to the usual one; the conversation goes on."""
+    await rig.answer("first")
+    async with at_work(rig.agent, rig.launch) as (client, seen):
+        for mode in (*rig.agent.traits.modes, ""):
+            assert await client.use_mode(mode)
+        await rig.quiet()
+        assert rig.charged() == []
+        await client.prompt(U1, "one")
+        assert (await seen.finished()).text == "first"
 
 
 async def recovery_tells_what_became_of_a_prompt(rig: Rig) -> None:
@@ -473,6 +487,7 @@ CHECKS: tuple[Check, ...] = (
     a_background_agent_starts_a_run_that_can_be_refused,
     a_conversation_is_resumed,
     another_model_goes_on_with_the_conversation,
+    every_mode_is_taken_and_makes_no_call,
     a_client_that_has_ended_is_told_nothing,
     recovery_tells_what_became_of_a_prompt,
     a_crash_leaves_a_lower_bound,

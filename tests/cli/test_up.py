@@ -4,6 +4,7 @@ import os
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 
 from gateway import clock
 from gateway.config import config_file
-from gateway.core.route import COMMANDS as CHAT_COMMANDS
 from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.ports import Decision
@@ -77,15 +77,18 @@ def of_the_bot(server: BotApi, token: str = "") -> dict[str, str]:
     return {"TELEGRAM__TOKEN": token, "TELEGRAM__BASE_URL": server.base_url, "TELEGRAM__ALLOWED_USERS": "[4711]"}
 
 
-def test_a_start_names_the_bot_sets_its_menu_and_misses_the_agent(home: Path, server: BotApi) -> None:
+def test_a_start_names_the_bot_offers_its_commands_and_misses_the_agent(home: Path, server: BotApi) -> None:
     """Whom to write to, and what will not work, stand in the log before the first message can be lost on it."""
     process = start(home, **of_the_bot(server))
     said = said_until(process, "the gateway runs")
+    deadline = time.monotonic() + LIMIT_S
+    while len(server.commands) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
     end(process)
     assert "bot=@tollbridge_test_bot" in said.splitlines()[-1]
     assert "There is no program '/nowhere/claude'" in said
-    [menu] = server.commands.values()
-    assert [entry["command"] for entry in menu] == [command.name for command in CHAT_COMMANDS]
+    assert [entry["command"] for entry in server.commands["default"]] == ["start"]
+    assert "settings" in [entry["command"] for entry in server.commands["all_group_chats"]]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import gauges
+from gateway.core.preferences import Help, Mode, Model, Settings, Status, Topic
 from gateway.core.route import (
     COMMANDS,
     PROMPT_CHARACTERS_MAX,
@@ -33,6 +34,7 @@ from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.view.command_words import HELP
 from gateway.view.people_words import PAIRED_ALREADY
+from gateway.view.preference_words import HOW_TO_SET
 from tests.core.make import CHAT, UNHURRIED, usd
 
 
@@ -126,7 +128,13 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("raise", "5", RaiseBudget(ScopeKind.SESSION, Unit.USD, usd("5").nano)),
         ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, Unit.USD, usd("0.50").nano)),
         ("cost", "", ShowCost()),
-        ("help", "", Explain(HELP)),
+        ("help", "", Help()),
+        ("status", "", Status()),
+        ("settings", "", Settings()),
+        ("settings", "Show  Brief", Settings(Topic.SHOW, "brief")),
+        ("settings", "volume 3", Explain(HOW_TO_SET)),
+        ("model", "opus", Model("opus")),
+        ("mode", "", Mode()),
         ("start", "", Start()),
     ],
 )

@@ -99,6 +99,10 @@ class AtDesk:
         del model
         return False
 
+    async def use_mode(self, mode: str) -> bool:
+        del mode
+        return False
+
     async def close(self) -> None:
         self.gone("it was let go of")
 

@@ -150,6 +150,10 @@ class DrivenClient:
         """It knows one model."""
         return False
 
+    async def use_mode(self, mode: str) -> bool:  # noqa: ARG002 - the port's signature
+        """It knows one mode."""
+        return False
+
     async def close(self) -> None:
         """End the process."""
         if not self.gone:

@@ -29,7 +29,7 @@ MAX_CALLBACK_TEXT = 200
 TOPIC_NOT_MODIFIED = "Bad Request: TOPIC_NOT_MODIFIED"
 OLD_QUERY = "Bad Request: query is too old and response timeout expired or query ID is invalid"
 ALWAYS_TRUE = words(
-    "close deleteChatPhoto deleteMyCommands logOut pinChatMessage setChatDescription setChatMenuButton "
+    "close deleteChatPhoto logOut pinChatMessage setChatDescription setChatMenuButton "
     "setChatPermissions setChatTitle setMyDefaultAdministratorRights setMyDescription setMyName "
     "setMyShortDescription unpinAllChatMessages unpinAllForumTopicMessages unpinChatMessage"
 )
@@ -133,8 +133,22 @@ def _set_commands(call: Call) -> bool:
         raise ApiError(400, "Bad Request: BOT_COMMANDS_TOO_MUCH")
     if not all(re.fullmatch(r"[a-z0-9_]{1,32}", command["command"]) for command in commands):
         raise ApiError(400, "Bad Request: BOT_COMMAND_INVALID")
+    _exists(call)
     call.world.commands[_scope(call.params)] = commands
     return True
+
+
+def _delete_commands(call: Call) -> bool:
+    _exists(call)
+    call.world.commands.pop(_scope(call.params), None)
+    return True
+
+
+def _exists(call: Call) -> None:
+    """A scope of one chat is one that the bot knows."""
+    scope = call.params.get("scope", {})
+    if "chat_id" in scope:
+        call.world.chat(scope["chat_id"])
 
 
 def _get_commands(call: Call) -> list[Json]:
@@ -262,6 +276,7 @@ _HANDLERS: dict[str, Callable[[Call], Any]] = {
     "closeForumTopic": _close_topic,
     "createForumTopic": _create_topic,
     "deleteForumTopic": _delete_topic,
+    "deleteMyCommands": _delete_commands,
     "deleteMessage": _on_messages(messages.delete),
     "deleteMessages": _on_messages(messages.delete_many),
     "deleteWebhook": _delete_webhook,

@@ -116,6 +116,12 @@ async def test_what_a_correct_bot_does_not_send_is_refused_and_recorded(server, 
         ),
         ("setMessageReaction", {"chat_id": 1, "message_id": 9}, "Bad Request: message to react not found"),
         ("setMyCommands", {"commands": [{"command": "Über", "description": "d"}]}, "Bad Request: BOT_COMMAND_INVALID"),
+        (
+            "setMyCommands",
+            {"commands": [{"command": "a", "description": "d"}], "scope": {"type": "chat", "chat_id": 2}},
+            "Bad Request: chat not found",
+        ),
+        ("deleteMyCommands", {"scope": {"type": "chat", "chat_id": 2}}, "Bad Request: chat not found"),
     ],
 )
 async def test_refusals_have_the_words_of_the_official_server(http, method, params, words):

@@ -35,6 +35,7 @@ SESSION = Session(
     last_call_at_ms=NOW - 5,
     cache_ttl_s=3600,
     title="Fix the login test",
+    mode="plan",
 )
 SPOKEN = Attachment("f3", "c.ogg", FileKind.VOICE, 5, 7, album="9", passed_on=True, heard="hi")
 TURN = Turn(

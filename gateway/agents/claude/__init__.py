@@ -19,6 +19,7 @@ from gateway import clock
 from gateway.agents import supervise
 from gateway.agents.claude import past, recovery, transcript
 from gateway.agents.claude.client import ClaudeClient, redacted
+from gateway.agents.claude.control import MODES
 from gateway.agents.claude.translate import Translator
 from gateway.agents.supervise import Manners
 from gateway.ports import AgentTraits, AgentUnavailableError, Conversation, Launch, Process, Recovered
@@ -71,6 +72,8 @@ class ClaudeAgent:
         overshoot="at most the one API call that each running loop (main, each sub-agent, a compaction) has in flight",
         list_price=True,
         switches_model=True,
+        modes=tuple(MODES),
+        unasking=frozenset({"edits"}),
     )
 
     def __init__(self, home: Path, command: str = "claude", environ: Mapping[str, str] | None = None) -> None:
@@ -197,6 +200,7 @@ def _arguments(launch: Launch, name: str, *, resume: bool) -> list[str]:
     # A conversation that never had a prompt has no transcript, and cannot be resumed: it begins under the same name.
     arguments += [f"--resume={name}" if resume else f"--session-id={name}"]
     arguments += [f"--add-dir={launch.folder}"] if launch.folder else []
+    arguments += [f"--permission-mode={MODES[launch.mode]}"] if launch.mode in MODES else []
     return arguments + ([f"--model={launch.model}"] if launch.model else [])
 
 

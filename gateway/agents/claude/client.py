@@ -136,6 +136,15 @@ class ClaudeClient:
         self._translator.model = model
         return True
 
+    async def use_mode(self, mode: str) -> bool:
+        """Work in this mode from now on; False: it stays as it is. Raises AgentUnavailableError if it has ended."""
+        wanted = control.MODES.get(mode or control.USUAL_MODE)
+        response = await self._dialogue.ask({"subtype": "set_permission_mode", "mode": wanted}, limit=ANSWER_LIMIT_S)
+        if response is None or self._link.leaving:
+            self._link.give_up()
+            raise AgentUnavailableError("Claude Code has ended: the next prompt starts it again")
+        return wanted is not None and response.error is None and response.response.get("mode") == wanted
+
     async def close(self) -> None:
         """End the process and everything it started; idempotent."""
         async with self._closing:

@@ -18,6 +18,9 @@ PAUSE_LIMIT_S: Final = 3600
 """The client gives a callback up after so many seconds; the engine ends a pause before."""
 
 QUESTION = "AskUserQuestion"
+MODES: Final = {"ask": "default", "plan": "plan", "edits": "acceptEdits"}
+"""The client's own names of the modes that people may choose. One that asks about nothing at all is not offered."""
+USUAL_MODE: Final = "ask"
 STARTS_A_LOOP: Final = frozenset({"Agent", "Task"})
 
 

@@ -17,8 +17,8 @@ _RATE: Final = (
 )
 _BUSY: Final = "The API is overloaded or out of order just now. Send the prompt once more in a few minutes."
 _MODEL: Final = (
-    "The API does not have this model, or not for this account: set agents.claude.model on the gateway's machine to one"
-    " that it has, and start the gateway again."
+    "The API does not have this model, or not for this account: choose another one with /model. For new sessions, set"
+    " agents.claude.model on the gateway's machine and start the gateway again."
 )
 _BY_WORDS: Final = (
     (_CREDIT, r"credit balance|billing_error|spending limit"),

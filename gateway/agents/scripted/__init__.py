@@ -76,6 +76,8 @@ class ScriptedAgent:
         pauses=True,
         overshoot="at most the one API call that each running loop (main, each sub-agent) has in flight",
         switches_model=True,
+        modes=("ask", "plan", "edits"),
+        unasking=frozenset({"edits"}),
     )
 
     def __init__(

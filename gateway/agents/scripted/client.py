@@ -57,6 +57,7 @@ class ScriptedClient:
         self._stage = stage
         self._session_id = launch.session_id
         self._model = launch.model or stage.model
+        self.mode = launch.mode
         self._transcript = transcript
         self._life = anyio.CancelScope()
         self._crew = anyio.create_task_group()
@@ -112,6 +113,13 @@ class ScriptedClient:
         if self.gone:
             raise AgentUnavailableError(f"The scripted agent is gone: {self._desk.reason}")
         self._model = model
+        return True
+
+    async def use_mode(self, mode: str) -> bool:
+        """Note it: a script does the same in any of them."""
+        if self.gone:
+            raise AgentUnavailableError(f"The scripted agent is gone: {self._desk.reason}")
+        self.mode = mode
         return True
 
     @property

@@ -18,6 +18,7 @@ from gateway.chats.console.keys import Editor, Ended, Entered, Typed, chunks, li
 from gateway.chats.console.player import Await, Player, PlayerStuckError, Press, Write
 from gateway.chats.console.screen import Screen
 from gateway.core.files import parcel_of, readable
+from gateway.core.route import Command
 from gateway.core.summary import escape
 from gateway.domain.effects import Button
 from gateway.domain.events import Ignored, Incoming, Message, Tap
@@ -173,6 +174,11 @@ class ConsoleChat:
             [line for line in shown.text.splitlines() if line.strip()] if shown is not None else ["to what you wrote"]
         )
         self._screen.note(f"{emoji} {lines[0][:QUOTED_MAX]}")
+        return ""
+
+    async def offer(self, commands: Sequence[Command], chat: str = "", *, groups: bool = False) -> str:  # noqa: ARG002 - the port's signature
+        """A terminal has no menu: /help lists them."""
+        await anyio.lowlevel.checkpoint()
         return ""
 
     async def typing(self, thread: Thread) -> None:

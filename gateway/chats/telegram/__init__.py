@@ -24,6 +24,7 @@ from gateway.chats.telegram.bot import (
     check_token,
     rejected_token,
 )
+from gateway.chats.telegram.commands import offer
 from gateway.chats.telegram.deliver import Courier
 from gateway.chats.telegram.markup import compose
 from gateway.chats.telegram.proxies import way
@@ -31,7 +32,7 @@ from gateway.chats.telegram.read import SERVICE, read
 from gateway.chats.telegram.receive import Poller, Webhook
 from gateway.chats.telegram.topics import Topics
 from gateway.chats.telegram.unsaid import keep_secret, redact
-from gateway.core.route import COMMANDS
+from gateway.core.route import Command
 from gateway.domain.effects import Button
 from gateway.domain.events import Incoming, Tap
 from gateway.domain.place import Thread
@@ -115,21 +116,17 @@ class TelegramChat:
         return None if self._receiver is None else self._receiver.port
 
     async def introduce(self) -> BotIdentity | str:
-        """Ask who the bot is and register its menu of commands; what went wrong, in words, if the answer has to wait.
+        """Ask who the bot is; what went wrong, in words, if the answer has to wait.
 
         Raises TollbridgeError when Telegram refuses the token.
         """
-        identity: BotIdentity | None = None
         try:
             with anyio.fail_after(INTRODUCTION_LIMIT_S):
-                identity = await self._bot.identity()
-                await self._bot.set_menu(COMMANDS)
+                return await self._bot.identity()
         except InvalidToken:
             raise rejected_token() from None
         except (TelegramError, TimeoutError) as error:
-            # A menu of an earlier start is still there, and the next start registers it again.
-            return identity or redact(str(error)) or "no answer in time"
-        return identity
+            return redact(str(error)) or "no answer in time"
 
     async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
         """Poll, or answer Telegram, until cancelled; an update is confirmed after `accept` returned. A StoreError from it means:
@@ -224,6 +221,10 @@ class TelegramChat:
     def thread_link(self, thread: Thread) -> str:
         """The address of a group's topic."""
         return self._topics.link(thread)
+
+    async def offer(self, commands: Sequence[Command], chat: str = "", *, groups: bool = False) -> str:
+        """Register what the clients offer there, in every language that there is."""
+        return await offer(self._bot, commands, chat, groups=groups)
 
     async def typing(self, thread: Thread) -> None:
         """Show "typing" for about five seconds."""

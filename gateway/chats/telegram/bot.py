@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
 from gateway.chats.telegram.proxies import way
 from gateway.chats.telegram.unsaid import keep_secret, redact
-from gateway.core.route import Command
 from gateway.files import content_below
 from gateway.ports import TollbridgeError
 
@@ -258,20 +257,11 @@ class TelegramBot(Bot):
         """Private chats with the bot have topics, as getMe said last."""
         return self._topical
 
-    async def set_menu(self, commands: Sequence[Command]) -> None:
-        """Register the menu that the client shows. Raises telegram.error.TelegramError."""
-        menu = [{"command": command.name, "description": _described(command)} for command in commands]
-        await self.call("setMyCommands", {"commands": menu})
-
     async def close(self) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - the API's "close" is of no use here
         """Close the connections, within a time limit, also when cancelled."""
         with anyio.move_on_after(CLOSE_LIMIT_S, shield=True):
             for line in self._lines:
                 await line.shutdown()
-
-
-def _described(command: Command) -> str:
-    return f"{command.words} ({command.usage})" if command.arguments else command.words
 
 
 def check_address(token: str, base_url: str | None) -> str:

@@ -140,6 +140,11 @@ class DeskClient:
         del model
         return False
 
+    async def use_mode(self, mode: str) -> bool:
+        """Its person chooses its mode."""
+        del mode
+        return False
+
     async def close(self) -> None:
         """Let go of it: whatever waits ends there, and it goes on without us."""
         await self.gone(ENDS)

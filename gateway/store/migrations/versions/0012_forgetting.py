@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012_forgetting"
-down_revision = "0009_people"
+down_revision = "0011_preferences"
 branch_labels = None
 depends_on = None
 

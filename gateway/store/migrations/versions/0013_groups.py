@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013_groups"
-down_revision = "0009_people"
+down_revision = "0012_forgetting"
 branch_labels = None
 depends_on = None
 
