@@ -19,7 +19,7 @@ from gateway.domain.budget import ScopeKind
 from gateway.domain.change import Asker, ChangeState, Wanted
 from gateway.domain.events import Exited
 from gateway.domain.money import Usd
-from gateway.domain.place import Grant, Role, Thread
+from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import TurnState
 from gateway.engine import World, forgetting, gating, requests
 from gateway.engine.world import Draft
@@ -218,6 +218,26 @@ async def test_what_a_person_has_open_is_closed_there_first() -> None:
         await again.types("and back")
         turns = await gateway.until(lambda turns: len(turns) == 2)
         assert turns[0].session_id != turns[1].session_id
+
+
+async def test_what_cannot_be_deleted_is_said_and_the_session_stays(tmp_path: Path) -> None:
+    """Nothing is said to be forgotten that is not: it can be tried again."""
+
+    def fails(_session: Session) -> str:
+        raise PermissionError(13, "Permission denied", "/some/journal")
+
+    async with at(tmp_path / "home") as gateway:
+        gateway.says(f"go to {WORD}")
+        turn = await gateway.ended(TurnState.FINISHED)
+        erases, gateway.world.erase = gateway.world.erase, fails
+        gateway.says("/forget")
+        await gateway.taps(ASKS, forget_words.BUTTON)
+        await gateway.sees("Nothing was forgotten: /some/journal cannot be deleted (Permission denied).")
+        assert (await gateway.turn()).prompt == f"go to {WORD}"
+        gateway.world.erase = erases
+        await gateway.taps(ASKS, forget_words.BUTTON)
+        await gateway.sees("Forgotten: 1 prompt")
+        assert (await gateway.turn()).id == turn.id
 
 
 async def test_journals_of_sessions_at_rest_go_with_the_rest_that_is_old(tmp_path: Path) -> None:
