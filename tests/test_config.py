@@ -44,6 +44,14 @@ def test_without_a_file_or_environment_the_defaults_hold(tmp_path: Path):
     assert settings.home == tmp_path
 
 
+def test_in_groups_the_bots_name_is_needed_unless_the_settings_say_otherwise(tmp_path: Path):
+    """Two words, and no third."""
+    assert settings_from("", {}, tmp_path).telegram.groups.mention == "needed"
+    always = settings_from('[telegram.groups]\nmention = "always-listens"', {}, tmp_path)
+    assert always.telegram.groups.mention == "always-listens"
+    assert "telegram.groups.mention" in refusal(tmp_path, '[telegram.groups]\nmention = "sometimes"')
+
+
 def test_the_environment_overrides_the_file_name_by_name(tmp_path: Path):
     """A variable replaces one setting and leaves its neighbours to the file."""
     toml = f'[telegram]\ntoken = "{TOKEN}"\nallowed_users = [1]\n[budgets]\nday_usd = 10\nsession_usd = "3.25"\n'

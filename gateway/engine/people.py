@@ -133,7 +133,9 @@ def _write(view: View, draft: Draft, grants: tuple[Grant, ...], by: str, why: st
 
 
 def _since(world: World, grant: Grant, by: str) -> Grant:
-    return replace(grant, since_ms=world.clock.now_ms(), by=by)
+    """As it is written now: where the group is by now that it is for."""
+    chat = world.moves.get(grant.chat, grant.chat)
+    return replace(grant, chat=chat, since_ms=world.clock.now_ms(), by=by)
 
 
 def _carry_out(world: World, view: View, draft: Draft, wish: Wish, by: str) -> None:

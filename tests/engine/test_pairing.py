@@ -10,10 +10,11 @@ import pytest
 
 from gateway.core.pairing import ALPHABET, CLAIMS_MAX, TRIES_MAX
 from gateway.domain.change import Asker, ChangeState, Standing
+from gateway.domain.events import Moved
 from gateway.domain.people import Terms, WantedRole, WindowStanding, WindowState
 from gateway.domain.place import Grant, GrantFrom, Role, Thread
 from gateway.domain.turn import TurnState
-from gateway.engine import pairing, people, requests
+from gateway.engine import groups, pairing, people, requests
 from gateway.engine.world import Clock, World
 from gateway.view import people_words as words
 from tests.engine.bench import OWNER, RULES, Bench, bench, call, script
@@ -347,6 +348,18 @@ async def test_a_grant_for_a_chat_is_one_for_that_chat() -> None:
         await handled(gateway)
         assert gateway.chat.sees(Thread("memory", "-100")) == []
         assert await gateway.turns() == []
+
+
+async def test_a_grant_that_an_owner_is_asked_for_goes_with_its_group() -> None:
+    """Attack 15: the group has another number when the yes comes: the grant is for that one."""
+    async with bench(SCRIPT) as gateway:
+        await pairs(gateway, chat="-5")
+        moved = Moved("memory", "-5", "-100123")
+        await gateway.world.commit(groups.handle_moved(gateway.world, moved, None))
+        await taps(gateway, "Yes")
+        await gateway.sees("You are a writer", private(STRANGER))
+        [grant] = await grants(gateway)
+        assert (grant.chat, grant.role) == ("-100123", Role.WRITER)
 
 
 async def test_what_changed_between_question_and_yes_lets_nobody_in(tmp_path: Path) -> None:

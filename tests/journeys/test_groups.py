@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -72,7 +72,7 @@ async def place(
     reads_all: bool = True,
     telegram: BotApi | None = None,
     home: Path | None = None,
-    **group: Any,
+    forum: bool = False,
 ) -> AsyncGenerator[Place]:
     """A gateway and a group, in which the bot is a member and sees everything unless `reads_all` says otherwise."""
     own = telegram is None
@@ -90,7 +90,7 @@ async def place(
                 (STRANGER, "Eve"),
             )
         }
-        team = telegram.group(TEAM, **({"kind": "group", "bot": "member"} | group))
+        team = telegram.group(TEAM, kind="supergroup" if forum else "group", forum=forum, bot="member")
         async with (
             QuickChat(telegram.token, telegram.base_url, poll_s=1, retry_ms=10) as chat,
             bench(play or script(call(1)), rules, home=home, chat=cast("MemoryChat", chat)) as gateway,
@@ -116,19 +116,19 @@ async def test_in_a_group_only_what_names_the_bot_or_answers_it_is_a_prompt(read
         answer = await at.owner.waits_for("All done.", timeout=20)
         at.writer.says("and the second", reply_to=answer.message_id)
         await at.gateway.until(lambda turns: len(turns) == 2 and turns[-1].state is TurnState.FINISHED)
-        at.writer.says(f"please {AT.upper()} do the third")
+        at.writer.says(f"please {AT} do the third")
         await at.gateway.until(lambda turns: len(turns) == 3 and turns[-1].state is TurnState.FINISHED)
         at.writer.says(f"/cost{AT}")
         await at.owner.waits_for("Session: $", timeout=20)
         prompts = await at.prompts()
         assert prompts[0] == "do the first thing"
-        assert prompts[1].endswith("and the second")
+        assert prompts[1].startswith("and the second\n")
         assert prompts[2] == "please do the third"
 
 
 async def test_in_a_topic_that_is_a_sessions_everything_is_for_the_bot() -> None:
     """The first message names it; from then on neither text nor command has to, there and nowhere else."""
-    async with place(kind="supergroup", forum=True) as at:
+    async with place(forum=True) as at:
         topic, other = at.group.topic("the work"), at.group.topic("lunch")
         at.writer.says("not yet", thread=topic)
         at.writer.says(f"{AT} begin", thread=topic)

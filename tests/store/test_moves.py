@@ -102,6 +102,7 @@ async def test_a_message_on_its_way_while_the_group_moves_is_there_once(store: S
 async def test_a_chat_that_sends_elsewhere_for_ever_is_given_up(store: SqliteStore) -> None:
     """No message is tried without end."""
     await put(store, posts=(say("a", thread=OLD),))
+    receipt = None
     for _ in range(30):
         for post in await store.outbox("telegram", 1, LATER):
             await store.sending(post)
