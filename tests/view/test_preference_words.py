@@ -21,7 +21,7 @@ ASKED = replace(NOW, confirm_above=FIVE)
         (words.described("start a session", "/new [directory]"), "start a session (/new [directory])"),
         (words.described("w" * 300, ""), "w" * 256),
         (
-            words.choose_amount(NOW, ONE, ONE, NEVER).splitlines()[0][-53:],
+            words.choose_amount(NOW, ONE, ONE, NEVER).splitlines()[0].partition("Now: ")[2],
             "above $1.00 a run, as the gateway's settings say.",
         ),
         (words.show_button(Verbosity.BRIEF), "Show: brief"),
