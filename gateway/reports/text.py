@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gateway.core.summary import count, revealed, title
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Session
+from gateway.domain.place import AT_DESK, Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_TOKENS, Flag
 from gateway.reports.cost import by_session, cost
@@ -56,8 +56,12 @@ def sessions_table(
 def _session_row(session: Session, turns: Sequence[Turn], zone: tzinfo) -> tuple[str, ...]:
     since = datetime.fromtimestamp(session.created_at_ms / 1000, zone)
     last = turns[-1].state.value if turns else "-"
-    agent = shorten(session.agent, 10)
-    return session.id[:_ID], agent, session.directory, f"{since:%d %b %H:%M}", str(len(turns)), last, _cost(turns)
+    return session.id[:_ID], _agent(session), session.directory, f"{since:%d %b %H:%M}", str(len(turns)), last, _cost(turns)
+
+
+def _agent(session: Session) -> str:
+    """Which agent it is, as people say it."""
+    return "at the desk" if session.agent == AT_DESK else shorten(session.agent, 11)
 
 
 def report_tables(sessions: Sequence[Session], turns: Sequence[Turn], width: int = _WIDTH) -> RenderableType:
@@ -68,7 +72,7 @@ def report_tables(sessions: Sequence[Session], turns: Sequence[Turn], width: int
         mine = of[session.id]
         if mine:
             parts += [
-                Text(f"{session.id}  {session.agent}  {short_path(session.directory, 40)}"),
+                Text(f"{session.id}  {_agent(session)}  {short_path(session.directory, 40)}"),
                 _turns(mine, width),
                 Text(""),
             ]

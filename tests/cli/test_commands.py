@@ -250,6 +250,7 @@ async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
     listed = run(home, "sessions", **where).stdout
     assert listed.splitlines()[-2:] == told[told.index("Not metered") :].splitlines()[:2]
     assert "keeps no record" not in listed
+    assert all("at the desk" in said and "channel" not in said for said in (told, listed))
     one = {"session": "9f1c", "directory": off.directory, "since": "2026-11-03T11:32:00.000+00:00"}
     [first, last] = json.loads(run(home, "report", "--json", **where).stdout)["unmetered"]
     assert last == one | {"last": "2026-11-03T14:02:00.000+00:00"}
