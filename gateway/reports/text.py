@@ -56,7 +56,15 @@ def sessions_table(
 def _session_row(session: Session, turns: Sequence[Turn], zone: tzinfo) -> tuple[str, ...]:
     since = datetime.fromtimestamp(session.created_at_ms / 1000, zone)
     last = turns[-1].state.value if turns else "-"
-    return session.id[:_ID], _agent(session), session.directory, f"{since:%d %b %H:%M}", str(len(turns)), last, _cost(turns)
+    return (
+        session.id[:_ID],
+        _agent(session),
+        session.directory,
+        f"{since:%d %b %H:%M}",
+        str(len(turns)),
+        last,
+        _cost(turns),
+    )
 
 
 def _agent(session: Session) -> str:

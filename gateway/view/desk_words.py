@@ -5,11 +5,13 @@ from typing import Final
 from gateway.domain.money import Usd
 
 # ------------------------------------------------------------------------------------------------------------ at the desk
-GONE: Final = "The gateway does not know this session: start it again."
+GONE: Final = "Tollbridge does not know this session: close it and open it again."
 SEND_AGAIN: Final = "After the yes, send it again here within 10 minutes."
-BANK_ASKED: Final = "Tollbridge asks the team's bank first: send it again in a moment."
-NOBODY: Final = "Tollbridge does not know whose session this is: set desk.person in its settings."
-ELSEWHERE: Final = "This conversation is at work from the phone: /stop it there first, or fork it here."
+BANK_ASKED: Final = "Tollbridge: not run. The team's limits are being asked about: send it again in a moment."
+NOBODY: Final = (
+    "Tollbridge does not know whose session this is: set desk.person in its config.toml, and start it again."
+)
+ELSEWHERE: Final = "Tollbridge: this conversation is at work from the phone. Write /stop there first, or go on in a copy of it here, with /branch."
 REPLACED: Final = "Another prompt was typed at the desk."
 NOT_SENT_AGAIN: Final = "It was not sent again in time."
 
@@ -40,6 +42,14 @@ def asked_again(where: str, most: Usd | None, question: str) -> str:
 LAPSED: Final = "Not sent again at the desk in time: nothing is held for it any more."
 WENT_ON: Final = "Calls made while the gateway could not see the session"
 WRITTEN: Final = "Written to the session at the desk."
+TAKEN_IN: Final = "The session has read it, beside what it was doing."
+DEAF: Final = (
+    "This session takes no messages from here: close it and write /start, or open it again with "
+    "`claude --continue --dangerously-load-development-channels plugin:tollbridge@tollbridge`."
+)
+CLOSED: Final = "it was closed at the desk"
+VANISHED: Final = "Claude Code at the desk is gone, and did not say why"
+LOST: Final = "Claude Code at the desk was not found any more"
 HERE: Final = "What you write here goes to it."
 UNPROVEN: Final = "Whether it takes messages from here shows with the first one that you write."
 LISTED: Final = "/sessions lists it."

@@ -10,11 +10,12 @@ from gateway.agents.claude.desk import notes as notes_of
 from gateway.agents.claude.desk.asks import ASKS_MAX, Asks
 from gateway.agents.claude.desk.hooks import Event, no, read
 from gateway.agents.claude.desk.notes import Note, Notes, started
-from gateway.agents.claude.desk.pushes import FETCHED, SAID_AGAIN, TAKEN_IN, Pushes, Shown
-from gateway.agents.claude.desk.way import DEAF, Way
+from gateway.agents.claude.desk.pushes import FETCHED, SAID_AGAIN, Pushes, Shown
+from gateway.agents.claude.desk.way import Way
 from gateway.core.channel import UNCONFIRMED, Push
 from gateway.domain.effects import AllowTool, DenyTool
 from gateway.domain.events import AskedPermission, End, Finished, Listening, Withdrawn
+from gateway.view import desk_words
 from tests.agents.test_desk import OTHER, UUID, Channel, tag
 
 
@@ -117,7 +118,7 @@ def test_a_message_is_given_up_when_its_time_is_over_and_not_let_in_then() -> No
 def test_a_message_that_was_fetched_is_not_run_again() -> None:
     """It is told of once, and only what was on its way can be fetched."""
     pushes = on_its_way(UUID)
-    assert pushes.fetched([UUID, OTHER, UUID]) == [Finished(End.DONE, TAKEN_IN, UUID, ())]
+    assert pushes.fetched([UUID, OTHER, UUID]) == [Finished(End.DONE, desk_words.TAKEN_IN, UUID, ())]
     assert pushes.shown(tag()) == Shown(None, FETCHED, proves=True)
     assert pushes.shown(tag(OTHER)) == Shown(None, SAID_AGAIN, proves=False)
 
@@ -144,7 +145,7 @@ def test_a_client_that_does_not_show_its_first_message_takes_none_until_it_shows
     way, channel = Way(), Channel()
     assert way.join(channel) == [Listening(proven=False)]
     assert way.taken() is channel
-    assert way.lost(UUID, at_rest=True).text == f"{UNCONFIRMED} {DEAF}"
+    assert way.lost(UUID, at_rest=True).text == f"{UNCONFIRMED} {desk_words.DEAF}"
     assert (way.taken(), way.listens, way.join(channel)) == (None, False, [])
     other = Way()
     other.join(channel)

@@ -171,6 +171,26 @@ def test_turns_are_told_in_english(said: str, words: str) -> None:
             + desk_words.SEND_AGAIN,
         ),
         (desk_words.opened("`/w`", desk_words.HERE), "Open at the desk: `/w`. What you write here goes to it."),
+        (
+            desk_words.opened("`/w`", desk_words.UNPROVEN),
+            "Open at the desk: `/w`. Whether it takes messages from here shows with the first one that you write.",
+        ),
+        (desk_words.opened("`/w`", desk_words.LISTED), "Open at the desk: `/w`. /sessions lists it."),
+        (desk_words.TAKEN_IN, "The session has read it, beside what it was doing."),
+        (
+            f"{turn_words.UNCONFIRMED} {desk_words.DEAF}",
+            f"{turn_words.UNCONFIRMED} This session takes no messages from here: close it and write /start, or open it again with "
+            + "`claude --continue --dangerously-load-development-channels plugin:tollbridge@tollbridge`.",
+        ),
+        (turn_words.process_ended(desk_words.CLOSED), "The agent's process ended: it was closed at the desk"),
+        (
+            turn_words.process_ended(desk_words.VANISHED),
+            "The agent's process ended: Claude Code at the desk is gone, and did not say why",
+        ),
+        (
+            turn_words.process_ended(desk_words.LOST),
+            "The agent's process ended: Claude Code at the desk was not found any more",
+        ),
         (desk_words.lapsed("Fix it"), f"At the desk: Fix it\n{desk_words.LAPSED}"),
         (desk_words.ran("Fix it"), "At the desk: Fix it"),
         (desk_words.aside("$1.00"), f"{desk_words.ASIDE}\n$1.00"),

@@ -18,10 +18,10 @@ import structlog
 
 from gateway.agents.claude.calls import Recent
 from gateway.agents.claude.desk import hooks, otlp
-from gateway.agents.claude.desk.client import CLOSED, READ_LIMIT_S, DeskClient
+from gateway.agents.claude.desk.client import READ_LIMIT_S, DeskClient
 from gateway.agents.claude.desk.hooks import Event, Told
 from gateway.agents.claude.desk.joining import Relay, Relays
-from gateway.agents.claude.desk.leaving import KILLED, UNKNOWN, Leaving
+from gateway.agents.claude.desk.leaving import Leaving
 from gateway.agents.claude.desk.lineage import is_above_us, parent_of, still_runs
 from gateway.agents.claude.desk.meeting import OPEN, Meeting
 from gateway.agents.claude.desk.meter import READ_EVERY_S
@@ -40,6 +40,7 @@ from gateway.ports import (
     Recovered,
     TollbridgeError,
 )
+from gateway.view import desk_words
 
 __all__ = ["OPEN", "SESSIONS_MAX", "STARTS", "TOO_MANY", "DeskAgent", "DeskClient"]
 
@@ -51,7 +52,7 @@ LOOK_EVERY_S: Final = 2.0
 UNREAD: Final = (
     "Tollbridge cannot read what Claude Code says here: is it of a newer version? `tollbridge doctor` tells."
 )
-MOVED: Final = "Tollbridge hears of this session from elsewhere than before: start it again."
+MOVED: Final = "Tollbridge hears of this session from another program than before: close it, and open it again."
 STARTS: Final = "Tollbridge's gateway has just been started: try again in a moment."
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
 
@@ -153,8 +154,8 @@ class DeskAgent:
         verdict = await session.client.hook(told, source)
         if event == Event.END and self._sessions.open.get(told.session_id) is session:
             # Beside the hook, which may be killed at any moment; and the client may say what it used only once it is answered.
-            self._leaving.leave(told.session_id, session, CLOSED)
-            self._crew.start_soon(self._leaving.settle, told.session_id, session, CLOSED)
+            self._leaving.leave(told.session_id, session, desk_words.CLOSED)
+            self._crew.start_soon(self._leaving.settle, told.session_id, session, desk_words.CLOSED)
         return verdict
 
     # -------------------------------------------------------------------------------------------------------- telemetry
@@ -197,7 +198,7 @@ class DeskAgent:
             known = self._sessions.open.get(told.session_id)
             sure = False
             if known is not None and _let_go(known, told):
-                await self._leaving.forget(told.session_id, KILLED)
+                await self._leaving.forget(told.session_id, desk_words.VANISHED)
                 sure, known = known.sure and known.process == process, None
             if known is not None and not _same(known, told).refused:
                 return known
@@ -253,22 +254,22 @@ class DeskAgent:
             return False
         if not known.process:
             if opened:  # Whatever named it before was no client that could be found.
-                await self._leaving.forget(session_id, UNKNOWN)
+                await self._leaving.forget(session_id, desk_words.LOST)
             return False
         if not await anyio.to_thread.run_sync(still_runs, known.process, known.started):
-            await self._leaving.forget(session_id, KILLED)
+            await self._leaving.forget(session_id, desk_words.VANISHED)
             return False
         own = known.sure and not known.below and self._sessions.newest_in(known.process) is known
         if self._sessions.is_below(lineage) or (own and not known.refused):
             return True
         if opened:
-            await self._leaving.forget(session_id, KILLED)
+            await self._leaving.forget(session_id, desk_words.VANISHED)
         return False
 
     async def _has_room(self) -> bool:
         """Whether one more session may be open. Where there are too many, the oldest at rest that no process is known of makes room."""
         if self._sessions.full:
-            await self._leaving.forget(self._sessions.idle(), UNKNOWN)
+            await self._leaving.forget(self._sessions.idle(), desk_words.LOST)
         return not self._sessions.full
 
     # ----------------------------------------------------------------------------------------------------- the channel

@@ -35,6 +35,7 @@ from gateway.domain.events import (
 )
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 from gateway.ports import AgentAwayError, Process
+from gateway.view import desk_words
 
 LOOK_EVERY_S: Final = 0.3
 IDLE_LOOK_S: Final = 2.0
@@ -56,7 +57,6 @@ COST_S: Final = 1.0
 """How long the end of a run waits for what it has cost, to show that; usually it takes some milliseconds."""
 UNSEEN: Final = "the transcript does not show what this run uses: is it switched off (CLAUDE_CODE_SKIP_PROMPT_HISTORY)?"
 STOPPED: Final = "stopped from the phone"
-CLOSED: Final = "it was closed at the desk"
 ENDS: Final = "the gateway stops: start it again with `tollbridge up`, then write: continue"
 
 
@@ -340,7 +340,7 @@ class DeskClient:
         self._runs.leaving = True
         self.way.close()
         self._runs.waits.end(EndTurn(why))
-        there = lambda: why != CLOSED or self._log.summed or self._hurried  # noqa: E731 - a question, asked again and again
+        there = lambda: why != desk_words.CLOSED or self._log.summed or self._hurried  # noqa: E731 - a question, asked again and again
         await self._meter.until(there, SUMMED_LIMIT_S)
         # How its run ended, nobody saw: that its process is gone says it, and whether the conversation has what began it.
         self._telling.tell(self._asks.over(ran=None))
@@ -348,7 +348,7 @@ class DeskClient:
         self._give_up(math.inf)
         summed = await self._meter.close(Exited(why))
         self._runs.rest()
-        return summed or why == CLOSED
+        return summed or why == desk_words.CLOSED
 
     # ----------------------------------------------------------------------------------------------------- the channel
     def join(self, pusher: Pusher, *, hears: bool | None = None) -> None:

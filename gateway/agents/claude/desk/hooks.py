@@ -141,9 +141,7 @@ def no(event: str, why: str) -> dict[str, Any]:
             return {"decision": "block", "reason": why}
         case Event.TOOL:
             # The tool's error text is what the agent reads when its conversation goes on.
-            reads = (
-                f"Not run, paused by the budget: {why.removesuffix('.')}. If you are told to continue, run this again."
-            )
+            reads = f"Not run: {why.removesuffix('.')}. If you are told to continue, run this again."
             return {"continue": False, "stopReason": why, **denied(reads)}
         case Event.BATCH:
             return {"continue": False, "stopReason": why}

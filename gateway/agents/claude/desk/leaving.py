@@ -1,22 +1,18 @@
 """How sessions are left: all that they have used is told first, and it is noted that they are over, for a gateway that comes later."""
 
 from collections import OrderedDict
-from typing import Final
 
 import anyio
 import anyio.to_thread
 import structlog
 
-from gateway.agents.claude.desk.client import CLOSED
 from gateway.agents.claude.desk.joining import Relays
 from gateway.agents.claude.desk.notes import Notes
 from gateway.agents.claude.desk.sessions import SESSIONS_MAX, Session, Sessions
 from gateway.processes import is_there
+from gateway.view import desk_words
 
 log = structlog.get_logger()
-
-UNKNOWN: Final = "its process is not known"
-KILLED: Final = "its process is gone"
 
 
 class Leaving:
@@ -41,7 +37,7 @@ class Leaving:
         del self._sessions.open[name]
         self._sessions.closing[name] = session
         self._relays.part(session.client)
-        if why == CLOSED:
+        if why == desk_words.CLOSED:
             self._ended[name] = session.process
             self._ended.move_to_end(name)
             if len(self._ended) > SESSIONS_MAX:
@@ -53,7 +49,7 @@ class Leaving:
             with anyio.CancelScope(shield=True):
                 # Whoever says that it ended may have been its own agent: where it goes on, it is read on from where it was.
                 if await session.client.gone(why):
-                    await self._note_end(name, session.process, over=why != CLOSED)
+                    await self._note_end(name, session.process, over=why != desk_words.CLOSED)
         finally:
             if self._sessions.closing.get(name) is session:
                 del self._sessions.closing[name]
@@ -64,7 +60,7 @@ class Leaving:
         for name, session in list(self._sessions.open.items()):
             gone = session.process and not await anyio.to_thread.run_sync(is_there, session.process)
             if gone and self._sessions.open.get(name) is session:
-                await self.forget(name, KILLED)
+                await self.forget(name, desk_words.VANISHED)
         for name, process in list(self._ended.items()):
             if name in self._sessions.open:
                 self._ended.pop(name, None)

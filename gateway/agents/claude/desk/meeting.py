@@ -15,7 +15,7 @@ from gateway.agents.claude.desk.way import Way
 from gateway.ports import AgentUnavailableError
 from gateway.processes import is_there
 
-OPEN = "This conversation is open in another terminal: close it there first, or fork it here with /branch."
+OPEN = "Tollbridge: this conversation is open in another terminal. Close it there first, or go on in a copy of it here, with /branch."
 
 
 class Meeting:

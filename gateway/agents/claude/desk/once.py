@@ -25,7 +25,7 @@ LATE_S: Final = 60.0
 """How much later than the verdict another hook of the same event may come."""
 MOMENT_S: Final = 2.0
 """The same where nobody knows whose hook it is: a person can hardly type and send the same words again as fast."""
-CUT: Final = "another hook of Tollbridge's about this was ended before there was an answer; send it again"
+CUT: Final = "Tollbridge: not run. A hook of the plugin was ended before there was an answer: send it again."
 
 Verdict = Mapping[str, Any]
 

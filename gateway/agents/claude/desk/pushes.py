@@ -11,10 +11,10 @@ from gateway.agents.claude.calls import Recent
 from gateway.agents.claude.desk import hooks
 from gateway.core import channel
 from gateway.domain.events import End, Finished
+from gateway.view import desk_words
 
-SAID_AGAIN: Final = "This message was given up: send it again from the phone."
-FETCHED: Final = "The agent has this message already: it needs no run of its own."
-TAKEN_IN: Final = "The session has read it, beside what it was doing."
+SAID_AGAIN: Final = "Tollbridge: not run. This message came too late: send it again from the phone."
+FETCHED: Final = "Tollbridge: not run. The agent has this message already."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Pushes:
         taken = [name for name in names if self.arrives(name)]
         for name in taken:
             self._fetched.add(name)
-        return [Finished(End.DONE, TAKEN_IN, name, ()) for name in taken]
+        return [Finished(End.DONE, desk_words.TAKEN_IN, name, ()) for name in taken]
 
     def give_up(self, now: float) -> list[str]:
         """The names of those whose time is over."""

@@ -3,15 +3,11 @@
 Any client starts the channel's server; whether it takes what comes from there, it says nowhere before it has shown the first message.
 """
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from gateway.core import channel
 from gateway.domain.events import End, Finished, Listening
-
-DEAF: Final = (
-    "This session takes no messages from here: close it and write /start, or start it with "
-    "`claude --dangerously-load-development-channels plugin:tollbridge@tollbridge`."
-)
+from gateway.view import desk_words
 
 
 class Pusher(Protocol):
@@ -78,7 +74,7 @@ class Way:
         """It did not show a message in time. The first one that it could have shown, `at_rest`, shows that it takes none."""
         if self.hears is None and at_rest and self.pusher is not None and self.pusher is self._through:
             self.hears = False
-        words = f"{channel.UNCONFIRMED} {DEAF}" if self.hears is False else channel.UNCONFIRMED
+        words = f"{channel.UNCONFIRMED} {desk_words.DEAF}" if self.hears is False else channel.UNCONFIRMED
         return Finished(End.INTERRUPTED, words, name, ())
 
     def _listening(self) -> list[Listening]:
