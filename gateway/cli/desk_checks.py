@@ -19,7 +19,13 @@ OLDEST_PYTHON: Final = (3, 8)
 """The oldest that runs the plugin's hooks and servers."""
 MOST_REPOSITORIES: Final = 500
 _FILES: Final = ("settings.json", "settings.local.json")
-_CONSOLE: Final = frozenset({"api_key", "claude.ai", "oauth_token", "console"})
+_SIGN_INS: Final = {
+    "api_key": "an API key",
+    "claude.ai": "claude.ai",
+    "oauth_token": "a token of claude.ai's",
+    "console": "a Console account",
+}
+"""With these channels work."""
 
 
 def desk(everything: "Settings", environ: Mapping[str, str], *, running: bool) -> Iterator[Check]:
@@ -105,11 +111,11 @@ def sign_in(program: str, environ: Mapping[str, str]) -> Iterator[Check]:
             "Claude Code is not signed in",
             "start `claude` once and sign in with claude.ai or a Console key",
         )
-    elif found.method in _CONSOLE:
-        yield _ok("channels", f"signed in by {found.method}, with which channels work")
+    elif found.method in _SIGN_INS:
+        yield _ok("channels", f"signed in with {_SIGN_INS[found.method]}: with that Claude Code can have channels")
     else:
         yield _warn(
-            "channels", f"signed in by {found.method}", "channels were tried with claude.ai and Console keys only"
+            "channels", f"signed in with {found.method}", "channels were tried with claude.ai and Console keys only"
         )
 
 

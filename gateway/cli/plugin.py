@@ -88,16 +88,20 @@ def remove(only_print: bool = _ONLY_PRINT) -> None:
         if change.drop:
             say(exact.shown(change))
         return
-    if claude_code.plugin(program.path, os.environ) is not None:
-        _told(program.path, steps[0])
-    if _has_marketplace(program.path):
-        _told(program.path, steps[1])
+    present = claude_code.plugin(program.path, os.environ) is not None, _has_marketplace(program.path)
+    for step, is_there in zip(steps, present, strict=True):
+        if is_there:
+            _told(program.path, step)
+    copied = (settings.home / plugin_files.FOLDER).exists()
     plugin_files.removed(settings.home)
     change = _removal(settings)  # Claude Code has written to the same file meanwhile
     if change.drop:
         say(exact.shown(change))
         exact.written(change, settings.home)
-    say("Removed. Sessions that are open now keep it until they end.")
+    if any(present) or copied or change.drop:
+        say("Removed. Sessions that are open now keep it until they end.")
+    else:
+        say("Nothing was left to remove: the plugin is not installed.")
     if (leads := exact.elsewhere(change)) is not None:
         say(
             f"{change.path} has Claude Code tell {leads} of its calls, which is none of this gateway's doing: it stays."
@@ -129,8 +133,11 @@ def status(as_json: bool = typer.Option(False, "--json", help="Print JSON for pr
         say("The plugin is not installed: `tollbridge plugin install`.")
     else:
         say(f"{PLUGIN} {found.version} in {program.words}: {flaw or 'installed, enabled, and of this version'}.")
-        say()
-        say(how_to_start(allowed=_is_allowed()))
+        if flaw:
+            say("Run `tollbridge plugin install`, which mends it.")
+        else:
+            say()
+            say(how_to_start(allowed=_is_allowed()))
     if flaw:
         raise typer.Exit(1)
 

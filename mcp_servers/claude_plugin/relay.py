@@ -110,7 +110,7 @@ RETRY_S = (0.1, 3.0)
 SWITCHED, FINE = 101, 200  # of HTTP
 SILENT = "the gateway does not answer: look at its log"
 ENDED = "the gateway ended before it answered: start it with `tollbridge up`"
-GARBLED = "the gateway's answer cannot be read: is it of another version than its plugin?"
+GARBLED = "the gateway's answer cannot be read: run `tollbridge plugin install`, then start the gateway again"
 
 
 class DoorError(Exception):
@@ -238,7 +238,7 @@ def sentence(status: int, body: bytes) -> str:
     told = parsed(body) or {}
     if "error" in told:
         return "the gateway refused: {}".format(told["error"])
-    return f"the gateway answered with status {status}: is it of another version than its plugin?"
+    return f"the gateway answered with status {status}: run `tollbridge plugin install`, then start it again"
 
 
 # -------------------------------------------------------------------------------------- a gateway that starts by itself
@@ -499,7 +499,7 @@ def refusal(event: str, why: str) -> bytes:
     reason = f"Tollbridge: {why}"
     if event == "UserPromptSubmit":
         # This alone is read by people only: of every other event the agent is told why it was stopped.
-        reason += "; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
+        reason += "; or start Claude Code with TOLLBRIDGE_OFF=1 to work without limits"
     return REFUSALS[event].replace("REASON", quoted(reason)).encode("ascii")
 
 

@@ -191,7 +191,7 @@ def test_hooks_need_a_python3_of_3_8(tmp_path: Path, says: str, status: str) -> 
         ("api_key", "firstParty", ""),
         ("none", "firstParty", "not signed in"),
         ("third_party", "bedrock", "bedrock, where Claude Code has no channels"),
-        ("magic", "firstParty", "signed in by magic"),
+        ("magic", "firstParty", "signed in with magic"),
     ],
 )
 def test_channels_need_claude_ai_or_a_console_key(

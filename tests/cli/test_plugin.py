@@ -108,7 +108,9 @@ def test_installing_again_changes_nothing_and_an_older_copy_is_brought_up_to_dat
     (place / "old.py").write_text("", encoding="utf-8")
     told = machine("status")
     assert told.returncode == 1
-    assert f"not those of version {VERSION}" in " ".join(told.stdout.split())
+    said = " ".join(told.stdout.split())
+    assert f"not those of version {VERSION}. Run `tollbridge plugin install`" in said
+    assert START not in said
     assert machine("install").returncode == 0
     assert plugin_files.is_current(machine.home)
     assert not (place / "old.py").exists()
@@ -139,9 +141,10 @@ def test_no_token_is_made_where_none_is_needed(machine: Machine, words: tuple[st
 def test_removed_it_is_gone_everywhere_and_removing_again_is_fine(machine: Machine) -> None:
     """Plugin, marketplace and copy go; what is gone already is no error."""
     machine("install")
-    for _ in range(2):
+    for words in ("Removed. Sessions that are open now", "Nothing was left to remove"):
         done = machine("remove")
         assert (done.returncode, done.stderr) == (0, "")
+        assert words in done.stdout
     assert machine.calls()[2:] == [f"plugin uninstall {PLUGIN}", "plugin marketplace remove tollbridge"]
     assert not (machine.home / plugin_files.FOLDER).exists()
     assert json.loads(machine("status", "--json").stdout)["installed"] is False

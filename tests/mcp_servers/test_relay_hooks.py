@@ -46,7 +46,7 @@ SILENT = [
         "Notification",
     )
 ]
-ESCAPE = "; or start the client with TOLLBRIDGE_OFF=1 to work without limits"
+ESCAPE = "; or start Claude Code with TOLLBRIDGE_OFF=1 to work without limits"
 
 
 def blocked(event: str, said: bytes) -> str:
@@ -147,7 +147,7 @@ async def test_without_a_gateway_whatever_costs_nothing_goes_on(tmp_path: Path, 
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-GARBLED = "is it of another version"
+GARBLED = "run `tollbridge plugin install`, then start"
 
 
 @pytest.mark.parametrize(

@@ -179,8 +179,10 @@ def test_turns_are_told_in_english(said: str, words: str) -> None:
         (desk_words.TAKEN_IN, "The session has read it, beside what it was doing."),
         (
             f"{turn_words.UNCONFIRMED} {desk_words.DEAF}",
-            f"{turn_words.UNCONFIRMED} This session takes no messages from here: close it and write /start, or open it again with "
-            + "`claude --continue --dangerously-load-development-channels plugin:tollbridge@tollbridge`.",
+            (
+                f"{turn_words.UNCONFIRMED} This session takes no messages from here: close it and write /start, or open it "
+                "again with `claude --continue --dangerously-load-development-channels plugin:tollbridge@tollbridge`."
+            ),
         ),
         (turn_words.process_ended(desk_words.CLOSED), "The agent's process ended: it was closed at the desk"),
         (

@@ -49,9 +49,7 @@ log = structlog.get_logger()
 PATIENCE_S: Final = 3_000.0
 """How long a hook waits for a person; the plugin gives its hooks longer."""
 LOOK_EVERY_S: Final = 2.0
-UNREAD: Final = (
-    "Tollbridge cannot read what Claude Code says here: is it of a newer version? `tollbridge doctor` tells."
-)
+UNREAD: Final = "Tollbridge cannot read what Claude Code says here, which may be newer: update Tollbridge, then run `tollbridge plugin install`."
 MOVED: Final = "Tollbridge hears of this session from another program than before: close it, and open it again."
 STARTS: Final = "Tollbridge's gateway has just been started: try again in a moment."
 TOO_MANY: Final = f"Tollbridge follows {SESSIONS_MAX} open sessions at most: close some of them."
