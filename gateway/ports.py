@@ -475,6 +475,10 @@ class View(Protocol):
         """Open approvals whose time is over, oldest first."""
         ...
 
+    def unreminded_approvals(self, by_ms: int, limit: int) -> tuple[Approval, ...]:
+        """Open questions about runs, limits, tools and of agents that end by then and that nobody was reminded of, oldest first."""
+        ...
+
     def grants(self, person: str) -> tuple[Grant, ...]: ...
 
     def all_grants(self) -> tuple[Grant, ...]:

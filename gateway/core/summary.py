@@ -55,14 +55,14 @@ def progress(turn: Turn, actions: Sequence[str], said: str, now_ms: int) -> str:
     return turn_words.working(turn, shown, escape(words), now_ms)
 
 
-def verbatim(text: str) -> str:
+def verbatim(text: str, language: str = "") -> str:
     """What is asked for, as a code block: nothing is hidden by characters that do not show, and what is too long to show is
     said to be.
     """
     shown, rest = revealed(text, VERBATIM_CHARACTERS_MAX)
     seen = question_words.cut(shown, rest) if rest else shown
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", seen)), default=0))
-    return f"{fence}\n{seen}\n{fence}"
+    return f"{fence}{language}\n{seen}\n{fence}"
 
 
 def code(line: str) -> str:

@@ -22,10 +22,18 @@ class Choice(StrEnum):
     """Let the agent use this tool, once."""
     ALLOW_SESSION = "allow_session"
     """Let the agent use this tool for the rest of the session."""
+    ALLOW_ALWAYS = "allow_always"
+    """Let the agent do what the rules in the option's value say, from now on."""
+    ALLOW_EDITS = "allow_edits"
+    """Let the agent go on with its plan, and change files for the rest of the session without asking."""
     DENY = "deny"
     """Do not let the agent use this tool."""
     ANSWER = "answer"
     """Answer the agent's question with the words on the button."""
+    PICK = "pick"
+    """Pick these words, or no longer; the question stays open."""
+    PICKED = "picked"
+    """Answer the agent's question with the words that are picked."""
     CONTINUE = "continue"
     """Send "continue" after an interruption, as a new turn."""
     COMMAND = "command"
@@ -43,7 +51,8 @@ class Option:
     allows: Usd | None = None
     lifts: tuple[Lift, ...] = ()
     value: str = ""
-    """For ANSWER: the words that the agent gets; for COMMAND: the command, as it would be typed."""
+    """For ANSWER and PICK: the words that the agent gets; for DENY: why, where that is no plain no; for ALLOW_ALWAYS: the rules, one
+    a line; for COMMAND: the command, as it would be typed."""
     unpriced: bool = False
     """The question says that the price is not known: who picks this has agreed to that too."""
     model: str | None = None
@@ -106,6 +115,8 @@ class ApprovalKind(StrEnum):
 
 APPROVAL_REF: Final = "approval:"
 """How the name of a message begins that shows an approval; the approval's id follows."""
+REMINDER_REF: Final = "reminder:"
+"""How the name of a message begins that reminds of a question."""
 
 
 class ApprovalState(StrEnum):
@@ -146,3 +157,8 @@ class Approval:
     def ref(self) -> str:
         """The name of the message that shows it; a menu bears that of its message."""
         return self.id if self.kind is ApprovalKind.MENU else f"{APPROVAL_REF}{self.id}"
+
+    @property
+    def reminder_ref(self) -> str:
+        """The name of the message that reminds of it: one for all that an agent asks together."""
+        return f"{REMINDER_REF}{self.turn_id}:{self.request_id or self.id}"

@@ -67,9 +67,14 @@ class EndTurn:
 
 @dataclass(frozen=True, slots=True)
 class AllowTool:
-    """The agent may use the tool it asked for."""
+    """The agent may use the tool it asked for, or go on with its plan.
+
+    `rules`: it keeps these, of those that it offered, for the project. `edits`: it may change files without asking from now on.
+    """
 
     for_session: bool = False
+    rules: tuple[str, ...] = ()
+    edits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,14 @@ class Words:
     text: str
 
 
-Answer = GoOn | EndTurn | AllowTool | DenyTool | Words
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The person's answers to the questions that the agent asked together, in their order."""
+
+    texts: tuple[str, ...]
+
+
+Answer = GoOn | EndTurn | AllowTool | DenyTool | Words | Answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,18 +161,51 @@ class AskedPermission:
     tool: str
     summary: str
     detail: str
-    """The whole of what is asked, for the digest and the expandable part of the question."""
+    """What is asked, for the digest and the expandable part of the question."""
     can_remember: bool = False
     """The agent can be told to allow this for the rest of the session."""
+    rules: tuple[str, ...] = ()
+    """Rules that the agent can keep for the project, so that it asks no more for what they name: `Bash(npm test *)`."""
+    diff: str = ""
+    """What `detail` leaves out of a change to a file: its lines with `-` and `+` before them."""
+    whole: str = ""
+    """The full canonical form, where `detail` and `diff` had to be cut or leave something out."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPlan:
+    """The agent waits to hear whether it may go on with this plan (Markdown); answered with AllowTool or DenyTool."""
+
+    request_id: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the questions that an agent asks together. `several`: any number of the choices can be the answer."""
+
+    text: str
+    choices: tuple[str, ...] = ()
+    several: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """The agent asks the person something with fixed choices (or free text); answered with Words."""
+    """The agent asks the person something with fixed choices (or free text); answered with Words.
+
+    `more`: what it asks together with that; then it is answered with Answers. `several`: as of a Part.
+    """
 
     request_id: str
     text: str
     choices: tuple[str, ...]
+    several: bool = False
+    more: tuple[Part, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of it."""
+        return (Part(self.text, self.choices, self.several), *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +298,7 @@ AgentEvent = (
     | CallMetered
     | AskedPermission
     | AskedQuestion
+    | AskedPlan
     | Withdrawn
     | Paused
     | Finished

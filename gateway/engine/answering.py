@@ -5,7 +5,7 @@ from dataclasses import replace
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import Answer, Edit, EndTurn, GoOn, Respond
 from gateway.domain.events import End, Finished
-from gateway.engine import ending
+from gateway.engine import ending, permissions
 from gateway.engine.live import Live
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
@@ -29,6 +29,7 @@ async def respond(world: World, live: Live | None, effect: Respond) -> None:
         approval = view.approval(effect.ref.removeprefix(APPROVAL_REF))
         if approval is not None:
             draft.put.append(replace(approval, request_id=""))
+            permissions.settle_others(view, draft, approval, effect, words)
         return draft.done(None)
 
     await world.commit(decide)

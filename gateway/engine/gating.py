@@ -24,6 +24,7 @@ from gateway.domain.approval import (
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Interrupt, Say, StartTurn, Unpause
 from gateway.domain.estimate import Estimate
+from gateway.domain.files import Parcel
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -37,7 +38,7 @@ SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
 
 
-def ask(
+def ask(  # noqa: PLR0913 - the parts of an approval
     world: World,
     draft: Draft,
     turn: Turn,
@@ -47,11 +48,17 @@ def ask(
     *,
     detail: str = "",
     request_id: str = "",
+    name: str = "",
+    ring: bool = True,
+    files: tuple[Parcel, ...] = (),
 ) -> Approval:
-    """Put a question to the people of the session's thread: an approval with one-time tokens, and the message that shows it."""
+    """Put a question to the people of the session's thread: an approval with one-time tokens, and the message that shows it.
+
+    `name`: its id, where that is to be a certain one. `files` follow it.
+    """
     text = _placed(world, session, turn, kind, question.text)
     approval = Approval(
-        id=world.clock.new_id("ask"),
+        id=name or world.clock.new_id("ask"),
         kind=kind,
         turn_id=turn.id,
         session_id=session.id,
@@ -64,7 +71,7 @@ def ask(
         request_id=request_id,
     )
     draft.put.append(approval)
-    draft.say(Say(session.thread, approval.ref, text, approve.buttons(approval), ring=True))
+    draft.say(Say(session.thread, approval.ref, text, approve.buttons(approval), ring=ring, files=files))
     return approval
 
 

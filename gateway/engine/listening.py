@@ -12,6 +12,7 @@ from gateway.domain.events import (
     Acted,
     AgentEvent,
     AskedPermission,
+    AskedPlan,
     AskedQuestion,
     BackgroundChanged,
     CallMetered,
@@ -28,7 +29,7 @@ from gateway.domain.events import (
 from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import desk, ending, gating, metering, showing
+from gateway.engine import desk, ending, gating, metering, permissions, showing
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
@@ -53,12 +54,12 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             await _metered(world, live, event)
         case Paused():
             await _at_boundary(world, live, event)
-        case AskedPermission() | AskedQuestion():
+        case AskedPermission() | AskedQuestion() | AskedPlan():
             await _asked(world, live, event)
         case Withdrawn(request_id):
             live.work(world.clock.ticks_ms())
             if live.turn_id is not None:
-                await world.commit(metering.withdrawn(live.turn_id, request_id))
+                await world.commit(permissions.withdrawn(live.turn_id, request_id))
         case Finished():
             return await _finished(world, live, event)
         case BackgroundChanged(agents, others):
@@ -232,10 +233,10 @@ async def _at_boundary(world: World, live: Live, event: Paused) -> None:
         await unpause(world, live, GoOn())
 
 
-async def _asked(world: World, live: Live, event: AskedPermission | AskedQuestion) -> None:
+async def _asked(world: World, live: Live, event: permissions.Asked) -> None:
     if live.turn_id is not None:
         live.rest(world.clock.ticks_ms())
-        await world.commit(metering.ask_permission(world, live.turn_id, event))
+        await permissions.ask(world, live.turn_id, event)
         world.on_step("permission.asked")
 
 

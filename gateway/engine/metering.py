@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from gateway.core import gate, gauges, meter, summary
 from gateway.core.turn import ENDED, Step, advance, can
-from gateway.domain.approval import ApprovalKind, ApprovalState, Choice, Option, Question
+from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.budget import Balance, Quota, Scope, ScopeKind
 from gateway.domain.effects import Edit, Say
-from gateway.domain.events import AskedPermission, AskedQuestion, CallMetered, Finished, QuotaTold
+from gateway.domain.events import CallMetered, Finished, QuotaTold
 from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
@@ -17,9 +17,7 @@ from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
 from gateway.engine import gating, menus
 from gateway.engine.world import STATUS_ENDING, Draft, World
 from gateway.ports import Decision, View
-from gateway.view import question_words, queue_words, turn_words
-
-QUESTION_CHOICES_MAX = 8
+from gateway.view import queue_words, turn_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,49 +244,6 @@ def background_run(world: World, session_id: str) -> Callable[[View], Decision[T
             words = summary.progress(turn, [], turn.prompt, world.clock.now_ms())
             show(world, draft, session, turn, words)
         return draft.done(turn)
-
-    return decide
-
-
-def ask_permission(
-    world: World, turn_id: str, event: AskedPermission | AskedQuestion
-) -> Callable[[View], Decision[bool]]:
-    """Put the agent's question to the person; False: there is no turn to ask for."""
-
-    def decide(view: View) -> Decision[bool]:
-        draft = Draft()
-        turn = view.turn(turn_id)
-        session = view.session(turn.session_id) if turn else None
-        if turn is None or session is None:
-            return draft.done(result=False)
-        if isinstance(event, AskedPermission):
-            options = [Option(Choice.ALLOW, question_words.ALLOW)]
-            if event.can_remember:
-                options.append(Option(Choice.ALLOW_SESSION, question_words.ALLOW_SESSION))
-            options.append(Option(Choice.DENY, question_words.DENY))
-            asked = summary.verbatim(event.detail.removeprefix(f"{event.tool}\n") or event.summary)
-            question = Question(question_words.permission(event.tool, asked), tuple(options))
-            kind, detail = ApprovalKind.PERMISSION, event.detail
-        else:
-            choices = event.choices[:QUESTION_CHOICES_MAX]
-            answers = tuple(Option(Choice.ANSWER, choice, value=choice) for choice in choices)
-            words = question_words.of_agent(event.text, choices=bool(answers))
-            question = Question(words, (*answers, Option(Choice.DENY, question_words.NO_ANSWER)))
-            kind, detail = ApprovalKind.QUESTION, event.text
-        gating.ask(world, draft, turn, session, kind, question, detail=detail, request_id=event.request_id)
-        return draft.done(result=True)
-
-    return decide
-
-
-def withdrawn(turn_id: str, request_id: str) -> Callable[[View], Decision[None]]:
-    """The agent no longer waits: its question is closed."""
-
-    def decide(view: View) -> Decision[None]:
-        draft = Draft()
-        ended = [approval for approval in view.open_approvals(turn_id) if approval.request_id == request_id]
-        gating.withdraw(draft, ended, question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
-        return draft.done(None)
 
     return decide
 

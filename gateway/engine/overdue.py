@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from gateway.core.turn import Step
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState
-from gateway.domain.effects import DenyTool, Edit, Respond
+from gateway.domain.effects import Edit
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine import gating
+from gateway.engine import gating, permissions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import question_words
@@ -33,16 +33,7 @@ def _expire(world: World, view: View, draft: Draft, approval: Approval, waiting:
     if approval.kind is ApprovalKind.MENU:
         return
     if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION) and approval.turn_id:
-        draft.effects.append(
-            Respond(
-                approval.session_id,
-                approval.request_id,
-                DenyTool(question_words.NOBODY),
-                approval.ref,
-                approval.text,
-                taken=question_words.NOBODY,
-            )
-        )
+        permissions.expire(draft, approval)
         return
     draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, question_words.NOBODY)))
     turn, session = view.turn(approval.turn_id), view.session(approval.session_id)

@@ -3,39 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.core import summary
 from gateway.core.access import may
 from gateway.core.approve import over, typed
 from gateway.core.route import Explain, read_amount
-from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState, Choice
-from gateway.domain.effects import Respond, Words
+from gateway.domain.approval import ApprovalKind, ApprovalState, Choice
 from gateway.domain.events import Message
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Turn
-from gateway.engine import questions, taps
+from gateway.engine import permissions, questions, taps
 from gateway.engine.world import Draft, World
 from gateway.ports import View
 from gateway.view import question_words
 
 MONEY = (ApprovalKind.RUN, ApprovalKind.LIMIT)
-
-
+OF_AGENT = (ApprovalKind.PERMISSION, ApprovalKind.QUESTION)
 BY_BUTTON = (ApprovalKind.CHANGE, ApprovalKind.PEOPLE)
 
 
 def take(world: World, view: View, draft: Draft, message: Message, text: str, waiting: frozenset[str]) -> bool:
     """A reply to a question, of whichever session of the thread, is its answer and never a prompt; False: it is no such reply."""
     ref = view.ref_of(message.thread, message.replies_to) if message.replies_to else None
-    approval = (
-        view.approval(ref.removeprefix(APPROVAL_REF)) if ref is not None and ref.startswith(APPROVAL_REF) else None
-    )
+    approval = permissions.shown_by(view, ref or "")
     if approval is not None and approval.thread == message.thread and approval.kind in BY_BUTTON:
         draft.say(world.notice(message.thread, question_words.PRESS_BUTTON))
         return True
     if approval is not None and approval.thread == message.thread and questions.is_one(approval):
         questions.written(world, view, draft, message, approval, text)
         return True
-    if approval is None or approval.thread != message.thread or approval.kind not in (*MONEY, ApprovalKind.QUESTION):
+    if approval is None or approval.thread != message.thread or approval.kind not in (*MONEY, *OF_AGENT):
         return False
     turn, session = view.turn(approval.turn_id), view.session(approval.session_id)
     if turn is None or session is None:
@@ -44,8 +39,8 @@ def take(world: World, view: View, draft: Draft, message: Message, text: str, wa
         draft.say(world.notice(message.thread, words))
     elif not may(view.grants(message.person), Deed.APPROVE, message.thread):
         draft.say(world.notice(message.thread, question_words.MAY_NOT_ABOVE))
-    elif approval.kind is ApprovalKind.QUESTION:
-        _answer(draft, message, approval, text)
+    elif approval.kind in OF_AGENT:
+        permissions.written(world, view, draft, message, approval, session, text)
     elif isinstance(read := read_amount(text), Explain):
         draft.say(world.notice(message.thread, read.words))
     else:
@@ -87,12 +82,5 @@ def answer(
     if questions.is_one(found):
         questions.written(world, view, draft, message, found, text)
     else:
-        _answer(draft, message, found, text)
+        permissions.written(world, view, draft, message, found, session, text)
     return True
-
-
-def _answer(draft: Draft, message: Message, found: Approval, text: str) -> None:
-    said = summary.title(text)
-    taken = question_words.answered(summary.escape(said))
-    draft.put.append(replace(found, state=ApprovalState.ANSWERED, answered_by=message.person, answer=said))
-    draft.effects.append(Respond(found.session_id, found.request_id, Words(text), found.ref, found.text, taken=taken))

@@ -25,23 +25,29 @@ DIFF: Final = "changes.diff"
 
 
 async def shown(world: World, turn_id: str, event: Finished) -> tuple[Finished, tuple[Parcel, ...]]:
-    """The end of a run with the answer as it is said, and the files that go with it, copied.
+    """The end of a run with the answer as it is said, and the files that go with it, copied."""
+    text, files = await laid_out(world, turn_id, event.text)
+    return replace(event, text=text), files
 
-    The answer stays as it is where nothing of it is too large, where the chat takes no files, and where they cannot be made.
+
+async def laid_out(world: World, turn_id: str, text: str) -> tuple[str, tuple[Parcel, ...]]:
+    """An answer, or a plan, as it is said, and the files that go with it, copied.
+
+    It stays as it is where nothing of it is too large, where the chat takes no files, and where they cannot be made.
     """
-    found = presenting.present(event.text)
-    answer = None if found.plain or world.spool is None else world.chat.enclosable(event.text)
+    found = presenting.present(text)
+    answer = None if found.plain or world.spool is None else world.chat.enclosable(text)
     if answer is None:
-        return event, ()
+        return text, ()
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if turn is None or turn.origin is Origin.DESK:  # then it stands on the screen that it was asked for on
-        return event, ()
+        return text, ()
     found = presenting.present(answer)
     packed = await _packed(world, answer, found)
     if isinstance(packed, str):
         log.warning("an answer's files were not made", why=packed)
-        return event, ()
-    return replace(event, text=said(answer, found)), packed
+        return text, ()
+    return said(answer, found), packed
 
 
 def said(answer: str, found: presenting.Shown) -> str:

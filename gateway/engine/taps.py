@@ -9,12 +9,12 @@ from gateway.core.estimate import on_model
 from gateway.core.turn import Step
 from gateway.domain.approval import Allow, Approval, ApprovalKind, ApprovalState, Ask, Choice, Option, Refuse, Verdict
 from gateway.domain.budget import Balance, Entry, Scope, ScopeKind
-from gateway.domain.effects import AllowTool, Borrow, DenyTool, Edit, EndTurn, GoOn, Respond, StartTurn, Unpause, Words
+from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, StartTurn, Unpause
 from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import changes, gating, limits, people, questions
+from gateway.engine import changes, gating, limits, people, permissions, questions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import forget_words, money_words, question_words, turn_words
@@ -39,9 +39,11 @@ def answered(
     turn, session = view.turn(verdict.approval.turn_id), view.session(verdict.approval.session_id)
     if turn is None or session is None:
         return TooLate(question_words.GONE)
-    draft.put.append(verdict.approval)
-    _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
-    return verdict.option.label
+    picking = permissions.picking(draft, verdict)
+    if picking is None:
+        draft.put.append(verdict.approval)
+        _act(world, view, draft, verdict, session, turn, waiting=turn.id in waiting)
+    return verdict.option.label if picking is None else picking
 
 
 def take_amount(
@@ -104,11 +106,7 @@ def _act(
             _limit(world, view, draft, answered, session, turn, waiting=waiting)
             _wait_for_bank(draft, answered, turn)
         case ApprovalKind.PERMISSION | ApprovalKind.QUESTION:
-            draft.effects.append(
-                Respond(
-                    session.id, approval.request_id, _reply(option), approval.ref, approval.text, taken=_past(option)
-                )
-            )
+            permissions.tapped(view, draft, answered)
         case ApprovalKind.CONTINUE if turn.forgotten_at_ms is not None and turn.origin is not Origin.BACKGROUND:
             _close(draft, approval, forget_words.IS_FORGOTTEN)
         case ApprovalKind.CONTINUE:
@@ -293,30 +291,6 @@ def _ask_at_limit(
     policy, held_for = world.policy(view, session, turn), gating.holders(view, draft, session, turn)
     question = gate.at_limit(turn, shown, policy, why, gauges, held_for)
     gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
-
-
-def _reply(option: Option) -> AllowTool | DenyTool | Words:
-    match option.choice:
-        case Choice.ALLOW:
-            return AllowTool()
-        case Choice.ALLOW_SESSION:
-            return AllowTool(for_session=True)
-        case Choice.ANSWER:
-            return Words(option.value)
-        case _:
-            return DenyTool(question_words.TOLD_NO)
-
-
-def _past(option: Option) -> str:
-    match option.choice:
-        case Choice.ALLOW:
-            return question_words.ALLOWED
-        case Choice.ALLOW_SESSION:
-            return question_words.ALLOWED_FOR_SESSION
-        case Choice.ANSWER:
-            return question_words.answered(option.label)
-        case _:
-            return question_words.DENIED
 
 
 def _close(draft: Draft, approval: Approval, words: str) -> None:

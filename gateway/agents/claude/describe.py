@@ -1,15 +1,19 @@
 """Tools and questions in words that fit a chat. Pure."""
 
+import difflib
 import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from textwrap import indent
 from types import MappingProxyType
 from typing import Any
 
+from gateway.core.asking import CHOICES_MAX, PARTS_MAX
 from gateway.core.summary import VERBATIM_CHARACTERS_MAX, revealed
+from gateway.domain.events import Part
 
 SUBJECT_LIMIT = 200
 LOOKED_AT_LIMIT = 100 * SUBJECT_LIMIT
@@ -34,9 +38,14 @@ _SUBJECTS = {
 
 TEXT_LIMIT = 1_000_000
 """More characters than any model says in one go."""
-CHOICES_MAX = 20
 ASKED_LIMIT = VERBATIM_CHARACTERS_MAX
 """What a question shows of a permission; here nothing of it may be cut a second time."""
+WHOLE_LIMIT = 200_000
+"""What goes as a file; what is longer is cut there too."""
+DIFF_LIMIT = 2_000
+COMPARED_LIMIT = 20_000
+_CHANGE = ("old_string", "new_string")
+_CUT_HERE = "characters more; the answer is for the whole, SHA-256 "
 FIELDS_MAX = 8
 FIELD_LEAST = 120
 NAME_LIMIT = 100
@@ -74,29 +83,57 @@ def _subjects(tool: str) -> tuple[str, ...]:
     return _SUBJECTS.get(tool, ("file_path", "path", "command", "query", "url", "name", "title", "description"))
 
 
-def ask(
-    tool: str, inputs: Mapping[str, Any], directory: str, notes: Mapping[str, str] = MappingProxyType({})
-) -> tuple[str, str]:
-    """What a permission is asked for: in one line, and in full.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A permission in words: in one line; in as many as a message holds; what it changes of a file; all of it, where that is more."""
 
-    In full: the tool, what it is used on, its other inputs, the client's notes; each under its name, further lines indented, so
-    that none can pass for another. What is too long to be shown is cut field by field, and named by its digest.
+    summary: str
+    detail: str
+    diff: str = ""
+    whole: str = ""
+
+
+def ask(tool: str, inputs: Mapping[str, Any], directory: str, notes: Mapping[str, str] = MappingProxyType({})) -> Told:
+    """What a permission is asked for: the tool, what it is used on, its other inputs, the client's notes; each under its name,
+    further lines indented, so that none can pass for another. What is too long to be shown is cut field by field, and named by
+    its digest. What an Edit changes is a diff of its own.
     """
     title, subject = action(tool, inputs, directory)
     summary = f"{title}: {subject}" if subject else title
     told = {name: text for name, text in notes.items() if text}
+    diff = _diff(tool, inputs)
+    shown_diff = _cut(diff, DIFF_LIMIT)
+    listed = {name: value for name, value in inputs.items() if not (diff and name in _CHANGE)}
+    detail = _detail(tool, title, listed, told, ASKED_LIMIT - len(shown_diff))
+    whole = ""
+    if shown_diff != revealed(diff, WHOLE_LIMIT)[0] or _CUT_HERE in detail:
+        whole = _detail(tool, title, inputs, told, WHOLE_LIMIT)
+    return Told(summary, detail, shown_diff, whole)
+
+
+def _diff(tool: str, inputs: Mapping[str, Any]) -> str:
+    """The lines that an Edit takes away and puts there; empty where it is no such thing, or too much to be compared."""
+    old, new = (inputs.get(name) for name in _CHANGE)
+    if tool != "Edit" or not isinstance(old, str) or not isinstance(new, str) or len(old) + len(new) > COMPARED_LIMIT:
+        return ""
+    before, after = old.split("\n"), new.split("\n")
+    lines = difflib.unified_diff(before, after, lineterm="", n=len(before))
+    return "\n".join([*lines][3:])
+
+
+def _detail(tool: str, title: str, inputs: Mapping[str, Any], told: Mapping[str, str], limit: int) -> str:
     if len(inputs) + len(told) == 1:
         [value] = inputs.values() or told.values()
-        return summary, f"{title}\n{_cut(_text(value), ASKED_LIMIT - len(title) - 1)}"
+        return f"{title}\n{_cut(_text(value), limit - len(title) - 1)}"
     first = [name for name in _subjects(tool) if name in inputs]
     rest = [name for name in inputs if name not in first]
     fields = [(name, _text(inputs[name])) for name in (*first, *rest[:FIELDS_MAX])]
     if rest[FIELDS_MAX:]:
         fields.append(("more inputs", _text({name: inputs[name] for name in rest[FIELDS_MAX:]})))
     texts = [_field(_cut(name, NAME_LIMIT), text) for name, text in (*fields, *told.items())]
-    sizes = [ASKED_LIMIT if rest else len(shown) for shown, rest in (revealed(text, ASKED_LIMIT) for text in texts)]
-    limits = _shares(sizes, len(first), ASKED_LIMIT - len(title) - len(texts))
-    return summary, "\n".join([title, *map(_cut, texts, limits)])
+    sizes = [limit if rest else len(shown) for shown, rest in (revealed(text, limit) for text in texts)]
+    limits = _shares(sizes, len(first), limit - len(title) - len(texts))
+    return "\n".join([title, *map(_cut, texts, limits)])
 
 
 def _field(name: str, text: str) -> str:
@@ -116,24 +153,30 @@ def _cut(text: str, limit: int) -> str:
     if not rest:
         return shown
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
-    mark = "[{} characters more; the answer is for the whole, SHA-256 " + digest + "...]"
+    mark = "[{} " + _CUT_HERE + digest + "...]"
     shown, rest = revealed(text, max(0, limit - len(mark) - len(str(len(text)))))
     return shown + mark.format(rest)
 
 
-def question(inputs: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """The text, the choices and the names of the questions that the agent asks together.
+def questions(inputs: Mapping[str, Any]) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """The questions that the agent asks together, each with what its choices mean, and their names.
 
-    One question with one answer has choices; several, or one with several answers, become one text to be answered in words.
+    More than anybody is asked one by one, or choices than there are buttons for, become text to be answered in words.
     """
     asked = inputs.get("questions")
-    questions = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
-    names = tuple(str(item.get("question") or "") for item in questions)
-    labels = tuple(readable(label, SUBJECT_LIMIT) for label, _ in _options(questions[0])) if len(questions) == 1 else ()
-    if labels and len(labels) <= CHOICES_MAX and not questions[0].get("multiSelect"):
-        return readable(names[0] + _explained(questions[0])), labels, names
-    text = "\n\n".join(str(item.get("question") or "") + _listed(item) for item in questions)
-    return readable(text), (), names
+    found = [item for item in asked if isinstance(item, dict)] if isinstance(asked, list) else []
+    names = tuple(str(item.get("question") or "") for item in found)
+    if len(found) > PARTS_MAX or len(set(names)) < len(names):
+        text = "\n\n".join(name + _listed(item) for name, item in zip(names, found, strict=True))
+        return (Part(readable(text)),), names
+    return tuple(map(_part, found, names)), names
+
+
+def _part(item: Mapping[str, Any], name: str) -> Part:
+    labels = tuple(readable(label, SUBJECT_LIMIT) for label, _ in _options(item))
+    if not labels or len(labels) > CHOICES_MAX:
+        return Part(readable(name + _listed(item)))
+    return Part(readable(name + _explained(item)), labels, bool(item.get("multiSelect")))
 
 
 def _options(item: Mapping[str, Any]) -> list[tuple[str, str]]:
