@@ -10,11 +10,11 @@ import structlog
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
-from gateway.core import summary
 from gateway.core.forecast import Prior
+from gateway.core.progress import Doing
 from gateway.core.turn import Step, advance
 from gateway.domain.budget import ScopeKind
-from gateway.domain.effects import Effect, Say
+from gateway.domain.effects import Effect
 from gateway.domain.events import CallMetered, End, Finished
 from gateway.domain.money import NANO_PER_USD, Usd
 from gateway.domain.place import Session, Thread
@@ -115,8 +115,8 @@ def hand_over(world: World, turn_id: str) -> Callable[[View], Decision[None]]:
             raise LookupError(turn_id)
         running = advance(held, Step.RELEASE, started_at_ms=world.clock.now_ms())
         draft.put.append(running)
-        words = summary.progress(running, [], "", world.clock.now_ms())
-        draft.say(Say(place.thread, metering.status_ref(running), words))
+        words = metering.status(world, view, place, running, Doing())
+        metering.show(world, draft, place, running, words)
         return draft.done(None)
 
     return decide

@@ -156,6 +156,12 @@ class Chat(Protocol):
         """Show for a few seconds that work goes on. Losing it is harmless."""
         ...
 
+    async def draft(self, thread: Thread, draft_id: int, text: str) -> bool:
+        """Show the end of an answer that is still being written, in place of what was shown of it under this number; it is gone when
+        a message comes, or after a while. False: there is no such thing here. Losing one is harmless.
+        """
+        ...
+
     async def fetch(self, attachment_id: str, into: str, bytes_max: int) -> Saved | str:
         """Save a file that a person sent under this path, whole and for this user alone; or why not, and nothing is there.
 

@@ -85,6 +85,13 @@ class MemoryChat:
         self.typed: list[Thread] = []
         self.left: list[Thread] = []
         """Where the gateway wanted to be no more."""
+        self.drafts: list[tuple[Thread, int, str]] = []
+        """As they were shown: thread, number and text."""
+        self.draft_begun = anyio.Event()
+        """The first draft is on its way."""
+        self.has_drafts = True
+        self.draft_hold: anyio.Event | None = None
+        """Drafts do not arrive before this is set."""
         self.reactions: dict[str, str] = {}
         """By message, of ours or of a person's."""
         self.offered: dict[str, tuple[str, ...]] = {}
@@ -275,6 +282,25 @@ class MemoryChat:
         """Note that work was shown."""
         await anyio.lowlevel.checkpoint()
         self.typed.append(thread)
+
+    async def draft(self, thread: Thread, draft_id: int, text: str) -> bool:
+        """Note the draft, if there are any here."""
+        await anyio.lowlevel.checkpoint()
+        if not self.has_drafts:
+            return False
+        self.draft_begun.set()
+        if self.draft_hold is not None:
+            await self.draft_hold.wait()
+        self.drafts.append((thread, draft_id, text))
+        self._changed.announce()
+        return True
+
+    async def draws(self, words: str, within_s: float = 10.0) -> str:
+        """The first draft that holds the words, as soon as there is one. Raises TimeoutError."""
+        with anyio.fail_after(within_s):
+            while not (found := [text for _, _, text in self.drafts if words in text]):
+                await self._changed.event.wait()
+        return found[0]
 
     async def fetch(self, attachment_id: str, into: str, bytes_max: int) -> Saved | str:
         """Save a file that a person sent here."""

@@ -1,10 +1,10 @@
 """What people choose for a chat: read from what they write, who may choose it, and what it does to the rules and the messages."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.core.policy import Hours, HoursError, Ruling
+from gateway.core.progress import Doing
 from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 from gateway.domain.place import Deed
 from gateway.domain.preferences import Preferences, Verbosity
@@ -135,6 +135,6 @@ def is_quiet(preferences: Preferences, minute_of_week: int) -> bool:
         return False
 
 
-def shown(preferences: Preferences, actions: Sequence[str], said: str) -> tuple[Sequence[str], str]:
+def shown(preferences: Preferences, doing: Doing) -> Doing:
     """What is told of work that goes on: the agent's actions and words, or the newest action alone."""
-    return (actions, said) if preferences.verbosity is Verbosity.FULL else (actions[-1:], "")
+    return doing if preferences.verbosity is Verbosity.FULL else replace(doing, actions=doing.actions[-1:], said="")

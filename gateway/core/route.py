@@ -40,10 +40,13 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """`/stop` or `/stop all`; `turn_id`: this turn alone, as the button under it says."""
+    """`/stop` or `/stop all`; `turn_id`: this turn alone, as the button under it says; `draft_id`: the one of which a draft with this
+    number is shown.
+    """
 
     everything: bool
     turn_id: str = ""
+    draft_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,8 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return Stop(everything=whom == "all")
         case "stop" if _TURN.fullmatch(argument):
             return Stop(everything=False, turn_id=argument)
+        case "stop" if (drawn := _DRAFT.fullmatch(argument)) is not None:
+            return Stop(everything=False, draft_id=int(drawn[1]))
         case "stop":
             return Explain(command_words.HOW_TO_STOP)
         case "go":
@@ -248,6 +253,7 @@ def _text(text: str) -> Intent:
 
 
 _TURN = re.compile(r"t_[0-9a-z]{1,40}")
+_DRAFT = re.compile(r"draft ([0-9]{1,10})", re.ASCII)
 _SESSION = re.compile(r"s_[0-9a-z]{1,40}")
 """As buttons name them."""
 

@@ -2,15 +2,11 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Final
 
-from gateway.domain.turn import Turn
 from gateway.view import figure_words, question_words, turn_words
 
 TITLE_CHARACTERS_MAX = 80
-ACTIONS_SHOWN_MAX = 4
-SAID_CHARACTERS_MAX = 300
 VERBATIM_CHARACTERS_MAX = 3000
 
 
@@ -44,15 +40,6 @@ _MARKED = re.compile(r"\\([\\`*_\[\]<&|~$#+\-=>.)])")
 count: Final = figure_words.count
 duration: Final = figure_words.duration
 spent: Final = turn_words.spent
-
-
-def progress(turn: Turn, actions: Sequence[str], said: str, now_ms: int) -> str:
-    """What the status message says while the agent works: the newest actions, its last words, time and cost so far."""
-    shown = [escape(action) for action in actions[-ACTIONS_SHOWN_MAX:]]
-    words = " ".join(said.split())
-    if len(words) > SAID_CHARACTERS_MAX:
-        words = words[: SAID_CHARACTERS_MAX - 1] + "…"
-    return turn_words.working(turn, shown, escape(words), now_ms)
 
 
 def verbatim(text: str, language: str = "") -> str:

@@ -135,6 +135,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """The text block that the main loop is writing, so far: Markdown that may end anywhere. Empty: a call has begun, and nothing of
+    it can be read yet. One of these may be lost, and the next tells all of it again.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Acted:
     """The agent uses a tool: `title` is the tool, `subject` its object, one line each."""
 
@@ -305,5 +314,6 @@ AgentEvent = (
     | BackgroundChanged
     | QuotaTold
     | Listening
+    | Writing
     | Exited
 )

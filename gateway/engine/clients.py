@@ -8,7 +8,8 @@ import anyio
 import anyio.abc
 import structlog
 
-from gateway.core import preferences, summary
+from gateway.core import progress, summary
+from gateway.core.progress import Doing
 from gateway.core.quoting import attributes
 from gateway.core.turn import Step, advance
 from gateway.domain.effects import (
@@ -34,6 +35,7 @@ from gateway.engine import (
     answering,
     attachments,
     desk,
+    drafts,
     forgetting,
     gating,
     hearing,
@@ -377,7 +379,7 @@ class Clients:
             turn = advance(turn, Step.RELEASE, started_at_ms=turn.started_at_ms or now)
             draft.put.append(turn)
             # Into a session of a person's own it is only written: that it works shows when the session has it.
-            words = desk_words.WRITTEN if live.attached else summary.progress(turn, [], "", now)
+            words = desk_words.WRITTEN if live.attached else metering.status(world, view, session, turn, Doing())
             metering.show(world, draft, session, turn, words)
             return draft.done((turn, session))
 
@@ -484,7 +486,13 @@ class Clients:
                 and (self._waiting or now - live.touched_ms >= self._world.rules.idle_ms)
             ):
                 self._close_soon(live, stuck=False)
-            if live.busy and live.stale and now - live.shown_ms >= STATUS_GAP_MS:
+            if drafts.is_due(live, now):
+                live.drafting = anyio.Event()
+                self._tasks.start_soon(drafts.show, self._world, live, live.drafting)
+            since_ms = now - live.shown_ms
+            if live.busy and progress.is_due(
+                is_news=live.stale, waits=live.waits, shown_ms_ago=since_ms, gap_ms=live.gap_ms
+            ):
                 await self._show(live, now)
 
     async def _end_at_boundary(self, live: Live) -> None:
@@ -511,8 +519,8 @@ class Clients:
             turn = view.turn(live.turn_id or "")
             session = view.session(live.session_id)
             if turn is not None and session is not None and turn.state is TurnState.RUNNING:
-                shown = preferences.shown(view.preferences(session.thread), live.actions, live.said)
-                words = summary.progress(turn, *shown, self._world.clock.now_ms())
+                live.gap_ms = max(STATUS_GAP_MS, self._world.chat.gap_ms(session.thread, edit=True))
+                words = metering.status(self._world, view, session, turn, live.doing(ticks_ms))
                 metering.renew(view, draft, session, turn, words)
             return draft.done(None)
 

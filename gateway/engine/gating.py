@@ -319,7 +319,7 @@ def wait(draft: Draft, session: Session, turn: Turn) -> Turn:
 
 def refuse(world: World, view: View, draft: Draft, session: Session, turn: Turn, reason: str) -> Turn:
     """End a turn that never started, and say so."""
-    draft.say(Say(session.thread, f"turn:{turn.id}:end", turn_words.not_run(reason)))
+    draft.say(Say(session.thread, f"turn:{turn.id}:end", turn_words.not_run(reason), ring=True))
     return end(world, view, draft, session, turn, Step.REFUSE, Outcome(OutcomeKind.CANCELLED, reason))
 
 

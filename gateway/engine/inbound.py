@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
-from gateway.core import approve, change, queue, summary
+from gateway.core import approve, change, progress, queue, summary
 from gateway.core.access import may
 from gateway.core.preferences import Help, Mode, Model, Settings, Status
 from gateway.core.quoting import prompt_of
@@ -323,6 +323,10 @@ def _start(world: World, view: View, draft: Draft, message: Message) -> None:
 
 def _stop(world: World, view: View, draft: Draft, message: Message, intent: Stop) -> None:
     everything = intent.everything
+    if intent.draft_id:
+        shown = (one.id for one in view.all_open_turns() if progress.draft_id(one.id) == intent.draft_id)
+        _stop_one(world, view, draft, message, next(shown, ""))
+        return
     if intent.turn_id:
         _stop_one(world, view, draft, message, intent.turn_id)
         return

@@ -25,11 +25,12 @@ from gateway.domain.events import (
     Said,
     Started,
     Withdrawn,
+    Writing,
 )
 from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import desk, ending, gating, metering, permissions, showing
+from gateway.engine import desk, drafts, ending, gating, metering, permissions, showing
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
@@ -47,9 +48,11 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             await _named(world, live, name)
             return await _started(world, live, uuid, typed)
         case Said(text):
-            live.said, live.stale = text, True
+            live.said, live.writing, live.stale = text, None, True
+        case Writing(text):
+            live.writes(text, world.clock.ticks_ms())
         case Acted(title, subject):
-            live.acted(f"{title} {subject}".strip())
+            live.acted(f"{title} {subject}".strip(), world.clock.ticks_ms())
         case CallMetered():
             await _metered(world, live, event)
         case Paused():
@@ -241,6 +244,7 @@ async def _asked(world: World, live: Live, event: permissions.Asked) -> None:
 
 
 async def _finished(world: World, live: Live, event: Finished) -> bool:
+    await drafts.end(live)
     if event.prompt_uuid is not None and event.prompt_uuid in live.pending:
         # It never began: nobody knows whether it is there, or the agent took it into what it does.
         turn_id = live.pending.pop(event.prompt_uuid)
@@ -308,6 +312,7 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
 
 
 async def _exited(world: World, live: Live, reason: str) -> None:
+    await drafts.end(live)
     stopped = live.stopping_ms is not None
     gone = Finished(End.INTERRUPTED, turn_words.process_ended(reason), None, None)
     ends = [(turn_id, replace(gone, prompt_uuid=uuid), list[Usage]()) for uuid, turn_id in live.pending.items()]

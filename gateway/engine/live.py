@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+import anyio
+
+from gateway.core.progress import Doing, Drafted, Phase
 from gateway.domain.events import Finished
 from gateway.domain.place import Session
 from gateway.domain.usage import Usage
@@ -70,11 +73,48 @@ class Live:
     said: str = ""
     stale: bool = False
     shown_ms: int = 0
+    gap_ms: int = STATUS_GAP_MS
+    """Between two changes of the status message."""
+    phase: Phase = Phase.STARTS
+    phase_ms: int = 0
+    writing: str | None = None
+    """The text block that is being written, so far; None: none is."""
+    draftless: bool = False
+    """Where it is read there are no drafts: what is written is shown in the status message."""
+    drafted: Drafted | None = None
+    drafting: anyio.Event | None = None
+    """Set once the draft that is on its way has arrived, or was given up."""
+    draft_scope: anyio.CancelScope | None = None
 
-    def acted(self, line: str) -> None:
+    def acted(self, line: str, ticks_ms: int) -> None:
         """Remember an action for the status message; only the newest are kept."""
         self.actions = [*self.actions[-(ACTIONS_KEPT_MAX - 1) :], line]
-        self.stale = True
+        self.phase, self.phase_ms, self.stale = Phase.ACTS, ticks_ms, True
+
+    def writes(self, text: str, ticks_ms: int) -> None:
+        """So much of a block is written; nothing yet: it thinks about it."""
+        phase = Phase.WRITES if text.strip() else Phase.THINKS
+        self.stale = self.stale or phase is not self.phase or (self.draftless and text != self.writing)
+        if phase is not self.phase:
+            self.phase, self.phase_ms = phase, ticks_ms
+        self.writing = text
+
+    @property
+    def waits(self) -> bool:
+        """For a person."""
+        return self.busy and self.works_since_ms is None
+
+    def doing(self, ticks_ms: int) -> Doing:
+        """What it does, for the status message."""
+        return Doing(
+            Phase.WAITS if self.waits else self.phase,
+            ticks_ms - self.phase_ms,
+            tuple(self.actions),
+            self.said,
+            (self.writing or "").strip() if self.draftless else "",
+            self.agents,
+            self.others,
+        )
 
     def begin(self, turn_id: str, ticks_ms: int, prompt_uuid: str | None = None) -> None:
         """A run for this turn begins."""
@@ -85,6 +125,7 @@ class Live:
         self.ends = False
         self.works_since_ms, self.unbooked_ms, self.work_left_ms = ticks_ms, 0, None
         self.actions, self.said, self.stale = [], "", True
+        self.phase, self.phase_ms, self.writing, self.drafted = Phase.STARTS, ticks_ms, None, None
         self.touched_ms = ticks_ms
 
     def worked_ms(self, ticks_ms: int) -> int:
@@ -94,11 +135,13 @@ class Live:
     def rest(self, ticks_ms: int) -> None:
         """It waits for a person from now on."""
         self.unbooked_ms, self.works_since_ms = self.worked_ms(ticks_ms), None
+        self.stale = True
 
     def work(self, ticks_ms: int) -> None:
         """It goes on with its work."""
         if self.works_since_ms is None and not self.over:
-            self.works_since_ms = ticks_ms
+            self.works_since_ms = self.phase_ms = ticks_ms
+            self.stale = True
 
     def book_work(self, ticks_ms: int) -> int:
         """For how long it has worked since the last booking, to be booked now."""

@@ -15,10 +15,12 @@ Entries = Sequence[tuple[str, str]]
 """Labels, each with its command as it would be typed, without the slash."""
 
 
-def show(world: World, draft: Draft, thread: Thread, text: str, entries: Entries, ref: str = "") -> None:
-    """Say it, with the buttons under it. `ref`: the message's own name, if something refers to it later."""
+def show(
+    world: World, draft: Draft, thread: Thread, text: str, entries: Entries, ref: str = "", *, ring: bool = False
+) -> None:
+    """Say it, with the buttons under it. `ref`: the message's own name, if something refers to it later; `ring`: it is a question."""
     made = menu(world, draft, thread, ref or world.clock.new_id("menu"), text, entries)
-    draft.say(Say(thread, made.ref, text, approve.buttons(made)))
+    draft.say(Say(thread, made.ref, text, approve.buttons(made), ring=ring))
 
 
 def renew(world: World, draft: Draft, shown: Approval, text: str, entries: Entries = ()) -> None:

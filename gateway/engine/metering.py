@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.core import gate, gauges, meter, summary
+from gateway.core import gate, gauges, meter, preferences, progress
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.budget import Balance, Quota, Scope, ScopeKind
@@ -202,6 +202,14 @@ def status_ref(turn: Turn) -> str:
     return f"turn:{turn.id}{STATUS_ENDING}"
 
 
+def status(world: World, view: View, session: Session, turn: Turn, doing: progress.Doing) -> str:
+    """What the message says that shows what a turn does."""
+    balances = world.shown(view, Draft(), turn.scopes, turn.lifts)
+    doing = preferences.shown(view.preferences(session.thread), doing)
+    counted = (*gauges.of_money(balances), *world.gauges(view, session, turn, balances))
+    return progress.status(turn, doing, progress.tightest(turn, counted), world.clock.now_ms())
+
+
 def show(world: World, draft: Draft, session: Session, turn: Turn, words: str) -> None:
     """Begin the message that shows what a turn does, with a button that stops it."""
     if world.agents[session.agent].traits.attached:
@@ -241,7 +249,7 @@ def background_run(world: World, session_id: str) -> Callable[[View], Decision[T
         turn = world.new_turn(session, Origin.BACKGROUND, _who_caused(view, session), turn_words.UNPROMPTED)
         turn = gating.start(world, view, draft, session, turn)
         if turn.state is TurnState.RUNNING:
-            words = summary.progress(turn, [], turn.prompt, world.clock.now_ms())
+            words = status(world, view, session, turn, progress.Doing(said=turn.prompt))
             show(world, draft, session, turn, words)
         return draft.done(turn)
 

@@ -138,7 +138,7 @@ def _count_late(world: World, view: View, draft: Draft, session: Session, before
         return
     if before is not None:
         menus.renew(world, draft, before, words.NONE_LATE)
-    menus.show(world, draft, session.thread, text, entries, ref)
+    menus.show(world, draft, session.thread, text, entries, ref, ring=True)
 
 
 def cost(turns: Sequence[Turn]) -> Usd | None:

@@ -1,12 +1,12 @@
 """What people see of a turn: its status, its cost line, how it ended, and why it did not begin."""
 
-from collections.abc import Sequence
 from typing import Final
 
-from gateway.domain.budget import Balance
+from gateway.domain.budget import Balance, ScopeKind, Unit
+from gateway.domain.money import Usd
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Flag
-from gateway.view.figure_words import calls, count, duration
+from gateway.view.figure_words import calls, count, duration, used_of
 
 
 # ---------------------------------------------------------------------------------------------------------------- cost
@@ -54,11 +54,52 @@ def ending(turn: Turn, now_ms: int) -> str:
     return f"{word} · {calls(turn.calls)} · {duration(max(0, now_ms - turn.started_at_ms) // 1000)}"
 
 
-def working(turn: Turn, actions: Sequence[str], said: str, now_ms: int) -> str:
-    """What the status message says while the agent works: time and cost so far, its newest actions, its last words (or none)."""
-    started = turn.started_at_ms if turn.started_at_ms is not None else now_ms
-    head = f"Working · {duration(max(0, now_ms - started) // 1000)} · {spent(turn)} of {turn.ceiling}"
-    return "\n".join([head, *(f"▸ {action}" for action in actions), *([said] if said else [])])
+STARTING: Final = "starting"
+THINKING: Final = "thinking"
+WRITING: Final = "writing"
+WAITS_FOR_PERSON: Final = "Waits for your answer to the question below."
+
+
+def does(what: str, seconds: int) -> str:
+    """The first line of the status message: what the agent does now (Markdown), and for how long: `Now: Bash pytest · 12 s`."""
+    return f"Now: {what} · {duration(seconds)}"
+
+
+def action(done: str) -> str:
+    """What it did before that (Markdown)."""
+    return f"▸ {done}"
+
+
+def working(turn: Turn, seconds: int, agents: int, others: int) -> str:
+    """Time and cost so far, and what works in the background: `Working · 1 min 12 s · $0.42 · 2 agents in the background`."""
+    tasks = "1 task" if others == 1 else f"{others} tasks"
+    named = [*([_agents(agents)] if agents else []), *([tasks] if others else [])]
+    behind = [f"{' and '.join(named)} in the background"] if named else []
+    return " · ".join(["Working", duration(seconds), spent(turn), *behind])
+
+
+def _agents(number: int) -> str:
+    return "1 agent" if number == 1 else f"{number} agents"
+
+
+_PLACES: Final = {
+    ScopeKind.TURN: "for this turn",
+    ScopeKind.SESSION: "in this session",
+    ScopeKind.PROJECT: "on this project",
+    ScopeKind.PERSON: "of yours",
+    ScopeKind.CHAT: "in this chat",
+    ScopeKind.DAY: "today",
+    ScopeKind.WEEK: "this week",
+    ScopeKind.MONTH: "this month",
+    ScopeKind.QUOTA: "of the subscription",
+    ScopeKind.TEAM: "of the team",
+}
+
+
+def budget(full: int, cells: int, unit: Unit, used: int, limit: int, kind: ScopeKind) -> str:
+    """How near the nearest limit is: `▰▰▰▱▱▱▱▱▱▱ $0.42 of $1.50 today`."""
+    told = f"{Usd(used)} of {Usd(limit)}" if unit is Unit.USD else used_of(unit, used, limit)
+    return f"{'▰' * full}{'▱' * (cells - full)} {told} {_PLACES[kind]}"
 
 
 LET_GO: Final = "The agent does not wait any more; a yes to the question above still lets it go on."

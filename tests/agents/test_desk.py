@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from gateway.agents.claude.desk import client as desk
-from gateway.agents.claude.desk import pushes, runs, way
+from gateway.agents.claude.desk import pushes, runs
 from gateway.agents.claude.desk.client import DeskClient
 from gateway.agents.claude.desk.hooks import Told
 from gateway.agents.claude.desk.log import Log
@@ -35,6 +35,7 @@ from gateway.domain.events import (
     Withdrawn,
 )
 from gateway.ports import AgentAwayError
+from gateway.view import desk_words
 
 pytestmark = pytest.mark.anyio
 
@@ -474,7 +475,7 @@ async def test_a_message_that_is_not_confirmed_is_given_up_and_blocked_if_it_com
         desk_.client.join(Channel())
         await desk_.client.prompt(UUID, "hello")
         finished = await desk_.until(Finished)
-        words = f"{UNCONFIRMED} {way.DEAF}"
+        words = f"{UNCONFIRMED} {desk_words.DEAF}"
         assert (finished.end, finished.prompt_uuid, finished.text) == (End.INTERRUPTED, UUID, words)
         verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag()))
         assert verdict == {"decision": "block", "reason": pushes.SAID_AGAIN}
@@ -576,7 +577,7 @@ async def test_a_message_that_the_agent_fetched_is_not_run_again(tmp_path: Path)
         assert [push.id for push in desk_.client.unread()] == [UUID]
         desk_.client.fetched([UUID])
         finished = await desk_.until(Finished)
-        assert (finished.end, finished.prompt_uuid, finished.text) == (End.DONE, UUID, pushes.TAKEN_IN)
+        assert (finished.end, finished.prompt_uuid, finished.text) == (End.DONE, UUID, desk_words.TAKEN_IN)
         assert desk_.client.unread() == ()
         tag = f'<channel source="tollbridge" message_id="{UUID}">\nhello\n</channel>'
         verdict = await desk_.client.hook(told("UserPromptSubmit", prompt=tag))

@@ -298,6 +298,16 @@ async def test_typing_is_shown_and_never_fails(bench: Bench) -> None:
     assert bench.chat.gap_ms(bench.thread, edit=False) >= 0
 
 
+async def test_a_draft_is_shown_in_place_of_the_one_before_and_is_no_message(bench: Bench) -> None:
+    """Whatever it says, of any length and cut anywhere; what it becomes is sent as any other message."""
+    assert await bench.chat.draft(bench.thread, 7, "It is the **ca")
+    assert await bench.chat.draft(bench.thread, 7, "```py\n" + "x = 1\n" * 5_000)
+    assert await bench.chat.draft(bench.thread, 7, " \n\u200b")
+    assert bench.texts() == []
+    await said(bench, "It is the cache.")
+    assert bench.texts() == ["It is the cache."]
+
+
 THUMB = "\N{THUMBS UP SIGN}"
 
 

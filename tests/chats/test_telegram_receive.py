@@ -72,7 +72,10 @@ async def test_only_what_is_understood_is_asked_for_and_nothing_is_dropped(chat:
     """Attack 16: reactions and the like never come, waiting updates are never thrown away."""
     async with receiving(chat):
         request = await server.waits_for_request("getUpdates")
-    assert request.params["allowed_updates"] == ["message", "edited_message", "callback_query", "my_chat_member"]
+    assert request.params["allowed_updates"] == [
+        *("message", "edited_message", "callback_query", "my_chat_member"),
+        "stopped_message_generation",
+    ]
     assert server.requests("deleteWebhook") == []
 
 

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from gateway.chats.telegram import BotIdentity, TelegramChat, check_token
 from gateway.chats.telegram.bot import TelegramBot, redact
 from gateway.chats.telegram.unsaid import HEAD
-from gateway.core import summary
+from gateway.core import progress
+from gateway.core.progress import Doing, Phase
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.ports import Post, TollbridgeError
@@ -131,10 +132,11 @@ def test_a_message_never_says_the_token() -> None:
 def test_a_status_message_that_grows_says_no_part_of_the_token(token: str) -> None:
     """Attack 43: whatever is shown of an agent's words while it works, edit by edit, cut off and with its marks made harmless."""
     chat = TelegramChat(token)
-    words = "x" * (summary.SAID_CHARACTERS_MAX - 30) + f" {token} is the token"
+    words = "x" * (progress.SAID_CHARACTERS_MAX - 30) + f" {token} is the token"
     seen = set[str]()
     for end in range(len(words) - len(token) - 20, len(words) + 1):
-        text = summary.progress(TURN, (f"Bash: echo {token}",), words[:end], 1_000)
+        doing = Doing(Phase.ACTS, actions=(f"Bash: echo {token}",), said=words[:end])
+        text = progress.status(TURN, doing, None, 1_000)
         [body] = chat.compose(text, ())
         seen.add(json.loads(body)["text"])
     assert len(seen) > 1

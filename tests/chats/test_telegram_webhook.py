@@ -26,7 +26,7 @@ SECRET = "a-secret-of-enough_characters"
 PATH = "/tollbridge/hook"
 UPDATE = b'{"update_id": 7, "message": {}}'
 LIMIT_S = 20
-KINDS = ["message", "edited_message", "callback_query", "my_chat_member"]
+KINDS = ["message", "edited_message", "callback_query", "my_chat_member", "stopped_message_generation"]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from gateway.core.preferences import (
     stricter,
     threshold,
 )
+from gateway.core.progress import Doing
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed
 from gateway.domain.preferences import Preferences, Verbosity
@@ -138,5 +139,6 @@ def test_quiet_hours_are_those_of_the_owners_week() -> None:
 
 def test_brief_shows_the_newest_action_alone() -> None:
     """Everything, or that it works and at what."""
-    assert shown(NOW, ["a", "b"], "words") == (["a", "b"], "words")
-    assert shown(replace(NOW, verbosity=Verbosity.BRIEF), ["a", "b"], "words") == (["b"], "")
+    doing = Doing(actions=("a", "b"), said="words")
+    assert shown(NOW, doing) == doing
+    assert shown(replace(NOW, verbosity=Verbosity.BRIEF), doing) == Doing(actions=("b",))

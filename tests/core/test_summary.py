@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import summary
-from gateway.core.summary import count, duration, progress, spent, title
+from gateway.core.summary import count, duration, spent, title
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Flag, Tokens
 from gateway.view.turn_words import closing_line, ending
@@ -117,32 +117,6 @@ def test_an_ending_tells_calls_and_time() -> None:
     assert ending(done, 126_999) == "Done · 6 calls · 2 min 5 s"
     assert ending(turn(state=TurnState.FAILED, started_at_ms=1_000, calls=1), 0) == "Failed · 1 call · 0 s"
     assert ending(turn(state=TurnState.STOPPED, started_at_ms=0), 0) == "Stopped · 0 calls · 0 s"
-
-
-def test_progress_shows_time_cost_newest_actions_and_last_words() -> None:
-    """The status message has one head line, at most four actions, and what the agent said last."""
-    running = turn(started_at_ms=0, spent=usd("0.12"), ceiling=usd("1"))
-    shown = progress(running, ["a", "b", "c", "d", "e"], " Found\n it. ", 5_999)
-    assert shown.splitlines() == [
-        "Working · 5 s · $0.12 of $1.00",
-        "▸ b",
-        "▸ c",
-        "▸ d",
-        "▸ e",
-        "Found it.",
-    ]
-
-
-def test_progress_without_start_actions_or_words_is_its_head() -> None:
-    """What is not there is not shown; before the start no time has passed, and a clock set back counts as none."""
-    assert progress(turn(ceiling=usd("1")), [], "", 99_000) == "Working · 0 s · $0.00 of $1.00"
-    assert progress(turn(ceiling=usd("1"), started_at_ms=9_000), [], " ", 0) == "Working · 0 s · $0.00 of $1.00"
-
-
-@pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (301, "x" * 299 + "…")])
-def test_progress_cuts_long_words_and_says_so(length: int, shown: str) -> None:
-    """The agent's last words take at most 300 characters of the status message."""
-    assert progress(turn(), [], "x" * length, 0).splitlines()[1] == shown
 
 
 @UNHURRIED

@@ -142,6 +142,7 @@ async def test_what_was_written_long_ago_does_not_run_unasked() -> None:
         for text, hours in (("one", 3.0), ("two", 2.0), ("three", 1.0)):
             written(gateway, text, hours)
         await gateway.sees("3 messages wait, the oldest sent 3 hours ago, about $1.50: too long ago to run unasked.")
+        assert (await gateway.sees("3 messages wait")).rang
         gateway.says("new")
         await ended(gateway, "new")
         assert [state for _, state in (await prompts(gateway))[:3]] == [TurnState.QUEUED] * 3

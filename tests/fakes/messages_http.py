@@ -215,8 +215,14 @@ class _Handler(BaseHTTPRequestHandler):
             pieces, kind, key = step.text, "text_delta", "text"
             block["text"] = ""
         self._event("content_block_start", {"index": index, "content_block": block})
-        for at in range(0, len(pieces), CHUNK):
-            self._event("content_block_delta", {"index": index, "delta": {"type": kind, key: pieces[at : at + CHUNK]}})
+        sent = 0
+        for until, hold in (*(step.holds if isinstance(step, Text) else ()), (len(pieces), None)):
+            for at in range(sent, until, CHUNK):
+                piece = pieces[at : min(at + CHUNK, until)]
+                self._event("content_block_delta", {"index": index, "delta": {"type": kind, key: piece}})
+            sent = until
+            if hold is not None:
+                self._hold(hold)
         if isinstance(step, Thinking):
             signature = {"type": "signature_delta", "signature": SIGNATURE}
             self._event("content_block_delta", {"index": index, "delta": signature})

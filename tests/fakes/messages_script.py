@@ -48,9 +48,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text block."""
+    """A text block. `holds`: after so many characters of it the stream stops at a hold, in rising order."""
 
     text: str
+    holds: "tuple[tuple[int, Hold], ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

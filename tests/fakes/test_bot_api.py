@@ -427,6 +427,18 @@ async def test_who_was_thrown_out_of_a_group_cannot_write_there(server, bot):
         await bot.send_message(-1002, "hello")
 
 
+async def test_a_draft_has_a_number_and_fits_a_message(server, bot):
+    """Zero is no number, more than a message's text is refused; an empty one shows that something is being thought about."""
+    alice = server.user(1, "Alice")
+    with pytest.raises(BadRequest, match=r"[Dd]raft_id must be non-zero"):
+        await bot.send_message_draft(1, 0, "Hello")
+    with pytest.raises(BadRequest, match=r"[Mm]essage is too long"):
+        await bot.send_message_draft(1, 7, "x" * 4097)
+    assert await bot.send_message_draft(1, 7, "x" * 4096)
+    assert await bot.send_message_draft(1, 7, "")
+    assert [len(draft.text) for draft in alice.drafts] == [4096, 0]
+
+
 async def test_drafts_stream_in_private_chats_only(server, bot):
     """A draft is shown until the message comes, can be stopped by the person, and is refused in groups."""
     alice = server.user(1, "Alice")

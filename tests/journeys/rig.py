@@ -145,9 +145,12 @@ async def rig(
     telegram: BotApi | None = None,
     phone: Phone | None = None,
     account: Account = "key",
+    kind: type[TelegramChat] = QuickChat,
     **limits,
 ) -> AsyncGenerator[Rig]:
-    """A running gateway between the stand-ins; pass stand-ins that live longer to start a second gateway on them."""
+    """A running gateway between the stand-ins; pass stand-ins that live longer to start a second gateway on them. `kind`: the chat,
+    for a test of its pace.
+    """
     directory = tmp_path / "work"
     directory.mkdir(exist_ok=True)
     own_api, own_telegram = api is None, telegram is None
@@ -159,7 +162,7 @@ async def rig(
     try:
         environ = api.claude_env(tmp_path / "claude", account=account)
         home = lock.make_home(tmp_path / "home")
-        chat = QuickChat(telegram.token, telegram.base_url, poll_s=1)
+        chat = kind(telegram.token, telegram.base_url, poll_s=1)
         agent = ClaudeAgent(home, str(find_claude()), environ)
         async with open_store(home) as store, chat, agent, AsyncExitStack() as stack:
             steps = Steps()

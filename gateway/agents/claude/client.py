@@ -21,7 +21,7 @@ from gateway.agents.claude.telling import Telling
 from gateway.agents.claude.translate import Translator
 from gateway.agents.supervise import GoneError, Supervised, mark
 from gateway.domain.effects import Answer, EndTurn
-from gateway.domain.events import AgentEvent, Exited, Withdrawn
+from gateway.domain.events import AgentEvent, Exited, Withdrawn, Writing
 from gateway.domain.usage import MAIN_LOOP
 from gateway.ports import AgentUnavailableError, Process
 
@@ -34,6 +34,8 @@ WAITING_MAX: Final = 1_000
 ANSWERING_MAX: Final = 100
 """So many hooks that nobody is asked about are answered at a time; then the client's lines are left waiting."""
 PROMPTS_QUEUED_MAX: Final = 16
+WRITING_GAP_S: Final = 0.3
+"""What is being written is told no more often."""
 _log = structlog.get_logger("tollbridge.claude")
 
 
@@ -57,6 +59,8 @@ class ClaudeClient:
         self._crew: TaskGroup | None = None
         self._answering = anyio.Semaphore(ANSWERING_MAX)
         self._unreadable = 0
+        self._wrote_at = -math.inf
+        self._will_tell = False
 
     @property
     def gone(self) -> bool:
@@ -271,6 +275,18 @@ class ClaudeClient:
             await self._beside(self._figures.settle_ended)
         elif isinstance(line, wire.Lifecycle):
             self._taken.get(line.command_uuid, anyio.Event()).set()
+        elif self._translator.partial.is_news and not self._will_tell:
+            self._will_tell = True
+            self._crew.start_soon(self._tell_writing)
+
+    async def _tell_writing(self) -> None:
+        """What is written by then: pieces come by the dozen a second."""
+        await anyio.sleep(max(0.0, self._wrote_at + WRITING_GAP_S - anyio.current_time()))
+        self._will_tell = False
+        text = self._translator.partial.take()
+        if text is not None:
+            self._wrote_at = anyio.current_time()
+            self._telling.tell([Writing(text)])
 
     def _note(self, line: wire.Unreadable | wire.OddCallback) -> None:
         """Told once; how many there were in all is told at the end."""

@@ -33,14 +33,17 @@ _REQUESTS: dict[str, type[wire.HookCallback | wire.CanUseTool]] = {
 }
 _COUNTED = frozenset({"assistant", "stream_event", "result"})
 _DELTA = b'"type":"content_block_delta"'
+_TEXT = b'"text_delta"'
 _NEVER_READ = b'{"type":"user"'
 _TOO_LONG = "tollbridge_line_too_long"
 
 
-def parse(raw: bytes) -> wire.Line:
+def parse(raw: bytes) -> wire.Line:  # noqa: PLR0911 - one for each way in which a line can be
     """One line, whatever it holds: it never raises. What is not JSON, or not in the form that its kind has, is Unreadable."""
-    if raw.startswith(_NEVER_READ) or (_DELTA in raw and raw.startswith(b'{"type":"stream_event"')):
+    if raw.startswith(_NEVER_READ):
         return wire.Unknown()
+    if _DELTA in raw and raw.startswith(b'{"type":"stream_event"'):
+        return _written(raw)
     if len(raw) > PARSED_MAX and not raw.startswith(b'{"type":"control_'):
         return _unreadable(raw, "long")
     try:
@@ -54,6 +57,16 @@ def parse(raw: bytes) -> wire.Line:
         return _model(kind, value, raw)
     except ValidationError:
         return _unreadable(raw, kind if isinstance(kind, str) else "no kind")
+
+
+def _written(raw: bytes) -> wire.Line:
+    """A piece of what is written: it counts nothing, so one that cannot be read is no loss."""
+    if _TEXT not in raw or len(raw) > PARSED_MAX:
+        return wire.Unknown()
+    try:
+        return wire.Written.model_validate(json.loads(raw.decode(errors="replace"), parse_int=_whole))
+    except (ValueError, RecursionError):
+        return wire.Unknown()
 
 
 def _whole(digits: str) -> float:

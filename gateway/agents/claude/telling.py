@@ -1,13 +1,13 @@
 """The client's events on their way to the one who reads them."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
 
-from gateway.domain.events import AgentEvent
+from gateway.domain.events import AgentEvent, Writing
 
 UNREAD_MAX: Final = 10_000
 """So many events may wait for their reader; then the client's lines are left waiting, too."""
@@ -26,11 +26,20 @@ class Telling:
         """Everything told so far has been read."""
         return not self._events
 
+    @property
+    def waiting(self) -> Sequence[AgentEvent]:
+        """What nobody has read yet, oldest first."""
+        return tuple(self._events)
+
     def tell(self, events: Iterable[AgentEvent]) -> None:
         """Not awaited: whoever tells of a boundary after a call must be sure that the call is in the queue before it."""
-        before = len(self._events)
-        self._events.extend(events)
-        if len(self._events) > before:
+        told = False
+        for event in events:
+            if isinstance(event, Writing) and self._events and isinstance(self._events[-1], Writing):
+                self._events.pop()  # Nobody has read it, and this one tells all of it.
+            self._events.append(event)
+            told = True
+        if told:
             self.wake()
 
     def wake(self) -> None:

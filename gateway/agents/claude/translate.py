@@ -15,6 +15,7 @@ from gateway.agents.claude import describe, quotas, tally, troubles, wire
 from gateway.agents.claude.calls import Calls, Open, Recent
 from gateway.agents.claude.control import Hook
 from gateway.agents.claude.counts import Usages
+from gateway.agents.claude.partial import Partial
 from gateway.agents.claude.transcript import Record
 from gateway.domain.events import (
     Acted,
@@ -65,6 +66,7 @@ class Translator:
         self.live: set[str] = set()
         """Sub-agents at work."""
         self.calls = Calls()
+        self.partial = Partial()
         self._acted = Recent()
         self._background: dict[str, str] = {}
         self._handed: set[str] = set()
@@ -110,13 +112,15 @@ class Translator:
 
     # -- lines ------------------------------------------------------------------------------------------------------
 
-    def feed(self, line: wire.Line) -> list[AgentEvent]:  # noqa: C901, PLR0911 - one for each kind of line
+    def feed(self, line: wire.Line) -> list[AgentEvent]:  # noqa: C901, PLR0911, PLR0912 - one for each kind of line
         """What a line means, in order."""
         match line:
             case wire.Lifecycle():
                 return self._lifecycle(line)
             case wire.StreamEvent(parent_tool_use_id=None):
                 return self._stream(line)
+            case wire.Written(event=piece, parent_tool_use_id=None):
+                self.partial.write(piece.index, piece.delta.text)
             case wire.Assistant():
                 return self._assistant(line)
             case wire.System():
@@ -176,6 +180,7 @@ class Translator:
         event = line.event
         if event.type == "message_start" and event.message is not None:
             self._called()
+            self.partial.begin()
             # A message that begins while another is open replaces it: that one's stream broke and is tried again.
             message = event.message
             return [
@@ -202,6 +207,8 @@ class Translator:
         loop = line.agent_id or MAIN_LOOP
         if line.agent_id is None and line.parent_tool_use_id is not None:
             return []
+        if loop == MAIN_LOOP:
+            self.partial.end()
         if message.model == wire.SYNTHETIC_MODEL:
             return [] if line.is_api_error_message else self._said(message, loop)
         events: list[AgentEvent] = []
@@ -311,6 +318,7 @@ class Translator:
         return sum(kind not in NOT_AGENTS for kind in self._background.values())
 
     def _result(self, line: wire.Result) -> list[AgentEvent]:
+        self.partial.end()
         if line.uuid and not self._results.add(line.uuid):
             return []  # Told twice: what it says was used is on the books.
         run = self.run or Run(line.user_message_uuids[0] if line.user_message_uuids else None)

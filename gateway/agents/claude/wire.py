@@ -3,7 +3,7 @@
 Each line is JSON with a `type`; `reading.parse` turns it into one of the models here.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, WrapValidator
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
@@ -76,6 +76,27 @@ class StreamEvent(Wire):
 
     event: ApiEvent
     api_message_id: Name = ""
+    parent_tool_use_id: str | None = None
+
+
+class TextDelta(Wire):
+    """`delta` of content_block_delta, where it is text."""
+
+    type: Literal["text_delta"]
+    text: str
+
+
+class WrittenEvent(Wire):
+    """The event that carries it. `index`: of the block in its message."""
+
+    index: int
+    delta: TextDelta
+
+
+class Written(Wire):
+    """More of the text that the main loop writes."""
+
+    event: WrittenEvent
     parent_tool_use_id: str | None = None
 
 
@@ -271,6 +292,7 @@ class Unreadable(Wire):
 Line = (
     Assistant
     | StreamEvent
+    | Written
     | Lifecycle
     | System
     | Result

@@ -32,6 +32,7 @@ from gateway.agents.scripted.script import (
     TellQuota,
     UseTool,
     Wait,
+    Write,
 )
 from gateway.agents.scripted.stage import Charge, Stage
 from gateway.agents.scripted.transcript import Transcript
@@ -55,6 +56,7 @@ __all__ = [
     "TellQuota",
     "UseTool",
     "Wait",
+    "Write",
     "demo",
 ]
 

@@ -24,6 +24,7 @@ from gateway.agents.scripted.script import (
     TellQuota,
     UseTool,
     Wait,
+    Write,
 )
 from gateway.agents.scripted.stage import Charge, Loop, OverError, Run, Stage, cut
 from gateway.agents.scripted.transcript import Transcript
@@ -41,6 +42,7 @@ from gateway.domain.events import (
     QuotaTold,
     Said,
     Started,
+    Writing,
 )
 from gateway.domain.usage import MAIN_LOOP, Usage
 from gateway.ports import AgentUnavailableError, Launch, Process
@@ -174,7 +176,7 @@ class ScriptedClient:
             return over.end, over.text
         return End.DONE, self._last_words
 
-    async def _play(self, steps: Sequence[Step], loop: Loop) -> None:  # noqa: C901 - one line per kind of step
+    async def _play(self, steps: Sequence[Step], loop: Loop) -> None:  # noqa: C901, PLR0912 - one line per kind of step
         for step in steps:
             await self._desk.room()
             match step:
@@ -182,6 +184,10 @@ class ScriptedClient:
                     await self._call(step, loop)
                 case Say(text):
                     self._say(text, loop)
+                case Write(text, lasts):
+                    if loop.name == MAIN_LOOP:
+                        self._emit(Writing(text), record=False)
+                    await self._pass(lasts)
                 case UseTool():
                     if not await self._use(step, loop):
                         await self._play(step.if_denied, loop)

@@ -28,6 +28,14 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """So much of a text block is written; a Say with all of it follows."""
+
+    text: str
+    lasts: Lasts = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class UseTool:
     """A tool. `if_denied`, where given, is played instead of all that follows when the person says no."""
 
@@ -99,7 +107,7 @@ class Crash:
     reason: str = "the agent crashed"
 
 
-Step = CallApi | Say | UseTool | AskPerson | SpawnSubAgents | Background | Wait | TellQuota | Fail | Crash
+Step = CallApi | Say | Write | UseTool | AskPerson | SpawnSubAgents | Background | Wait | TellQuota | Fail | Crash
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,11 @@ class ConsoleChat:
         if thread == THREAD:
             self._screen.working()
 
+    async def draft(self, thread: Thread, draft_id: int, text: str) -> bool:  # noqa: ARG002 - the port's signature
+        """A screen shows an answer once it is whole: it is there at once then."""
+        await anyio.lowlevel.checkpoint()
+        return True
+
     # ----------------------------------------------------------------------------------------------------- the person
     async def _hand_over(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
         while self._unaccepted is not None:

@@ -1,5 +1,6 @@
 """How the console chat looks: messages as bubbles on the left, what the person says on the right."""
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -57,15 +58,27 @@ def spoken(console: Console, text: str) -> RenderableType:
 
 
 def news(old: Shown, new: Shown) -> RenderableType | None:
-    """What changed in a message that can no longer be redrawn: its new lines. A first line that only counts on is no news."""
+    """What changed in a message that can no longer be redrawn: its new lines. Figures that only count on are no news, and a first line
+    that begins with the same word is none.
+    """
     before, after = old.text.splitlines(), new.text.splitlines()
-    lines = [line for line in after if line.strip() and line not in before]
+    known = {_uncounted(line) for line in before}
+    lines = [line for line in after if line.strip() and line not in before and _uncounted(line) not in known]
     if before and after and after[0] in lines and before[0].split()[:1] == after[0].split()[:1]:
         lines.remove(after[0])
     rows = list(_rows(new.keys, BUBBLE_MAX - FRAME)) if new.buttons and new.buttons != old.buttons else []
     if not lines and not rows:
         return None
     return Padding(Group(*([markdown("\n".join(lines))] if lines else []), *rows), (0, 0, 0, 2), expand=False)
+
+
+_FIGURES = re.compile(r"[0-9.,$▰▱ ]+|\b(?:s|min|h)\b")
+_COUNTED = ("Working ", "▰", "▱")
+
+
+def _uncounted(line: str) -> str:
+    """What a line says beside its figures, if it is one that counts."""
+    return _FIGURES.sub("", line) if line.startswith(_COUNTED) else line
 
 
 def note(text: str) -> RenderableType:

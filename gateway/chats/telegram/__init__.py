@@ -26,6 +26,7 @@ from gateway.chats.telegram.bot import (
 )
 from gateway.chats.telegram.commands import offer
 from gateway.chats.telegram.deliver import Courier
+from gateway.chats.telegram.drafts import Drafts
 from gateway.chats.telegram.markup import compose
 from gateway.chats.telegram.proxies import way
 from gateway.chats.telegram.read import SERVICE, read
@@ -92,6 +93,7 @@ class TelegramChat:
         self._poller = Poller(self._bot, poll_s=poll_s, retry_ms=retry_ms)
         self._courier = Courier(self._bot, now_ms)
         self._topics = Topics(self._bot)
+        self._drafts = Drafts(self._bot, clock.ticks_ms)
         self._webhook = webhook
         self._retry_ms = retry_ms
         self._receiver: Any = None
@@ -157,7 +159,10 @@ class TelegramChat:
 
     async def deliver(self, post: Post) -> Receipt:
         """Send or edit one message; the receipt says what came of it."""
-        return await self._courier.deliver(post)
+        receipt = await self._courier.deliver(post)
+        if isinstance(receipt, Delayed):
+            self._drafts.pause(post.thread, receipt.wait_ms)
+        return receipt
 
     async def acknowledge(self, tap: Tap, words: str) -> None:
         """Stop the spinner. Too late (about 15 s) is harmless."""
@@ -231,6 +236,10 @@ class TelegramChat:
         topic = {"message_thread_id": int(thread.topic)} if thread.topic else {}
         with suppress(TelegramError), anyio.move_on_after(COURTESY_LIMIT_S):
             await self._bot.call("sendChatAction", {"chat_id": int(thread.chat), "action": "typing", **topic})
+
+    async def draft(self, thread: Thread, draft_id: int, text: str) -> bool:
+        """Stream an answer into a private chat, without the bot's token; False: this chat takes no drafts."""
+        return await self._drafts.show(thread, draft_id, text)
 
 
 __all__ = [

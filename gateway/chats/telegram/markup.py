@@ -26,12 +26,14 @@ from gateway.chats.telegram.parts import (
     filled,
     indented,
     joined,
+    last_of,
     nested,
     split,
     with_short_links,
     with_spaces,
 )
 from gateway.chats.telegram.tables import laid_out, taken_out
+from gateway.core.progress import closed, tail
 from gateway.domain.effects import Button
 
 MAX_CHARACTERS = 100_000
@@ -99,6 +101,22 @@ def compose(text: str, buttons: Sequence[Button]) -> tuple[str, ...]:
     if buttons:
         bodies[-1]["reply_markup"] = {"inline_keyboard": _rows(buttons[:MAX_BUTTONS])}
     return tuple(json.dumps(body, ensure_ascii=False) for body in bodies)
+
+
+DRAFT_CHARACTERS = 8_000
+"""Of the Markdown: enough for a message, and drawn in a moment."""
+
+
+def compose_end(text: str) -> dict[str, Any]:
+    """`text` and `entities` of the end of Markdown that is still being written: as much as fits one message. It may be empty."""
+    shown, _ = _sendable(closed(tail(text, DRAFT_CHARACTERS)))
+    part = _render(shown)
+    part = with_short_links(with_spaces(Part(part.text.translate(_SEPARATORS), part.entities)))
+    part = last_of(indented(part))
+    if not _visible(part.text):
+        return {"text": ""}
+    entities = [entity.to_dict() for entity in part.entities]
+    return {"text": part.text} | ({"entities": entities} if entities else {})
 
 
 def _sendable(text: str) -> tuple[str, int]:

@@ -155,6 +155,20 @@ def split(part: Part) -> Iterator[Part]:
         start = end
 
 
+def last_of(part: Part) -> Part:
+    """As much of the part's end as one message may carry: from the beginning of a line, if there is one near."""
+    units = [0, *accumulate(2 if c > LAST_OF_ONE_UNIT else 1 for c in part.text)]
+    start = bisect_left(units, units[-1] - MAX_UNITS)
+    if start:
+        line = part.text.find("\n", start, start + MAX_UNITS // 8)
+        start = start if line < 0 else line + 1
+    blanks = len(part.text[start:]) - len(part.text[start:].lstrip())
+    # Text that begins with blanks loses them; an indented first line of code is worth a line of it.
+    kept = cut(part, start + blanks, len(part.text))
+    fitting = _fitting(tuple(reversed(kept.entities)))
+    return Part(kept.text, kept.entities[len(kept.entities) - fitting :])
+
+
 def _end(text: str, units: list[int], entities: tuple[MessageEntity, ...], start: int) -> int:
     limit, fitting = units[start] + MAX_UNITS, _fitting(entities)
     if fitting < len(entities) and entities[fitting].offset > units[start]:

@@ -63,12 +63,21 @@ class _CallbackQuery(Wire):
     data: str | None = Field(default=None, max_length=64)
 
 
+class _Stopped(Wire):
+    """A draft's own Stop button was pressed. There are drafts in private chats only."""
+
+    chat: Chat
+    draft_id: int
+    message_thread_id: int | None = None
+
+
 class _Update(Wire):
     update_id: int
     message: _Message | None = None
     edited_message: _Message | None = None
     callback_query: _CallbackQuery | None = None
     my_chat_member: dict[str, Any] | None = None
+    stopped_message_generation: _Stopped | None = None
 
 
 def read(payload: str, bot_id: int = 0) -> Incoming:
@@ -90,6 +99,8 @@ def read(payload: str, bot_id: int = 0) -> Incoming:
         return _read_edit(update.edited_message, raw["edited_message"], bot)
     if update.callback_query is not None:
         return _read_tap(update.callback_query)
+    if update.stopped_message_generation is not None:
+        return _read_stopped(update.stopped_message_generation)
     kinds = ", ".join(key[:40] for key in raw if key != "update_id") or "nothing"
     return Ignored(f"an update about {kinds[:200]}")
 
@@ -296,6 +307,16 @@ def _read_tap(query: _CallbackQuery) -> Incoming:
         message_id=str(query.message.message_id),
         tap_id=query.id,
     )
+
+
+def _read_stopped(stopped: _Stopped) -> Incoming:
+    """Pressed, it is the command: a private chat has its person's own number."""
+    if stopped.chat.type != "private":
+        return Ignored("a draft was stopped where there are none")
+    topic = "" if stopped.message_thread_id is None else str(stopped.message_thread_id)
+    number = str(stopped.chat.id)
+    command = ("stop", f"draft {stopped.draft_id}")
+    return Message(Thread(SERVICE, number, topic), number, f"/{' '.join(command)}", command)
 
 
 def _thread(message: _Message) -> Thread:

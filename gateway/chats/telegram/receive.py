@@ -17,7 +17,7 @@ from telegram.error import Conflict, InvalidToken, TelegramError
 from gateway.chats.telegram.bot import AnswerLostError, FloodedError, TelegramBot, redact, rejected_token
 from gateway.ports import StoreError
 
-KINDS = ("message", "edited_message", "callback_query", "my_chat_member")
+KINDS = ("message", "edited_message", "callback_query", "my_chat_member", "stopped_message_generation")
 """What Telegram is asked for. Edits only to say that they alter nothing."""
 BATCH = 100
 LONGEST_WAIT_MS = 30_000
