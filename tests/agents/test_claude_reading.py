@@ -247,9 +247,9 @@ def test_a_name_that_no_database_takes_is_no_name(name: str) -> None:
 def test_what_people_read_can_be_stored_and_sent() -> None:
     """NUL and half characters are replaced, and a text of megabytes is cut and named by its digest."""
     assert describe.readable("a\0b\ud83d") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
-    summary, detail = describe.ask("Write", {"file_path": "a\0b", "content": "\udfff"}, "/d")
-    assert fit(summary)
-    assert fit(detail)
+    told = describe.ask("Write", {"file_path": "a\0b", "content": "\udfff" * 5000}, "/d")
+    assert told.whole
+    assert all(map(fit, (told.summary, told.detail, told.whole)))
     one, other = (describe.readable("x" * 2_000_000 + end) for end in "ab")
     assert one != other
     assert len(one) < 1_001_000
@@ -258,10 +258,10 @@ def test_what_people_read_can_be_stored_and_sent() -> None:
 def test_a_question_with_hundreds_of_choices_is_asked_in_words() -> None:
     """No chat has so many buttons: they are listed, and the answer is written."""
     options = [{"label": f"choice {n}"} for n in range(500)]
-    text, choices, names = describe.question({"questions": [{"question": "Which?", "options": options}]})
-    assert not choices
+    [part], names = describe.questions({"questions": [{"question": "Which?", "options": options}]})
+    assert not part.choices
     assert names == ("Which?",)
-    assert "choice 499" in text
+    assert "choice 499" in part.text
 
 
 def test_what_a_long_life_leaves_behind_is_bounded() -> None:
