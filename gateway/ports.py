@@ -144,6 +144,11 @@ class Chat(Protocol):
         """How long the service wants between two deliveries to this thread."""
         ...
 
+    @property
+    def service_gap_ms(self) -> int:
+        """How long it wants between two deliveries to whichever threads."""
+        ...
+
     async def deliver(self, post: Post) -> Receipt:
         """Send or edit one message. Never raises for what the service or the network does: that is the receipt."""
         ...

@@ -76,6 +76,8 @@ class MemoryChat:
     An Uncertain among them is delivered and its answer lost, which is the case that hurts.
     """
 
+    service_gap_ms = 0
+
     def __init__(self, service: str = "memory") -> None:
         self.service = service
         self.where = "on your phone"

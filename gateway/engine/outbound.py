@@ -78,6 +78,7 @@ async def deliver_forever(world: World) -> None:
             post, wait_ms = choose(free, pace, world.clock.ticks_ms())
             if post is not None:
                 pace.busy.add(post.thread)
+                pace.service_free_ms = world.clock.ticks_ms() + world.chat.service_gap_ms
                 tasks.start_soon(_deliver, world, pace, post)
                 continue
             waits = (wait_ms, await world.store.delayed_ms(world.chat.service, now_ms))
@@ -112,7 +113,7 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
     if isinstance(receipt, Delayed):
         wait_ms = min(receipt.wait_ms, LONGEST_WAIT_MS)
         if receipt.whole_service:
-            pace.service_free_ms = now + wait_ms
+            pace.service_free_ms = max(pace.service_free_ms, now + wait_ms)
     await _took(world, post, receipt)
     for thread in [thread for thread, free in pace.free_ms.items() if free <= now]:
         del pace.free_ms[thread]

@@ -6,6 +6,8 @@ from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from typing import Any
 
+import sqlalchemy
+
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
 from gateway.core.turn import CUT_SHORT
@@ -24,6 +26,11 @@ Row = Mapping[Any, Any]
 
 PAST_KEPT = 20_000
 """Of how many past turns what the forecast looks at is kept in memory, about a kilobyte each."""
+
+OPEN_KEPT = 2_000
+"""Of how many turns that have not ended what was read is kept, a few kilobytes each: of those that wait one is looked at for every
+message, and hundreds may wait.
+"""
 
 LARGEST_NANO = 2**62 - 1
 """More than any sum of money that this program meets; the sum of two such figures is still within SQLite's integers."""
@@ -183,6 +190,12 @@ def turn_of(row: Row) -> Turn:
             message_id=row["message_id"],
             forgotten_at_ms=row["forgotten_at_ms"],
         )
+
+
+@lru_cache(OPEN_KEPT)
+def open_turn_of(row: sqlalchemy.Row[Any]) -> Turn:
+    """The same of a whole row: one that says what it said before is not read again."""
+    return turn_of(row._mapping)  # noqa: SLF001 - the name is public, and spelt so as not to be a column's
 
 
 def _attachment_json(one: Attachment) -> list[Any]:

@@ -67,6 +67,7 @@ class SqlView:
     def __init__(self, connection: Connection) -> None:
         self._connection: Connection | None = connection
         self._balances: dict[Scope, Balance] = {}
+        self._open_turns: dict[str, tuple[Turn, ...]] = {}
 
     def close(self) -> None:
         """The transaction is over: whatever is asked from now on is an error."""
@@ -162,7 +163,11 @@ class SqlView:
         )
 
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:
-        return tuple(rows.turn_of(row) for row in self._all(_OPEN_TURNS, session_id=session_id))
+        connection = self._open
+        if session_id not in self._open_turns:  # as with balances
+            found = connection.execute(_OPEN_TURNS, {"session_id": session_id}).all()
+            self._open_turns[session_id] = tuple(rows.open_turn_of(row) for row in found)
+        return self._open_turns[session_id]
 
     def approval(self, approval_id: str) -> Approval | None:
         row = self._one(select(approvals).where(approvals.c.id == approval_id))

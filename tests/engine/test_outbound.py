@@ -1,6 +1,7 @@
 """Messages on their way out: nothing in doubt that need not be, nothing forgotten over a restart, nothing lost in silence."""
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -11,9 +12,10 @@ from structlog.testing import capture_logs
 from gateway import clock
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
+from gateway.domain.place import Thread
 from gateway.engine import Engine, World
 from gateway.engine.outbound import deliver_forever, repeat_unsure
-from gateway.ports import Decision, Delayed, NewPost, Post, Rejected, Store, Uncertain
+from gateway.ports import Decision, Delayed, NewPost, Post, Receipt, Rejected, Store, Uncertain
 from gateway.pricing import ListPrices
 from gateway.store import SqliteStore, open_store
 from tests.engine.bench import RULES, THREAD, script
@@ -171,3 +173,37 @@ async def test_a_gateway_whose_input_ends_still_sends_what_is_delayed() -> None:
         with anyio.fail_after(10):
             await Engine(world_of(store, chat)).run()
     assert [shown.text for shown in chat.sees(THREAD)] == ["a"]
+
+
+class Strict(MemoryChat):
+    """A service that counts what it is sent over all threads."""
+
+    service_gap_ms = 40
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[int] = []
+
+    async def deliver(self, post: Post) -> Receipt:
+        """Note when it came."""
+        self.times.append(clock.ticks_ms())
+        return await super().deliver(post)
+
+
+async def test_messages_to_many_threads_are_spaced_as_the_whole_service_wants_it() -> None:
+    """Five chats have one each: none sets out sooner after another than the service's gap."""
+    chat = Strict()
+    async with open_store(None) as store, anyio.create_task_group() as tasks:
+        posts = tuple(NewPost(Thread("memory", str(n)), f"note:{n}", chat.compose("hello", ())) for n in range(5))
+        await store.transact(lambda _: Decision(None, posts=posts), clock.now_ms())
+        tasks.start_soon(deliver_forever, world := world_of(store, chat))
+        assert isinstance(world.on_step, Steps)
+
+        async def came() -> int:
+            return len(chat.times)
+
+        await world.on_step.until(came, lambda count: count == 5)
+        tasks.cancel_scope.cancel()
+    gaps = [after - before for before, after in pairwise(chat.times)]
+    assert all(gap >= 20 for gap in gaps)  # a request may be held up on its way
+    assert chat.times[-1] - chat.times[0] >= 3 * 40

@@ -82,9 +82,12 @@ class Phone:
         """The person."""
         return self.user["id"]
 
-    def says(self, text: str, *, reply_to: int | None = None, thread: int | None = None) -> int:
-        """Send a text; its message_id."""
-        return self._send(_with_entities(text, "text", "entities"), reply_to, thread)
+    def says(self, text: str, *, reply_to: int | None = None, thread: int | None = None, ago_s: int = 0) -> int:
+        """Send a text, so many seconds ago; its message_id."""
+        content = _with_entities(text, "text", "entities")
+        with self._world.lock:
+            dated = {"date": self._world.date() - ago_s} if ago_s else {}
+        return self._send(content | dated, reply_to, thread)
 
     def forwards(self, text: str, *, sender: str = "Somebody else", thread: int | None = None) -> int:
         """Forward a message of somebody who hides their account."""

@@ -55,6 +55,7 @@ class ConsoleChat:
     """
 
     service = THREAD.service
+    service_gap_ms = 0
     where = "in its console"
 
     def __init__(

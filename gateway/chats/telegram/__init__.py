@@ -47,6 +47,8 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 PRIVATE_SEND_GAP_MS = 1_000
 PRIVATE_EDIT_GAP_MS = 1_500
 GROUP_GAP_MS = 3_000
+SERVICE_GAP_MS = 34
+"""Thirty a second over all chats."""
 COURTESY_LIMIT_S = 5.0
 """What may be lost waits no longer than this for an answer."""
 INTRODUCTION_LIMIT_S = 10.0
@@ -76,6 +78,7 @@ class TelegramChat:
 
     service = SERVICE
     where = "on your phone"
+    service_gap_ms = SERVICE_GAP_MS
 
     def __init__(
         self,
