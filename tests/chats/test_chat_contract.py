@@ -423,7 +423,7 @@ async def test_a_thread_is_opened_named_closed_and_opened_again_where_the_chat_h
     assert isinstance(await chat.deliver(Post(1, opened, "r", body)), Delivered)
 
 
-async def test_a_thread_that_is_gone_is_told_from_a_message_that_cannot_be(topical: Bench) -> None:
+async def test_a_thread_is_told_to_be_gone_apart_from_a_message_that_cannot_be(topical: Bench) -> None:
     """The chat itself is still there, and what was to be said can be said there."""
     gone = Thread(topical.thread.service, topical.thread.chat, "4242")
     [body] = topical.chat.compose("Anybody?", ())

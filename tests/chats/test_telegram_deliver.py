@@ -6,7 +6,7 @@ from gateway.chats.telegram import TelegramChat
 from gateway.domain.effects import Button
 from gateway.domain.events import Tap
 from gateway.domain.place import Thread
-from gateway.ports import Delayed, Delivered, Post, Receipt, Rejected, Uncertain
+from gateway.ports import Delayed, Delivered, Gone, Post, Receipt, Rejected, Uncertain
 from tests.fakes.bot_api import BotApi, Phone
 
 pytestmark = pytest.mark.anyio
@@ -167,11 +167,11 @@ async def test_refused_formatting_is_sent_plain(chat: TelegramChat, server: BotA
 async def test_what_can_never_arrive_is_rejected_with_the_reason(
     chat: TelegramChat, server: BotApi, alice: Phone
 ) -> None:
-    """Unknown chat, missing topic, deleted message, blocked bot, foreign post."""
+    """Unknown chat, deleted message, blocked bot, foreign post; of a missing topic it is known that its chat is there."""
     assert await send(chat, thread=Thread("telegram", "5")) == Rejected("Chat not found")
     group = server.group(-100123, forum=True)
     group.joined_by(alice)
-    assert await send(chat, thread=Thread("telegram", "-100123", "99")) == Rejected("Message thread not found")
+    assert await send(chat, thread=Thread("telegram", "-100123", "99")) == Gone("Message thread not found")
     assert isinstance(await edit(chat, "12345"), Rejected)
     assert isinstance(await send(chat, thread=Thread("memory", "not a number")), Rejected)
     assert isinstance(await chat.deliver(Post(1, PLACE, "r", "[]")), Rejected)
