@@ -20,8 +20,11 @@ DEEDS: Final = {
     "mode": Deed.READ,
     "help": Deed.READ,
     "new": Deed.COMMAND,
+    "resume": Deed.COMMAND,
+    "close": Deed.COMMAND,
     "start": Deed.COMMAND,
     "stop": Deed.COMMAND,
+    "forget": Deed.COMMAND,
     "raise": Deed.RAISE,
     "go": Deed.APPROVE,
 }

@@ -28,11 +28,10 @@ def passed_over(world: World, view: View, draft: Draft, event: Message | Edited 
         return ""
     if addressing.is_nobodys(view.all_grants(), thread.chat):
         _leave(draft, thread, str(world.clock.now_ms() // MINUTE_MS))
-        return "in a group where nobody may do anything"
+        return "nobody's group"
     in_session = bool(thread.topic) and bool(view.thread_sessions(thread, 1))
-    return (
-        "" if addressing.meant(event, listens=world.rules.groups_listen, in_session=in_session) else "not for the bot"
-    )
+    meant = addressing.meant(event, listens=world.rules.groups_listen, in_session=in_session)
+    return "" if meant else "not addressed"
 
 
 async def handle(world: World, event: Membership | Moved, update: tuple[str, str]) -> None:
@@ -52,15 +51,15 @@ def handle_membership(event: Membership, update: tuple[str, str]) -> Callable[[V
         draft = Draft(handled=update)
         if not event.now:
             draft.gone = event.thread
-            return draft.done("the bot is there no more")
+            return draft.done("gone")
         if event.was:
-            return draft.done("its rights there were changed")
+            return draft.done("rights changed")
         if may(view.grants(event.person), Deed.GRANT, event.thread):
-            return draft.done("an owner has added it")
+            return draft.done("owner's group")
         if addressing.is_known(view.all_grants(), event.thread.chat):
-            return draft.done("it was added where somebody may write to it")
+            return draft.done("known group")
         _leave(draft, event.thread, update[1])
-        return draft.done("it was added by somebody who may not: it leaves")
+        return draft.done("leaves")
 
     return decide
 
@@ -88,7 +87,7 @@ def handle_moved(world: World, moved: Moved, update: tuple[str, str] | None) -> 
         draft = Draft(handled=update)
         known = dict(view.moves(moved.service))
         if moved.before == moved.after or moved.after in known or known.get(moved.before, moved.after) != moved.after:
-            return draft.done("a group's number that cannot be")
+            return draft.done("impossible number")
         draft.moved = moved
         _move_grants(view, draft, moved)
         for shown in view.shown_approvals(moved.service, moved.before):
@@ -101,7 +100,7 @@ def handle_moved(world: World, moved: Moved, update: tuple[str, str] | None) -> 
             here = Thread(moved.service, moved.after)
             draft.say(Say(here, f"moved:{moved.service}:{moved.before}", words.moved(moved.before, moved.after)))
         _rename(world, moved.before, moved.after)
-        return draft.done("a group has another number")
+        return draft.done("number changed")
 
     return decide
 

@@ -96,9 +96,14 @@ def _list(world: World, view: View, effect: Browse, found: tuple[Conversation, .
         when = datetime.fromtimestamp(one.last_at_ms / 1000, UTC).astimezone(world.rules.timezone)
         lines.append(thread_words.conversation(number, f"{when:%Y-%m-%d %H:%M}", summary.escape(one.title)))
         label = summary.title(one.title, LABEL_MAX)
-        buttons.append((command_words.session_button(number, label), f"resume {one.agent_session} {effect.directory}"))
+        buttons.append((command_words.session_button(number, label), _command(one.agent_session, effect.directory)))
     menus.show(world, draft, effect.thread, "\n".join(lines), buttons)
     return draft.done(None)
+
+
+def _command(conversation: str, directory: str) -> str:
+    """What the button of a conversation stands for, as it would be typed."""
+    return f"resume {conversation} {directory}"
 
 
 def _open(world: World, view: View, effect: Browse, found: Conversation | None) -> Decision[None]:

@@ -31,7 +31,7 @@ async def test_each_scope_has_its_own_commands(server: BotApi, chat: TelegramCha
         "all_group_chats": [one.name for one in offers.GROUPS],
         CHAT: [one.name for one in COMMANDS],
     }
-    assert server.commands[CHAT][0]["description"] == "start a new session (/new [directory])"
+    assert server.commands[CHAT][0]["description"] == "start a new session (/new [project] [agent] [model] [@branch])"
     assert server.violations == []
 
 

@@ -15,7 +15,10 @@ FOUR = Usd.parse("4")
         (queue_words.queued(3, asked=False), "Queued as number 3; it runs when its turn comes."),
         (
             queue_words.queued(3, asked=True),
-            "Queued as number 3; a question above waits for your answer first, or /stop.",
+            (
+                "Queued as number 3; a question above waits for your answer first, or /stop. To answer in words, reply to "
+                "the question."
+            ),
         ),
         (queue_words.runs_next("Fix it"), "Runs next, before anything else that waits: Fix it"),
         (
