@@ -46,7 +46,7 @@ def canonical(event: AskedPermission | AskedPlan | Part) -> str:
             return event.whole or f"{event.detail}\n{event.diff}".rstrip("\n")
         case AskedPlan():
             return event.plan
-        case Part():
+        case _:
             return event.text
 
 

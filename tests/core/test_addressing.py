@@ -49,3 +49,10 @@ def test_a_chat_is_known_by_name_and_nobodys_without_any_grant_that_reaches_it()
     everywhere, there = Grant("1", Role.OWNER), Grant("8", Role.READER, "-5")
     assert (addressing.is_known([everywhere], "-5"), addressing.is_known([there], "-5")) == (False, True)
     assert [addressing.is_nobodys([one], "-6") for one in (everywhere, there)] == [False, True]
+
+
+def test_a_thread_of_a_group_that_moved_is_the_same_topic_in_the_new_number() -> None:
+    """Others stay where they are."""
+    moves = [("-5", "-100123"), ("-7", "-100456")]
+    assert addressing.at_home(Thread("telegram", "-7", "12"), moves) == Thread("telegram", "-100456", "12")
+    assert addressing.at_home(Thread("telegram", "-6", "12"), moves) == Thread("telegram", "-6", "12")

@@ -89,6 +89,12 @@ def test_a_press_on_a_closed_question_has_no_effect() -> None:
         assert pressed(approval(state=state), tap()) == EXPIRED
 
 
+def test_a_press_on_a_question_that_was_forgotten_says_so() -> None:
+    """Its words are gone, so what it would do cannot be told any more: nothing is done."""
+    gone = replace(approval(), state=ApprovalState.WITHDRAWN, text="")
+    assert pressed(gone, tap()) == TooLate("That was forgotten: write again what you want.")
+
+
 @pytest.mark.parametrize(("now_ms", "late"), [(999, False), (1000, True), (10**15, True)])
 def test_a_press_at_or_after_the_expiry_has_no_effect(now_ms: int, late: bool) -> None:
     """The moment of expiry is too late already."""

@@ -1,9 +1,11 @@
 """What an agent asks, as questions with buttons."""
 
+import pytest
+
 from gateway.core import asking
 from gateway.domain.approval import Approval, ApprovalKind, Choice, Option
 from gateway.domain.effects import AllowTool, Answers, DenyTool, Words
-from gateway.domain.events import AskedPermission, AskedQuestion, Part
+from gateway.domain.events import AskedPermission, AskedPlan, AskedQuestion, Part
 from gateway.domain.place import Thread
 from gateway.view import question_words
 
@@ -76,3 +78,90 @@ def test_a_reminder_names_the_question_and_how_much_time_is_left() -> None:
     words = asking.reminder(approval(asking.permission(ASKED).text), 0)
     assert words.startswith("Still waiting for your answer: Bash wants to run: npm test ")
     assert words.endswith("Without one it is closed in 1 min.")
+
+
+def test_a_change_to_a_file_is_shown_below_what_is_asked_for() -> None:
+    """Its lines stand in a block of their own, drawn as a difference."""
+    text = asking.permission(AskedPermission("r", "Edit", "Edit a.py", "Edit\na.py", diff="-old\n+new")).text
+    assert "```\na.py\n```\n```diff\n-old\n+new\n```" in text
+
+
+@pytest.mark.parametrize(
+    ("event", "whole"),
+    [
+        (AskedPermission("r", "Edit", "", "Edit\na.py", diff="-a", whole="all of it"), "all of it"),
+        (AskedPermission("r", "Edit", "", "Edit\na.py", diff="-a"), "Edit\na.py\n-a"),
+        (AskedPermission("r", "Bash", "", "Bash\nls"), "Bash\nls"),
+        (AskedPlan("r", "# Do it"), "# Do it"),
+        (Part("Which?", ("A", "B")), "Which?"),
+    ],
+)
+def test_an_answer_is_given_to_all_that_was_asked(event: AskedPermission | AskedPlan | Part, whole: str) -> None:
+    """What the digest is over leaves out nothing that the message had to leave out."""
+    assert asking.canonical(event) == whole
+
+
+def test_a_plan_is_approved_with_edits_or_without_or_worked_on() -> None:
+    """Each button is another word to the agent, and only a question with these buttons is one about a plan."""
+    question = asking.plan(empty=False)
+    assert question.text == question_words.PLAN
+    assert asking.plan(empty=True).text == question_words.NO_PLAN
+    assert [asking.reply(option) for option in question.options] == [
+        AllowTool(edits=True),
+        AllowTool(),
+        DenyTool(question_words.TOLD_TO_PLAN),
+    ]
+    assert asking.is_plan(approval(question.text, *question.options))
+    tool = asking.permission(ASKED)
+    assert not asking.is_plan(approval(tool.text, *tool.options))
+
+
+def test_questions_asked_together_are_numbered_and_only_so_many_are_put() -> None:
+    """Each says which of how many it is, one alone says nothing of it, and nobody is asked more than six at once."""
+    several = asking.questions(AskedQuestion("r", "First?", ("A",), more=(Part("Second?"),)))
+    assert [question.text.partition("\n\n")[0] for question in several] == ["Question 1 of 2", "Question 2 of 2"]
+    (alone,) = asking.questions(AskedQuestion("r", "First?", ("A",)))
+    assert alone.text.startswith("First?")
+    crowd = asking.questions(AskedQuestion("r", "0?", (), more=tuple(Part(f"{n}?") for n in range(1, 9))))
+    assert len(crowd) == asking.PARTS_MAX
+    assert crowd[-1].text.startswith("Question 6 of 6\n\n5?")
+
+
+@pytest.mark.parametrize(
+    ("option", "told", "said"),
+    [
+        (Option(Choice.ALLOW, question_words.ALLOW), AllowTool(), "Allowed."),
+        (
+            Option(Choice.ALLOW_SESSION, question_words.ALLOW_SESSION),
+            AllowTool(for_session=True),
+            "Allowed for this session.",
+        ),
+        (
+            Option(Choice.ALLOW_ALWAYS, "Always: these 2 rules", value="Bash(ls)\nRead"),
+            AllowTool(rules=("Bash(ls)", "Read")),
+            "Allowed, and always what `Bash(ls)` and `Read` names.",
+        ),
+        (
+            Option(Choice.ALLOW_EDITS, question_words.APPROVE_EDITS),
+            AllowTool(edits=True),
+            "Approve and allow edits.",
+        ),
+        (Option(Choice.ALLOW, question_words.APPROVE_ASKING), AllowTool(), "Approve, ask before edits."),
+        (Option(Choice.ANSWER, "the *first*", value="the *first*"), Words("the *first*"), r"Answered: the \*first\*"),
+        (Option(Choice.DENY, question_words.DENY), DenyTool("The person said no."), "Denied."),
+        (Option(Choice.DENY, question_words.NO_ANSWER), DenyTool("The person said no."), "Denied."),
+        (Option(Choice.DENY, question_words.KEEP_PLANNING, value="Go on."), DenyTool("Go on."), "Keep planning."),
+    ],
+)
+def test_a_button_tells_the_agent_and_the_chat_the_same(
+    option: Option, told: AllowTool | DenyTool | Words, said: str
+) -> None:
+    """What the agent hears is what the message says from then on, with words of others escaped."""
+    assert (asking.reply(option), asking.past(option)) == (told, said)
+
+
+def test_a_long_answer_is_shown_in_one_short_line() -> None:
+    """The message under which it stands stays readable; the agent has all of it."""
+    found = asking.past(Option(Choice.ANSWER, "", value="word\n" * 100))
+    assert "\n" not in found
+    assert found.endswith("…")

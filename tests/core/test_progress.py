@@ -167,10 +167,11 @@ def test_a_draft_has_a_number_that_telegram_takes(turn_id: str) -> None:
         ("```py\nx = 1", "```py\nx = 1\n```"),
         ("```py\nx = 1\n```\ndone **it", "```py\nx = 1\n```\ndone **it**"),
         ("~~~~\na\n~~~", "~~~~\na\n~~~\n~~~~"),
+        ("```x``` is\nso **it", "```x``` is\nso **it**"),
     ],
 )
 def test_markdown_that_is_not_all_there_is_closed(text: str, whole: str) -> None:
-    """A fence, bold type and code; marks that stand in code or in an earlier paragraph are none."""
+    """A fence, bold type and code; marks in code or in an earlier paragraph are none, and code in a line begins no fence."""
     assert closed(text) == whole
 
 

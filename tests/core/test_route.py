@@ -12,6 +12,7 @@ from gateway.core.route import (
     Close,
     Command,
     Explain,
+    Forget,
     Go,
     Intent,
     Late,
@@ -33,6 +34,7 @@ from gateway.core.route import (
 from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.view.command_words import HELP
+from gateway.view.forget_words import HOW as HOW_TO_FORGET
 from gateway.view.people_words import PAIRED_ALREADY
 from gateway.view.preference_words import HOW_TO_SET
 from tests.core.make import CHAT, UNHURRIED, usd
@@ -108,6 +110,10 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("stop", "All", Stop(everything=True)),
         ("STOP", "ALL", Stop(everything=True)),
         ("stop", "t_0a1", Stop(everything=False, turn_id="t_0a1")),
+        ("stop", "draft 17", Stop(everything=False, draft_id=17)),
+        ("forget", "", Forget()),
+        ("forget", " s_0a1 ", Forget("s_0a1")),
+        ("forget", "everything", Explain(HOW_TO_FORGET)),
         ("sessions", "s_0a1", Sessions(session_id="s_0a1")),
         ("now", "t_0a1", Queue(Queued.NOW, "t_0a1")),
         ("run", "t_0a1", Queue(Queued.RUN, "t_0a1")),

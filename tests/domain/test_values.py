@@ -118,6 +118,16 @@ def test_an_approval_names_the_message_that_shows_it() -> None:
     assert approval.ref == "approval:a_1"
 
 
+def test_one_message_reminds_of_all_that_an_agent_asks_together() -> None:
+    """Questions of one request have one reminder; what no request stands behind has its own."""
+    first = Approval(
+        "a_1", ApprovalKind.QUESTION, "t", "s", Thread("telegram", "1"), "?", (), (), "", 0, request_id="r"
+    )
+    second = dataclasses.replace(first, id="a_2")
+    assert first.reminder_ref == second.reminder_ref == "reminder:t:r"
+    assert dataclasses.replace(first, request_id="").reminder_ref == "reminder:t:a_1"
+
+
 def test_what_two_sources_know_of_one_session_is_put_together() -> None:
     """The newer one's place, the earliest and the latest time, and when it was told, by whichever."""
     older, newer = Unmetered("s", "/a", 1, 5, told_at_ms=3), Unmetered("s", "/b", 2, 9)
