@@ -14,7 +14,7 @@ from gateway.core.forecast import Prior
 from gateway.core.progress import Doing
 from gateway.core.turn import Step, advance
 from gateway.domain.budget import ScopeKind
-from gateway.domain.effects import Effect
+from gateway.domain.effects import Effect, Say
 from gateway.domain.events import CallMetered, End, Finished
 from gateway.domain.money import NANO_PER_USD, Usd
 from gateway.domain.place import Session, Thread
@@ -116,7 +116,8 @@ def hand_over(world: World, turn_id: str) -> Callable[[View], Decision[None]]:
         running = advance(held, Step.RELEASE, started_at_ms=world.clock.now_ms())
         draft.put.append(running)
         words = metering.status(world, view, place, running, Doing())
-        metering.show(world, draft, place, running, words)
+        # Without its button, whose token would be another one at each level.
+        draft.say(Say(place.thread, metering.status_ref(running), words))
         return draft.done(None)
 
     return decide

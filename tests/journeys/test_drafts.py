@@ -78,7 +78,7 @@ async def test_the_drafts_own_stop_button_stops_the_turn(tmp_path: Path) -> None
 async def test_in_a_group_the_answer_is_streamed_by_edits_within_the_groups_pace(tmp_path: Path) -> None:
     """No draft is tried; the status message shows what is written, no two changes of it closer than the group allows."""
     reply, holds = streamed(STREAM)
-    async with rig(tmp_path, kind=TelegramChat) as gateway:
+    async with rig(tmp_path, kind=TelegramChat, groups_listen=True) as gateway:
         member = gateway.telegram.group(-1001).joined_by(gateway.phone)
         gateway.api.script([reply], prompt="Show")
         member.says("Show me")

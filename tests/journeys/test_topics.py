@@ -57,7 +57,7 @@ async def test_in_a_forum_two_sessions_work_at_once_each_in_its_own_topic(tmp_pa
     with MessagesApi() as api, BotApi() as telegram:
         ada = telegram.user(OWNER, "Ada")
         there = telegram.group(GROUP, forum=True).joined_by(ada)
-        async with rig(tmp_path, api, telegram, ada, people=owners(ada)) as gateway:
+        async with rig(tmp_path, api, telegram, ada, people=owners(ada), groups_listen=True) as gateway:
             await two_sessions(gateway, there)
             place = min(telegram.world.chats[GROUP].topics)
             shown = next(seen for seen in there.sees() if "It has a topic of its own" in seen.text)
@@ -86,7 +86,7 @@ async def test_an_answer_whose_topic_somebody_deleted_meanwhile_comes_to_the_gro
         group = telegram.group(GROUP, forum=True)
         there = group.joined_by(ada)
         api.script([(hold, Text("done with one"))], prompt="one")
-        async with rig(tmp_path, api, telegram, ada, people=owners(ada)) as gateway:
+        async with rig(tmp_path, api, telegram, ada, people=owners(ada), groups_listen=True) as gateway:
             there.says("/new")
             [place] = await topics(gateway, GROUP, 1)
             await there.waits_for("New session with", 20, thread=place)
@@ -107,7 +107,7 @@ async def test_without_the_right_to_open_topics_the_session_goes_on_where_it_was
     with MessagesApi() as api, BotApi(reads_all=True) as telegram:
         ada = telegram.user(OWNER, "Ada")
         there = telegram.group(GROUP, forum=True, bot="member").joined_by(ada)
-        async with rig(tmp_path, api, telegram, ada, people=owners(ada)) as gateway:
+        async with rig(tmp_path, api, telegram, ada, people=owners(ada), groups_listen=True) as gateway:
             there.says("/new")
             shown = await there.waits_for("No topic could be opened for it", 20)
             assert "not enough rights" in shown.text.lower()
