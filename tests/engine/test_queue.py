@@ -19,7 +19,7 @@ SIX_CALLS = script(*[step for _ in range(5) for step in (call(30), UseTool("Bash
 @pytest.mark.parametrize("answer", ["No", None])
 async def test_after_a_no_or_no_answer_at_all_the_next_prompt_is_asked_about(answer: str | None) -> None:
     """Two dear prompts: the first is declined, or nobody answers; the second does not wait for ever behind it."""
-    limits = with_limits(confirm="0.10") if answer else with_limits(confirm="0.10", approval_ms=300)
+    limits = with_limits(confirm="0.10") if answer else with_limits(confirm="0.10", approval_ms=2_000)
     async with bench(script(call(1)), limits) as gateway:
         gateway.says("first")
         await gateway.sees("**first**")
@@ -49,7 +49,7 @@ async def test_after_stop_here_on_a_turn_whose_agent_was_let_go_the_next_prompt_
 async def test_turns_that_are_put_before_the_gate_in_one_decision_see_each_others_holds() -> None:
     """Two sessions' questions expire together and two queued prompts follow: the day has room for one hold, one runs."""
     lasts = anyio.Event()
-    limits = with_limits(session="5", confirm="1", step="0.60", approval_ms=700)
+    limits = with_limits(session="5", confirm="1", step="0.60", approval_ms=2_500)
     async with bench(script(call(1, lasts=lasts)), limits) as gateway:
         dear = gateway.world.rules
         object.__setattr__(dear, "confirm_above", Usd.parse("0.10"))
