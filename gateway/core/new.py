@@ -12,7 +12,6 @@ from gateway.view import thread_words
 OFFERED_MAX: Final = 8
 """So many projects are put to the person."""
 SHOWN_MAX: Final = 80
-MODEL_MAX: Final = 200
 _BRANCH = re.compile(r"[\w][\w./+#=,-]{0,199}")
 _MODEL = re.compile(r"\w[\w./:@\[\]-]{0,199}")
 

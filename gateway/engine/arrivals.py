@@ -34,10 +34,12 @@ class Arrivals:
         """What is to be handled now. Its attempt is counted."""
         world, now_ms = self._world, self._world.clock.ticks_ms()
         updates = await world.store.inbox(1)
-        if any(_arrived(world, one, now_ms).album for one in updates):
-            updates = await world.store.inbox(LOOKED_AT)  # only an album makes what is behind it matter
-        self._since = {one.key: self._since.get(one.key, now_ms) for one in updates}
-        found = albums.choose([_arrived(world, one, self._since[one.key]) for one in updates], now_ms)
+        arrived = [_arrived(world, one, self._since.get(one.key, now_ms)) for one in updates]
+        if any(one.album for one in arrived):  # only an album makes what is behind it matter
+            updates = await world.store.inbox(LOOKED_AT)
+            arrived = [_arrived(world, one, self._since.get(one.key, now_ms)) for one in updates]
+        self._since = {one.key: one.seen_ms for one in arrived}
+        found = albums.choose(arrived, now_ms)
         chosen = tuple(one for one in updates if one.key in found.keys)
         if chosen:
             await world.store.take_up(chosen)

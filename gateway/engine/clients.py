@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, assert_never
 
 import anyio
@@ -294,7 +295,9 @@ class Clients:
         if await live.client.use_model(session.model):
             live.model = session.model
             return True
-        await self._stays_on_its_model(live, effect, session.model)
+        wanted = session.model
+        words = partial(turn_words.stays_on_model, model=wanted)
+        await self._stays(live, effect, words, turn_words.no_change_to(wanted), model=live.model)
         return False
 
     async def _in_its_mode(self, live: Live, effect: StartTurn) -> bool:
@@ -305,36 +308,26 @@ class Clients:
         if await live.client.use_mode(session.mode):
             live.mode = session.mode
             return True
-        await self._stays_in_its_mode(live, effect, session.mode)
+        words = partial(preference_words.stays_in_mode, mode=session.mode)
+        await self._stays(live, effect, words, mode=live.mode)
         return False
 
-    async def _stays_in_its_mode(self, live: Live, effect: StartTurn, wanted: str) -> None:
-        def decide(view: View) -> Decision[None]:
-            draft = Draft()
-            session = view.session(live.session_id)
-            if session is not None:
-                session = replace(session, mode=live.mode)
-                draft.put.append(session)
-                label = self._world.agents[session.agent].traits.label
-                words = preference_words.stays_in_mode(label, wanted)
-                self._fail(view, draft, session, effect, words, words)
-            return draft.done(None)
+    async def _stays(
+        self, live: Live, effect: StartTurn, words: Callable[[str], str], why: str = "", **as_it_was: str | None
+    ) -> None:
+        """The turn was agreed to otherwise than its client can: it does not run so, and the session goes on as before.
 
-        await self._world.commit(decide)
-        self._use_room()
-
-    async def _stays_on_its_model(self, live: Live, effect: StartTurn, wanted: str) -> None:
-        """The turn was agreed to on another model: it does not run on this one, and the session goes on as before."""
+        `words`: what is said of that, by the agent's name; `why`: what is kept of it, if that is something else.
+        """
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
             session = view.session(live.session_id)
             if session is not None:
-                session = replace(session, model=live.model)
+                session = replace(session, **as_it_was)
                 draft.put.append(session)
-                label = self._world.agents[session.agent].traits.label
-                words = turn_words.stays_on_model(label, wanted)
-                self._fail(view, draft, session, effect, words, turn_words.no_change_to(wanted))
+                said = words(self._world.agents[session.agent].traits.label)
+                self._fail(view, draft, session, effect, said, why or said)
             return draft.done(None)
 
         await self._world.commit(decide)
