@@ -28,7 +28,9 @@ log = structlog.get_logger()
 
 TRIES_MAX = 20
 TRY_GAP_S = 0.5
-"""For a message that is on its way, and for somebody who reads: neither takes long."""
+"""For a message that is on its way, an agent that comes to rest, and for somebody who reads: none takes long."""
+TRIES_MORE = {words.LEAVING: TRIES_MAX, words.AT_DESK: 4}
+"""For refusals that may be over in a moment: a turn has ended for the ledger a little before its agent rests."""
 DAY_S = 24 * 3600.0
 BATCH_GAP_S = 0.1
 """Between two batches others write."""
@@ -81,17 +83,26 @@ async def forget(
     store: Store, beside: Beside, session_id: str, now_ms: int, release: Callable[[str], Awaitable[bool]] | None = None
 ) -> Forgotten | str:
     """Forget a session's words for good, or say why not. `release` ends its agent, where that rests; False: it is not ours to end."""
+    tries = 0
+    while True:
+        found = await _try(store, beside, session_id, now_ms, release)
+        if isinstance(found, Forgotten) or tries >= TRIES_MORE.get(found, 0):
+            return found
+        tries += 1
+        await anyio.sleep(TRY_GAP_S)
 
+
+async def _try(
+    store: Store, beside: Beside, session_id: str, now_ms: int, release: Callable[[str], Awaitable[bool]] | None
+) -> Forgotten | str:
     def look(view: View) -> tuple[Session | None, Held]:
         return view.session(session_id), view.held(session_id)
 
+    def refused(session: Session | None, held: Held) -> str:
+        return refusal(session, held) or (words.LEAVING if held.leaving else "")
+
     session, held = await store.read(look)
-    for _ in range(TRIES_MAX):
-        if not held.leaving:
-            break
-        await anyio.sleep(TRY_GAP_S)
-        session, held = await store.read(look)
-    why = refusal(session, held)
+    why = refused(session, held)
     if why or session is None:
         return why
     if release is not None and not await release(session_id):
@@ -99,8 +110,7 @@ async def forget(
     transcript = await anyio.to_thread.run_sync(beside.clear, session, held.copies)
 
     def decide(view: View) -> Decision[str]:
-        session, held = look(view)
-        why = refusal(session, held) or (words.LEAVING if held.leaving else "")
+        why = refused(*look(view))
         return Decision(why, forgotten="" if why else session_id)
 
     why = (await store.transact(decide, now_ms)).result
