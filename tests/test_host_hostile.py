@@ -366,7 +366,7 @@ async def test_no_relay_ends_the_gateway(tmp_path: Path) -> None:
 
 async def _speaks(home: Path, words: bytes) -> None:
     """Say all that, and go as soon as nothing more is heard, or nothing more is taken."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         async with await anyio.connect_unix(str(home / SOCKET)) as stream:
             try:
                 await stream.send(words)

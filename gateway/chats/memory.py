@@ -32,6 +32,8 @@ from gateway.ports import (
 MAX_CHARACTERS = 4096
 NOTHING = "(nothing to show)"
 STORE_RETRY_S = 0.01
+WITHIN_S = 30.0
+"""So long a test waits for what it wants to see: a busy machine is no fault."""
 CHUNK = 4096
 NAME_MAX = 128
 REACTIONS = ("\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}", "\N{EYES}")
@@ -170,7 +172,7 @@ class MemoryChat:
         """The messages of a thread, oldest first."""
         return [shown for shown in self.messages.values() if shown.thread == thread]
 
-    async def waits_for(self, thread: Thread, words: str, within_s: float = 10.0) -> Shown:
+    async def waits_for(self, thread: Thread, words: str, within_s: float = WITHIN_S) -> Shown:
         """The latest message of the thread that holds the words, as soon as there is one. Raises TimeoutError."""
 
         def find() -> Shown | None:
@@ -182,7 +184,7 @@ class MemoryChat:
             return found
         raise TimeoutError(f"no message with {words!r}; visible: {[shown.text for shown in self.sees(thread)]}")
 
-    async def told(self, tap_id: str, within_s: float = 10.0) -> str:
+    async def told(self, tap_id: str, within_s: float = WITHIN_S) -> str:
         """What the person was told who pressed, as soon as they were. Raises TimeoutError."""
         with anyio.fail_after(within_s):
             while not (found := [words for name, words in self.acknowledged if name == tap_id]):
@@ -297,7 +299,7 @@ class MemoryChat:
         self._changed.announce()
         return True
 
-    async def draws(self, words: str, within_s: float = 10.0) -> str:
+    async def draws(self, words: str, within_s: float = WITHIN_S) -> str:
         """The first draft that holds the words, as soon as there is one. Raises TimeoutError."""
         with anyio.fail_after(within_s):
             while not (found := [text for _, _, text in self.drafts if words in text]):
@@ -346,14 +348,14 @@ class MemoryChat:
         del self.topics[thread]
         self.messages = {name: shown for name, shown in self.messages.items() if shown.thread != thread}
 
-    async def called(self, name: str, within_s: float = 10.0) -> Thread:
+    async def called(self, name: str, within_s: float = WITHIN_S) -> Thread:
         """The topic of this name, as soon as there is one. Raises TimeoutError."""
         with anyio.fail_after(within_s):
             while not (found := [thread for thread, called in self.topics.items() if called == name]):
                 await self._changed.event.wait()
         return found[0]
 
-    async def until(self, holds: Callable[[], bool], within_s: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], within_s: float = WITHIN_S) -> None:
         """Wait for a change after which this is so. Raises TimeoutError."""
         with anyio.fail_after(within_s):
             while not holds():
@@ -407,7 +409,7 @@ class MemoryChat:
         self._changed.announce()
         return ""
 
-    async def offers(self, holds: Callable[[dict[str, tuple[str, ...]]], bool], within_s: float = 10.0) -> None:
+    async def offers(self, holds: Callable[[dict[str, tuple[str, ...]]], bool], within_s: float = WITHIN_S) -> None:
         """Wait until what is offered is as it should be. Raises TimeoutError."""
         with anyio.fail_after(within_s):
             while not holds(self.offered):

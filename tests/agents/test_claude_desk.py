@@ -103,12 +103,12 @@ class Gateway:
 
     async def attached(self, times: int) -> None:
         """So many clients were met."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while len(self.clients) < times:  # noqa: ASYNC110 - the engine is told, nobody else
                 await anyio.sleep(0.01)
 
     async def until(self, kind: type[AgentEvent], times: int = 1) -> None:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while sum(isinstance(event, kind) for event in self.told) < times:  # noqa: ASYNC110 - events tell of all kinds
                 await anyio.sleep(0.01)
 
@@ -186,7 +186,7 @@ async def test_what_is_known_of_a_client_outlives_the_gateway_and_the_session(
     async with gateway(tmp_path) as first:
         await first.hook("SessionStart", source="startup")
         first.clients[0].way.hears = hears
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while (note := Notes(tmp_path / "home" / "agents" / "desk").read(SESSION)) is None or note.hears is None:  # noqa: ASYNC110 - a file
                 await anyio.sleep(0.01)
     async with gateway(tmp_path) as second, second.desk.joined(Wire(), SESSION, (1, os.getpid())):
@@ -308,7 +308,7 @@ async def test_a_session_whose_transcript_is_long_to_read_holds_up_no_other(
     goes_on, really = threading.Event(), Log.read
 
     def slow(log: Log, *args: Any) -> Any:
-        assert goes_on.wait(20)
+        assert goes_on.wait(60)
         return really(log, *args)
 
     async with gateway(tmp_path) as one, anyio.create_task_group() as tasks:
@@ -320,7 +320,7 @@ async def test_a_session_whose_transcript_is_long_to_read_holds_up_no_other(
                 tasks.start_soon(lambda: one.hook("UserPromptSubmit", prompt="hello", prompt_id="p"))
             await anyio.wait_all_tasks_blocked()
         try:
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 await one.hook("SessionStart", session_id="other", source="startup")
                 wire = Wire()
                 async with one.desk.joined(wire, "other", (1, one.process)):
@@ -492,7 +492,7 @@ async def test_a_disk_that_is_full_as_a_client_is_missed_ends_nothing_else(
             with process() as old:
                 name = f"0f4c1d6e-0000-4000-8000-00000000000{number}"
                 await one.hook("SessionStart", old, source="startup", session_id=name)
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 while sum(isinstance(event, Exited) for event in one.told) < number:  # noqa: ASYNC110 - as in `until`
                     await anyio.sleep(0.01)
 

@@ -122,7 +122,7 @@ async def test_an_answer_that_nobody_takes_is_not_called_taken(tmp_path: Path, m
     async with at_work(tmp_path, "deaf") as (started, seen):
         await started.prompt(U1, "one")
         paused = await seen.paused()
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert not await started.respond(paused.request_id, GoOn())
 
 
@@ -139,7 +139,7 @@ async def test_an_answer_to_a_client_that_does_not_read_is_given_up_in_time(
     async with at_work(tmp_path, "plugged") as (started, seen):
         await started.prompt(U1, "one")
         paused = await seen.paused()
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async with anyio.create_task_group() as crew:
                 crew.start_soon(started._dialogue.tell, *FLOOD)
                 await anyio.lowlevel.checkpoint()
@@ -177,7 +177,7 @@ async def test_a_client_that_does_not_read_can_be_closed(tmp_path: Path, monkeyp
         await started.prompt(U1, "one")
         await seen.paused()
         assert not await started._dialogue.tell(*FLOOD)
-        with anyio.fail_after(20):
+        with anyio.fail_after(40):
             await started.close()
         await seen.until(Exited)
 
@@ -192,7 +192,7 @@ async def test_a_prompt_that_is_not_taken_is_refused_in_time(
         async with anyio.create_task_group() as crew:
             crew.start_soon(started._dialogue.tell, *before)
             await anyio.lowlevel.checkpoint()
-            with anyio.fail_after(10), pytest.raises(AgentUnavailableError):
+            with anyio.fail_after(30), pytest.raises(AgentUnavailableError):
                 await started.prompt(U1, "one")
         await seen.until(Exited)
         assert not seen.of(Started)
@@ -238,7 +238,7 @@ async def test_a_client_that_has_exited_is_forgotten(tmp_path: Path) -> None:
         crew.start_soon(seen.run)
         await started.prompt(U1, "one")
         await seen.until(Exited)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await started._dialogue.gone.wait()
             await anyio.wait_all_tasks_blocked()
         assert not made._clients

@@ -38,7 +38,7 @@ class Held:
 
         def slow(log: Log, *args: Any) -> Any:
             self.reads.set()
-            assert self._goes_on.wait(10)
+            assert self._goes_on.wait(30)
             return really(log, *args)
 
         monkeypatch.setattr(Log, name, slow)
@@ -67,7 +67,7 @@ class Looks:
 
     async def whole(self) -> None:
         """One from its beginning to its end."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             for _ in range(2):
                 await self._done.wait()
 
@@ -102,7 +102,7 @@ async def test_a_session_that_is_opened_again_while_it_is_left_is_met_once_all_o
 
     def slow(number: int, begun: str) -> bool:
         looked_at.set()
-        assert goes_on.wait(10)
+        assert goes_on.wait(30)
         return really(number, begun)
 
     async with gateway(tmp_path) as one, anyio.create_task_group() as tasks:

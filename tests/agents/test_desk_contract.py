@@ -97,7 +97,7 @@ class Listener:
             heard.set()
 
     async def until(self, kind: type[Kind]) -> Kind:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not (found := [event for event in self.events if isinstance(event, kind)]):
                 await self._heard.wait()
         return found[-1]

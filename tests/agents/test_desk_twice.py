@@ -55,7 +55,7 @@ async def test_both_hooks_of_an_event_are_told_the_one_answer_to_it(
         before = len(desk.of(Paused))
         desk.says = lambda _paused: says
         answers, about = Answers(), told(event, **GATED[event])
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             if late:
                 for source in BOTH:
                     await answers.asks(desk.client, about, source)
@@ -138,7 +138,7 @@ async def test_where_one_hook_is_killed_the_other_is_told_no_and_nothing_begins(
             with scopes[number]:
                 await answers.asks(desk.client, told(event, **GATED[event]), BOTH[number])
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 for number in (0, 1):
                     tasks.start_soon(asks, number)
@@ -164,7 +164,7 @@ async def test_a_compaction_by_hand_whose_hook_is_killed_is_no_run(tmp_path: Pat
             tasks.cancel_scope.cancel()
         assert (await desk.until(Finished)).end is End.INTERRUPTED
         desk.says = lambda _paused: GoOn()
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert await desk.client.hook(told("UserPromptSubmit", prompt="next"), BOTH[0]) == {}
 
 
@@ -224,7 +224,7 @@ class Client:
             lineage = (100 + number, os.getpid())
             found.append(await self.desk.hook(event, json.dumps(about).encode(), lineage, f"plugin {number}"))
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(40):
             async with anyio.create_task_group() as tasks:
                 for number in range(self.plugins):
                     if self.late:

@@ -154,7 +154,7 @@ async def received(
         if len(got) >= count:
             enough.set()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(chat.receive, accept)
             await enough.wait()
@@ -218,7 +218,7 @@ async def test_a_kill_between_accept_and_confirm_brings_the_same_update_again(be
         await anyio.sleep_forever()
 
     stored = anyio.Event()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.chat.receive, lambda key, _payload: killed(key))
             await stored.wait()

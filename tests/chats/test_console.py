@@ -96,7 +96,7 @@ async def received(chat: ConsoleChat) -> list[Incoming]:
     async def accept(_key: str, payload: str) -> None:
         got.append(chat.read(payload))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await chat.receive(accept)
     return got
 
@@ -469,7 +469,7 @@ async def test_a_line_that_is_typed_stays_one_line_when_the_terminal_shrinks(
 
     async def types(keys: str, seen: str) -> None:
         os.write(keyboard, keys.encode())
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while not on_terminal.text.endswith(seen):
                 await anyio.lowlevel.checkpoint()
 
@@ -544,7 +544,7 @@ async def test_the_player_waits_for_what_it_answers() -> None:
             case _:
                 assert isinstance(event, Tap)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await chat.receive(accept)
     assert [type(event) for event in got] == [Message, Tap, Tap]
     assert "Run, up to $0.20" in out.getvalue()
@@ -561,7 +561,7 @@ async def test_the_player_presses_no_button_twice() -> None:
         if len(taps) == 1:
             await shows(chat, "second", Button("Allow", "token-2"))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         await chat.receive(accept)
     assert [tap.token for tap in taps if isinstance(tap, Tap)] == ["token-1", "token-2"]
 

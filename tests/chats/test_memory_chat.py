@@ -68,7 +68,7 @@ async def test_what_a_chat_cannot_read_can_be_posted_like_everything_else() -> N
         assert chat.read(payload) == sent
         received.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(chat.receive, accept)
             await received.wait()

@@ -131,7 +131,7 @@ async def test_a_draft_that_is_lost_is_no_loss(chat: TelegramChat, alice: Phone,
     server.drop_next("sendMessageDraft")
     server.fail_next("sendMessageDraft", status=502)
     server.fail_next("sendMessageDraft", status=400, description="Bad Request: can't parse entities")
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         for text in ("**It** is", "**It** is the", "**It** is the ca"):
             assert await chat.draft(PLACE, 7, text)
     assert [draft.text for draft in alice.drafts] == ["It is the ca"]

@@ -34,7 +34,7 @@ class Inbox:
 
     async def holds(self, count: int) -> None:
         """Wait until so many updates were accepted, repeated ones included."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while len(self.accepted) < count:
                 await self._changed.wait()
 
@@ -265,7 +265,7 @@ async def test_an_outage_is_survived(chat: TelegramChat, server: BotApi, alice: 
 async def test_a_refused_token_ends_the_loop_with_what_to_do(chat: TelegramChat, server: BotApi, method: str) -> None:
     """Nothing else ends it."""
     server.fail_next(method, status=401)
-    with anyio.fail_after(10), pytest.raises(TollbridgeError, match="does not accept this bot token"):
+    with anyio.fail_after(30), pytest.raises(TollbridgeError, match="does not accept this bot token"):
         await chat.receive(Inbox().accept)
 
 

@@ -100,7 +100,7 @@ async def test_the_token_is_in_no_log_whatever_level_is_asked_for(
             await chat.deliver(Post(1, Thread("telegram", "4711"), "r", body))
             await chat.deliver(Post(2, Thread("telegram", "4711"), "r", body))
             alice.says("hello")
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(chat.receive, accept)
                     await arrived.wait()

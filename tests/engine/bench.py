@@ -42,6 +42,12 @@ RULES = Rules(
 )
 
 
+def put_forward(world: World, ms: int) -> None:
+    """Its clock on the wall shows so much more from now on: what waits for that need not be waited for."""
+    now_ms = world.clock.now_ms
+    world.clock = replace(world.clock, now_ms=lambda: now_ms() + ms)
+
+
 def call(cents: int, **more: object) -> CallApi:
     """A call that costs so many cents at opus prices ($25 per million output tokens: 400 tokens a cent)."""
     return CallApi(Tokens(output=400 * cents), **more)  # type: ignore[arg-type]
@@ -102,6 +108,10 @@ class Bench:
     async def balance_of(self, scope: Scope) -> Balance:
         return await self.world.store.read(lambda view: self.world.balance(view, Draft(), scope))
 
+    def puts_clock_forward(self, ms: int) -> None:
+        """It is so much later from now on, for this gateway."""
+        put_forward(self.world, ms)
+
     def today(self) -> Scope:
         """The scope of the day."""
         return scopes.of_person(OWNER, THREAD, self.world.today())[0]
@@ -127,7 +137,7 @@ async def bench(
         engine = Engine(world)
         async with agent, anyio.create_task_group() as tasks:
             tasks.start_soon(engine.run)
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 await engine.ready.wait()
             yield Bench(world, chat, agent, steps, engine)
             tasks.cancel_scope.cancel()

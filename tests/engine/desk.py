@@ -152,14 +152,14 @@ class AtDesk:
 
     async def told(self, name: str) -> Answer:
         """What was answered to a request."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while name not in self.answers:
                 await self._told.wait()
         return self.answers[name]
 
     async def prompted(self, count: int = 1) -> tuple[str, str]:
         """The prompt that was handed over last, once there are so many."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while len(self.prompts) < count:
                 await self._told.wait()
         return self.prompts[-1]

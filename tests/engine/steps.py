@@ -6,10 +6,12 @@ from typing import TypeVar
 import anyio
 
 T = TypeVar("T")
+LOOK_EVERY_S = 0.5
+"""What is waited for may come a little after the last step that leads to it."""
 
 
 class Steps:
-    """Pass it as `on_step`; `until` looks again after every step."""
+    """Pass it as `on_step`; `until` looks again after every step, and now and then."""
 
     def __init__(self) -> None:
         self.passed: list[str] = []
@@ -20,7 +22,7 @@ class Steps:
         self._event.set()
         self._event = anyio.Event()
 
-    async def until(self, look: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 30) -> T:
+    async def until(self, look: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 60) -> T:
         """What `look` sees once it is as it should be. TimeoutError."""
         with anyio.fail_after(within_s):
             while True:
@@ -28,4 +30,5 @@ class Steps:
                 seen = await look()
                 if holds(seen):
                     return seen
-                await event.wait()
+                with anyio.move_on_after(LOOK_EVERY_S):
+                    await event.wait()

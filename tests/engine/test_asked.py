@@ -86,7 +86,7 @@ async def test_an_agent_asks_and_only_a_person_grants(tmp_path: Path) -> None:
         who = f"The agent of session {session.id} (Scripted agent in /) asks:"
         assert escape(who) in (await gateway.chat.waits_for(MINE, "two more runs")).text
         assert await taps(gateway, "two more runs", "Raise to $10.00") == ""
-        done = await desk.standing("", found.id, 10_000)
+        done = await desk.standing("", found.id, 60_000)
         words = f"The limit of session {session.id} is $10.00: a person said yes."
         assert done == Standing(ChangeState.DONE, words)
         assert await limit_of(gateway) == Usd.parse("10")
@@ -113,7 +113,7 @@ async def test_a_no_is_told_and_changes_nothing() -> None:
     async with one_turn() as (gateway, desk):
         found = pending(await desk.request("", raised()))
         await taps(gateway, "asks: raise", "No")
-        assert await desk.standing("", found.id, 10_000) == Standing(
+        assert await desk.standing("", found.id, 60_000) == Standing(
             ChangeState.NO, "a person said no: nothing was changed."
         )
         assert await limit_of(gateway) == Usd.parse("5")
@@ -148,7 +148,7 @@ async def test_who_is_told_no_again_and_again_asks_no_more_for_an_hour() -> None
         for cents in range(asked.HOURLY_MAX):
             found = pending(await desk.request("", raised(f"0.{cents + 10}")))
             await taps(gateway, escape(f"by $0.{cents + 10} to"), "No")
-            assert (await desk.standing("", found.id, 10_000)) is not None
+            assert (await desk.standing("", found.id, 60_000)) is not None
         refused = await desk.request("", raised("1"))
         assert refused == "12 questions were put in the last hour: go on without an answer, or end your turn"
 
@@ -158,7 +158,7 @@ async def test_too_many_that_wait_are_told_at_once_how_it_stands() -> None:
     async with one_turn() as (_, desk):
         found = pending(await desk.request("", raised()))
         desk.pace.waiting = asked.WAITING_MAX
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             pending(await desk.standing("", found.id, 3_600_000))
         assert desk.pace.waiting == asked.WAITING_MAX
 
@@ -216,7 +216,7 @@ async def test_a_raise_until_a_time_ends_by_itself() -> None:
         found = pending(await desk.request("", raised("1", until="2h")))
         assert "until" in found.words
         await taps(gateway, "asks: raise", "Raise to $6.00")
-        assert isinstance(await desk.standing("", found.id, 10_000), Standing)
+        assert isinstance(await desk.standing("", found.id, 60_000), Standing)
         assert await limit_of(gateway) == Usd.parse("6")
         unlifted = await gateway.world.store.read(
             lambda view: view.balance(Scope(ScopeKind.SESSION, view.thread_sessions(MINE)[0].id))
@@ -291,7 +291,7 @@ async def test_who_speaks_for_no_session_sees_what_counts_for_everybody() -> Non
             escape("A program on this machine, through MCP (HTTP), asks: raise the day's limit by $5.00") in shown.text
         )
         await taps(gateway, "asks: raise", "Raise to $30.00")
-        done = await program.standing("", asks.id, 10_000)
+        done = await program.standing("", asks.id, 60_000)
         assert done == Standing(ChangeState.DONE, "The day's limit is $30.00: a person said yes.")
         assert isinstance(await program.estimate("", "Fix it"), Estimate)
 
@@ -344,7 +344,7 @@ async def test_a_question_is_answered_by_a_button_and_told_once() -> None:
         assert await taps(gateway, "asks you:", "sqlite") == ""
         await gateway.chat.waits_for(MINE, "Answer: sqlite\nThe agent has not asked for it yet.")
         assert await gateway.chat.told(gateway.chat.taps(shown, "postgres", OWNER)) == "This was answered already."
-        assert await desk.standing("", found.id, 10_000) == Standing(ChangeState.DONE, "sqlite")
+        assert await desk.standing("", found.id, 60_000) == Standing(ChangeState.DONE, "sqlite")
         await gateway.chat.waits_for(MINE, "Answered: sqlite")
         assert await desk.standing("", found.id, 0) == Standing(ChangeState.DONE, "sqlite")
 
@@ -360,7 +360,7 @@ async def test_a_question_is_answered_in_the_persons_own_words() -> None:
         await gateway.chat.waits_for(MINE, "At most 4000 characters can be an answer.")
         answer = "The tollhouse, " + "or what you like, " * 10 + "anything"
         gateway.chat.says(MINE, OWNER, answer, to=shown)
-        assert await desk.standing("", found.id, 10_000) == Standing(ChangeState.DONE, answer)
+        assert await desk.standing("", found.id, 60_000) == Standing(ChangeState.DONE, answer)
         gateway.chat.says(MINE, OWNER, "Another", to=shown)
         await gateway.chat.waits_for(MINE, "This was answered already.")
         assert len(await gateway.turns()) == 1
@@ -377,7 +377,7 @@ async def test_plain_words_answer_a_question_only_while_the_agent_works() -> Non
         found = pending(await desk.ask("", "Which port?", ()))
         await gateway.chat.waits_for(MINE, "Which port?")
         gateway.chat.says(MINE, OWNER, "8080")
-        assert await desk.standing("", found.id, 10_000) == Standing(ChangeState.DONE, "8080")
+        assert await desk.standing("", found.id, 60_000) == Standing(ChangeState.DONE, "8080")
         late = pending(await desk.ask("", "Which host?", ()))
         going.set()
         await gateway.until(lambda turns: turns[-1].state is TurnState.FINISHED)
@@ -388,13 +388,14 @@ async def test_plain_words_answer_a_question_only_while_the_agent_works() -> Non
 
 async def test_a_person_need_not_answer_and_nobody_waits_for_ever() -> None:
     """Declined is told as declined; a question that nobody answers closes with its time."""
-    async with one_turn(rules=replace(RULES, approval_ms=1500)) as (gateway, desk):
+    async with one_turn(rules=replace(RULES, approval_ms=60_000)) as (gateway, desk):
         found = pending(await desk.ask("", "May I?", ("yes",)))
         await taps(gateway, "May I?", "Do not answer")
-        declined = await desk.standing("", found.id, 10_000)
+        declined = await desk.standing("", found.id, 60_000)
         assert declined == Standing(ChangeState.NO, "The person does not answer this.")
         late = pending(await desk.ask("", "May I now?", ()))
-        assert await desk.standing("", late.id, 10_000) == Standing(ChangeState.EXPIRED, "Nobody answered in time.")
+        gateway.puts_clock_forward(60_000)
+        assert await desk.standing("", late.id, 30_000) == Standing(ChangeState.EXPIRED, "Nobody answered in time.")
         shown = await gateway.chat.waits_for(MINE, "Nobody answered in time.")
         assert shown.buttons == ()
 
@@ -419,7 +420,7 @@ async def test_a_question_without_a_session_goes_to_an_owner_in_private() -> Non
         found = pending(await over_http(gateway).ask("", "Who are you?", ()))
         shown = await gateway.chat.waits_for(MINE, "asks you:")
         gateway.chat.says(MINE, OWNER, "Ada", to=shown)
-        assert await over_http(gateway).standing("", found.id, 10_000) == Standing(ChangeState.DONE, "Ada")
+        assert await over_http(gateway).standing("", found.id, 60_000) == Standing(ChangeState.DONE, "Ada")
         assert gateway.chat.sees(Thread("memory", "8")) == []
     async with bench(script(call(1)), replace(RULES, people=(Grant("9", Role.READER),))) as gateway:
         refused = await over_http(gateway).ask("", "Anybody?", ())
@@ -435,7 +436,7 @@ async def test_questions_are_answered_after_the_gateway_has_started_anew(tmp_pat
     async with bench(script(call(1)), home=tmp_path, chat=chat) as again:
         await taps(again, "asks you:", "b")
         [session] = await again.sessions()
-        assert await desk_of(again, session).standing("", found.id, 10_000) == Standing(ChangeState.DONE, "b")
+        assert await desk_of(again, session).standing("", found.id, 60_000) == Standing(ChangeState.DONE, "b")
         approval = await again.world.store.read(lambda view: view.approval(found.id))
         assert approval is not None
         assert (approval.kind, approval.state, approval.turn_id) == (ApprovalKind.QUESTION, ApprovalState.ANSWERED, "")

@@ -121,7 +121,7 @@ async def test_a_permission_that_nobody_answers_is_denied_and_says_so() -> None:
     play = script(UseTool("Bash", "rm x", asks_permission=True, if_denied=(call(1),)), call(1))
     async with bench(play, with_limits(approval_ms=100)) as gateway:
         gateway.says("go")
-        with anyio.fail_after(15):
+        with anyio.fail_after(30):
             assert (await gateway.sees(question_words.NOBODY)).buttons == ()
             await gateway.ended(TurnState.FINISHED)
         assert len(gateway.agent.charges) == 1
@@ -170,7 +170,7 @@ async def test_questions_asked_together_are_closed_together() -> None:
         await gateway.sees("Question 2 of 2")
         later.ms = 25 * 60 * MINUTE_MS
         assert await client.told("both") == DenyTool(question_words.NOBODY)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while sum(question_words.NOBODY in one.text for one in gateway.chat.sees(THREAD)) < 2:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         client.tell(client.calls(1), client.ends())

@@ -338,7 +338,7 @@ async def test_news_of_a_raise_reaches_gateways_by_themselves(postgres: Postgres
     where = postgres.url(schema="news")
     async with open_bank(where) as owner, open_bank(where, upgrade=False) as bank, member(bank, ONE_CALL) as desk:
         await owner.set_limit(desk.month, usd("10"), "7", "test")
-        with anyio.fail_after(20):
+        with anyio.fail_after(40):
             while desk.month not in desk.team.said or desk.team.said[desk.month].limit != usd("10"):
                 await anyio.sleep(0.05)
                 await owner.set_limit(desk.month, usd("10"), "7", "test")

@@ -46,7 +46,7 @@ async def test_whatever_step_a_gateway_is_killed_at_the_team_pays_each_call_once
             [turn] = await second.gateway.until(lambda turns: bool(turns) and turns[-1].ended_at_ms is not None)
             charges += len(second.gateway.agent.charges)
             assert turn.spent == Usd(CALL.nano * charges)
-            with anyio.fail_after(20):
+            with anyio.fail_after(40):
                 await second.gateway.steps.until(lambda: bank.reported(CORE, "desk-1"), lambda last: last == 1)
         balance = (await bank.status(second.month)).balance
         assert (balance.spent, balance.lent) == (turn.spent, ZERO)

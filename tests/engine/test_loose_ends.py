@@ -21,7 +21,7 @@ BY_ITSELF = "The agent goes on by itself"
 
 async def quiet(gateway: Bench) -> None:
     """Wait until every event of the agent has been handled: nothing more happens without somebody."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         seen = -1
         while seen != len(gateway.steps.passed):
             seen = len(gateway.steps.passed)

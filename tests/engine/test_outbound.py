@@ -170,7 +170,7 @@ async def test_a_gateway_whose_input_ends_still_sends_what_is_delayed() -> None:
         post = await next_post(store)
         await store.sending(post)
         await store.receipted(post, Delayed(DELAY_MS))
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await Engine(world_of(store, chat)).run()
     assert [shown.text for shown in chat.sees(THREAD)] == ["a"]
 

@@ -81,7 +81,7 @@ async def delivering(world: World) -> AsyncGenerator[None]:
 
 async def spooled(home: Path, names: int) -> None:
     """Wait until so many copies are left."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         while len(list((home / SPOOL).iterdir())) != names:  # noqa: ASYNC110 - the disk tells nobody
             await anyio.sleep(0.01)
 
@@ -188,7 +188,7 @@ async def test_a_gateway_that_stops_does_not_wait_for_a_large_file(home: Path, w
     async with open_store(home) as store:
         world = world_of(store, chat, home)
         await say(world, "", await packed(world, work, "a.txt"))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             async with delivering(world):
                 await chat.taking.wait()
     async with open_store(home) as store:

@@ -39,7 +39,7 @@ def files(gateway: Bench) -> list[tuple[str, FileKind]]:
 
 async def file(gateway: Bench, name: str) -> Shown:
     """The file of this name, as soon as it is there."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         while True:
             for one in gateway.chat.sees(THREAD):
                 if one.file is not None and one.file.name == name:

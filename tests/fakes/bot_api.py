@@ -241,7 +241,7 @@ class BotApi:
         with self.world.lock:
             return dict(self.world.commands)
 
-    async def until(self, find: Callable[[], Any], timeout: float = 5.0, what: str = "such state") -> Any:  # noqa: ASYNC109 - the limit is the promise
+    async def until(self, find: Callable[[], Any], timeout: float = 30.0, what: str = "such state") -> Any:  # noqa: ASYNC109 - the limit is the promise
         """What `find` returns, as soon as it is neither None nor False; it is asked again after every change."""
         return await self.world.until(lambda: find() or None, timeout, what)
 
@@ -249,7 +249,7 @@ class BotApi:
         self,
         method: str,
         count: int = 1,
-        timeout: float = 5.0,  # noqa: ASYNC109 - the limit is the promise
+        timeout: float = 30.0,  # noqa: ASYNC109 - the limit is the promise
         *,
         done: bool = False,
     ) -> Request:

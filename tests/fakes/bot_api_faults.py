@@ -51,7 +51,7 @@ class Hold:
         self._world.touch()
         self._released.wait(HOLD_LIMIT_S)
 
-    async def reached(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - the helper of tests that has the limit
+    async def reached(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109 - the helper of tests that has the limit
         """Return once a call stands here."""
         await self._world.until(lambda: self._waiting.is_set() or None, timeout, "a call that is held")
 

@@ -244,7 +244,7 @@ class Phone:
     async def waits_for(
         self,
         what: str | Callable[[Seen], bool],
-        timeout: float = 5.0,  # noqa: ASYNC109 - the limit is the promise
+        timeout: float = 30.0,  # noqa: ASYNC109 - the limit is the promise
         *,
         thread: int | None = None,
     ) -> Seen:
@@ -261,7 +261,7 @@ class Phone:
         except AssertionError as error:
             raise AssertionError(f"{error}; visible: {[seen.text for seen in self.sees(thread)]}") from error
 
-    async def waits_for_answer(self, query_id: str, timeout: float = 5.0) -> Answer:  # noqa: ASYNC109 - the limit is the promise
+    async def waits_for_answer(self, query_id: str, timeout: float = 30.0) -> Answer:  # noqa: ASYNC109 - the limit is the promise
         """What the bot answers to that tap."""
         return await self._world.until(lambda: self._world.callbacks[query_id].answer, timeout, f"answer to {query_id}")
 

@@ -17,6 +17,8 @@ from tests.fakes.bot_api_webhook import Webhooks
 
 Json = dict[str, Any]
 T = TypeVar("T")
+LOOK_EVERY_S = 0.5
+"""What a test waits for may lie outside the stand-in, whose changes it would be told of."""
 CALLBACK_ANSWER_S = 15
 """How long a tap can be answered."""
 DELETE_WITHIN_S = 48 * 3600
@@ -189,7 +191,7 @@ class World:
             poke()
 
     async def until(self, find: Callable[[], T | None], timeout: float, what: str) -> T:  # noqa: ASYNC109 - has the limit
-        """Return what `find` finds, looking again after every change; AssertionError after `timeout` seconds."""
+        """Return what `find` finds, looking again after every change, and now and then; AssertionError after `timeout` seconds."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def poke() -> None:
@@ -200,7 +202,8 @@ class World:
         try:
             with anyio.fail_after(timeout):
                 while (found := self._look(find)) is None:
-                    await changed.wait()
+                    with anyio.move_on_after(LOOK_EVERY_S):
+                        await changed.wait()
                     changed.clear()
         except TimeoutError as error:
             raise AssertionError(f"within {timeout} s there was no {what}") from error

@@ -156,7 +156,7 @@ async def test_a_long_poll_ends_as_soon_as_there_is_something(server, bot):
     async def poll() -> None:
         got.extend(await bot.get_updates(timeout=30))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(poll)
             await server.waits_for_request("getUpdates")
@@ -174,7 +174,7 @@ async def test_a_newer_poll_ends_the_older_one_with_a_conflict(server, bot):
         words.append(caught.value.message)
         server.user(1, "Alice").says("to the newer one")
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         async with make_bot(server) as rival, anyio.create_task_group() as tasks:
             tasks.start_soon(older)
             await server.waits_for_request("getUpdates")

@@ -87,10 +87,10 @@ async def test_polls_and_a_webhook_exclude_each_other() -> None:
     async with BotApi(local=True) as server:
         alice = server.user(1, "Alice")
         found: list[tuple[int, Any]] = []
-        poll = threading.Thread(target=lambda: found.append(call(server, "getUpdates", timeout=4)))
+        poll = threading.Thread(target=lambda: found.append(call(server, "getUpdates", timeout=20)))
         poll.start()
         await server.waits_for_request("getUpdates")
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while server.world.updates._poll is None:
                 await anyio.lowlevel.checkpoint()
         assert call(server, "setWebhook", url="http://127.0.0.1:1/hook")[0] == 200

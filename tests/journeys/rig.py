@@ -173,7 +173,7 @@ async def rig(
             engine = Engine(world)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(engine.run)
-                with anyio.fail_after(20):
+                with anyio.fail_after(40):
                     await engine.ready.wait()
                 desk.attach = engine.attach
                 tasks.start_soon(door.serve, listener, host.routes(world, desk, Pace()))

@@ -102,7 +102,7 @@ async def scripted(
         engine = Engine(world)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(engine.run)
-            with anyio.fail_after(20):
+            with anyio.fail_after(40):
                 await engine.ready.wait()
             yield Scripted(world, store, agent, steps)
             tasks.cancel_scope.cancel()

@@ -50,10 +50,14 @@ class Place:
 
     async def handled(self) -> None:
         """Everything that was written so far was handled, and the answer to a later question of the owner's is there."""
-        self.alone[int(OWNER)].says("/help")
-        seen = len(self.telegram.requests("sendMessage"))
-        await self.telegram.until(lambda: not self.telegram.pending, 10)
-        await self.telegram.until(lambda: len(self.telegram.requests("sendMessage")) > seen, 10)
+        alone = self.alone[int(OWNER)]
+
+        def helped() -> int:
+            return sum("Write to your agent" in seen.text for seen in alone.sees())
+
+        before = helped()
+        alone.says("/help")
+        await self.telegram.until(lambda: helped() > before and not self.telegram.pending, 30)
 
     async def prompts(self) -> list[str]:
         return [turn.prompt for turn in await self.gateway.turns()]
@@ -61,7 +65,7 @@ class Place:
     async def asked(self) -> Seen:
         """The question about the writer's prompt, in the group."""
         self.writer.says(f"{AT} go")
-        return await self.owner.waits_for("enough history", timeout=20)
+        return await self.owner.waits_for("enough history", timeout=40)
 
 
 @asynccontextmanager
@@ -113,13 +117,13 @@ async def test_in_a_group_only_what_names_the_bot_or_answers_it_is_a_prompt(read
         await at.handled()
         assert at.owner.sees() == []
         at.writer.says(f"{AT} do the first thing")
-        answer = await at.owner.waits_for("All done.", timeout=20)
+        answer = await at.owner.waits_for("All done.", timeout=40)
         at.writer.says("and the second", reply_to=answer.message_id)
         await at.gateway.until(lambda turns: len(turns) == 2 and turns[-1].state is TurnState.FINISHED)
         at.writer.says(f"please {AT} do the third")
         await at.gateway.until(lambda turns: len(turns) == 3 and turns[-1].state is TurnState.FINISHED)
         at.writer.says(f"/cost{AT}")
-        await at.owner.waits_for("Session: $", timeout=20)
+        await at.owner.waits_for("Session: $", timeout=40)
         prompts = await at.prompts()
         assert prompts[0] == "do the first thing"
         assert prompts[1].startswith("and the second\n")
@@ -150,9 +154,9 @@ async def test_where_everything_is_for_the_bot_a_stranger_is_still_dropped() -> 
         at.stranger.says("run this")
         at.stranger.says(f"{AT} run this")
         at.reader.says("run that")
-        await at.owner.waits_for("You may read here, and no more than that", timeout=20)
+        await at.owner.waits_for("You may read here, and no more than that", timeout=40)
         at.writer.says("do it")
-        await at.owner.waits_for("All done.", timeout=20)
+        await at.owner.waits_for("All done.", timeout=40)
         assert await at.prompts() == ["do it"]
 
 
@@ -161,7 +165,7 @@ async def test_who_is_paired_for_their_own_chat_commands_no_group() -> None:
     alone = Grant(str(STRANGER), Role.OWNER, str(STRANGER))
     async with place(replace(RULES, people=(*PEOPLE, alone))) as at:
         at.writer.says(f"{AT} begin")
-        answer = await at.owner.waits_for("All done.", timeout=20)
+        answer = await at.owner.waits_for("All done.", timeout=40)
         shown = len(at.owner.sees())
         for text in (f"{AT} do it", f"/stop{AT} all", f"/budget{AT} 1000", "do it"):
             at.stranger.says(text, reply_to=answer.message_id)
@@ -170,14 +174,14 @@ async def test_who_is_paired_for_their_own_chat_commands_no_group() -> None:
         assert await at.prompts() == ["begin"]
         assert not await at.gateway.world.store.read(lambda view: view.frozen)
         at.alone[STRANGER].says("in my own chat")
-        await at.alone[STRANGER].waits_for("All done.", timeout=20)
+        await at.alone[STRANGER].waits_for("All done.", timeout=40)
 
 
 async def test_an_unlisted_member_who_names_the_bot_is_dropped() -> None:
     """Attack 12: mention, reply, command, caption and edit of somebody whom nobody let in: no answer, no turn, no file kept."""
     async with place() as at:
         at.writer.says(f"{AT} begin")
-        answer = await at.owner.waits_for("All done.", timeout=20)
+        answer = await at.owner.waits_for("All done.", timeout=40)
         shown = len(at.owner.sees())
         said = at.stranger.says(f"{AT} do it")
         at.stranger.says("do it", reply_to=answer.message_id)
@@ -241,7 +245,7 @@ async def test_a_reaction_is_no_answer_and_no_prompt() -> None:
 # --------------------------------------------------------------------------------------------------------- approvals
 async def refused(at: Place, phone: Phone, data: str, message: int, words: str) -> None:
     """A press that means nothing: it is answered with the reason, and nothing is called."""
-    answer = await phone.waits_for_answer(phone.taps(data, message, stale=True), timeout=10)
+    answer = await phone.waits_for_answer(phone.taps(data, message, stale=True), timeout=30)
     assert answer.text == words
     assert at.gateway.agent.charges == []
 
@@ -259,14 +263,14 @@ async def test_a_question_in_a_group_is_answered_by_its_approvers_on_its_message
         for forged in (run[:-1] + "~", "run:all", "0" * 43, "yes"):
             await refused(at, at.approver, forged, asked.message_id, "This button is not valid here.")
         at.owner.says(f"/help{AT}")
-        other = await at.owner.waits_for("Write to your agent", timeout=20)
+        other = await at.owner.waits_for("Write to your agent", timeout=40)
         await refused(at, at.owner, run, other.message_id, "This button is not valid here.")
         mine = at.alone[int(OWNER)]
         mine.says("/help")
-        elsewhere = await mine.waits_for("Write to your agent", timeout=20)
+        elsewhere = await mine.waits_for("Write to your agent", timeout=40)
         await refused(at, mine, run, elsewhere.message_id, "This button is not valid here.")
         at.approver.taps(run, asked.message_id)
-        await at.owner.waits_for("All done.", timeout=20)
+        await at.owner.waits_for("All done.", timeout=40)
 
 
 async def test_two_approvers_and_a_double_tap_are_one_yes() -> None:
@@ -275,7 +279,7 @@ async def test_two_approvers_and_a_double_tap_are_one_yes() -> None:
         asked = await at.asked()
         taps = [(phone, phone.taps(asked.buttons[0].text, asked.message_id)) for phone in (at.owner, at.approver)]
         taps.append((at.owner, at.owner.taps(asked.buttons[0].data or "", asked.message_id, stale=True)))
-        texts = [(await phone.waits_for_answer(tap, timeout=10)).text for phone, tap in taps]
+        texts = [(await phone.waits_for_answer(tap, timeout=30)).text for phone, tap in taps]
         assert texts == ["", "This was answered already.", "This was answered already."]
         await at.gateway.ended(TurnState.FINISHED)
         assert len(at.gateway.agent.charges) == 1
@@ -283,8 +287,9 @@ async def test_two_approvers_and_a_double_tap_are_one_yes() -> None:
 
 async def test_a_press_in_a_group_after_its_time_has_no_effect() -> None:
     """Attack 26: what nobody answered in time is over: a late press of an approver says so and runs nothing."""
-    async with place(replace(ASKS, approval_ms=700)) as at:
+    async with place(replace(ASKS, approval_ms=60_000)) as at:
         asked = await at.asked()
+        at.gateway.puts_clock_forward(60_000)
         await at.gateway.ended(TurnState.REFUSED)
         await refused(at, at.approver, asked.buttons[0].data or "", asked.message_id, "This has expired.")
 
@@ -325,11 +330,15 @@ async def test_a_leaving_that_was_decided_is_done_by_the_next_gateway(tmp_path: 
     with BotApi(reads_all=True) as telegram:
         async with place(home=tmp_path, telegram=telegram) as at:
             unknown = telegram.group(-5005, kind="group", bot="left")
+            down = [True]
+            telegram.fail_next("leaveChat", status=502, times=1_000, when=lambda _request: bool(down))
             unknown.adds_bot(at.stranger)
-            await telegram.until(lambda: not telegram.pending, 10)
+            await telegram.until(lambda: not telegram.pending, 30)
+            await telegram.waits_for_request("leaveChat", done=True)
         assert unknown.bot_status == "member"
+        down.clear()
         async with place(home=tmp_path, telegram=telegram):
-            await telegram.until(lambda: unknown.bot_status == "left", 20)
+            await telegram.until(lambda: unknown.bot_status == "left", 40)
 
 
 async def test_where_an_owner_puts_the_bot_it_stays_and_says_nothing_until_somebody_who_may_writes() -> None:
@@ -343,7 +352,7 @@ async def test_where_an_owner_puts_the_bot_it_stays_and_says_nothing_until_someb
         await at.handled()
         assert owner.sees() == []
         owner.says(f"{AT} begin")
-        await owner.waits_for("All done.", timeout=20)
+        await owner.waits_for("All done.", timeout=40)
         assert known.bot_status == "administrator"
         assert at.telegram.requests("leaveChat") == []
 
@@ -366,10 +375,10 @@ async def test_where_the_bot_was_thrown_out_nothing_more_is_tried() -> None:
         at.writer.says(f"{AT} begin")
         turn = await at.gateway.ended(TurnState.FINISHED)
         at.group.kicks_bot()
-        await at.telegram.until(lambda: not at.telegram.pending, 10)
+        await at.telegram.until(lambda: not at.telegram.pending, 30)
         await at.handled()
         tried = len([one for one in at.telegram.requests() if one.params.get("chat_id") == TEAM])
-        await at.telegram.until(at.alone[int(OWNER)].sees, 10)
+        await at.telegram.until(at.alone[int(OWNER)].sees, 30)
         waiting = await at.gateway.world.store.outbox("telegram", 10, at.gateway.world.clock.now_ms() + 60_000)
         assert [post for post in waiting if post.thread.chat == HERE] == []
         assert len([one for one in at.telegram.requests() if one.params.get("chat_id") == TEAM]) == tried
@@ -387,8 +396,8 @@ async def test_a_group_that_becomes_a_supergroup_keeps_what_it_had_and_gets_no_m
         [before] = await at.gateway.sessions()
         wider = at.group.becomes_supergroup(WIDER, told=told)
         writer, approver, stranger = (wider.joined_by(one) for one in (at.writer, at.approver, at.stranger))
-        again = await writer.waits_for("enough history", timeout=20)
-        await at.telegram.until(lambda: not at.telegram.pending, 10)
+        again = await writer.waits_for("enough history", timeout=40)
+        await at.telegram.until(lambda: not at.telegram.pending, 30)
         assert len([seen for seen in writer.sees() if "enough history" in seen.text]) == 1
         run = asked.buttons[0].data or ""
         await refused(at, at.approver, run, asked.message_id, "This button is not valid here.")
@@ -396,7 +405,7 @@ async def test_a_group_that_becomes_a_supergroup_keeps_what_it_had_and_gets_no_m
         await refused(at, stranger, again.buttons[0].data or "", again.message_id, "You may not answer this.")
         stranger.says(f"{AT} now me")
         approver.taps(again.buttons[0].text, again.message_id)
-        await writer.waits_for("All done.", timeout=20)
+        await writer.waits_for("All done.", timeout=40)
         [after] = await at.gateway.sessions()
         assert (after.id, after.thread.chat) == (before.id, str(WIDER))
         [turn] = await at.gateway.turns()
@@ -418,10 +427,10 @@ async def test_a_message_that_finds_its_group_moved_follows_it() -> None:
         wider = at.group.becomes_supergroup(WIDER, told=())
         there = wider.joined_by(at.writer)
         at.approver.taps(asked.buttons[0].text, asked.message_id)
-        await there.waits_for("All done.", timeout=20)
+        await there.waits_for("All done.", timeout=40)
         assert len([seen for seen in there.sees() if "All done." in seen.text]) == 1
         there.says(f"/cost{AT}")
-        await there.waits_for("Session: $0.01", timeout=20)
+        await there.waits_for("Session: $0.01", timeout=40)
 
 
 async def test_settings_that_name_a_group_as_it_was_count_for_what_it_became(tmp_path: Path) -> None:
@@ -429,14 +438,14 @@ async def test_settings_that_name_a_group_as_it_was_count_for_what_it_became(tmp
     with BotApi(reads_all=True) as telegram:
         async with place(home=tmp_path, telegram=telegram) as at:
             wider = at.group.becomes_supergroup(WIDER)
-            await at.telegram.until(lambda: not at.telegram.pending, 10)
-            await wider.joined_by(at.writer).waits_for("goes by the number", timeout=20)
+            await at.telegram.until(lambda: not at.telegram.pending, 30)
+            await wider.joined_by(at.writer).waits_for("goes by the number", timeout=40)
         async with place(home=tmp_path, telegram=telegram) as at:
             grants = await at.gateway.world.store.read(lambda view: view.all_grants())
             assert {one.chat for one in grants} == {"", str(WIDER)}
             there = wider.joined_by(at.writer)
             there.says(f"{AT} begin")
-            await there.waits_for("All done.", timeout=20)
+            await there.waits_for("All done.", timeout=40)
 
 
 async def test_nobody_but_telegram_moves_a_group() -> None:
@@ -452,4 +461,4 @@ async def test_nobody_but_telegram_moves_a_group() -> None:
         await at.handled()
         assert await at.gateway.world.store.read(lambda view: view.moves("telegram")) == ()
         at.writer.says(f"{AT} begin")
-        await at.owner.waits_for("All done.", timeout=20)
+        await at.owner.waits_for("All done.", timeout=40)

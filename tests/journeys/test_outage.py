@@ -199,7 +199,7 @@ async def test_an_answer_that_met_a_flood_limit_outlives_the_gateway(
         telegram.flood(ada.chat_id, limit)
         ada.says("hello")
         await gateway.ended(1)
-        await telegram.until(lambda: [r for r in telegram.requests("sendMessage") if r.status == 429], 10)
+        await telegram.until(lambda: [r for r in telegram.requests("sendMessage") if r.status == 429], 30)
         assert not ada.sees()
     async with scripted(tmp_path / "home", telegram, rules(work, ada), says("Done so far.")):
         await ada.waits_for("Done so far.", timeout=30)
@@ -215,7 +215,7 @@ async def test_a_second_poller_raises_an_alarm_and_its_end_is_told(
     with capture_logs() as log:
         async with scripted(tmp_path / "home", telegram, rules(work, ada), says("Done so far.")):
             for _ in range(2):
-                await telegram.until(telegram.rival_polls, 10)
+                await telegram.until(telegram.rival_polls, 30)
             ada.says("hello")
             await ada.waits_for("Done so far.", timeout=30)
     told = [entry for entry in log if "updates from Telegram" in entry["event"]]

@@ -73,12 +73,12 @@ async def test_stop_all_ends_what_runs_everywhere_and_nothing_starts_until_go(tm
             ada.says("/stop all")
             await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.STOPPED] * 2)
             bob.says("three")
-            await bob.waits_for("Not run: Everything is stopped", timeout=20)
+            await bob.waits_for("Not run: Everything is stopped", timeout=40)
             assert len(api.charges) == 2
             ada.says("/go")
             await gateway.sees("may start again")
             bob.says("four")
-            await bob.waits_for("echo: four", timeout=20)
+            await bob.waits_for("echo: four", timeout=40)
             assert len(api.charges) == 3
 
 
@@ -108,7 +108,7 @@ async def test_with_one_process_allowed_two_chats_take_turns(tmp_path: Path) -> 
             await gateway.until(lambda turns: [t.state for t in turns] == [TurnState.RUNNING, TurnState.HELD])
             assert len(await gateway.store.processes()) == 1
             hold.release()
-            await bob.waits_for("echo: two", timeout=20)
+            await bob.waits_for("echo: two", timeout=40)
             ada.says("three")
             await gateway.sees("echo: three")
             await gateway.until(lambda turns: [t.state for t in turns] == [DONE] * 3)
@@ -137,7 +137,7 @@ async def test_a_client_with_background_tasks_is_neither_closed_when_idle_nor_to
             ada.says("/stop")
             await gateway.sees("No turn is running.")
             await gateway.sees("What ran in the background was stopped.")
-            await bob.waits_for("echo: two", timeout=20)
+            await bob.waits_for("echo: two", timeout=40)
             assert not is_alive(process)
 
 

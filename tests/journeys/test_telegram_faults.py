@@ -9,6 +9,7 @@ import pytest
 from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
 from gateway.store import open_readonly
+from tests.engine.bench import put_forward
 from tests.fakes.bot_api import BotApi, Request
 from tests.fakes.bot_api_phone import Phone
 from tests.fakes.messages_api import MessagesApi
@@ -69,7 +70,7 @@ async def test_a_poison_update_is_put_aside_and_the_next_one_is_handled(tmp_path
         gateway.phone.says("hello")
         await gateway.sees("echo: hello")
         await finished(gateway)
-        await gateway.telegram.until(lambda: not gateway.telegram.pending, 10)
+        await gateway.telegram.until(lambda: not gateway.telegram.pending, 30)
     with open_readonly(tmp_path / "home") as reader:
         aside = reader.quarantined()
         assert len(aside) == 3
@@ -104,7 +105,7 @@ async def test_a_second_poller_is_survived(tmp_path: Path) -> None:
     async with rig(tmp_path) as gateway:
         gateway.telegram.world.updates.conflict_pause = 0.1
         for _ in range(2):
-            await gateway.telegram.until(gateway.telegram.rival_polls, 10)
+            await gateway.telegram.until(gateway.telegram.rival_polls, 30)
         gateway.phone.says("hello")
         await gateway.sees("echo: hello")
         await finished(gateway)
@@ -122,7 +123,7 @@ async def test_an_answer_that_may_have_arrived_is_not_repeated_until_it_is_marke
         async with rig(tmp_path, api, telegram, phone) as gateway:
             phone.says("hello")
             await finished(gateway)
-            await telegram.until(lambda: shown(phone, "echo: hello"), 10)
+            await telegram.until(lambda: shown(phone, "echo: hello"), 30)
             [(_, ref, _)] = await gateway.steps.until(gateway.store.unsure, bool)
             assert ref.endswith(":end")
             await anyio.sleep(1.5)  # longer than the pace of the chat: a blind repeat would be there by now
@@ -144,7 +145,7 @@ async def test_a_server_that_fails_is_asked_again(tmp_path: Path) -> None:
         gateway.phone.says("hello")
         await gateway.sees("echo: hello")
         await finished(gateway)
-        await gateway.phone.waits_for("Done · 1 call", timeout=20)
+        await gateway.phone.waits_for("Done · 1 call", timeout=40)
         assert shown(gateway.phone, "echo: hello") == 1
         assert len(gateway.api.charges) == 1
 
@@ -167,7 +168,7 @@ async def test_an_outage_of_telegram_costs_nothing_but_time(tmp_path: Path) -> N
 
 async def refused(gateway: Rig, phone: Phone, data: str, message_id: int, words: str) -> None:
     """A press that means nothing: it is answered with the reason, and nothing is called."""
-    answer = await phone.waits_for_answer(phone.taps(data, message_id, stale=True), timeout=10)
+    answer = await phone.waits_for_answer(phone.taps(data, message_id, stale=True), timeout=30)
     assert answer.text == words
     assert gateway.api.charges == []
 
@@ -182,7 +183,7 @@ async def test_buttons_count_only_for_their_people_their_chat_and_their_message(
         here, watching = team.joined_by(ada), team.joined_by(eve)
         async with rig(tmp_path, api, telegram, here, confirm="0.10", people=owners(ada, bob)) as gateway:
             bob.says("/help")
-            elsewhere = await bob.waits_for("Write to your agent", timeout=20)
+            elsewhere = await bob.waits_for("Write to your agent", timeout=40)
             watching.says(f"/budget{AT} 1000")
             watching.says(f"{AT} hello")
             here.says(f"{AT} hello")
@@ -213,7 +214,7 @@ async def test_two_owners_and_a_double_tap_are_one_yes(tmp_path: Path) -> None:
             here.says(f"{AT} hello")
             asked = await gateway.sees("enough history")
             taps = [phone.taps("Run, up to $0.50", asked.message_id) for phone in (here, there, here)]
-            texts = [(await here.waits_for_answer(tap, timeout=10)).text for tap in taps]
+            texts = [(await here.waits_for_answer(tap, timeout=30)).text for tap in taps]
             assert texts == ["", "This was answered already.", "This was answered already."]
             await gateway.sees("echo: hello")
             await finished(gateway)
@@ -222,16 +223,17 @@ async def test_two_owners_and_a_double_tap_are_one_yes(tmp_path: Path) -> None:
 
 async def test_a_press_after_the_time_is_over_has_no_effect(tmp_path: Path) -> None:
     """Attack 26: the question expires closed; its buttons say so, also where Telegram itself no longer takes an answer to the press."""
-    async with rig(tmp_path, confirm="0.10", approval_ms=700) as gateway:
+    async with rig(tmp_path, confirm="0.10", approval_ms=60_000) as gateway:
         gateway.phone.says("hello")
         asked = await gateway.sees("enough history")
+        put_forward(gateway.world, 60_000)
         data = asked.buttons[0].data
         assert data is not None
         await gateway.ended(TurnState.REFUSED)
         await refused(gateway, gateway.phone, data, asked.message_id, "This has expired.")
         gateway.phone.taps(data, asked.message_id, stale=True)
         gateway.telegram.expire_callbacks()
-        await gateway.telegram.until(lambda: not gateway.telegram.pending, 10)
+        await gateway.telegram.until(lambda: not gateway.telegram.pending, 30)
         await gateway.phone.waits_for("Nobody answered in time.")
         assert gateway.api.charges == []
 
@@ -253,7 +255,7 @@ async def test_a_press_after_a_restart_starts_the_run_but_revives_no_tool(tmp_pa
         async with rig(tmp_path, api, telegram, phone, confirm="0.10") as gateway:
             await gateway.ended(TurnState.INTERRUPTED)
             tap = phone.taps(allow, asked.message_id, stale=True)
-            assert (await phone.waits_for_answer(tap, timeout=10)).text == "This has expired."
+            assert (await phone.waits_for_answer(tap, timeout=30)).text == "This has expired."
             assert not target.exists()
             assert len(api.charges) == 1
             await gateway.exact()
@@ -268,7 +270,7 @@ async def test_a_button_of_a_person_who_was_removed_means_nothing(tmp_path: Path
             asked = await gateway.sees("enough history")
         async with rig(tmp_path, api, telegram, bob, confirm="0.10", people=owners(ada)) as gateway:
             tap = bob.taps("Run, up to $0.50", asked.message_id)
-            assert (await bob.waits_for_answer(tap, timeout=10)).text == "You may not answer this."
+            assert (await bob.waits_for_answer(tap, timeout=30)).text == "You may not answer this."
             assert api.charges == []
 
 

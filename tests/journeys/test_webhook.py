@@ -58,9 +58,9 @@ async def test_a_turn_by_webhook_from_the_update_to_the_answer(server: BotApi, o
             bench(script(call(1)), with_limits(confirm="0.05"), chat=cast("MemoryChat", chat)),
         ):
             owner.says("go")
-            asked = await owner.waits_for(lambda seen: bool(seen.buttons), timeout=20)
+            asked = await owner.waits_for(lambda seen: bool(seen.buttons), timeout=40)
             owner.taps(asked.buttons[0].text, asked.message_id)
-            await owner.waits_for("All done.", timeout=20)
+            await owner.waits_for("All done.", timeout=40)
             await server.until(lambda: not server.pending)
     assert server.requests("getUpdates") == []
     assert {(path, status) for _, path, _, status in proxy.seen} == {(f"{PREFIX}/hook", 200)}

@@ -13,7 +13,7 @@ from gateway import lock
 from gateway.local import client, door
 from gateway.local.place import reached
 
-LIMIT_S = 10
+LIMIT_S = 30
 
 
 @asynccontextmanager

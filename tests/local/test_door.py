@@ -260,7 +260,7 @@ async def test_connections_beyond_the_limit_wait_for_a_place(tmp_path: Path, mon
         silent = [socket.socket(socket.AF_UNIX) for _ in range(2)]
         for one in silent:
             one.connect(str(home / place.SOCKET))
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             assert (await asks(home, "GET", "/echo")).status == 200
         for one in silent:
             one.close()

@@ -23,7 +23,7 @@ from tests.local.kit import answering, asks, sends
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_S = 10
+LIMIT_S = 30
 HELLO = {"version": 1, "session": "abc"}
 UPGRADE = "Connection: Upgrade\r\nUpgrade: mcp\r\n"
 

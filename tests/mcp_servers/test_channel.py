@@ -180,7 +180,7 @@ async def test_a_client_that_reads_nothing_is_left(monkeypatch: pytest.MonkeyPat
     to_server, lines_in = anyio.create_memory_object_stream[bytes](10)
     lines_out, from_server = anyio.create_memory_object_stream[bytes](1)
     async with to_server, from_server:
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: serve(lines_in, lines_out, desk, session="deaf"))
                 client = RawClient(to_server, from_server)
@@ -208,7 +208,7 @@ async def test_a_gateway_that_stops_answers_what_is_under_way() -> None:
     to_server, lines_in = anyio.create_memory_object_stream[bytes](10)
     lines_out, from_server = anyio.create_memory_object_stream[bytes](10)
     client = RawClient(to_server, from_server)
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with to_server, from_server, anyio.create_task_group() as gateway:
             gateway.start_soon(lambda: serve(lines_in, lines_out, desk, session="one"))
             await client.handshake()
@@ -357,7 +357,7 @@ async def test_the_real_client_library_works_with_it() -> None:
                 else:
                     await into.send(SessionMessage(message))
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(40):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(there)
             tasks.start_soon(back)

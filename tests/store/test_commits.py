@@ -184,7 +184,7 @@ async def test_a_caller_torn_from_its_thread_does_not_disturb_the_others(store: 
     leader.cancel()
     await anyio.wait_all_tasks_blocked()
     gate.let_go.set()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         with pytest.raises(asyncio.CancelledError):
             await leader
         await asyncio.gather(*followers)
@@ -337,12 +337,12 @@ async def test_a_read_waits_for_no_transaction_and_sees_all_that_was_committed_b
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(store.transact, gate.decide, NOW)
             await gate.reached.wait()
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 assert await known(store, "before", "gate") == [True, False]
             gate.let_go.set()
         other = sqlite3.connect(home / DATABASE, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert await known(store, "before", "gate") == [True, True]
         other.close()
         for number in range(50):
