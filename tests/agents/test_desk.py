@@ -93,11 +93,11 @@ class Channel:
 class Bench:
     """A session, its transcript, and whoever reads its events and answers its boundaries."""
 
-    def __init__(self, place: Path, patience_s: float = 5) -> None:
+    def __init__(self, place: Path) -> None:
         self.path = place / "s.jsonl"
         log = Log(self.path)
         log.since(None)
-        self.client = DeskClient("s", "/w", log, (str(place / "home"),), patience_s)
+        self.client = DeskClient("s", "/w", log, (str(place / "home"),), patience_s=60)
         self.events: list[AgentEvent] = []
         self.says: Callable[[Paused], Any] = lambda _paused: GoOn()
         self.cost: str | None = ""
@@ -130,9 +130,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def open_at_desk(place: Path, patience_s: float = 5) -> AsyncGenerator[Bench]:
+async def open_at_desk(place: Path) -> AsyncGenerator[Bench]:
     """An open session; at the end it is closed."""
-    bench = Bench(place, patience_s)
+    bench = Bench(place)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bench.listens)
         tasks.start_soon(bench.client.live)
@@ -226,9 +226,10 @@ async def test_what_the_gateway_says_no_to_is_blocked_and_no_run_begins(tmp_path
 
 async def test_a_boundary_that_nobody_answers_fails_closed(tmp_path: Path) -> None:
     """The tool is denied before the client's own limit, the run is over, and nothing further of it runs."""
-    async with open_at_desk(tmp_path, patience_s=0.1) as desk_:
+    async with open_at_desk(tmp_path) as desk_:
         await desk_.client.hook(told("UserPromptSubmit", prompt="go"))
         desk_.says = lambda _paused: None
+        desk_.client._runs._patience_s = 0.1
         verdict = await desk_.client.hook(told("PreToolUse", tool_name="Bash", tool_input={"command": "ls"}))
         assert (verdict["continue"], verdict["stopReason"]) == (False, runs.TOO_LATE)
         assert (await desk_.until(Finished)).end is End.HALTED
