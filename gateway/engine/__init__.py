@@ -15,7 +15,7 @@ from gateway.engine.forgetting import keep_forgetting
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
 from gateway.engine.offering import offer_forever
-from gateway.engine.outbound import deliver_forever, repeat_unsure
+from gateway.engine.outbound import deliver_forever, repeat_unsure, until_named
 from gateway.engine.overdue import BATCH, expire
 from gateway.engine.presses import handle_tap
 from gateway.engine.recovery import recover
@@ -149,6 +149,7 @@ class Engine:
                 await self.world.store.quarantine(updates[0], str(event))
                 return
             case Message():
+                await until_named(self.world, event.thread, event.replies_to)
                 decide = handle_message(self.world, event, key, clients.waiting())
                 decision = await self.world.commit(with_parts(decide, also))
                 log.info("message", person=event.person, result=decision.result)

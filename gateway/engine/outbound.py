@@ -1,6 +1,7 @@
 """The outbox: paced per thread, newest edits only, nothing repeated blindly."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -35,6 +36,9 @@ AT_ONCE_MAX = 8
 SEND_LIMIT_S = 20.0
 FILE_LIMIT_S = 180.0
 """Fifty megabytes over a slow line."""
+NAMED_WITHIN_S = 3.0
+"""Whoever replies to something else than the message on its way keeps the others waiting no longer."""
+NAMED_LOOK_S = 0.02
 
 
 @dataclass(slots=True)
@@ -99,11 +103,12 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
             return
         world.on_step("post.sending")
         scope.shield = not is_file
-        with anyio.move_on_after(limit_s):
-            receipt = await world.chat.deliver(post)
-        scope.shield = True
-        world.on_step("post.sent")
-        receipt = await world.store.receipted(post, receipt)
+        with _named_at_its_end(world, post):
+            with anyio.move_on_after(limit_s):
+                receipt = await world.chat.deliver(post)
+            scope.shield = True
+            world.on_step("post.sent")
+            receipt = await world.store.receipted(post, receipt)
     world.on_step("post.receipted")
     if is_file and isinstance(receipt, Delivered | Rejected):
         await parcels.done(world, post, receipt)
@@ -120,6 +125,26 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
     pace.free_ms[post.thread] = now + wait_ms
     pace.busy.discard(post.thread)
     world.posted.set()
+
+
+@contextmanager
+def _named_at_its_end(world: World, post: Post) -> Iterator[None]:
+    """People may reply to a message before its name is known here: whoever reads a reply can wait for that."""
+    if post.edits is None:
+        world.on_way.add(post.thread)
+    try:
+        yield
+    finally:
+        world.on_way.discard(post.thread)
+
+
+async def until_named(world: World, thread: Thread, message_id: str) -> None:
+    """Wait a moment for a message's name, if it is not known and one is on its way there."""
+    with anyio.move_on_after(NAMED_WITHIN_S):
+        while message_id and any((one.service, one.chat) == (thread.service, thread.chat) for one in world.on_way):
+            if await world.store.read(lambda view: view.ref_of(thread, message_id)) is not None:
+                return
+            await anyio.sleep(NAMED_LOOK_S)
 
 
 async def _took(world: World, post: Post, receipt: Receipt) -> None:

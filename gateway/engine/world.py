@@ -293,6 +293,8 @@ class World:
     """One worktree is made in a directory at a time."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
+    on_way: set[Thread] = field(default_factory=set[Thread])
+    """In which a message may be seen whose name there is not in the store yet."""
     granted: anyio.Event = field(default_factory=anyio.Event)
     """Set when somebody may do more or less than before; replaced by whoever tells the chat service."""
     reach: Reach = field(default_factory=Reach)

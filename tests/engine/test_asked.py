@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from gateway.agents.scripted import Wait
+from gateway.chats.memory import MemoryChat
 from gateway.core.summary import escape
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.asked import Cost, Status
@@ -21,7 +22,7 @@ from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, OutcomeKind, Turn, TurnState
 from gateway.engine import asked, requests
 from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
-from gateway.ports import Decision
+from gateway.ports import Decision, Post, Receipt
 from gateway.store import open_readonly
 from tests.engine.bench import OWNER, RULES, Bench, bench, call, script
 
@@ -363,6 +364,36 @@ async def test_a_question_is_answered_in_the_persons_own_words() -> None:
         assert await desk.standing("", found.id, 60_000) == Standing(ChangeState.DONE, answer)
         gateway.chat.says(MINE, OWNER, "Another", to=shown)
         await gateway.chat.waits_for(MINE, "This was answered already.")
+        assert len(await gateway.turns()) == 1
+
+
+class Behind(MemoryChat):
+    """A chat whose answer to a question that it has shown comes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes_on = anyio.Event()
+
+    async def deliver(self, post: Post) -> Receipt:
+        """Show it, wait, then answer."""
+        receipt = await super().deliver(post)
+        if "asks you" in post.body:
+            await self.goes_on.wait()
+        return receipt
+
+
+async def test_a_reply_that_comes_before_the_messages_name_is_known_is_still_an_answer() -> None:
+    """A question can be read, and replied to, a moment before the chat service has answered that it is there."""
+    chat = Behind()
+    async with one_turn(chat=chat) as (gateway, desk):
+        found = pending(await desk.ask("", "What shall I call it?", ()))
+        shown = await chat.waits_for(MINE, "Reply to this message with your answer.")
+        taken = gateway.steps.passed.count("inbox.accepted")
+        chat.says(MINE, OWNER, "The tollhouse", to=shown)
+        await gateway.until(lambda _turns: gateway.steps.passed.count("inbox.accepted") > taken)
+        await anyio.wait_all_tasks_blocked()
+        chat.goes_on.set()
+        assert await desk.standing("", found.id, 60_000) == Standing(ChangeState.DONE, "The tollhouse")
         assert len(await gateway.turns()) == 1
 
 

@@ -18,6 +18,8 @@ from tests.engine.slow import Slow
 pytestmark = pytest.mark.anyio
 
 TIGHT = with_limits(session="1", pause_ms=200)
+AT_EASE = with_limits(session="1")
+"""A pause lasts until the test says that it is over."""
 TWENTY_CALLS = script(*[step for _ in range(19) for step in (call(30), UseTool("Bash", "ls"))], call(30))
 
 
@@ -81,7 +83,7 @@ async def test_a_yes_while_the_agent_is_being_let_go_goes_on_behind_the_gate() -
 
 async def test_a_yes_that_crosses_with_the_end_of_the_wait_is_kept() -> None:
     """The agent was seen to wait when the tap was judged, and was let go before it heard: the turn goes on all the same."""
-    async with Slow(TWENTY_CALLS) as agent, bench(TWENTY_CALLS, TIGHT, agents={"scripted": agent}) as gateway:
+    async with Slow(TWENTY_CALLS) as agent, bench(TWENTY_CALLS, AT_EASE, agents={"scripted": agent}) as gateway:
         gateway.says("go")
         asked = await gateway.sees("Paused:")
         seen: list[bool] = []
@@ -98,6 +100,8 @@ async def test_a_yes_that_crosses_with_the_end_of_the_wait_is_kept() -> None:
         gateway.world.perform = first_let_go
         gateway.chat.taps(asked, "Raise +$2", OWNER)
         await gateway.until(lambda turns: turns[0].state is TurnState.RUNNING)
+        ticks_ms = gateway.world.clock.ticks_ms
+        gateway.world.clock = replace(gateway.world.clock, ticks_ms=lambda: ticks_ms() + AT_EASE.pause_ms)
         turns = await gateway.until(lambda turns: turns[0].continues)
         assert turns[0].state in (TurnState.HELD, TurnState.RUNNING, TurnState.PAUSED)
         perform(held_up)

@@ -169,8 +169,10 @@ async def test_a_yes_to_one_turn_does_not_release_another() -> None:
         await gateway.taps("enough history", "Run, up to $0.50")
         paused = await paused_behind(gateway, waits)
         gateway.chat.taps(paused, "Go on, up to $1.00 more", OWNER)
+        both = [TurnState.RUNNING, TurnState.ASKING]
+        await gateway.until(lambda turns: [turn.state for turn in turns] == both)
         await quiet(gateway)
-        assert [turn.state for turn in await gateway.turns()] == [TurnState.RUNNING, TurnState.ASKING]
+        assert [turn.state for turn in await gateway.turns()] == both
         assert len(gateway.agent.charges) == 2
         await gateway.taps(BY_ITSELF, "No")
         turns = await gateway.until(lambda turns: turns[0].calls > 2)
