@@ -103,7 +103,7 @@ def test_bytes_are_some_line(data: bytes) -> None:
     Translator("a").feed(reading.parse(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(KINDS, st.dictionaries(FIELDS, FORMS, max_size=6)), max_size=6))
 def test_lines_of_any_form_are_taken_without_harm(lines: list[tuple[str, dict[str, Any]]]) -> None:
     """Every kind with anything in it: nothing raises, no count is negative or absurd, and every name can be stored."""

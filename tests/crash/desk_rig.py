@@ -78,7 +78,7 @@ class Desk:
         """Close the client in good order; its exit code."""
         assert self.process is not None
         self.process.terminate()
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             return await anyio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
 
     def says(self) -> None:

@@ -40,7 +40,7 @@ async def test_asked_to_end_in_mid_turn_it_leaves_nothing_behind_and_the_next_go
         assert "Traceback" not in gateway.log.read_text()
         here.clicker(here.phone)
         gateway = await here.start()
-        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=120)
         await here.rests()
         assert await gateway.stop() == 0
         account = books.check(here, [JOB])
@@ -59,7 +59,7 @@ async def test_one_update_id_before_and_after_a_kill_is_one_run(tmp_path: Path) 
         gateway = await here.start()
         await gateway.until("inbox.accepted")
         here.telegram.push_raw(update)
-        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=120)
         await here.telegram.until(lambda: not here.telegram.pending, what="every update confirmed")
         assert await gateway.stop() == 0
         account = books.check(here, [JOB])
@@ -76,7 +76,7 @@ async def test_a_locked_database_is_one_sentence_and_no_start(tmp_path: Path) ->
         other = sqlite3.connect(here.home / "tollbridge.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         up = [sys.executable, "-m", "gateway", "up"]
-        with anyio.fail_after(30):
+        with anyio.fail_after(120):
             result = await anyio.run_process(up, cwd=REPOSITORY, env=here.environ, check=False)
         assert result.returncode == 1
         assert result.stdout == b""
@@ -88,7 +88,7 @@ async def test_a_locked_database_is_one_sentence_and_no_start(tmp_path: Path) ->
         here.clicker(here.phone)
         gateway = await here.start()
         here.phone.says(JOB)
-        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=120)
         await here.rests()
         assert await gateway.stop() == 0
         books.check(here, [JOB])
@@ -105,12 +105,12 @@ async def test_a_disk_without_room_leaves_messages_at_telegram_until_there_is_so
         before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (LOG_ONLY, before[1]))
         here.phone.says(JOB)
-        await here.telegram.waits_for_request("getUpdates", 4, timeout=20, done=True)
+        await here.telegram.waits_for_request("getUpdates", 4, timeout=120, done=True)
         assert [update["message"]["text"] for update in here.telegram.pending] == [JOB]
         assert "inbox.accepted" not in gateway.passed
         assert "updates cannot be stored, and wait at Telegram" in gateway.log.read_text()
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, before)
-        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=40)
+        await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=120)
         await here.rests()
         assert await gateway.stop() == 0
         [turn] = books.check(here, [JOB]).turns

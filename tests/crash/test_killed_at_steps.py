@@ -53,7 +53,7 @@ async def busy(here: Machine, step: str, n: int) -> None:
 
 async def ends_well(here: Machine, gateway: Gateway) -> books.Books:
     """The phone has its answer, the gateway ends in good order, and every promise was kept."""
-    await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=60)
+    await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=120)
     await gateway.until("recovered")
     await here.rests()
     assert await gateway.stop() == 0

@@ -41,7 +41,7 @@ async def in_a_thread(wait: Callable[[], None]) -> None:
 
 async def goes_on(here: Machine, gateway: Gateway) -> books.Books:
     """The gateway brings the job to its end, and all is as it should be."""
-    await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=60)
+    await here.phone.waits_for(f"{LATEST}{JOB}.", timeout=120)
     await gateway.until("recovered")
     await here.rests()
     assert await gateway.stop() == 0
@@ -130,7 +130,7 @@ async def test_killed_in_a_run_that_nobody_asked_for_it_is_a_turn_of_its_own(tmp
         await gateway.until("call.booked", 4)
         await here.kill(gateway)
         gateway = await here.start()
-        asked = await here.phone.waits_for("The gateway stopped while this was at work", timeout=20)
+        asked = await here.phone.waits_for("The gateway stopped while this was at work", timeout=120)
         account = await goes_on(here, gateway)
         assert [button.text for button in asked.buttons] == ["Continue"]
         assert [(turn.origin, turn.state, turn.calls) for turn in account.turns] == [
@@ -191,7 +191,7 @@ async def test_an_agents_process_is_killed_in_mid_stream(tmp_path: Path, victim:
         [alive, *_] = sorted((a for a in here.agents() if is_victim(a.command)), key=lambda a: a.pid)
         os.kill(alive.pid, signal.SIGKILL)
         here.deaths.append(time.monotonic())
-        asked = await here.phone.waits_for("The agent's process ended", timeout=20)
+        asked = await here.phone.waits_for("The agent's process ended", timeout=120)
         assert [button.text for button in asked.buttons] == ["Continue"]
         assert here.left() == set()
         here.clicker(here.phone)

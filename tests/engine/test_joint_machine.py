@@ -624,7 +624,7 @@ async def _open(where: str) -> SqlBank:
     return bank
 
 
-EXAMPLES = int(os.environ.get("TBTEST_EXAMPLES", "24"))
+EXAMPLES = int(os.environ.get("TBTEST_EXAMPLES", "16"))
 """Over all of the kinds below."""
 STEPS = 30
 SHARE = {"memory": 0.45, "memory again": 0.45, "files": 0.05, "postgres": 0.05}

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 T = TypeVar("T")
 LOOK_EVERY_S = 0.5
 """What a test waits for may lie outside the stand-in, whose changes it would be told of."""
+RESTS = 4
+"""Who looks at a long history rests so many times as long as that takes: what it waits for wants the processor too."""
 CALLBACK_ANSWER_S = 15
 """How long a tap can be answered."""
 DELETE_WITHIN_S = 48 * 3600
@@ -201,9 +203,14 @@ class World:
             self.pokes.add(poke)
         try:
             with anyio.fail_after(timeout):
-                while (found := self._look(find)) is None:
+                while True:
+                    began = time.monotonic()
+                    if (found := self._look(find)) is not None:
+                        break
+                    took = time.monotonic() - began
                     with anyio.move_on_after(LOOK_EVERY_S):
                         await changed.wait()
+                    await anyio.sleep(took * RESTS)
                     changed.clear()
         except TimeoutError as error:
             raise AssertionError(f"within {timeout} s there was no {what}") from error
