@@ -20,7 +20,7 @@ KILLS = int(os.environ.get("TBTEST_KILLS", "6"))
 SEED = "TBTEST_KILLS_SEED"
 """Set it to repeat the moments of an earlier run."""
 VICTIMS = ("relay", "gateway", "client")
-PATIENCE_S = 15.0
+PATIENCE_S = 5.0
 SETTLED_S = 120.0
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.claude, pytest.mark.timeout(600)]
 TIGHT = {"SESSION_USD": "0.30", "CONFIRM_ABOVE_USD": "0.04", "DEFAULT_HOLD_USD": "0.03"}
 """Runs are asked for, and pause."""
 KILLS = int(os.environ.get("TBTEST_CRASH_KILLS", "25"))
-PATIENCE_S = 15.0
+PATIENCE_S = 5.0
 SEED = "TBTEST_CRASH_SEED"
 """Set it to repeat the moments of an earlier run."""
 
