@@ -31,7 +31,9 @@ DEEDS: Final = {
 """What a person has to be allowed for a command to be of any use to them, be it only to look; commands that are not here are
 offered to writers.
 """
-_GROUP: Final = frozenset({"new", "sessions", "stop", "status", "cost", "budget", "settings", "help"})
+_GROUP: Final = frozenset(
+    {"new", "sessions", "resume", "close", "stop", "status", "cost", "budget", "settings", "help"}
+)
 """What is offered in groups: the rest is as good when it is typed."""
 STRANGERS: Final = (Command("start", "", FOR_STRANGERS),)
 GROUPS: Final = tuple(one for one in COMMANDS if one.name in _GROUP)
