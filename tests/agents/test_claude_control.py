@@ -342,6 +342,7 @@ def test_no_is_said_in_the_form_of_each() -> None:
 
 
 def test_a_reason_that_is_a_sentence_stays_one_within_another() -> None:
-    """A tool that does not run is told why, with one full stop."""
-    ended = control.answer(Boundary("r", Hook.TOOL, "main", ""), EndTurn("Stopped at the limit."))
-    assert "paused by the budget: Stopped at the limit. If you" in str(ended)
+    """A tool that does not run is told why, with one full stop, and nothing of a budget where that was not why."""
+    ended = control.answer(Boundary("r", Hook.TOOL, "main", ""), EndTurn("Stopped by the person."))
+    assert "Not run: Stopped by the person. If you" in str(ended)
+    assert "budget" not in str(ended)

@@ -197,7 +197,7 @@ def _end(hook: Hook, reason: str) -> dict[str, Any]:
     match hook:
         case Hook.TOOL:
             # The tool's error text is what the agent reads when its conversation goes on.
-            why = f"Not run, paused by the budget: {reason.removesuffix('.')}. If you are told to continue, run this again."
+            why = f"Not run: {reason.removesuffix('.')}. If you are told to continue, run this again."
             denied = {"hookEventName": hook.value, "permissionDecision": "deny", "permissionDecisionReason": why}
             return {"continue": False, "stopReason": reason, "hookSpecificOutput": denied}
         case Hook.PROMPT | Hook.COMPACT:
