@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.domain.budget import PERIODS, Scope, ScopeKind, Unit
-from gateway.view.figure_words import amount
+from gateway.view import people_words
+from gateway.view.figure_words import amount, opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,17 @@ class Wish:
 
 
 # --------------------------------------------------------------------------------------------------- who, and which limit
-def asker(agent: str, where: str) -> str:
-    """Who asks through MCP: a session's agent, or, where nothing is known of a place, a program."""
-    return f"the agent of session {agent} ({where})" if where else f"a program on this machine, through MCP ({agent}),"
+def asker(agent: str, user: str, host: str = "") -> str:
+    """Who asks: through MCP a session's agent that works in `user`, or a program where nothing is known of a place; with no `agent` the
+    command line.
+    """
+    if not agent:
+        return people_words.command_line(user, host)
+    return f"the agent of session {agent} ({user})" if user else f"a program on this machine, through MCP ({agent}),"
 
 
-def asked_by(wish: Wish) -> str:
-    """Who asks, whichever way."""
-    return asker(wish.agent, wish.user) if wish.agent else f"the command line on {wish.host} ({wish.user})"
+def _asker(wish: Wish) -> str:
+    return asker(wish.agent, wish.user, wish.host)
 
 
 def agent_in(agent: str, directory: str) -> str:
@@ -51,11 +55,7 @@ def named(scope: Scope) -> str:
 
 def heading(scope: Scope) -> str:
     """The same at the beginning of a sentence."""
-    return _opening(named(scope))
-
-
-def _opening(words: str) -> str:
-    return words[0].upper() + words[1:]
+    return opening(named(scope))
 
 
 # ------------------------------------------------------------------------------------------------------------ questions
@@ -70,7 +70,7 @@ def deed(wish: Wish) -> str:
 def asks(wish: Wish) -> str:
     """What people are asked."""
     why = f" ({wish.why})" if wish.why else ""
-    return f"{_opening(asked_by(wish))} asks: {deed(wish)}{why}."
+    return f"{opening(_asker(wish))} asks: {deed(wish)}{why}."
 
 
 def offer(wish: Wish) -> str:
@@ -108,7 +108,9 @@ def lowered(asked: tuple[str, str], scope: Scope, unit: Unit, limit: int, before
     user, host = asked
     was = "" if before is None else f", it was {amount(unit, before)}"
     reasons = f" ({why})" if why else ""
-    return f"The command line on {host} ({user}) set {named(scope)} to {amount(unit, limit)}{was}{reasons}."
+    return (
+        f"{opening(people_words.command_line(user, host))} set {named(scope)} to {amount(unit, limit)}{was}{reasons}."
+    )
 
 
 # ------------------------------------------------------------------------------------------- how it stands with a change
@@ -173,7 +175,7 @@ def as_in_session(session: str) -> str:
 def at_wish(wish: Wish) -> str:
     """Somebody asked for the change, and somebody agreed."""
     why = f": {wish.why}" if wish.why else ""
-    by = asked_by(wish) if wish.agent else f"the command line ({wish.user} on {wish.host})"
+    by = _asker(wish)
     if wish.takes_away:
         return f"taken away, asked by {by}{why}"
     how = f"raised by {amount(wish.unit, wish.limit - wish.before)} {wish.until}".rstrip()

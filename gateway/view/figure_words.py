@@ -30,6 +30,17 @@ def time(ms: int) -> str:
     return duration(ms // 1000).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
+def ago(minutes: int) -> str:
+    """How long ago something was, from an hour on to the hour: `20 min ago`, `3 h ago`."""
+    whole = minutes - minutes % 60 if minutes >= 60 else minutes  # noqa: PLR2004 - an hour has so many
+    return f"{time(whole * 60_000)} ago" if whole else "less than 1 min ago"
+
+
+def opening(words: str) -> str:
+    """What stands within a sentence, as its beginning."""
+    return words[0].upper() + words[1:]
+
+
 def size(number: int) -> str:
     """Bytes: `812 bytes`, `118 kB`, `2.4 MB`."""
     if number and number % 2**20 == 0:

@@ -7,6 +7,7 @@ from typing import Final
 
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, GrantFrom, Role
+from gateway.view.figure_words import opening
 
 PAIRED_ALREADY: Final = (
     "You are paired already. What you may do is changed on the machine: an owner types tollbridge people role there."
@@ -60,8 +61,8 @@ def who(person: str, name: str) -> str:
     return f'{person} ("{name}")' if name else person
 
 
-def asker(user: str, host: str) -> str:
-    """`the command line on desk (ada)`."""
+def command_line(user: str, host: str) -> str:
+    """Who types at a machine: `the command line on desk (ada)`."""
     return f"the command line on {host} ({user})"
 
 
@@ -205,19 +206,19 @@ def question(grant: Grant, before: Grant | None, user: str, host: str) -> str:
 
 def told_removed(grant: Grant, user: str, host: str) -> str:
     """What approvers are told of somebody who was taken out."""
-    return f"The command line on {host} ({user}) took this away: {stands(grant)} no longer."
+    return f"{opening(command_line(user, host))} took this away: {stands(grant)} no longer."
 
 
 def told_lowered(grant: Grant, before: Grant, user: str, host: str) -> str:
     """What approvers are told of a lower role."""
-    return f"The command line on {host} ({user}) changed this: {stands(grant)}, and was {may_do(before)}."
+    return f"{opening(command_line(user, host))} changed this: {stands(grant)}, and was {may_do(before)}."
 
 
 def why(user: str, host: str, *, paired: bool) -> str:
     """Why a grant was changed, for the ledger."""
-    return f"{'paired with a code' if paired else 'role changed'}, asked by {asker(user, host)}"
+    return f"{'paired with a code' if paired else 'role changed'}, asked by {command_line(user, host)}"
 
 
 def why_taken(user: str, host: str) -> str:
     """Why a grant ended, for the ledger."""
-    return f"taken away by {asker(user, host)}"
+    return f"taken away by {command_line(user, host)}"

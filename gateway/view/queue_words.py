@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.domain.money import Usd
+from gateway.view.figure_words import ago
 
 RUN_NOW: Final = "Run now"
 DROP: Final = "Drop"
@@ -62,11 +63,3 @@ def late_run(count: int) -> str:
 def late_dropped(count: int) -> str:
     """None of them runs."""
     return DROPPED if count == 1 else f"Dropped: none of the {count} runs."
-
-
-def ago(minutes: int) -> str:
-    """How long ago something was: `20 minutes ago`, `3 hours ago`."""
-    hours = minutes // 60
-    if not hours:
-        return "1 minute ago" if minutes == 1 else f"{minutes} minutes ago"
-    return "1 hour ago" if hours == 1 else f"{hours} hours ago"

@@ -149,7 +149,7 @@ async def test_a_raise_waits_for_a_yes_on_the_phone(home: Path) -> None:
         [(who, limit, why)] = await here.changes()
         assert (who, limit) == ("4711", None)
         assert why.startswith("raised by $5.00 until ")
-        assert "asked by the command line (" in why
+        assert "asked by the command line on " in why
         assert why.endswith(": a big job")
 
 

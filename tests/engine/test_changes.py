@@ -141,7 +141,7 @@ async def test_what_widens_waits_for_a_tap(tmp_path: Path, wanted: Wanted) -> No
         for person, who in ((OWNER, APPROVER), (APPROVER, "you")):
             closed = await gateway.chat.waits_for(private(person), escape(f"Raised to $30.00 (by {who})."))
             assert closed.buttons == ()
-        why = "raised by $5.00, asked by the command line (ada on desk): a job"
+        why = "raised by $5.00, asked by the command line on desk (ada): a job"
         assert await entries_of(tmp_path) == [(APPROVER, why, Usd.parse("30"))]
         for person in (WRITER, READER, ELSEWHERE):
             assert gateway.chat.sees(private(person)) == []
@@ -383,7 +383,7 @@ async def test_before_anybody_could_say_yes_a_terminal_is_needed(tmp_path: Path)
         [(who, why, _)] = await entries_of(tmp_path)
         assert who == "command line: ada"
         assert why.startswith("raised by $5.00 until ")
-        assert why.endswith(", asked by the command line (ada on desk)")
+        assert why.endswith(", asked by the command line on desk (ada)")
 
 
 async def test_an_approver_of_a_group_is_an_approver() -> None:

@@ -141,7 +141,7 @@ async def test_what_was_written_long_ago_does_not_run_unasked() -> None:
     async with bench(script(call(1))) as gateway:
         for text, hours in (("one", 3.0), ("two", 2.0), ("three", 1.0)):
             written(gateway, text, hours)
-        await gateway.sees("3 messages wait, the oldest sent 3 hours ago, about $1.50: too long ago to run unasked.")
+        await gateway.sees("3 messages wait, the oldest sent 3 h ago, about $1.50: too long ago to run unasked.")
         assert (await gateway.sees("3 messages wait")).rang
         gateway.says("new")
         await ended(gateway, "new")
@@ -160,8 +160,8 @@ async def test_each_of_the_late_ones_can_be_chosen() -> None:
         written(gateway, "one", 2)
         written(gateway, "two", 1)
         await gateway.taps("2 messages wait", "Choose")
-        await gateway.taps("Sent 2 hours ago, about $0.50: one", "Drop")
-        await gateway.taps("Sent 1 hour ago, about $0.50: two", "Run")
+        await gateway.taps("Sent 2 h ago, about $0.50: one", "Drop")
+        await gateway.taps("Sent 1 h ago, about $0.50: two", "Run")
         await ended(gateway, "two")
         assert ("one", TurnState.REFUSED) in await prompts(gateway)
         await gateway.sees("Nothing waits to be told to run.")
@@ -171,12 +171,12 @@ async def test_late_ones_are_dropped_together_and_a_later_outage_is_asked_about_
     """Dropped is dropped: a press afterwards finds nothing."""
     async with bench(script(call(1))) as gateway:
         written(gateway, "one", 2)
-        shown = await gateway.sees("A message waits that was sent 2 hours ago, about $0.50")
+        shown = await gateway.sees("A message waits that was sent 2 h ago, about $0.50")
         gateway.chat.taps(shown, "Drop all", OWNER)
         await gateway.sees("Dropped: it does not run.")
         assert await gateway.chat.told(gateway.chat.taps(shown, "Run all", OWNER)) == "This has expired."
         written(gateway, "two", 1)
-        again = await gateway.sees("A message waits that was sent 1 hour ago")
+        again = await gateway.sees("A message waits that was sent 1 h ago")
         assert again.message_id != shown.message_id
         assert gateway.agent.charges == []
 
@@ -284,7 +284,7 @@ async def test_an_album_from_an_outage_is_one_message_that_waits(rules: Rules) -
     """All its pictures are asked about at once, and run at once."""
     async with bench(script(call(1)), rules) as gateway:
         sends_album(gateway, "Compare these", "", "", hours=2)
-        await gateway.sees("A message waits that was sent 2 hours ago")
+        await gateway.sees("A message waits that was sent 2 h ago")
         assert await prompts(gateway) == [("Compare these", TurnState.QUEUED)]
         await gateway.taps("A message waits", "Run all")
         await ended(gateway, "Compare these")
@@ -307,8 +307,8 @@ async def test_a_voice_message_from_an_outage_is_listened_to_once_somebody_says_
         assert hears.paths == []
         if chosen:
             await gateway.taps("2 messages wait", "Choose")
-            await gateway.taps("Sent 2 hours ago", "Run")
-            await gateway.taps("Sent 1 hour ago", "Drop")
+            await gateway.taps("Sent 2 h ago", "Run")
+            await gateway.taps("Sent 1 h ago", "Drop")
         else:
             await gateway.taps("2 messages wait", "Run all")
         heard = 1 if chosen else 2

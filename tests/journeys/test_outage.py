@@ -82,7 +82,7 @@ async def test_five_hundred_messages_after_an_hour_offline_all_run_in_order_once
     """One question counts them all, and none runs before it is answered; then each of them runs and is answered, as they were written."""
     texts = writes_while_away(ada, MANY, HOUR_S)
     async with scripted(tmp_path / "home", telegram, rules(work, ada), says("Done so far.")) as gateway:
-        await ada.waits_for(f"{MANY} messages wait, the oldest sent 1 hour ago", timeout=HANDLED_WITHIN_S)
+        await ada.waits_for(f"{MANY} messages wait, the oldest sent 1 h ago", timeout=HANDLED_WITHIN_S)
         assert [turn.prompt for turn in await gateway.turns()] == texts
         assert gateway.agent.charges == []
         assert len(ada.sees()) == 1
@@ -148,7 +148,7 @@ async def test_some_of_an_outage_are_chosen_one_by_one(
         ada.taps("Run", two.message_id)
         await gateway.ended(1)
         ada.taps("Drop", one.message_id)
-        await ada.waits_for("A message waits that was sent 1 hour ago", timeout=30)
+        await ada.waits_for("A message waits that was sent 1 h ago", timeout=30)
         assert ran(gateway) == ["task 1"]
         assert states(await gateway.turns()) == [TurnState.REFUSED, TurnState.FINISHED, TurnState.QUEUED]
 

@@ -31,8 +31,7 @@ AWAY = replace(WISH, takes_away=True)
     [
         (change_words.asker("s_1", "Claude Code in /work"), "the agent of session s_1 (Claude Code in /work)"),
         (change_words.asker("desk", ""), "a program on this machine, through MCP (desk),"),
-        (change_words.asked_by(WISH), "the command line on box (me)"),
-        (change_words.asked_by(FULL), "the agent of session s_1 (Claude Code in /work)"),
+        (change_words.asker("", "me", "box"), "the command line on box (me)"),
         (change_words.agent_in("Claude Code", "/work"), "Claude Code in /work"),
         (change_words.named(DAY), "the day's limit"),
         (change_words.named(SESSION), "the limit of session s_1"),
@@ -76,8 +75,8 @@ AWAY = replace(WISH, takes_away=True)
         (change_words.as_in_session("s_1"), "as in session s_1"),
         (change_words.at_gateway("7", "laptop"), "7 at laptop"),
         (change_words.fenced("l_1"), "lease l_1 was fenced"),
-        (change_words.at_wish(WISH), "raised by $5.00, asked by the command line (me on box)"),
-        (change_words.at_wish(AWAY), "taken away, asked by the command line (me on box)"),
+        (change_words.at_wish(WISH), "raised by $5.00, asked by the command line on box (me)"),
+        (change_words.at_wish(AWAY), "taken away, asked by the command line on box (me)"),
         (
             change_words.at_wish(FULL),
             "raised by $5.00 until 18:00, asked by the agent of session s_1 (Claude Code in /work): more tests",

@@ -23,7 +23,7 @@ DESK = ("ada", "desk")
         (people_words.role_in(Role.READER, None, None), "a reader in their own chat with the bot"),
         (people_words.who("8", "Grace"), '8 ("Grace")'),
         (people_words.who("8", ""), "8"),
-        (people_words.asker(*DESK), "the command line on desk (ada)"),
+        (people_words.command_line(*DESK), "the command line on desk (ada)"),
         (people_words.given_by(ADA), "settings"),
         (people_words.given_by(GRACE), "paired, by 4711"),
     ],

@@ -23,14 +23,14 @@ FOUR = Usd.parse("4")
         (queue_words.runs_next("Fix it"), "Runs next, before anything else that waits: Fix it"),
         (
             queue_words.late(1, 20, FOUR),
-            "A message waits that was sent 20 minutes ago, about $4.00: too long ago to run unasked.",
+            "A message waits that was sent 20 min ago, about $4.00: too long ago to run unasked.",
         ),
         (
             queue_words.late(12, 60, None),
-            "12 messages wait, the oldest sent 1 hour ago: too long ago to run unasked.",
+            "12 messages wait, the oldest sent 1 h ago: too long ago to run unasked.",
         ),
-        (queue_words.late_one("Fix it", 1, FOUR), "Sent 1 minute ago, about $4.00: Fix it"),
-        (queue_words.late_one("Fix it", 150, None), "Sent 2 hours ago: Fix it"),
+        (queue_words.late_one("Fix it", 1, FOUR), "Sent 1 min ago, about $4.00: Fix it"),
+        (queue_words.late_one("Fix it", 150, None), "Sent 2 h ago: Fix it"),
         (queue_words.late_run(1), "It runs now."),
         (queue_words.late_run(3), "All 3 run now, one after the other."),
         (queue_words.late_dropped(1), "Dropped: it does not run."),
