@@ -234,7 +234,7 @@ def history(as_json: bool = _AS_JSON, everything: bool = _ALL) -> None:
     from gateway.domain.budget import EntryKind
 
     settings = load()
-    kinds = (EntryKind.LIMIT, EntryKind.RAISED, EntryKind.POLICY)
+    kinds = (EntryKind.LIMIT, EntryKind.RAISED, EntryKind.POLICY, EntryKind.THRESHOLD)
     changes = looked(lambda reader: [one for one in reader.records() if one.entry.kind in kinds], [])[::-1]
     if as_json:
         typer.echo(json.dumps({"schema": SCHEMA, "changes": [_change_values(one) for one in changes]}, indent=2))
@@ -253,6 +253,8 @@ def _change_row(record: "Record", zone: tzinfo) -> tuple[str, ...]:
     entry = record.entry
     if entry.kind is EntryKind.POLICY:
         return when(record.at_ms, zone), entry.who, "settings", "", f"{entry.why}: {_settings_words(entry.detail)}"
+    if (chat := _asked_values(entry)) is not None:
+        return when(record.at_ms, zone), entry.who, f"chat {chat['chat']}", "", entry.why
     scopes = ", ".join(_scope_name(scope) for scope in entry.scopes) or "turn"
     return when(record.at_ms, zone), entry.who, scopes, _new_limit(record, zone), entry.why
 
@@ -273,6 +275,18 @@ def _new_limit(record: "Record", zone: tzinfo) -> str:
     return ", ".join(parts) or "-"
 
 
+def _asked_values(entry: "Entry") -> dict[str, str] | None:
+    """The chat of a THRESHOLD entry, and above which amounts people were and are asked there."""
+    from gateway.domain.budget import EntryKind
+    from gateway.domain.money import Usd
+
+    if entry.kind is not EntryKind.THRESHOLD:
+        return None
+    facts = json.loads(entry.detail)
+    before, after = (Usd(facts[side]).exact() for side in ("before", "after"))
+    return {"chat": facts["chat"], "before_usd": before, "after_usd": after}
+
+
 def _lift_values(entry: "Entry") -> list[dict[str, Any]]:
     """The limits that a RAISED entry lifts, as far as they are understood."""
     from gateway.domain.budget import EntryKind
@@ -284,6 +298,8 @@ def _lift_values(entry: "Entry") -> list[dict[str, Any]]:
 
 
 def _change_values(record: "Record") -> dict[str, Any]:
+    from gateway.domain.budget import EntryKind
+
     entry = record.entry
     return {
         "entry": record.seq,
@@ -297,7 +313,8 @@ def _change_values(record: "Record") -> dict[str, Any]:
         "lifts": _lift_values(entry),
         "until": None if entry.until_ms is None else iso(entry.until_ms),
         "turn": entry.turn_id,
-        "settings": _settings_values(entry.detail),
+        "settings": _settings_values(entry.detail) if entry.kind is EntryKind.POLICY else None,
+        "asked_above": _asked_values(entry),
     }
 
 

@@ -1,10 +1,12 @@
 """What people choose for a chat: read from what they write, who may choose it, and what it does to the rules and the messages."""
 
+import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from gateway.core.policy import Hours, HoursError, Ruling
 from gateway.core.progress import Doing
+from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.money import LARGEST_AMOUNT_NANO, AmountError, Usd
 from gateway.domain.place import Deed
 from gateway.domain.preferences import Preferences, Verbosity
@@ -116,6 +118,13 @@ def threshold(own: Usd, preferences: Preferences, *, by_owner: bool) -> Usd:
     """
     above = preferences.confirm_above
     return own if above is None or (above > own and not by_owner) else above
+
+
+def threshold_entry(chat: Preferences, before: Usd, after: Usd, who: str) -> Entry:
+    """What the ledger keeps of another amount in a chat above which people are asked; `before` and `after`: as it counts there."""
+    facts = {"service": chat.service, "chat": chat.chat, "before": before.nano, "after": after.nano}
+    why = words.threshold(before, after, NEVER)
+    return Entry(EntryKind.THRESHOLD, (), who=who, why=why, detail=json.dumps(facts, sort_keys=True))
 
 
 def stricter(ruling: Ruling, preferences: Preferences, general: Usd) -> Ruling:

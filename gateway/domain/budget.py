@@ -187,6 +187,8 @@ class EntryKind(StrEnum):
     """`/go`: paid turns may start again."""
     POLICY = "policy"
     """The gateway started with other limits in its settings: they are in the detail, as JSON."""
+    THRESHOLD = "threshold"
+    """In a chat people are asked above another amount: which chat, and both amounts, are in the detail, as JSON. No balance changes."""
     GRANT = "grant"
     """Somebody may do more, less or something else than before: what, is in the detail, as JSON. No balance changes."""
 

@@ -53,6 +53,9 @@ def settings(
             draft.say(world.notice(message.thread, refusal))
             return
         draft.put.append(after)
+        was, counts = world.asked_above(view, now), world.asked_above(view, after)
+        if was != counts:
+            draft.entries.append(preferences.threshold_entry(after, was, counts, message.person))
         now, wanted = after, Settings()
     text, entries = _shown(world, view, message, now, wanted.topic)
     _say(world, draft, message, menu, text, entries)

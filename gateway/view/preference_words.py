@@ -136,6 +136,12 @@ def ticked(label: str, *, now: bool) -> str:
     return f"✓ {label}" if now else label
 
 
+def threshold(before: Usd, after: Usd, never: Usd) -> str:
+    """Why the ledger has an entry for a chat; plain text."""
+    was, now = ("never" if one == never else f"above {one}" for one in (before, after))
+    return f"/settings ask: {now}, was {was}"
+
+
 def asked_sooner(above: Usd) -> str:
     """Why a run is asked about that the owner's rules would let go."""
     return f"This chat wants to be asked above {above}."

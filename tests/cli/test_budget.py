@@ -11,8 +11,10 @@ from gateway import clock
 from gateway.cli.run import run
 from gateway.config import config_file
 from gateway.core.gauges import MOST
+from gateway.core.preferences import threshold_entry
 from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Scope, ScopeKind, Unit
 from gateway.domain.money import Usd
+from gateway.domain.preferences import Preferences
 from gateway.ports import Decision
 from gateway.store import open_store
 from tests.cli.kit import session
@@ -274,6 +276,20 @@ async def test_counts_and_raises_are_shown_and_their_history_told(
     told = json.loads(said(capsys, "history", "--json"))["changes"]
     assert [one["turn"] for one in told] == ["t_1", None, None]
     assert told[1]["lifts"] == [{"kind": "day", "key": DAY.key, "unit": "usd", "by": 5_000_000_000}]
+
+
+@pytest.mark.anyio
+async def test_the_amount_above_which_a_chat_is_asked_stands_in_the_history(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who chose it, in which chat, and both amounts."""
+    chat = Preferences("telegram", "-1001")
+    await wrote(home, (0, threshold_entry(chat, Usd.parse("1"), Usd.parse("5"), "4711")))
+    shown = " ".join(said(capsys, "history").split())
+    assert "4711 chat -1001 /settings ask: above $5.00, was above $1.00" in shown
+    (told,) = json.loads(said(capsys, "history", "--json"))["changes"]
+    assert told["asked_above"] == {"chat": "-1001", "before_usd": "1.00", "after_usd": "5.00"}
+    assert (told["kind"], told["who"], told["settings"]) == ("threshold", "4711", None)
 
 
 LOOPED = '{"lifts": [["turn", "t_1", "calls", 150]]}'

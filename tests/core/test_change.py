@@ -123,7 +123,7 @@ def test_the_question_says_who_asks_for_what_and_why_with_nothing_hidden() -> No
 def test_the_ledger_hears_the_reason_the_end_and_who_asked() -> None:
     """Who said yes stands beside it."""
     assert ledger_words(FULL) == "raised by $5.00 until 18:00, asked by the command line on desk (ada): a _big_ job"
-    assert ledger_words(RAISE) == "raised by $5.00, asked by the command line (ada on desk)"
+    assert ledger_words(RAISE) == "raised by $5.00, asked by the command line on desk (ada)"
 
 
 def test_what_an_agent_asks_says_whose_agent_it_is() -> None:

@@ -1,19 +1,24 @@
 """What people choose for a chat or a session, from the message that they write to what it does."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.chats.memory import Shown
 from gateway.core.policy import Action, Condition, Rule
+from gateway.domain.budget import EntryKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role
 from gateway.domain.preferences import Verbosity
 from gateway.domain.turn import TurnState
 from gateway.ports import Client, Decision, Launch
+from gateway.store import open_readonly
 from tests.engine.bench import MODEL, OTHER, OWNER, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +141,34 @@ async def test_an_owner_is_asked_less_than_the_settings_say_for_as_long_as_they_
         await gateway.sees("**once more**")
         gateway.says("/settings")
         await gateway.sees("chosen by somebody who is no owner any more")
+
+
+async def test_another_amount_stands_in_the_ledger_with_who_chose_it_and_what_was_before(tmp_path: Path) -> None:
+    """Like a limit that was set: for each change of what counts, and for nothing else that is chosen."""
+    async with bench(script(call(1)), TEAM, home=tmp_path) as gateway:
+        gateway.chat.says(THREAD, WRITER, "/settings ask 0.10")
+        await gateway.sees("You are asked above $0.10 a run")
+        gateway.says("/settings ask 0.10")
+        gateway.says("/settings quiet 22:00-07:00")
+        await gateway.sees("Quiet hours: 22:00")
+        gateway.says("/settings ask never")
+        await gateway.sees("You are asked never")
+        gateway.says("/settings ask default")
+        await gateway.sees("above $1.00 a run, as the gateway")
+
+    def look() -> list[tuple[str, str, dict[str, Any]]]:
+        with open_readonly(tmp_path) as reader:
+            assert reader.verify() == ()
+            found = [one.entry for one in reader.records() if one.entry.kind is EntryKind.THRESHOLD]
+        return [(one.who, one.why, json.loads(one.detail)) for one in found]
+
+    kept = await anyio.to_thread.run_sync(look)
+    assert [(who, why) for who, why, _ in kept] == [
+        (WRITER, "/settings ask: above $0.10, was above $1.00"),
+        (OWNER, "/settings ask: never, was above $0.10"),
+        (OWNER, "/settings ask: above $1.00, was never"),
+    ]
+    assert kept[0][2] == {"service": "memory", "chat": "1", "before": 1_000_000_000, "after": 100_000_000}
 
 
 async def test_a_chat_that_wants_to_be_asked_is_asked_where_a_rule_would_let_the_run_go() -> None:

@@ -30,6 +30,8 @@ ASKED = replace(NOW, confirm_above=FIVE)
         (words.default_button(ONE), "Default ($1.00)"),
         (words.quiet_button(""), "Quiet: none"),
         (words.quiet_button("22:00-07:00"), "Quiet: 22:00-07:00"),
+        (words.threshold(ONE, FIVE, NEVER), "/settings ask: above $5.00, was above $1.00"),
+        (words.threshold(FIVE, NEVER, NEVER), "/settings ask: never, was above $5.00"),
         (words.ticked("a", now=True), "✓ a"),
         (words.ticked("a", now=False), "a"),
         (words.model_now(None, ""), "The agent chooses its own model in this session."),
