@@ -58,6 +58,12 @@ class Hours:
         """Whether the minute is one of them."""
         return bool(self.minutes >> minute_of_week & 1)
 
+    def left(self, minute_of_week: int) -> int:
+        """How many minutes from this one on are of them, without a gap; at most a week."""
+        ahead = self.minutes >> minute_of_week | self.minutes << (WEEK_MINUTES - minute_of_week)
+        first_other = ~ahead & (ahead + 1)
+        return min(first_other.bit_length() - 1, WEEK_MINUTES)
+
 
 def _time(text: str) -> int:
     hour, minute = int(text[:2]), int(text[3:])

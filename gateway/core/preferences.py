@@ -136,12 +136,17 @@ def stricter(ruling: Ruling, preferences: Preferences, general: Usd) -> Ruling:
 
 def is_quiet(preferences: Preferences, minute_of_week: int) -> bool:
     """Whether nothing rings in this chat at this minute of the owner's week."""
+    return quiet_for(preferences, minute_of_week) > 0
+
+
+def quiet_for(preferences: Preferences, minute_of_week: int) -> int:
+    """For how many minutes from this one of the owner's week nothing rings in this chat; a whole week: it never does."""
     if not preferences.quiet:
-        return False
+        return 0
     try:
-        return Hours.parse(preferences.quiet).holds(minute_of_week)
+        return Hours.parse(preferences.quiet).left(minute_of_week)
     except HoursError:  # written by a program that knew other hours
-        return False
+        return 0
 
 
 def shown(preferences: Preferences, doing: Doing) -> Doing:

@@ -19,7 +19,7 @@ from gateway.engine.outbound import deliver_forever, repeat_unsure, until_named
 from gateway.engine.overdue import BATCH, expire
 from gateway.engine.presses import handle_tap
 from gateway.engine.recovery import recover
-from gateway.engine.reminding import due_by_ms, remind
+from gateway.engine.reminding import due, remind
 from gateway.engine.repricing import reprice
 from gateway.engine.team import Team
 from gateway.engine.world import Clock, Desk, Rules, World
@@ -178,7 +178,7 @@ class Engine:
             overdue = await self.world.store.read(lambda view: view.overdue_approvals(self.world.clock.now_ms(), 1))
             if overdue:
                 await self.world.commit(expire(self.world, clients.waiting()))
-            if await self.world.store.read(lambda view: view.unreminded_approvals(due_by_ms(self.world), 1)):
+            if await self.world.store.read(lambda view: due(self.world, view)):
                 await self.world.commit(remind(self.world))
             if await self.world.store.read(lambda view: view.expected_turns(self.world.clock.now_ms(), 1)):
                 await self.world.commit(desk.expire(self.world, BATCH))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.policy import Ruling
+from gateway.core.policy import WEEK_MINUTES, Ruling
 from gateway.core.preferences import (
     NEVER,
     Settings,
@@ -12,6 +12,7 @@ from gateway.core.preferences import (
     chosen,
     is_quiet,
     needed,
+    quiet_for,
     read,
     shown,
     stricter,
@@ -135,6 +136,16 @@ def test_quiet_hours_are_those_of_the_owners_week() -> None:
     assert [is_quiet(night, hour * 60) for hour in (6, 7, 21, 22, 24 + 1)] == [True, False, False, True, True]
     assert not is_quiet(NOW, 0)
     assert not is_quiet(replace(NOW, quiet="at full moon"), 0)
+
+
+def test_how_long_a_chat_stays_quiet_is_told_to_the_minute() -> None:
+    """Over midnight and over the end of the week; hours that never end last a week at most."""
+    night = replace(NOW, quiet="22:00-07:00")
+    assert [quiet_for(night, minute) for minute in (0, 6 * 60 + 59, 7 * 60, 22 * 60)] == [420, 1, 0, 540]
+    assert quiet_for(night, WEEK_MINUTES - 1) == 421
+    assert quiet_for(replace(NOW, quiet="sat,sun 00:00-24:00"), 5 * 24 * 60) == 2 * 24 * 60
+    assert quiet_for(replace(NOW, quiet="00:00-24:00"), 5) == WEEK_MINUTES
+    assert quiet_for(NOW, 0) == 0
 
 
 def test_brief_shows_the_newest_action_alone() -> None:

@@ -1,6 +1,7 @@
 """What an agent asks, in the chat: who may answer how, what is reminded of, and what becomes of it without an answer."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,7 @@ from gateway.domain.turn import TurnState
 from gateway.engine import reminding
 from gateway.engine.world import Clock, World
 from gateway.view import question_words
-from tests.engine.bench import OWNER, RULES, THREAD, bench, call, script, with_limits
+from tests.engine.bench import OTHER, OWNER, RULES, THREAD, bench, call, script, with_limits
 from tests.engine.desk import attached
 from tests.engine.test_desk import at_desk
 
@@ -103,6 +104,41 @@ async def test_a_run_that_waits_is_reminded_of_after_a_restart_only_if_it_was_no
         assert (await gateway.world.commit(reminding.remind(gateway.world))).result == 0
         later.ms = 9 * MINUTE_MS
         await gateway.ended(TurnState.REFUSED)
+
+
+async def test_what_waits_in_quiet_hours_is_reminded_of_aloud_when_they_end() -> None:
+    """Not before, and once; other chats are reminded of theirs meanwhile."""
+    night = int(datetime(2027, 1, 15, 23, 30, tzinfo=UTC).timestamp() * 1000)
+    async with bench(ASKS) as gateway:
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: night)
+        gateway.says("/settings quiet 22:00-07:00")
+        await gateway.sees("Quiet hours: 22:00")
+        gateway.says("go")
+        await gateway.sees("wants to run")
+        gateway.says("go", OTHER)
+        await gateway.sees("wants to run", OTHER)
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: night + 11 * MINUTE_MS)
+        await gateway.sees("Still waiting for your answer", OTHER)
+        assert (await gateway.world.commit(reminding.remind(gateway.world))).result == 0
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: night + 449 * MINUTE_MS)
+        assert await gateway.world.store.read(lambda view: reminding.due(gateway.world, view)) == ()
+        assert not any("Still waiting" in shown.text for shown in gateway.chat.sees(THREAD))
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: night + 451 * MINUTE_MS)
+        assert (await gateway.sees("Still waiting for your answer")).rang
+        assert (await gateway.world.commit(reminding.remind(gateway.world))).result == 0
+
+
+async def test_a_question_whose_time_ends_in_quiet_hours_is_reminded_of_without_a_sound() -> None:
+    """To keep that back would be to remind of nothing."""
+    night = int(datetime(2027, 1, 15, 23, 30, tzinfo=UTC).timestamp() * 1000)
+    async with bench(ASKS, replace(RULES, approval_ms=60 * MINUTE_MS)) as gateway:
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: night)
+        gateway.says("/settings quiet 22:00-07:00")
+        await gateway.sees("Quiet hours: 22:00")
+        gateway.says("go")
+        await gateway.sees("wants to run")
+        gateway.world.clock = replace(gateway.world.clock, now_ms=lambda: night + 11 * MINUTE_MS)
+        assert not (await gateway.sees("Still waiting for your answer")).rang
 
 
 async def test_nothing_is_reminded_of_that_was_answered() -> None:
