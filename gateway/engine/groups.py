@@ -10,6 +10,7 @@ from gateway.core.access import may
 from gateway.domain.effects import LEAVE_REF, Leave, Say
 from gateway.domain.events import Edited, Incoming, Membership, Message, Moved, Unsupported
 from gateway.domain.place import Deed, Thread
+from gateway.engine import waiting
 from gateway.engine.world import Draft, Rules, World
 from gateway.ports import Decision, View
 from gateway.view import group_words as words
@@ -79,8 +80,8 @@ async def remember(world: World) -> None:
 def handle_moved(world: World, moved: Moved, update: tuple[str, str] | None) -> Callable[[View], Decision[str]]:
     """The decision for a group's new number, however it was heard of (`update` None: by what came of a message there).
 
-    Everything that names the group moves at once, or was moved before. Questions whose buttons stood in the old chat are put
-    again, with buttons of their own.
+    Everything that names the group moves at once, or was moved before. Questions and waiting messages whose
+    buttons stood in the old chat are put again, with buttons of their own.
     """
 
     def decide(view: View) -> Decision[str]:
@@ -95,6 +96,7 @@ def handle_moved(world: World, moved: Moved, update: tuple[str, str] | None) -> 
             again = replace(shown, thread=replace(shown.thread, chat=moved.after), tokens=tokens)
             draft.put.append(again)
             draft.say(Say(again.thread, again.ref, again.text, approve.buttons(again), ring=True))
+        waiting.put_again(world, view, draft, moved)
         in_settings = _is_named(world.rules, moved.before)
         if in_settings:
             here = Thread(moved.service, moved.after)

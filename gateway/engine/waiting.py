@@ -9,7 +9,7 @@ from gateway.core.route import Late, Prompt, Queue, Queued, route
 from gateway.core.speech import is_unheard, with_heard
 from gateway.domain.approval import Approval
 from gateway.domain.effects import Listen, Say
-from gateway.domain.events import Edited, Message
+from gateway.domain.events import Edited, Message, Moved
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn, TurnState
@@ -180,6 +180,38 @@ def decide_late(world: World, view: View, draft: Draft, message: Message, intent
         _close(world, view, draft, f"late:{turn.id}", told)
     if shown is not None:
         menus.renew(world, draft, shown, told)
+
+
+# ------------------------------------------------------------------------------------------------------ another chat
+def put_again(world: World, view: View, draft: Draft, moved: Moved) -> None:
+    """A group goes by another number: what is shown there of messages that wait is said anew, with their places as they are now and
+    with buttons of its own. Those in the old chat mean nothing any more.
+    """
+    waits = (turn.session_id for turn in view.all_open_turns() if turn.state is TurnState.QUEUED)
+    for session in filter(None, map(view.session, dict.fromkeys(waits))):
+        if (session.thread.service, session.thread.chat) == (moved.service, moved.before):
+            _put_again(world, view, draft, replace(session, thread=replace(session.thread, chat=moved.after)))
+
+
+def _put_again(world: World, view: View, draft: Draft, session: Session) -> None:
+    known = view.open_turns(session.id)
+    queued = [turn for turn in known if turn.state is TurnState.QUEUED]
+    late = _late(view, draft, session)
+    for ref in [_late_ref(session, late), *(f"late:{turn.id}" for turn in late)] if late else []:
+        _move(world, view, draft, session, ref)
+    for turn in queued:
+        ahead = queue.ahead(known[: known.index(turn)])
+        text = words.queued(len(ahead), asked=any(view.open_approvals(one.id) for one in ahead))
+        _move(world, view, draft, session, gating.queued_ref(turn), text)
+
+
+def _move(world: World, view: View, draft: Draft, session: Session, ref: str, text: str = "") -> None:
+    """`text`: what it says from now on; empty: what it said."""
+    if (shown := menus.opened(view, ref)) is not None:
+        entries = [(option.label, option.value) for option in shown.options]
+        changed = f"\n{words.CHANGED}" if text and words.CHANGED in shown.text else ""
+        here = replace(shown, thread=session.thread)
+        menus.renew(world, draft, here, f"{text}{changed}" if text else shown.text, entries)
 
 
 # ------------------------------------------------------------------------------------------------------------ edited

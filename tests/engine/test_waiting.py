@@ -11,12 +11,12 @@ import pytest
 from gateway import clock
 from gateway.chats.memory import MemoryChat, Shown
 from gateway.domain.change import Asker
-from gateway.domain.events import Edited, Message
+from gateway.domain.events import Edited, Message, Moved
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.people import Terms
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
-from gateway.engine import Rules, World, pairing
+from gateway.engine import Rules, World, groups, pairing
 from gateway.voice import MemoryTranscriber
 from tests.engine.bench import OTHER, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 
@@ -165,6 +165,42 @@ async def test_each_of_the_late_ones_can_be_chosen() -> None:
         await ended(gateway, "two")
         assert ("one", TurnState.REFUSED) in await prompts(gateway)
         await gateway.sees("Nothing waits to be told to run.")
+
+
+async def test_what_waits_for_a_word_is_asked_about_where_its_group_went() -> None:
+    """Attack 15: the question about all of them and those about each are put there, with buttons that count."""
+    async with bench(script(call(1))) as gateway:
+        written(gateway, "one", 3)
+        written(gateway, "two", 2)
+        await gateway.taps("2 messages wait", "Choose")
+        await gateway.sees("Sent 2 h ago")
+        there = Thread("memory", "-100")
+        await gateway.world.commit(groups.handle_moved(gateway.world, Moved("memory", THREAD.chat, there.chat), None))
+        gateway.chat.taps(await gateway.sees("Sent 2 h ago", there), "Drop", OWNER)
+        gateway.chat.taps(await gateway.sees("A message waits that was sent 3 h ago", there), "Drop all", OWNER)
+        await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.REFUSED] * 2)
+
+
+async def test_a_waiting_message_that_was_changed_says_so_where_its_group_went() -> None:
+    """With its place as it is by then: what ran meanwhile is not ahead of it any more."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        gateway.says("second")
+        third = gateway.chat.says(THREAD, OWNER, "third")
+        await gateway.sees("Queued as number 2;")
+        await gateway.taps("Queued as number 1;", "Drop")
+        await gateway.sees("Dropped: it does not run.")
+        gateway.chat.edits(THREAD, OWNER, third, "third, changed")
+        await gateway.sees("Changed:")
+        there = Thread("memory", "-100")
+        await gateway.world.commit(groups.handle_moved(gateway.world, Moved("memory", THREAD.chat, there.chat), None))
+        shown = await gateway.sees("Queued as number 1;", there)
+        assert "Changed:" in shown.text
+        gateway.chat.taps(shown, "Drop", OWNER)
+        await gateway.sees("Dropped: it does not run.", there)
+        lasts.set()
 
 
 async def test_late_ones_are_dropped_together_and_a_later_outage_is_asked_about_anew() -> None:

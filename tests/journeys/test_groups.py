@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import anyio
 import pytest
 
 from gateway.agents.scripted import Script
@@ -416,6 +417,31 @@ async def test_a_group_that_becomes_a_supergroup_keeps_what_it_had_and_gets_no_m
         assert there == {(one.person, one.role, one.largest_raise) for one in PEOPLE if one.chat == HERE}
         assert not [one for one in grants if one.chat == HERE]
         assert len([seen for seen in writer.sees() if f"goes by the number {WIDER}" in seen.text]) == 1
+
+
+async def test_what_waits_in_a_group_that_moves_shows_its_place_and_buttons_there() -> None:
+    """Attack 15: messages that wait behind others keep their order and can be dropped in the new chat; the buttons of the old one mean
+    nothing.
+    """
+    lasts = anyio.Event()
+    async with place(play=script(call(1, lasts=lasts))) as at:
+        at.writer.says(f"{AT} begin")
+        await at.owner.waits_for("Working", timeout=20)
+        said = []
+        for number, text in enumerate(("second", "third"), start=1):
+            at.writer.says(f"{AT} {text}")
+            said.append(await at.owner.waits_for(f"Queued as number {number};", timeout=20))
+        wider = at.group.becomes_supergroup(WIDER)
+        there = wider.joined_by(at.writer)
+        await there.waits_for("Queued as number 1;", timeout=20)
+        again = await there.waits_for("Queued as number 2;", timeout=20)
+        drop = next(button.data or "" for button in said[1].buttons if button.text == "Drop")
+        await refused(at, there, drop, again.message_id, "This button is not valid here.")
+        there.taps("Drop", again.message_id)
+        await there.waits_for("Dropped: it does not run.", timeout=20)
+        lasts.set()
+        await at.gateway.until(lambda turns: [turn.state for turn in turns][:2] == [TurnState.FINISHED] * 2)
+        assert (await at.prompts())[:2] == ["begin", "second"]
 
 
 async def test_a_message_that_finds_its_group_moved_follows_it() -> None:
