@@ -24,7 +24,7 @@ def doctor(
     from gateway import clock
     from gateway.cli.checks import Status, everything
 
-    found = list(everything(os.environ, clock.now_ms()))
+    found = list(everything(os.environ, clock.now_ms))
     failed = any(check.status is Status.FAIL for check in found)
     typer.echo(as_text(found) if not as_json else json.dumps(as_values(found), indent=2))
     if failed:

@@ -12,7 +12,8 @@ from gateway.config.values import Section
 
 FILE: Final = "{file}"
 ENDPOINT: Final = "/audio/transcriptions"
-_HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this machine: what goes there goes over no network."""
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}")
 
 
@@ -38,7 +39,11 @@ def _url(value: object) -> object:
     if not isinstance(value, str):
         return value
     url = value.strip().rstrip("/")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"that is no address ({error}): write one like https://api.openai.com/v1") from None
     wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None
     if wrong or parts.query or parts.fragment:
         raise ValueError(
@@ -79,7 +84,7 @@ class VoiceSettings(Section):
             raise ValueError(f"{named[0]} is for a service: set url as well, or remove it")
         if self.key is not None and self.url is not None:
             parts = urlsplit(self.url)
-            if parts.scheme != "https" and parts.hostname not in _HERE:
+            if parts.scheme != "https" and parts.hostname not in HERE:
                 raise ValueError(
                     "the key would go over the network for all to read: use an address that begins with https"
                 )

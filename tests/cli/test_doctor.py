@@ -6,19 +6,19 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 
 from gateway import lock
-from gateway.cli import checks, machine, telegram_checks
+from gateway.cli import checks, machine, telegram_checks, voice_checks
 from gateway.cli.checks import Check, Status
 from gateway.cli.doctor import as_text, as_values
 from gateway.config import Settings, config_file, settings_from
 from gateway.domain.place import Thread
-from gateway.ports import Decision, NewPost, Rejected, Uncertain
+from gateway.ports import Decision, NewPost, Rejected, TollbridgeError, Uncertain
 from gateway.store import open_store
 from tests.cli.kit import COMMAND, environment, session, turn
 from tests.fakes.bot_api import BotApi
@@ -159,11 +159,57 @@ def test_a_conflict_at_once_fails(home: Path, server: BotApi):
 
 
 def test_a_clock_that_cannot_be_right_is_told():
-    """A day before the release fails; a minute beside Telegram's clock is worth a look."""
+    """A day before the release fails; a minute beside Telegram's clock is worth a look, and what comes of it is said."""
     assert checks.clock(0).status is Status.FAIL
     assert checks.clock(NOW_MS).status is Status.OK
-    assert checks.clock(NOW_MS, NOW_MS + 59_000).status is Status.OK
-    assert checks.clock(NOW_MS, NOW_MS - int(timedelta(hours=1) / timedelta(milliseconds=1))).status is Status.WARN
+    assert checks.clock(NOW_MS, NOW_MS + 59_999).status is Status.OK
+    behind = checks.clock(NOW_MS, NOW_MS + 60_000)
+    assert (behind.status, behind.found) == (Status.WARN, "the clock is 1 min 0 s behind Telegram's")
+    assert "late messages are not asked about" in behind.mend
+    ahead = checks.clock(NOW_MS, NOW_MS - 3_600_000)
+    assert (ahead.status, ahead.found) == (Status.WARN, "the clock is 1 h 0 min ahead of Telegram's")
+    assert "and are asked about before they run" in ahead.mend
+    assert "timedatectl set-ntp true" in ahead.mend
+
+
+@pytest.mark.parametrize("skew_s", [-70, 70])
+def test_the_clock_is_compared_with_an_answer_of_telegrams(home: Path, server: BotApi, skew_s: int):
+    """By the Date of an answer, either way; the bot works all the same."""
+    now_ms = clock_ms() + skew_s * 1000
+    found = statuses(checks.telegram(settings_for(home, server).telegram, now_ms, running=True))
+    assert found == {"people": "ok", "token": "ok", "clock": "warn", "poller": "ok"}
+
+
+def test_a_program_that_writes_down_what_people_say_has_to_be_there_and_run(home: Path):
+    """By its path, or found on the PATH; without one that is told, and none of it keeps the gateway from working."""
+
+    def look(command: str) -> Check:
+        settings = settings_for(home, TOLLBRIDGE_VOICE__COMMAND=json.dumps([command, "{file}"]))
+        return voice_checks.voice(settings.voice, {"PATH": str(home.parent / "bin")})
+
+    path = program(home.parent / "bin", "echo heard")
+    assert look(str(path)) == look("claude") == Check("voice", Status.OK, f"{path} writes down what people say")
+    path.chmod(0o644)
+    assert (look(str(path)).status, look(str(path)).found) == (Status.WARN, f"voice.command: {path} cannot be run")
+    assert f"chmod +x {path}" in look(str(path)).mend
+    assert "on the PATH" in look("claude").found
+    assert look("/nowhere/whisper").found == "voice.command: there is no program /nowhere/whisper"
+    assert voice_checks.voice(settings_for(home).voice, {}).status is Status.OK
+
+
+def test_a_service_that_writes_down_what_people_say_is_reached_so_that_nobody_else_reads_it(home: Path):
+    """Over https, or on this machine; what is no address at all fails with the settings."""
+
+    def look(url: str) -> Check:
+        more = {"TOLLBRIDGE_VOICE__URL": url, "TOLLBRIDGE_VOICE__MODEL": "whisper-1"}
+        return voice_checks.voice(settings_for(home, **more).voice, {})
+
+    for url in ("https://voice.example.org/v1", "http://127.0.0.1:9000/v1"):
+        assert look(url).status is Status.OK
+    assert look("https://voice.example.org/v1").found == "whisper-1 at voice.example.org writes down what people say"
+    assert look("http://voice.example.org/v1").status is Status.WARN
+    with pytest.raises(TollbridgeError, match="that is no address"):
+        look("https://voice.example.org:99999/v1")
 
 
 def test_directories_that_are_gone_fail(home: Path):

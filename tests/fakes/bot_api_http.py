@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         reason = HTTPStatus(reply.status).phrase
         head = (
             f"HTTP/1.1 {reply.status} {reason}\r\nContent-Type: {reply.content_type}\r\n"
-            f"Content-Length: {len(reply.body)}\r\nConnection: {'close' if self.close_connection else 'keep-alive'}\r\n\r\n"
+            f"Content-Length: {len(reply.body)}\r\nDate: {self.date_time_string()}\r\nConnection: {'close' if self.close_connection else 'keep-alive'}\r\n\r\n"
         )
         if reply.wire != "whole":
             self.close_connection = True
