@@ -21,7 +21,7 @@ from gateway.core import summary
 from gateway.core.channel import Push
 from gateway.domain.effects import SAID_REF, Edit, Say
 from gateway.domain.place import AT_DESK, Session, Unmetered
-from gateway.engine import Engine, World, attachments, parcels
+from gateway.engine import Engine, World, attachments, parcels, showing
 from gateway.engine import desk as at_desk
 from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
 from gateway.engine.world import Draft
@@ -38,6 +38,7 @@ NOT_JOINED: Final = (
     "No session belongs to this channel yet: say it in the terminal, and try again after the next prompt."
 )
 NOT_WRITTEN: Final = "No message with this id is known here: react to one that a person wrote to this session."
+TOO_LONG: Final = "Not changed: a changed message has to fit into one, and this is longer. Send it with reply."
 NOT_OURS: Final = "No message of this session has this id: reply gives the ids of those that can be changed."
 
 COLLECT_EVERY_S: Final = 600.0
@@ -217,12 +218,13 @@ class DeskHost:
         packed = await parcels.pack(self._world, session.directory, tuple(files)) if files else ()
         if isinstance(packed, str):
             return Declined(packed)
+        said, drawn = await showing.fitted(self._world, text)
         ref = f"{SAID_REF}{session.id}:{self._world.clock.new_uuid()}"
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
-            words = f"{_quote(view, session, quotes)}{text}"
-            draft.say(Say(session.thread, ref, words, ring=True, files=packed))
+            words = f"{_quote(view, session, quotes)}{said}"
+            draft.say(Say(session.thread, ref, words, ring=True, files=(*drawn, *packed)))
             return draft.done(None)
 
         await self._world.commit(decide)
@@ -247,6 +249,8 @@ class DeskHost:
         _, session = found
         if not message_id.startswith(f"{SAID_REF}{session.id}:"):
             return Declined(NOT_OURS)
+        if len(self._world.chat.compose(text, ())) > 1:
+            return Declined(TOO_LONG)
 
         def decide(view: View) -> Decision[bool]:
             draft = Draft()

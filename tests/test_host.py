@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway import clock
 from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.core.channel import Push
@@ -17,7 +18,9 @@ from gateway.domain.effects import Say
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine.world import Desk, Draft
-from gateway.host import NOT_OURS, NOT_WRITTEN, DeskHost, spoken_for
+from gateway.files import Spool
+from gateway.host import NOT_OURS, NOT_WRITTEN, TOO_LONG, DeskHost, spoken_for
+from gateway.lock import make_home
 from gateway.ports import Decision
 from gateway.view.desk_words import ELSEWHERE
 from mcp_servers.channel_host import Declined, Done
@@ -110,6 +113,35 @@ async def test_a_message_is_quoted_and_reacted_to_however_many_turns_ago_it_was(
         await gateway.sees("> fix it\n\nFixed.")
         assert isinstance(await host.react(first.prompt_uuid, THUMB), Done)
         assert gateway.chat.reactions == {first.message_id: THUMB}
+
+
+async def test_a_reply_is_laid_out_as_an_answer_is(tmp_path: Path) -> None:
+    """A large diff is drawn and goes as a file, and so does the whole of what is very long, before the files that the agent sends."""
+    diff = "\n".join(["--- a/x.py", "+++ b/x.py", "@@ -1,50 +1,50 @@", *["-old", "+new"] * 50])
+    long = "\n\n".join(f"Paragraph {number} with `code`." for number in range(900))
+    async with joined(tmp_path) as (gateway, host):
+        gateway.world.spool = Spool(make_home(tmp_path / "spool"), clock.new_id)
+        (tmp_path / "notes.txt").write_text("notes", encoding="utf-8")
+        [session] = await gateway.sessions()
+        await gateway.world.commit(lambda _view: Decision(None, put=(replace(session, directory=str(tmp_path)),)))
+        done = await host.reply(f"Look:\n\n```diff\n{diff}\n```\n\n{long}", ("notes.txt",), None)
+        assert isinstance(done, Done)
+        await gateway.sees("(The diff is below, drawn and in `changes.diff`: 1 file, 50 lines added, 50 removed.)")
+        await gateway.sees("and is below, in `answer.md`.)")
+        await gateway.sees("notes.txt")
+        sent = [one.file.name for one in gateway.chat.sees(THREAD) if one.file is not None]
+        assert sent == ["diff-1.png", "diff-2.png", "changes.diff", "answer.md", "notes.txt"]
+
+
+async def test_a_message_is_changed_only_to_what_fits_into_one(tmp_path: Path) -> None:
+    """What would be cut off is not lost: the agent is told to send it."""
+    async with joined(tmp_path) as (gateway, host):
+        done = await host.reply("Short.", (), None)
+        assert isinstance(done, Done)
+        await gateway.sees("Short.")
+        assert await host.edit(done.message_ids[0], "long " * 1_000) == Declined(TOO_LONG)
+        assert isinstance(await host.edit(done.message_ids[0], "Shorter."), Done)
+        await gateway.sees("Shorter.")
 
 
 @pytest.mark.parametrize("name", ["", "7e57ab1e-0000-4000-8000-000000000001"])

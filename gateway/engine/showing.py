@@ -35,12 +35,19 @@ async def laid_out(world: World, turn_id: str, text: str) -> tuple[str, tuple[Pa
 
     It stays as it is where nothing of it is too large, where the chat takes no files, and where they cannot be made.
     """
-    found = presenting.present(text)
-    answer = None if found.plain or world.spool is None else world.chat.enclosable(text)
-    if answer is None:
+    if presenting.present(text).plain:
         return text, ()
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if turn is None or turn.origin is Origin.DESK:  # then it stands on the screen that it was asked for on
+        return text, ()
+    return await fitted(world, text)
+
+
+async def fitted(world: World, text: str) -> tuple[str, tuple[Parcel, ...]]:
+    """The same of words that are meant for the chat, wherever their turn began."""
+    found = presenting.present(text)
+    answer = None if found.plain or world.spool is None else world.chat.enclosable(text)
+    if answer is None:
         return text, ()
     found = presenting.present(answer)
     packed = await _packed(world, answer, found)
