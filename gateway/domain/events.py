@@ -247,6 +247,13 @@ class QuotaTold:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeTold:
+    """The agent works in this mode from now on (empty: the usual one): it was told to, or a plan was approved, or it plans by itself."""
+
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listening:
     """An agent that people start themselves takes prompts from the chat from now on, as far as is known.
 
@@ -314,6 +321,7 @@ AgentEvent = (
     | BackgroundChanged
     | QuotaTold
     | Listening
+    | ModeTold
     | Writing
     | Exited
 )

@@ -20,6 +20,7 @@ from gateway.domain.events import (
     Exited,
     Finished,
     Listening,
+    ModeTold,
     Paused,
     QuotaTold,
     Said,
@@ -70,6 +71,8 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
         case Listening(proven):
             await world.commit(desk.present(live.session_id, proven=proven))
             return True
+        case ModeTold(mode):
+            await _in_mode(world, live, mode)
         case QuotaTold():
             await _quota(world, live, event)
         case Exited(reason):
@@ -113,6 +116,21 @@ async def _named(world: World, live: Live, agent_session: str) -> None:
 
     live.agent_session = agent_session
     await world.commit(decide)
+
+
+async def _in_mode(world: World, live: Live, mode: str) -> None:
+    """The session's mode is the agent's, unless a person has chosen another one since: that is for the next prompt."""
+    before, live.mode = live.mode, mode
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        session = view.session(live.session_id)
+        if session is not None and session.mode == before:
+            draft.put.append(replace(session, mode=mode))
+        return draft.done(None)
+
+    if mode != before:
+        await world.commit(decide)
 
 
 async def _unprompted(world: World, live: Live) -> bool:

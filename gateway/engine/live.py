@@ -31,6 +31,7 @@ class Live:
     model: str | None = None
     """What it works with, as far as is known: as it was started, told, or seen in its main loop's last call."""
     mode: str = ""
+    """As it was started, told, or says."""
     attached: bool = False
     """A person has started it, and ends it."""
     blocked: str | None = None

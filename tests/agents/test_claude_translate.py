@@ -17,6 +17,7 @@ from gateway.domain.events import (
     CallMetered,
     End,
     Finished,
+    ModeTold,
     Said,
     Started,
 )
@@ -390,3 +391,22 @@ def test_a_request_that_cannot_be_read_is_still_a_request() -> None:
         request_id="r", callback_id="PreToolUse"
     )
     assert line(type="control_request", request_id="r", request={"subtype": "new"}) == wire.OtherRequest(request_id="r")
+
+
+@pytest.mark.parametrize(
+    ("told", "mode"),
+    [
+        ({"permissionMode": "default"}, ""),
+        ({"permissionMode": "plan"}, "plan"),
+        ({"permissionMode": "acceptEdits"}, "edits"),
+    ],
+)
+def test_another_mode_is_told_by_the_name_that_people_know(told: Mapping[str, object], mode: str) -> None:
+    """A plan was approved, with edits or without, or the agent plans by itself."""
+    assert translated([line(type="system", subtype="status", status=None, **told)]) == [ModeTold(mode)]
+
+
+@pytest.mark.parametrize("told", [{"permissionMode": "auto"}, {"permissionMode": None}, {}])
+def test_a_mode_that_nobody_can_choose_is_not_told(told: Mapping[str, object]) -> None:
+    """Nor is one that is not there."""
+    assert translated([line(type="system", subtype="status", status=None, **told)]) == []

@@ -13,10 +13,13 @@ from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.chats.memory import Shown
 from gateway.core.policy import Action, Condition, Rule
 from gateway.domain.budget import EntryKind
+from gateway.domain.events import ModeTold
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role
 from gateway.domain.preferences import Verbosity
 from gateway.domain.turn import TurnState
+from gateway.engine import listening
+from gateway.engine.live import Live
 from gateway.ports import Client, Decision, Launch
 from gateway.store import open_readonly
 from tests.engine.bench import MODEL, OTHER, OWNER, THREAD, Bench, bench, call, script, with_limits
@@ -386,3 +389,23 @@ async def test_what_was_asked_for_in_one_mode_does_not_run_in_another() -> None:
         assert (turn.calls, turn.held_left.nano, len(agent.charges)) == (0, 0, 1)
         [session] = await gateway.sessions()
         assert session.mode == ""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told", "then"), [("", "plan", "plan"), ("plan", "edits", "plan")], ids=["follows", "a person's choice"]
+)
+async def test_a_session_follows_its_agent_into_another_mode_unless_a_person_chose_one(
+    chosen: str, told: str, then: str
+) -> None:
+    """What an agent tells of a mode is kept; who has chosen another one since has it with the next prompt."""
+    async with bench(script(call(1)), TEAM) as gateway:
+        gateway.says("one")
+        await gateway.ended(TurnState.FINISHED)
+        [session] = await gateway.sessions()
+        await gateway.world.commit(lambda _view: Decision(None, put=(replace(session, mode=chosen),)))
+        live = Live(session.id, await gateway.agent.start(Launch("s_other", "/")), 0, agent_session="a")
+        assert not await listening.take(gateway.world, live, ModeTold(told))
+        [session] = await gateway.sessions()
+        assert (session.mode, live.mode) == (then, told)
+        gateway.says("/mode")
+        await gateway.sees(f"This session is in mode {then}")

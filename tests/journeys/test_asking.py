@@ -71,6 +71,12 @@ async def until_labelled(gateway: Rig, message_id: int, label: str) -> None:
     await gateway.telegram.until(labelled, 30, label)
 
 
+async def mode(gateway: Rig) -> str:
+    """In which mode the session is, for whoever asks with /mode, and for its next process."""
+    [session] = await gateway.sessions()
+    return session.mode
+
+
 def planning(*then: Reply) -> Callable[[Request], Reply | None]:
     """An agent that writes a plan into the file that the client names, asks whether it is good, and goes on."""
     steps = 0
@@ -113,6 +119,7 @@ async def test_a_plan_is_shown_changed_by_a_reply_and_approved_with_its_edits(tm
             assert not any("wants to run" in seen.text for seen in gateway.phone.sees())
             assert (tmp_path / "work" / "a.txt").exists()
             await gateway.ended(TurnState.FINISHED)
+            assert await mode(gateway) == "edits"
             await gateway.exact()
 
 
@@ -125,6 +132,7 @@ async def test_a_plan_is_kept_or_approved_without_its_edits(tmp_path: Path) -> N
         async with rig(tmp_path, api) as gateway:
             gateway.phone.says("plan it")
             await gateway.taps("Go on with this plan?", "Keep planning")
+            assert await mode(gateway) == "plan"
             await gateway.until_said("Go on with this plan?", 2)
             asked = [seen for seen in gateway.phone.sees() if "Go on with this plan?" in seen.text]
             assert "wants you to keep planning" in results(gateway)
@@ -133,6 +141,7 @@ async def test_a_plan_is_kept_or_approved_without_its_edits(tmp_path: Path) -> N
             await gateway.sees("Built.")
             assert not (tmp_path / "work" / "a.txt").exists()
             await gateway.ended(TurnState.FINISHED)
+            assert await mode(gateway) == ""
 
 
 def _question(text: str, *labels: str, several: bool = False) -> dict[str, object]:

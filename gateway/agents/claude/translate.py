@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.agents.claude import describe, quotas, tally, troubles, wire
 from gateway.agents.claude.calls import Calls, Open, Recent
-from gateway.agents.claude.control import Hook
+from gateway.agents.claude.control import MODES, USUAL_MODE, Hook
 from gateway.agents.claude.counts import Usages
 from gateway.agents.claude.partial import Partial
 from gateway.agents.claude.transcript import Record
@@ -24,6 +24,7 @@ from gateway.domain.events import (
     CallMetered,
     End,
     Finished,
+    ModeTold,
     QuotaTold,
     Said,
     Started,
@@ -33,6 +34,7 @@ from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 SIDE_LOOP: Final = "side"
 NOT_AGENTS: Final = frozenset({"local_bash", "monitor", "monitor_mcp", "dream"})
 """Background tasks of these kinds spend no tokens; one of an unknown kind is taken for an agent."""
+_MODES: Final = {theirs: "" if ours == USUAL_MODE else ours for ours, theirs in MODES.items()}
 LIVE_MAX: Final = 1_000
 """So many sub-agents are followed at a time; no client can do with more."""
 ENDED: Final = frozenset({"completed", "failed", "killed", "stopped", "cancelled"})
@@ -285,13 +287,15 @@ class Translator:
 
     # -- the client's own reports -----------------------------------------------------------------------------------
 
-    def _system(self, line: wire.System) -> list[AgentEvent]:
+    def _system(self, line: wire.System) -> list[AgentEvent]:  # noqa: C901 - one for each kind of report
         match line.subtype:
             case "init":
                 self.agent_session = line.session_id or self.agent_session
                 self.model = line.model or self.model
                 self.calls.tally.requested = line.model or self.calls.tally.requested
                 return [] if self.run else self._begin(line.user_message_uuids[0] if line.user_message_uuids else None)
+            case "status" if line.permission_mode in _MODES:
+                return [ModeTold(_MODES[line.permission_mode])]
             case "status" if line.status in {"requesting", "compacting"}:
                 self._requesting = line.uuid
             case "compact_boundary":

@@ -141,6 +141,8 @@ class System(Wire):
     tasks: Annotated[tuple[Task, ...], or_else(()), Field(max_length=TASKS_MAX)] = ()
     prompt_submit_outcome: PromptOutcome | None = None
     user_message_uuids: Ids = ()
+    permission_mode: Annotated[Name, or_else(""), Field(validation_alias="permissionMode")] = ""
+    """With `status`: the mode is another one now."""
 
 
 class Result(Wire):
