@@ -19,6 +19,7 @@ from gateway.agents.claude.desk import STARTS, DeskAgent, DeskClient, hooks, unh
 from gateway.config.local import Place
 from gateway.core import summary
 from gateway.core.channel import Push
+from gateway.core.files import FILE_MARK
 from gateway.domain.effects import SAID_REF, Edit, Say
 from gateway.domain.place import AT_DESK, Session, Unmetered
 from gateway.engine import Engine, World, attachments, parcels, showing
@@ -247,7 +248,7 @@ class DeskHost:
         if found is None:
             return Declined(NOT_JOINED)
         _, session = found
-        if not message_id.startswith(f"{SAID_REF}{session.id}:"):
+        if not message_id.startswith(f"{SAID_REF}{session.id}:") or FILE_MARK in message_id:
             return Declined(NOT_OURS)
         if len(self._world.chat.compose(text, ())) > 1:
             return Declined(TOO_LONG)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -50,26 +52,38 @@ class CommandTranscriber:
 
     async def transcribe(self, path: str) -> Heard | str:
         """See the port."""
-        async with self._one, anyio.TemporaryDirectory(prefix="tollbridge-voice-") as place:
+        async with self._one:
             try:
-                process = await anyio.open_process(
-                    [part.replace(FILE, path) for part in self._command],
-                    stdin=subprocess.DEVNULL,
-                    env=self._environ,
-                    cwd=place,
-                    start_new_session=True,
-                )
-            except (OSError, ValueError) as error:
-                log.warning("the transcriber could not be started", why=str(error))
-                return f"the program {self._name} could not be started"
-            return await self._outcome(process)
+                place = await anyio.to_thread.run_sync(tempfile.mkdtemp, "", "tollbridge-voice-")
+            except OSError as error:
+                log.warning("there is no room for the transcriber to work in", why=str(error))
+                return f"there is no room to work in ({error.strerror})"
+            try:
+                return await self._run(path, place)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(_removed, place)
+
+    async def _run(self, path: str, place: str) -> Heard | str:
+        try:
+            process = await anyio.open_process(
+                [part.replace(FILE, path) for part in self._command],
+                stdin=subprocess.DEVNULL,
+                env=self._environ,
+                cwd=place,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            log.warning("the transcriber could not be started", why=str(error))
+            return f"the program {self._name} could not be started"
+        return await self._outcome(process)
 
     @property
     def _name(self) -> str:
         return repr(Path(self._command[0]).name)
 
     async def _outcome(self, process: Process) -> Heard | str:
-        output, errors = _Kept(OUTPUT_BYTES_MAX), _Kept(OUTPUT_BYTES_MAX)
+        output, errors, ended = _Kept(OUTPUT_BYTES_MAX), _Kept(OUTPUT_BYTES_MAX), False
         try:
             with anyio.move_on_after(self._seconds) as scope:
                 async with anyio.create_task_group() as tasks:
@@ -77,8 +91,9 @@ class CommandTranscriber:
                     tasks.start_soon(errors.read, process.stderr, tasks.cancel_scope)
                 if not (output.over or errors.over):
                     await process.wait()
+                    ended = True
         finally:
-            await _end(process)
+            await _end(process, ended=ended)
         if scope.cancelled_caught:
             return f"the program {self._name} took longer than {self._seconds:.0f} seconds"
         if output.over or errors.over:
@@ -87,6 +102,11 @@ class CommandTranscriber:
             log.warning("the transcriber failed", said=errors.text()[-ERRORS_KEPT:].strip())
             return f"the program {self._name} ended with status {process.returncode}"
         return Heard(output.text())
+
+
+def _removed(place: str) -> None:
+    """Also where the program, or what it left behind, still writes: the rest is for whoever clears such places."""
+    shutil.rmtree(place, ignore_errors=True)
 
 
 class _Kept:
@@ -111,10 +131,10 @@ class _Kept:
         return self._data.decode(errors="replace")
 
 
-async def _end(process: Process) -> None:
-    """Nothing of the program is left, also when the gateway stops meanwhile."""
+async def _end(process: Process, *, ended: bool) -> None:
+    """Nothing of the program is left, also when the gateway stops meanwhile. `ended`: and it has said all; what it started may not."""
     with anyio.CancelScope(shield=True):
-        if process.returncode is None:
+        if not ended:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
         await process.aclose()

@@ -15,6 +15,7 @@ from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.scripted import ScriptedAgent, UseTool
 from gateway.core.channel import Push
 from gateway.domain.effects import Say
+from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine.world import Desk, Draft
@@ -208,3 +209,18 @@ async def test_after_clear_the_budget_is_that_of_the_session_that_is_open_now(tm
         assert found.agent_session == LATER
         stranger = spoken_for(world, desk, LATER, (1,), allowed=True)
         assert await world.store.read(stranger) is None
+
+
+async def test_a_file_that_was_sent_is_no_message_to_change(tmp_path: Path) -> None:
+    """An agent that guesses its name changes nothing: words in the place of a file would be neither."""
+    async with joined(tmp_path) as (gateway, host):
+        [session] = await gateway.sessions()
+        name = f"said:{session.id}:1"
+        parcel = Parcel(str(tmp_path / "copy"), "a.txt", FileKind.DOCUMENT, 5, "/a.txt")
+        (tmp_path / "copy").write_bytes(b"five!")
+        draft = Draft()
+        draft.say(Say(session.thread, name, "", files=(parcel,)))
+        await gateway.world.commit(lambda _view: draft.done(None))
+        await gateway.sees("a.txt")
+        assert await gateway.world.store.read(lambda view: view.message_id(f"{name}:file:1")) is not None
+        assert await host.edit(f"{name}:file:1", "changed") == Declined(NOT_OURS)

@@ -197,3 +197,29 @@ async def test_the_key_shows_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFi
         said.append(await one.transcribe(recording(tmp_path)))
     assert isinstance(said[0], Heard)
     assert KEY not in f"{said} {one!r} {logged} {caplog.text}"
+
+
+async def test_what_a_program_left_to_itself_is_ended_too(tmp_path: Path) -> None:
+    """It has ended, and a child of it keeps its output open: at the limit that child is ended."""
+    pid = tmp_path / "pid"
+    code = f"child = os.fork()\nif child: open({str(pid)!r}, 'w').write(str(child))\nelse: time.sleep(60)"
+    why = await CommandTranscriber(program(code), seconds=1.5).transcribe("/x")
+    assert isinstance(why, str)
+    with anyio.fail_after(10):
+        while is_there(int(pid.read_text())):  # noqa: ASYNC110 - another process's end tells nobody
+            await anyio.sleep(0.05)
+
+
+async def test_without_a_place_to_work_in_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is no reason for the gateway to end, and to end again when it listens anew."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    why = await CommandTranscriber(program("print('hello')")).transcribe("/x")
+    assert why == "there is no room to work in (No such file or directory)"
+
+
+async def test_what_a_program_leaves_in_its_place_harms_nobody() -> None:
+    """A directory that cannot be emptied is left where it is."""
+    heard = await CommandTranscriber(
+        program("os.mkdir('d'); open('d/x', 'w'); os.chmod('d', 0); print('kept')")
+    ).transcribe("/x")
+    assert isinstance(heard, Heard)

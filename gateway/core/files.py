@@ -100,6 +100,14 @@ def parcel_of(ref: str, body: str) -> Parcel | None:
             raise ValueError("not the body of a file")
 
 
+def carried(ref: str, body: str) -> Parcel | None:
+    """The file that a message of this name carries; None: it is text, or nothing that `enclosed` made: that harms nobody."""
+    try:
+        return parcel_of(ref, body)
+    except ValueError:
+        return None
+
+
 # --------------------------------------------------------------------------------------------------- what people send
 def stand_in(attachments: Sequence[Attachment]) -> str:
     """The prompt of a message that is only files."""

@@ -15,6 +15,8 @@ from typing import Final
 SAID_LINES_MAX: Final = 40
 SAID_COLUMNS_MAX: Final = 60
 SAID_CHARACTERS_MAX: Final = 12_000
+READ_CHARACTERS_MAX: Final = 500_000
+"""Of an answer that is longer still only so much is looked at; it is cut then, and its whole goes as a file."""
 PICTURE_COLUMNS: Final = 64
 PICTURE_ROWS: Final = 56
 SPARE_ROWS: Final = 8
@@ -24,7 +26,8 @@ PICTURES_MAX: Final = 6
 TAB: Final = 4
 
 _DIFFS: Final = frozenset({"diff", "patch", "udiff"})
-_FENCE: Final = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([^\s`]*)[^`]*")
+_FENCE: Final = re.compile(r"([ \t]*+)(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^`]*+")
+"""Possessive: a line of any length is looked at once."""
 _HUNK: Final = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@.*")
 _HEADS: Final = (
     *("diff --git ", "new file ", "deleted file ", "old mode ", "new mode ", "similarity ", "dissimilarity "),
@@ -68,7 +71,7 @@ def present(answer: str) -> Shown:
     """How this answer (Markdown) is shown."""
     pieces: list[str | Diff] = []
     left, cut = SAID_CHARACTERS_MAX, False
-    for piece in _merged(_pieces(answer)):
+    for piece in _merged(_pieces(answer[:READ_CHARACTERS_MAX])):
         if isinstance(piece, Diff):
             pieces.append(piece)
         elif cut:
@@ -79,7 +82,7 @@ def present(answer: str) -> Shown:
         else:
             pieces.append(_beginning(piece, left))
             cut = True
-    return Shown(tuple(pieces), cut)
+    return Shown(tuple(pieces), cut or len(answer) > READ_CHARACTERS_MAX)
 
 
 def _merged(pieces: Iterator[str | Diff]) -> Iterator[str | Diff]:
@@ -108,9 +111,13 @@ def _pieces(answer: str) -> Iterator[str | Diff]:
             large = fence[3].lower() in _DIFFS and end < len(lines) and _is_large(body)
             yield _counted(body) if large else written
             at = end + 1
-        elif (end := _diff_end(lines, at)) > at:
+        elif (found := _diff_end(lines, at))[0] > at:
+            end, hunks = found
             body = lines[at:end]
-            yield _counted(body) if _is_large(body) else "\n".join(_fenced(body))
+            if hunks:
+                yield _counted(body) if _is_large(body) else "\n".join(_fenced(body))
+            else:  # nothing but names: none of these lines begins a diff either
+                yield "\n".join(body)
             at = end
         else:
             yield lines[at]
@@ -127,8 +134,8 @@ def _closing(lines: Sequence[str], at: int, mark: str) -> int:
     return next(closes, len(lines))
 
 
-def _diff_end(lines: Sequence[str], at: int) -> int:
-    """Where the diff ends that begins with line `at`, outside of fences; `at` itself where none does."""
+def _diff_end(lines: Sequence[str], at: int) -> tuple[int, int]:
+    """Where the diff ends that begins with line `at`, outside of fences (`at` itself where none does), and how many hunks it has."""
     begins = lines[at].startswith("diff --git ") or (
         lines[at].startswith("--- ") and at + 2 < len(lines) and lines[at + 1].startswith("+++ ")
     )
@@ -143,7 +150,7 @@ def _diff_end(lines: Sequence[str], at: int) -> int:
             end += 1
         else:
             break
-    return end if hunks else at
+    return end, hunks
 
 
 def _hunk_end(lines: Sequence[str], at: int, old: int, new: int) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.core import meter, queue, summary
+from gateway.core import meter, progress, queue, summary
+from gateway.core.presenting import SAID_CHARACTERS_MAX
 from gateway.core.turn import ENDED, Step, advance, can
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option, Question
 from gateway.domain.budget import Scope, ScopeKind
@@ -177,7 +178,7 @@ def _title(turn: Turn) -> str:
 
 
 def _cut_off(said: str) -> list[str]:
-    return [turn_words.cut_off(said.strip())] if said.strip() else []
+    return [turn_words.cut_off(progress.tail(said.strip(), SAID_CHARACTERS_MAX))] if said.strip() else []
 
 
 _STEPS = {End.DONE: Step.FINISH, End.ERROR: Step.FAIL, End.INTERRUPTED: Step.INTERRUPT, End.HALTED: Step.STOP}

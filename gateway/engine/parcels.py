@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import structlog
 
-from gateway.core.files import FILES_MAX, parcel_of
+from gateway.core.files import FILES_MAX, carried
 from gateway.core.summary import escape
 from gateway.domain.files import Parcel
 from gateway.engine.world import Draft, World
@@ -52,7 +52,7 @@ async def sweep(world: World) -> None:
 
 async def done(world: World, post: Post, receipt: Delivered | Rejected) -> None:
     """A file has arrived or never will: its copy goes, and the thread is told of what did not arrive."""
-    parcel = parcel_of(post.ref, post.body)
+    parcel = carried(post.ref, post.body)
     if parcel is None:
         return
     await drop(world, (parcel,))

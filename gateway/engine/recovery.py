@@ -16,9 +16,10 @@ from gateway.domain.approval import ApprovalKind, ApprovalState, Option
 from gateway.domain.budget import Entry, EntryKind, Scope, Unit
 from gateway.domain.effects import Listen, StartTurn
 from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, Started
+from gateway.domain.files import Parcel
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import ending, gating, limits, metering, threads
+from gateway.engine import ending, gating, limits, metering, showing, threads
 from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
@@ -171,12 +172,16 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
         # Not what was found just now: the gateway that ended also booked what only the agent's sums showed.
         metered = await world.store.read(lambda view: view.metered(turn.id))
         said = await world.store.read(lambda view: view.message_id(metering.answer_ref(turn.id)))
+        files: tuple[Parcel, ...] = ()
+        if said is None:
+            end, files = await showing.shown(world, turn.id, end)
         after = ending.Aftermath(
             stopped=stopped,
             offer=() if stopped or turn.origin is Origin.DESK else _offer(turn, unsure=unsure),
             told=said is not None,
             lost=end.background > 0,  # agents that worked behind a finished run died in the middle of something
             said=next((event.text for event in reversed(events) if isinstance(event, Said)), ""),
+            files=files,
         )
         await world.commit(ending.finish(world, turn.id, end, metered, after))
         world.on_step("turn.recovered")

@@ -35,7 +35,8 @@ async def laid_out(world: World, turn_id: str, text: str) -> tuple[str, tuple[Pa
 
     It stays as it is where nothing of it is too large, where the chat takes no files, and where they cannot be made.
     """
-    if presenting.present(text).plain:
+    found = await anyio.to_thread.run_sync(presenting.present, text)
+    if found.plain:
         return text, ()
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if turn is None or turn.origin is Origin.DESK:  # then it stands on the screen that it was asked for on
@@ -45,11 +46,11 @@ async def laid_out(world: World, turn_id: str, text: str) -> tuple[str, tuple[Pa
 
 async def fitted(world: World, text: str) -> tuple[str, tuple[Parcel, ...]]:
     """The same of words that are meant for the chat, wherever their turn began."""
-    found = presenting.present(text)
+    found = await anyio.to_thread.run_sync(presenting.present, text)
     answer = None if found.plain or world.spool is None else world.chat.enclosable(text)
     if answer is None:
         return text, ()
-    found = presenting.present(answer)
+    found = await anyio.to_thread.run_sync(presenting.present, answer)
     packed = await _packed(world, answer, found)
     if isinstance(packed, str):
         log.warning("an answer's files were not made", why=packed)

@@ -35,6 +35,7 @@ from gateway.engine.locks import Locks
 from gateway.engine.team import Team
 from gateway.files import Spool
 from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, Transcriber, View
+from gateway.view import turn_words
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ LEAVING = "leave"
 """What stands in the outbox instead of a message's body. Nobody reads it."""
 LEAVE_AFTER_MS = 3_000
 """A group that is known may come under a number that nobody knows, and say so only with the next update: so long is waited."""
+SAID_MAX = 200_000
+"""Characters of what is said at once: some fifty messages on a phone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +349,7 @@ class World:
             return
         worded = bool(effect.text.strip() or effect.buttons or not effect.files)
         if worded:
-            bodies = self.chat.compose(effect.text, effect.buttons)
+            bodies = self.chat.compose(_sayable(effect.text), effect.buttons)
             yield NewPost(effect.thread, effect.ref, bodies, ring=effect.ring)
         for number, parcel in enumerate(effect.files, start=1):
             ring = effect.ring and number == 1 and not worded
@@ -522,6 +525,11 @@ class World:
     def notice(self, thread: Thread, text: str, *, ring: bool = False) -> Say:
         """A message that nothing refers to later."""
         return Say(thread, self.clock.new_id("note"), text, ring=ring)
+
+
+def _sayable(text: str) -> str:
+    """What is said of a text: nobody reads more of it in a chat, and whatever else is to be said waits behind it."""
+    return text if len(text) <= SAID_MAX else turn_words.left_out(text[:SAID_MAX], len(text) - SAID_MAX)
 
 
 def _ended_now(view: View, decision: Decision[T]) -> Iterator[tuple[str, Turn]]:

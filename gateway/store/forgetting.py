@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, or_, select, text, update
 
-from gateway.core.files import parcel_of
+from gateway.core.files import carried
 from gateway.core.forgetting import Cut, Held
 from gateway.core.turn import ENDED
 from gateway.domain.approval import APPROVAL_REF, ApprovalKind, ApprovalState
@@ -29,7 +29,7 @@ def held(connection: Connection, session_id: str) -> Held:
     found = connection.execute(select(*columns).where(turns.c.session_id == session_id)).mappings().all()
     asked = select(approvals.c.id).where(approvals.c.session_id == session_id, approvals.c.text != "")
     unsent = _unsent(connection, session_id)
-    parcels = (parcel_of(row["ref"], row["body"]) for row in unsent)
+    parcels = (carried(row["ref"], row["body"]) for row in unsent)
     undone = select(turns.c.id).where(turns.c.session_id == session_id, text(UNDONE))
     return Held(
         prompts=sum(bool(row["prompt"]) for row in found),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, text, update
 
-from gateway.core.files import FILE_MARK, parcel_of
+from gateway.core.files import FILE_MARK, carried
 from gateway.domain.place import Thread
 from gateway.domain.preferences import Traffic
 from gateway.ports import (
@@ -343,7 +343,7 @@ def unsent_files(connection: Connection) -> frozenset[str]:
     """The paths of the files that messages carry which may still be sent."""
     unsent = outbox.c.state.in_(("waiting", "sending", "uncertain")) & outbox.c.ref.contains(FILE_MARK)
     found = connection.execute(select(outbox.c.ref, outbox.c.body).where(unsent)).all()
-    parcels = (parcel_of(ref, body) for ref, body in found)
+    parcels = (carried(ref, body) for ref, body in found)
     return frozenset(parcel.path for parcel in parcels if parcel is not None)
 
 

@@ -129,6 +129,11 @@ def answered(text: str, agents: int) -> str:
     return f"{text}\n\nStill at work behind this: {agents} agents."
 
 
+def left_out(beginning: str, characters: int) -> str:
+    """A text that is too long for a chat, with how much of it is not said."""
+    return f"{beginning}…\n\n(It goes on for {characters:,} more characters, too many to say here.)"
+
+
 def cut_off(said: str) -> str:
     """The agent's last words where they were cut off."""
     return f"{said}\n\n(Cut off here.)"

@@ -8,6 +8,7 @@ from gateway.core.files import (
     NAME_MAX,
     PHOTO_BYTES_MAX,
     Found,
+    carried,
     enclosed,
     file_ref,
     kind_of,
@@ -142,6 +143,8 @@ def test_a_body_that_is_no_file_is_an_error(body: str) -> None:
     """Nothing else is sent in its place."""
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's own errors are among them
         parcel_of(file_ref("r", 1), body)
+    assert carried(file_ref("r", 1), body) is None
+    assert carried(file_ref("r", 1), enclosed(PARCEL)) == PARCEL
 
 
 def test_files_without_words_have_their_names_for_a_prompt() -> None:

@@ -1,5 +1,7 @@
 """How an answer is shown: what is said, what is drawn, and what goes as a file."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,3 +251,40 @@ def test_no_line_of_any_answer_is_lost(lines: list[tuple[str, int]]) -> None:
     for diff in () if left_out else shown.diffs:
         added = [row for page in found for row in page if row.kind is RowKind.ADDED and not row.goes_on]
         assert len(added) >= diff.added
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "```" + "x" * 400_000 + "`",
+        "~" * 400_000 + "`",
+        "```" + " " * 400_000 + "`",
+        "diff --git a/x b/y\nsimilarity index 100%\nrename from x\nrename to y\n" * 6_000,
+    ],
+    ids=["a fence that is none", "waves", "blanks", "renames"],
+)
+def test_what_is_nearly_a_fence_or_a_diff_is_looked_at_once(answer: str) -> None:
+    """However long: an agent that writes such a thing holds nobody up. What is not cut is said as it is."""
+    began = time.process_time()
+    shown = present(answer)
+    assert time.process_time() - began < 5
+    assert shown.cut
+    assert answer.startswith(str(shown.pieces[0]))
+
+
+def test_names_without_hunks_stay_what_they_are() -> None:
+    """No diff is made of them, and the diff behind them is one."""
+    names = "diff --git a/x b/y\nrename from x\nrename to y"
+    assert present(f"{names}\nmoved").pieces == (f"{names}\nmoved",)
+    assert present(f"{names}\n\n{LARGE}").pieces == (f"{names}\n", Diff(LARGE + "\n", 1, 50, 50))
+
+
+def test_of_ten_megabytes_the_beginning_is_read_and_the_whole_is_a_file() -> None:
+    """What would be drawn further on stands in the file too."""
+    answer = f"{LARGE}\n\n" + "word " * 2_000_000
+    shown = present(answer)
+    assert shown.cut
+    assert shown.diffs == (Diff(LARGE + "\n", 1, 50, 50),)
+    assert sum(len(piece) for piece in shown.pieces if isinstance(piece, str)) <= SAID_CHARACTERS_MAX
+    only_diffs = present("\n\n".join([f"~~~diff\n{LARGE}\n~~~"] * 2_000))
+    assert only_diffs.cut

@@ -236,3 +236,17 @@ async def test_of_several_files_one_that_may_not_go_keeps_all_of_them(home: Path
         assert "at most" in str(await parcels.pack(world, str(work), ["a.txt"] * (FILES_MAX + 1)))
         world.spool = None
         assert await parcels.pack(world, str(work), ["a.txt"]) == file_words.CANNOT_SEND
+
+
+async def test_a_message_that_only_is_called_a_file_ends_nobody(home: Path, work: Path) -> None:
+    """Whatever put it there: it is refused where it is sent, the files of others are known, and a gateway can start."""
+    chat = MemoryChat()
+    async with open_store(home) as store:
+        world = world_of(store, chat, home)
+        await say(world, "", await packed(world, work, "a.txt"), ref="said:2")
+        await say(world, "changed", (), ref="said:1:file:1")
+        await parcels.sweep(world)
+        assert len(await store.read(lambda view: view.unsent_files())) == 1
+        await parcels.done(world, Post(1, THREAD, "said:1:file:1", '{"text": "changed"}'), Rejected("no"))
+        async with delivering(world):
+            await chat.waits_for(THREAD, "a.txt")

@@ -11,7 +11,9 @@ from gateway.chats.memory import MemoryChat, Shown
 from gateway.domain.files import FileKind
 from gateway.domain.turn import TurnState
 from gateway.engine import World, showing
+from gateway.engine.world import SAID_MAX
 from gateway.files import Spool
+from gateway.ports import Decision
 from tests.engine.bench import THREAD, Bench, bench, call
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +146,67 @@ async def test_without_room_for_them_on_the_disk_all_of_it_is_said(
         gateway.says("change it")
         await gateway.sees("+new")
     assert files(gateway) == []
+
+
+async def test_ten_megabytes_that_cannot_be_a_file_do_not_fill_the_chat(tmp_path: Path) -> None:
+    """Some fifty messages are said, and how much is not: what else is to be said does not wait for hours behind it."""
+
+    def prepare(world: World) -> None:
+        with_spool(tmp_path / "home")(world)
+        world.spool = Spool(tmp_path / "home", clock.new_id, quota=10)
+
+    async with bench(Script((call(1), Say("word " * 2_000_000))), prepare=prepare) as gateway:
+        gateway.says("tell me")
+        shown = await gateway.sees("(It goes on for 9,8")
+        await gateway.ended(TurnState.FINISHED)
+    assert len(shown.text) < SAID_MAX + 200
+
+
+async def test_an_answer_that_a_crash_kept_back_is_a_file_too(tmp_path: Path) -> None:
+    """The agent had ended its run, and nobody was told: the next gateway shows it as this one would have."""
+    answer = "\n\n".join(f"Paragraph {number}." for number in range(2_000))
+    chat, home = MemoryChat(), tmp_path / "home"
+    home.mkdir(mode=0o700)
+
+    def prepare(world: World) -> None:
+        world.spool = Spool(home, clock.new_id)
+        steps = world.on_step
+
+        def ends(step: str) -> None:
+            steps(step)
+            if step == "call.booked":
+                world.store.transact = never  # type: ignore[method-assign]
+
+        world.on_step = ends
+
+    async def never(*_: object) -> Decision[object]:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async with bench(Script((call(1), Say(answer))), home=home, chat=chat, prepare=prepare) as gateway:
+        gateway.says("tell me")
+        with anyio.fail_after(20):
+            while not any('"Finished"' in one.read_text() for one in (home / "scripted").glob("*")):  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+
+    def spooled(world: World) -> None:
+        world.spool = Spool(home, clock.new_id)
+
+    async with bench(Script(()), home=home, chat=chat, prepare=spooled) as gateway:
+        await gateway.sees(f"The whole answer has {len(answer):,} characters")
+        whole = await file(gateway, "answer.md")
+    assert whole.content.decode() == answer
+
+
+async def test_of_ten_megabytes_of_last_words_the_end_is_said() -> None:
+    """A run that was cut off says what it had written, as far as somebody may read it."""
+    never = anyio.Event()
+    play = Script((Say("first " * 1_000_000 + "last"), call(1, lasts=never)))
+    async with bench(play) as gateway:
+        gateway.says("go")
+        await gateway.sees("Working")
+        await gateway.until(lambda turns: bool(turns) and turns[0].state is TurnState.RUNNING)
+        gateway.says("/stop")
+        shown = await gateway.sees("(Cut off here.)")
+    assert len(shown.text) < 13_000
+    assert "last\n\n(Cut off here.)" in shown.text

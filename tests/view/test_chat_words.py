@@ -93,6 +93,10 @@ def test_commands_are_answered_in_english(said: str, words: str) -> None:
         (turn_words.answered("Yes.", 1), "Yes.\n\nStill at work behind this: 1 agent."),
         (turn_words.answered("Yes.", 2), "Yes.\n\nStill at work behind this: 2 agents."),
         (turn_words.cut_off("I was"), "I was\n\n(Cut off here.)"),
+        (
+            turn_words.left_out("It be", 12_345),
+            "It be…\n\n(It goes on for 12,345 more characters, too many to say here.)",
+        ),
         (turn_words.ended("Done"), "Done."),
         (turn_words.not_run("it was stopped"), "Not run: it was stopped"),
         (turn_words.follows("Fix it", runs=True), "The message after it is next: Fix it"),
