@@ -1,12 +1,16 @@
 """Worktrees for branches: made, reused, refused in one sentence; nothing that stands in the repository is run."""
 
+import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 
 from gateway import git
+from gateway.processes import is_there
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +88,50 @@ async def test_hooks_of_the_repository_do_not_run_and_secrets_are_not_passed_on(
     assert await git.worktree(str(repository), str(tmp_path / "trees" / "fix"), "fix") == ""
     assert not (tmp_path / "ran").exists()
     assert "secret" not in (tmp_path / "seen").read_text()
+
+
+def half_made(repository: Path, place: Path, begun_s: float) -> None:
+    """A worktree as git leaves it that was killed so many seconds after it began it."""
+    run(repository, "worktree", "add", "--quiet", "-b", "fix", str(place))
+    (place / "read.me").unlink()
+    lock = repository / ".git" / "worktrees" / place.name / "locked"
+    lock.write_text("initializing")
+    os.utime(lock, (time.time() - begun_s, time.time() - begun_s))
+
+
+async def test_a_worktree_that_was_never_finished_is_made_anew(repository: Path, tmp_path: Path) -> None:
+    """Else its agent would find files deleted that nobody deleted, and commit that."""
+    place = tmp_path / "trees" / "fix"
+    half_made(repository, place, begun_s=120)
+    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert (place / "read.me").read_text() == "hello"
+    assert run(place, "status", "--porcelain") == ""
+
+
+async def test_a_worktree_that_git_may_still_be_making_is_waited_for(repository: Path, tmp_path: Path) -> None:
+    """A gateway was killed, and its git goes on: two of them in one directory would destroy each other's work."""
+    place = tmp_path / "trees" / "fix"
+    half_made(repository, place, begun_s=0)
+    assert await git.worktree(str(repository), str(place), "fix", limit_s=0.5) == "git did not answer within 0 s"
+    assert not (place / "read.me").exists()
+    (repository / ".git" / "worktrees" / "fix" / "locked").unlink()
+    assert await git.worktree(str(repository), str(place), "fix") == ""
+
+
+async def test_a_git_that_takes_too_long_is_ended_with_all_that_it_started(repository: Path, tmp_path: Path) -> None:
+    """And nothing of what it had made is left: the next one begins anew."""
+    pid, place = tmp_path / "pid", tmp_path / "trees" / "fix"
+    slow = tmp_path / "slow.sh"
+    slow.write_text(f"#!/bin/sh\necho $$ > {pid}\nexec sleep 60\n")
+    slow.chmod(0o755)
+    (repository / ".git" / "info").mkdir(exist_ok=True)
+    (repository / ".git" / "info" / "attributes").write_text("* filter=slow\n")
+    run(repository, "config", "filter.slow.smudge", str(slow))
+    assert await git.worktree(str(repository), str(place), "fix", limit_s=3) == "git did not answer within 3 s"
+    with anyio.fail_after(10):
+        while is_there(int(pid.read_text())):  # noqa: ASYNC110 - another process's end tells nobody
+            await anyio.sleep(0.05)
+    assert not place.exists()
+    run(repository, "config", "filter.slow.smudge", "cat")
+    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert (place / "read.me").read_text() == "hello"
