@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import anyio
 
@@ -180,10 +180,11 @@ def _landing(file: Path) -> Iterator[BinaryIO]:
 
 
 # --------------------------------------------------------------------------------------------------- what people send
-def folder_of(files: str, session_id: str, bytes_max: int, total_max: int = FILES_BYTES_MAX) -> Path:
+def folder_of(files: str, session_id: str, bytes_max: int, total_max: int = FILES_BYTES_MAX, keep: str = "") -> Path:
     """The folder of a session, made for this user alone, with room for another file. Raises OSError.
 
-    The oldest go: of this session's, and of all sessions' where together they are more than `total_max`.
+    The oldest go: of this session's, and of all sessions' where together they are more than `total_max`. `keep`: how the names begin
+    of those that stay, what came with the same message.
     """
     place = Path(files)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -194,19 +195,30 @@ def folder_of(files: str, session_id: str, bytes_max: int, total_max: int = FILE
         if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, f"{one} is a link, or belongs to another user")
     folder.chmod(0o700)
-    _make_room([folder], bytes_max, FOLDER_BYTES_MAX)
-    _make_room([one for one, about in _listed(place) if stat.S_ISDIR(about.st_mode)], bytes_max, total_max)
+    _make_room([folder], bytes_max, FOLDER_BYTES_MAX, keep)
+    _make_room([one for one, about in _listed(place) if stat.S_ISDIR(about.st_mode)], bytes_max, total_max, keep)
     return folder
 
 
-def _make_room(folders: Iterable[Path], bytes_max: int, quota: int) -> None:
-    """Delete the oldest files in these folders until another one fits. What is just coming in is counted as large as it may get."""
+def _make_room(folders: Iterable[Path], bytes_max: int, quota: int, keep: str) -> None:
+    """Delete the oldest files in these folders until another one fits. What is just coming in is counted as large as it may get.
+
+    Directories are an agent's own (it may have unpacked something there), and what cannot be deleted stays.
+    """
     found = sorted((one for folder in folders for one in _listed(folder)), key=lambda one: one[1].st_mtime_ns)
-    coming = sum(file.name.endswith(PART) for file, _ in found)
-    kept = [(str(file), about.st_size) for file, about in found if not file.name.endswith(PART)]
-    wanted = bytes_max * (1 + coming)
+    files = [(file, about.st_size) for file, about in found if not stat.S_ISDIR(about.st_mode)]
+    coming = sum(file.name.endswith(PART) for file, _ in files)
+    stays = [keep != "" and file.name.startswith(keep) for file, _ in files]
+    needed = sum(size for (_, size), one in zip(files, stays, strict=True) if one)
+    kept = [
+        (str(file), size)
+        for (file, size), one in zip(files, stays, strict=True)
+        if not one and not file.name.endswith(PART)
+    ]
+    wanted = bytes_max * (1 + coming) + needed
     for name in room(kept, wanted, max(quota, wanted)):
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(name).unlink()
 
 
 def forget_folder(folder: Path) -> None:
@@ -235,7 +247,13 @@ async def save(chunks: AsyncGenerator[bytes], into: str, bytes_max: int) -> int:
     async with aclosing(chunks), AsyncExitStack() as stack:
         landing = _landing(Path(into))
         copy = await anyio.to_thread.run_sync(landing.__enter__)
-        stack.push(landing.__exit__)
+
+        async def landed(*error: Any) -> bool | None:
+            # To get two gigabytes onto the disk takes a while, in which everything else goes on.
+            with anyio.CancelScope(shield=True):
+                return await anyio.to_thread.run_sync(landing.__exit__, *error)
+
+        stack.push_async_exit(landed)
         async for chunk in chunks:
             size += len(chunk)
             if size > bytes_max:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -26,7 +25,7 @@ _SAFELY = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 """No program that stands in the repository is run: an agent may have written it."""
 
 
-async def worktree(repository: str, directory: str, branch: str, limit_s: float = LIMIT_S) -> str:
+async def worktree(repository: str, directory: str, branch: str, now_ms: int, limit_s: float = LIMIT_S) -> str:
     """Have a worktree of the repository for the branch there; one that is there is left as it is. Not empty: why there is none.
 
     A branch that neither the repository nor one of its remotes has begins where its HEAD is. One that was never finished (git, or the
@@ -35,9 +34,11 @@ async def worktree(repository: str, directory: str, branch: str, limit_s: float 
     place = Path(directory)
     try:
         with anyio.fail_after(limit_s):
-            while (age_s := await anyio.to_thread.run_sync(_begun_s, place)) is not None and age_s < limit_s:
+            begun_s = await anyio.to_thread.run_sync(_begun_s, place)
+            while begun_s is not None and now_ms / 1000 - begun_s < limit_s:
                 await anyio.sleep(LOOK_AGAIN_S)  # a gateway that was killed may have left a git at work on it
-            if age_s is not None:
+                begun_s = await anyio.to_thread.run_sync(_begun_s, place)
+            if begun_s is not None:
                 await _discard(repository, directory)
             if await anyio.Path(place / ".git").exists():
                 return ""
@@ -67,13 +68,13 @@ async def _add(repository: str, directory: str, branch: str) -> str:
 
 
 def _begun_s(place: Path) -> float | None:
-    """For how many seconds git makes this worktree; None: it is finished, or there is none. Git locks it for so long."""
+    """Since when git makes this worktree; None: it is finished, or there is none. Git locks it for so long."""
     try:
         git_dir = (place / ".git").read_text().removeprefix("gitdir:").strip()
         lock = place / git_dir / "locked"
         if lock.read_text().strip() != "initializing":
             return None
-        return max(0.0, time.time() - lock.stat().st_mtime)
+        return lock.stat().st_mtime
     except (OSError, ValueError):
         return None
 

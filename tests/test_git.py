@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gateway import git
+from gateway import clock, git
 from gateway.processes import is_there
 
 pytestmark = pytest.mark.anyio
@@ -20,6 +20,11 @@ def run(place: Path, *arguments: str) -> str:
     who = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
     done = subprocess.run(["git", *who, *arguments], cwd=place, check=True, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+async def made(repository: str, place: str, branch: str, limit_s: float = git.LIMIT_S) -> str:
+    """A worktree there, now."""
+    return await git.worktree(repository, place, branch, clock.now_ms(), limit_s)
 
 
 @pytest.fixture
@@ -39,11 +44,11 @@ async def test_a_branch_that_is_new_begins_at_head_and_its_worktree_is_used_agai
 ) -> None:
     """What was changed there stays when it is asked for once more."""
     place = tmp_path / "trees" / "fix"
-    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert await made(str(repository), str(place), "fix") == ""
     assert (place / "read.me").read_text() == "hello"
     assert run(place, "branch", "--show-current") == "fix"
     (place / "read.me").write_text("changed")
-    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert await made(str(repository), str(place), "fix") == ""
     assert (place / "read.me").read_text() == "changed"
 
 
@@ -53,23 +58,23 @@ async def test_a_branch_that_is_there_is_checked_out_also_after_its_worktree_was
     """Git's own note of a directory that is gone does not stand in the way."""
     run(repository, "branch", "old")
     place = tmp_path / "trees" / "old"
-    assert await git.worktree(str(repository), str(place), "old") == ""
+    assert await made(str(repository), str(place), "old") == ""
     shutil.rmtree(place)
-    assert await git.worktree(str(repository), str(place), "old") == ""
+    assert await made(str(repository), str(place), "old") == ""
     assert run(place, "branch", "--show-current") == "old"
 
 
 async def test_what_git_refuses_is_told_in_one_sentence(repository: Path, tmp_path: Path) -> None:
     """A branch that is checked out elsewhere, a name that is none, a place where there is no repository, no time."""
     place = str(tmp_path / "trees" / "x")
-    said = await git.worktree(str(repository), place, "main")
+    said = await made(str(repository), place, "main")
     assert said.startswith("git says: 'main' is already")
     assert "\n" not in said
-    assert (await git.worktree(str(repository), place, "a..b")).startswith("git says: ")
-    assert (await git.worktree(str(tmp_path), place, "fix")).startswith("git says: not a git repository")
-    assert await git.worktree(str(repository), place, "fix", limit_s=0) == "git did not answer within 0 s"
+    assert (await made(str(repository), place, "a..b")).startswith("git says: ")
+    assert (await made(str(tmp_path), place, "fix")).startswith("git says: not a git repository")
+    assert await made(str(repository), place, "fix", limit_s=0) == "git did not answer within 0 s"
     (tmp_path / "file").write_text("")
-    assert "file" in await git.worktree(str(repository), str(tmp_path / "file" / "below" / "x"), "fix")
+    assert "file" in await made(str(repository), str(tmp_path / "file" / "below" / "x"), "fix")
 
 
 async def test_hooks_of_the_repository_do_not_run_and_secrets_are_not_passed_on(
@@ -85,7 +90,7 @@ async def test_hooks_of_the_repository_do_not_run_and_secrets_are_not_passed_on(
     run(repository, "config", "filter.spy.smudge", f"sh -c 'env > {tmp_path}/seen; cat'")
     run(repository, "add", ".")
     run(repository, "commit", "--quiet", "-m", "second")
-    assert await git.worktree(str(repository), str(tmp_path / "trees" / "fix"), "fix") == ""
+    assert await made(str(repository), str(tmp_path / "trees" / "fix"), "fix") == ""
     assert not (tmp_path / "ran").exists()
     assert "secret" not in (tmp_path / "seen").read_text()
 
@@ -103,7 +108,7 @@ async def test_a_worktree_that_was_never_finished_is_made_anew(repository: Path,
     """Else its agent would find files deleted that nobody deleted, and commit that."""
     place = tmp_path / "trees" / "fix"
     half_made(repository, place, begun_s=120)
-    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert await made(str(repository), str(place), "fix") == ""
     assert (place / "read.me").read_text() == "hello"
     assert run(place, "status", "--porcelain") == ""
 
@@ -112,10 +117,10 @@ async def test_a_worktree_that_git_may_still_be_making_is_waited_for(repository:
     """A gateway was killed, and its git goes on: two of them in one directory would destroy each other's work."""
     place = tmp_path / "trees" / "fix"
     half_made(repository, place, begun_s=0)
-    assert await git.worktree(str(repository), str(place), "fix", limit_s=0.5) == "git did not answer within 0 s"
+    assert await made(str(repository), str(place), "fix", limit_s=0.5) == "git did not answer within 0 s"
     assert not (place / "read.me").exists()
     (repository / ".git" / "worktrees" / "fix" / "locked").unlink()
-    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert await made(str(repository), str(place), "fix") == ""
 
 
 async def test_a_git_that_takes_too_long_is_ended_with_all_that_it_started(repository: Path, tmp_path: Path) -> None:
@@ -127,11 +132,11 @@ async def test_a_git_that_takes_too_long_is_ended_with_all_that_it_started(repos
     (repository / ".git" / "info").mkdir(exist_ok=True)
     (repository / ".git" / "info" / "attributes").write_text("* filter=slow\n")
     run(repository, "config", "filter.slow.smudge", str(slow))
-    assert await git.worktree(str(repository), str(place), "fix", limit_s=3) == "git did not answer within 3 s"
+    assert await made(str(repository), str(place), "fix", limit_s=3) == "git did not answer within 3 s"
     with anyio.fail_after(10):
         while is_there(int(pid.read_text())):  # noqa: ASYNC110 - another process's end tells nobody
             await anyio.sleep(0.05)
     assert not place.exists()
     run(repository, "config", "filter.slow.smudge", "cat")
-    assert await git.worktree(str(repository), str(place), "fix") == ""
+    assert await made(str(repository), str(place), "fix") == ""
     assert (place / "read.me").read_text() == "hello"

@@ -38,15 +38,16 @@ async def sweep(world: World) -> None:
         await anyio.to_thread.run_sync(forget_old, world.rules.files, world.clock.now_ms(), world.rules.files_days)
 
 
-async def folder(world: World, session_id: str) -> str:
-    """The session's folder, made if it is not there; empty: there can be none."""
+async def folder(world: World, session_id: str, size: int | None = None, keep: str = "") -> str:
+    """The session's folder, made if it is not there, with room for a file of this size (None: of the largest); empty: there can be
+    none. `keep`: how the names begin of files that are needed.
+    """
     if not world.rules.files:
         return ""
     try:
         rules = world.rules
-        made = await anyio.to_thread.run_sync(
-            folder_of, rules.files, session_id, rules.file_bytes_max, rules.files_bytes_max
-        )
+        wanted = rules.file_bytes_max if size is None else size
+        made = await anyio.to_thread.run_sync(folder_of, rules.files, session_id, wanted, rules.files_bytes_max, keep)
     except OSError as error:
         log.warning("there is no folder for what people send", session=session_id, why=str(error))
         return ""
@@ -101,12 +102,14 @@ async def fetch(world: World, turn: Turn, number: int) -> Fetched | str:
     one, bytes_max = turn.attachments[number], world.rules.file_bytes_max
     if one.size is not None and one.size > bytes_max:
         return file_words.too_large(bytes_max)
-    place = await folder(world, turn.session_id)
+    place = await folder(world, turn.session_id, one.size, f"{turn.id}-")
     if not place:
         return file_words.NO_PLACE
     path = anyio.Path(place, f"{turn.id}-{number + 1}{suffix_of(one.name)}")
-    if await path.is_file():
+    try:
         return Fetched(str(path), (await path.stat()).st_size)
+    except OSError:
+        pass  # it is not there yet, or not any more
     saved: Saved | str = file_words.too_slow(FETCH_LIMIT_S)
     with anyio.move_on_after(FETCH_LIMIT_S):
         saved = await world.chat.fetch(one.id, str(path), bytes_max)

@@ -255,7 +255,7 @@ class Clients:
             )
             return None
         try:
-            place = await attachments.folder(self._world, session.id)
+            place = await attachments.folder(self._world, session.id, 0, f"{effect.turn_id}-")
             client = await self._world.agents[session.agent].start(replace(launch(session), folder=place))
         except AgentAwayError:
             raise

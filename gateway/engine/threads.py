@@ -81,7 +81,7 @@ async def checkout(world: World, session: Session) -> str:
     if not session.branch:
         return ""
     async with world.checkouts.of(session.directory):
-        return await git.worktree(session.project, session.directory, session.branch)
+        return await git.worktree(session.project, session.directory, session.branch, world.clock.now_ms())
 
 
 async def arrange(world: World, session_id: str, before: str = "") -> None:

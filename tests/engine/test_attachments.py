@@ -276,3 +276,31 @@ def test_what_was_sent_long_ago_goes_and_its_empty_folder_with_it(tmp_path: Path
     forget_old(files, now_ms, 30)
     assert names(tmp_path / "files") == ["s_2"]
     forget_old(str(tmp_path / "gone"), now_ms, 30)
+
+
+def test_what_an_agent_unpacked_beside_the_files_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """A directory in a full folder stays where it is, and further files still find room, in this session and in others. Attack 47."""
+    files = str(tmp_path / "files")
+    folder = folder_of(files, "s_1", 1)
+    (folder / "unpacked").mkdir()
+    os.utime(folder / "unpacked", (1, 1))
+    for name in ("old", "new"):
+        with (folder / name).open("wb") as file:
+            file.truncate(FOLDER_BYTES_MAX // 2)
+    os.utime(folder / "old", (2, 2))
+    folder_of(files, "s_1", 1)
+    assert names(folder) == ["new", "unpacked"]
+    folder_of(files, "s_2", 1, FOLDER_BYTES_MAX // 2)
+    assert names(folder) == ["unpacked"]
+
+
+async def test_the_files_of_one_message_do_not_push_each_other_out(rules: Rules) -> None:
+    """However large files may be, and however small the folder: a prompt tells of no path that is gone."""
+    small = replace(rules, file_bytes_max=FOLDER_BYTES_MAX, files_bytes_max=10)
+    async with overheard(small) as (running, agent):
+        for name in ("a.txt", "b.txt", "c.txt"):
+            running.chat.sends_file(THREAD, OWNER, b"five!", name, album="1")
+        await running.ended(TurnState.FINISHED)
+        paths = [word for word in agent.texts[0].split() if word.startswith(rules.files)]
+        assert len(paths) == 3
+        assert [await anyio.Path(path).read_bytes() for path in paths] == [b"five!"] * 3
