@@ -28,7 +28,10 @@ async def hear(world: World, turn_id: str) -> None:
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if turn is None or not is_unheard(turn):
         return
-    found = {number: await _listen(world, turn, number) for number in unheard(turn.attachments)}
+    found: dict[int, Heard | str | None] = {}
+    for number in unheard(turn.attachments):
+        async with world.listening:  # nobody's limit runs out while others are listened to
+            found[number] = await _listen(world, turn, number)
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()

@@ -45,6 +45,7 @@ LEAVING = "leave"
 """What stands in the outbox instead of a message's body. Nobody reads it."""
 LEAVE_AFTER_MS = 3_000
 """A group that is known may come under a number that nobody knows, and say so only with the next update: so long is waited."""
+LISTENED_AT_ONCE = 2
 SAID_MAX = 200_000
 """Characters of what is said at once: some fifty messages on a phone."""
 
@@ -294,6 +295,8 @@ class World:
     """Ends a session's agent that rests; False: it works, or a person has it open."""
     checkouts: Locks = field(default_factory=Locks)
     """One worktree is made in a directory at a time."""
+    listening: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(LISTENED_AT_ONCE))
+    """So many recordings are fetched and listened to at once."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
     on_way: set[Thread] = field(default_factory=set[Thread])

@@ -41,6 +41,8 @@ DONE_KEPT_MS = 90 * DAY_MS
 
 MOST_DELAYS = 20
 """So often a message is put back that is delayed for its own sake. (That the whole service is away is not its fault.)"""
+GIVE_UP_MS = 6 * 3_600_000
+"""And it is not given up sooner after it was said: a service that answers with errors, or wants fewer messages, does so for hours."""
 UNSURE_KEPT_MS = 7 * DAY_MS
 """How long the words of a message are kept of which nobody knows whether it has arrived."""
 A_REPEAT = 7
@@ -227,7 +229,8 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
     if isinstance(receipt, Uncertain) and row["edit"]:
         receipt = Delayed(EDIT_AGAIN_MS)
     put_off = isinstance(receipt, Elsewhere) or (isinstance(receipt, Delayed) and not receipt.whole_service)
-    if put_off and row["attempts"] + 1 >= MOST_DELAYS:
+    may_wait = isinstance(receipt, Delayed) and not row["edit"] and now_ms - row["created_at_ms"] < GIVE_UP_MS
+    if put_off and not may_wait and row["attempts"] + 1 >= MOST_DELAYS:
         receipt = Rejected(f"it was put off {MOST_DELAYS} times")
     match receipt:
         case Delivered() if row["edit"]:
@@ -239,7 +242,9 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
             _put_back(connection, row, row["attempts"] + 1, now_ms)
             moves.follow(connection, post.ref)
         case Delayed(wait_ms=wait_ms, whole_service=whole_service):
-            attempts = row["attempts"] + (not whole_service)
+            # What waits longer than that may still be uncertain once, and repeated.
+            more = not whole_service and (row["attempts"] + 1 < MOST_DELAYS or bool(row["edit"]))
+            attempts = row["attempts"] + more
             _put_back(connection, row, attempts, now_ms + min(wait_ms, LONGEST_WAIT_MS))
         case Uncertain(why=why):
             _set(connection, row["id"], state="uncertain", reason=why)
@@ -276,7 +281,8 @@ def _put_back(connection: Connection, row: rows.Row, attempts: int, not_before_m
 
 def _found(connection: Connection, post: Post) -> rows.Row | None:
     query = select(
-        *(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts, outbox.c.chat)
+        *(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts, outbox.c.chat),
+        outbox.c.created_at_ms,
     )
     return connection.execute(query.where(outbox.c.id == post.id)).mappings().one_or_none()
 

@@ -14,6 +14,7 @@ from gateway.core.quoting import NOT_THEIRS
 from gateway.domain.files import FileKind
 from gateway.domain.turn import TurnState
 from gateway.engine import Rules, World
+from gateway.engine.world import LISTENED_AT_ONCE
 from gateway.ports import Heard, Transcriber
 from gateway.view.file_words import NO_TRANSCRIBER
 from gateway.voice import MemoryTranscriber
@@ -267,3 +268,35 @@ async def test_a_long_speech_is_cut_in_the_chat_only(rules: Rules) -> None:
         assert len(shown.text) < 3_100
         await gateway.ended(TurnState.FINISHED)
         assert prompts(gateway) == [speech.strip()]
+
+
+class Busy(MemoryTranscriber):
+    """Counts how many recordings it is given at once, until the test lets it go on."""
+
+    def __init__(self) -> None:
+        super().__init__(SAID)
+        self.now = self.most = 0
+        self.go = anyio.Event()
+
+    async def transcribe(self, path: str) -> Heard | str:
+        """Wait, then listen."""
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await self.go.wait()
+        self.now -= 1
+        return await super().transcribe(path)
+
+
+async def test_of_many_recordings_a_few_are_listened_to_at_once_and_no_limit_runs_out_meanwhile(rules: Rules) -> None:
+    """After an outage hundreds may be agreed to together: each has all of its time, and the line to the chat stays free."""
+    busy = Busy()
+    async with listening(rules, busy) as gateway:
+        for _ in range(6):
+            speaks(gateway)
+        turns = await gateway.until(lambda turns: len(turns) == 6)
+        for _ in range(20):
+            await anyio.wait_all_tasks_blocked()
+        busy.go.set()
+        turns = await gateway.until(lambda turns: all(turn.state is TurnState.FINISHED for turn in turns))
+    assert busy.most <= LISTENED_AT_ONCE
+    assert [turn.attachments[0].heard for turn in turns] == ["fix the login test"] * 6

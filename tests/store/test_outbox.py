@@ -42,10 +42,10 @@ async def due(store: SqliteStore, now_ms: int = LATER) -> list[tuple[str, str, s
     return [(post.ref, post.body, post.edits) for post in await store.outbox("telegram", 100, now_ms)]
 
 
-async def deliver_all(store: SqliteStore) -> list[tuple[str, str, str | None]]:
+async def deliver_all(store: SqliteStore, now_ms: int = LATER) -> list[tuple[str, str, str | None]]:
     """Send everything as the engine does, each message under its ref; (ref, body, edits) in the order of delivery."""
     sent = []
-    while posts := await store.outbox("telegram", 1, LATER):
+    while posts := await store.outbox("telegram", 1, now_ms):
         await deliver(store, posts[0], f"m-{posts[0].ref}")
         sent.append((posts[0].ref, posts[0].body, posts[0].edits))
     return sent
@@ -192,23 +192,39 @@ async def test_no_delay_outlasts_the_longest_whatever_the_clock_says(store: Sqli
     assert await due(store, NOW + LONGEST_WAIT_MS) == await due(store, NOW - 1) == [("a", "a", None)]
 
 
-async def put_off(store: SqliteStore, delay: Delayed | Uncertain, times: int) -> list[Receipt]:
+async def put_off(store: SqliteStore, delay: Delayed | Uncertain, times: int, now_ms: int = LATER) -> list[Receipt]:
     """Try to send the next message so often; what became of it each time."""
     became = []
     for _ in range(times):
-        (post,) = await store.outbox("telegram", 1, LATER)
+        (post,) = await store.outbox("telegram", 1, now_ms)
         await store.sending(post)
         became.append(await store.receipted(post, delay))
     return became
 
 
-async def test_a_message_that_is_put_off_again_and_again_is_rejected(store: SqliteStore) -> None:
-    """After twenty times; what was said after it goes on, and the doctor is told why. A service that is away does not count."""
+async def test_a_message_that_is_put_off_for_hours_is_not_given_up(store: SqliteStore, clock: Clock) -> None:
+    """A service that answers with errors, or wants fewer messages, loses no answer: not in an evening, and not by a doubt at its end."""
+    await put(store, posts=(say("a"),))
+    assert await put_off(store, Delayed(1), 200) == [Delayed(1)] * 200
+    clock.ms = NOW + posts.GIVE_UP_MS - 1
+    later = clock.ms + 2000
+    assert await put_off(store, Delayed(1), 1, later) == [Delayed(1)]
+    assert await put_off(store, Uncertain("no answer"), 1, later) == [Uncertain("no answer")]
+    assert await store.requeue("a")
+    assert await deliver_all(store, later) == [("a", "a", None)]
+
+
+async def test_a_message_that_is_put_off_again_and_again_is_rejected(store: SqliteStore, clock: Clock) -> None:
+    """After twenty times, hours later; what was said after it goes on, and the doctor is told why. A service that is away does not
+    count.
+    """
     await put(store, posts=(say("a"), say("b")))
     away = Delayed(1, whole_service=True)
     assert await put_off(store, away, 30) == [away] * 30
-    assert await put_off(store, Delayed(1), 20) == [Delayed(1)] * 19 + [Rejected("it was put off 20 times")]
-    assert await deliver_all(store) == [("b", "b", None)]
+    clock.ms = NOW + posts.GIVE_UP_MS
+    later = clock.ms + 2000
+    assert await put_off(store, Delayed(1), 20, later) == [Delayed(1)] * 19 + [Rejected("it was put off 20 times")]
+    assert await deliver_all(store, later) == [("b", "b", None)]
     reasons = await store._reads.run(lambda connection: posts.never_arrived(connection, NOW))
     assert reasons == ("it was put off 20 times",)
     assert await store._reads.run(lambda connection: posts.never_arrived(connection, NOW + 1)) == ()
