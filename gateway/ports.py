@@ -359,6 +359,10 @@ class StoreError(TollbridgeError):
     """The database refused: locked, corrupt, full, newer than this program. Nothing of the transaction was kept."""
 
 
+class FullError(StoreError):
+    """Too much waits to be said: nothing of this decision was kept, and once some of it was said it can be made again."""
+
+
 LONGEST_WAIT_MS = 24 * 3_600_000
 """No message is delayed for longer, whatever the service says."""
 

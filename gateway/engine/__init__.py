@@ -23,7 +23,15 @@ from gateway.engine.reminding import due, remind
 from gateway.engine.repricing import reprice
 from gateway.engine.team import Team
 from gateway.engine.world import Clock, Desk, Rules, World
-from gateway.ports import LONGEST_WAIT_MS, AgentUnavailableError, Client, Decision, UnreadableError, Update
+from gateway.ports import (
+    LONGEST_WAIT_MS,
+    AgentUnavailableError,
+    Client,
+    Decision,
+    FullError,
+    UnreadableError,
+    Update,
+)
 from gateway.view import turn_words
 
 __all__ = ["Clock", "Desk", "Engine", "Rules", "Team", "World"]
@@ -33,6 +41,8 @@ log = structlog.get_logger()
 TICK_S = 0.5
 TYPING_S = 4.0
 REPEAT_S = 30.0
+ROOM = 100
+"""So many messages have to be sent from a full outbox before anything more is handled."""
 LAST_WORDS_S = 3600.0
 """How long a turn may go on after the input ended."""
 ATTEMPTS_MAX = 10
@@ -128,11 +138,24 @@ class Engine:
             self._handling, self._arrived = True, anyio.Event()
             found = await arrivals.next()
             if found.updates:
-                await self._handle(clients, found.updates)
+                try:
+                    await self._handle(clients, found.updates)
+                except FullError as error:
+                    await self._until_there_is_room(error)
                 continue
             self._handling = found.wait_ms is not None
             with anyio.move_on_after(None if found.wait_ms is None else found.wait_ms / 1000):
                 await self._arrived.wait()
+
+    async def _until_there_is_room(self, error: FullError) -> None:
+        """Too much waits to be said: what people write waits in the inbox meanwhile, and counts as never taken up in vain."""
+        log.error("nothing more is handled until some messages were sent", why=str(error))
+        full = await self._waiting()
+        while 0 < await self._waiting() > full - ROOM:  # noqa: ASYNC110 - the outbox tells only its pump
+            await anyio.sleep(TICK_S)
+
+    async def _waiting(self) -> int:
+        return (await self.world.store.read(lambda view: view.traffic())).waiting
 
     async def _handle(self, clients: Clients, updates: tuple[Update, ...]) -> None:
         if stuck := [update for update in updates if update.attempts >= ATTEMPTS_MAX]:

@@ -21,6 +21,7 @@ from gateway.ports import (
     Delayed,
     Delivered,
     Elsewhere,
+    FullError,
     Gone,
     NewPost,
     Post,
@@ -99,7 +100,9 @@ _WAITING = select(func.count()).where(outbox.c.state == "waiting")
 
 
 def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limited: bool) -> None:
-    """Write messages into the outbox. Raises StoreError for a body too large, and, if `limited`, while too many wait."""
+    """Write messages into the outbox. Raises StoreError for a body too large, and FullError, if `limited`, while too many
+    wait.
+    """
     added = 0
     for post in posts:
         if not post.bodies or any(len(body.encode("utf-8", "surrogatepass")) > LARGEST_BODY for body in post.bodies):
@@ -108,7 +111,7 @@ def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limite
             )
         added += (_edit if post.edit else _send)(connection, post, now_ms)
     if limited and added and waiting(connection) > MOST_WAITING:
-        raise StoreError(f"{MOST_WAITING} messages wait to be sent: nothing more is taken on until some are")
+        raise FullError(f"{MOST_WAITING} messages wait to be sent: nothing more is taken on until some are")
 
 
 def waiting(connection: Connection) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Quota
+from gateway.domain.effects import SAID_REF
 from gateway.domain.lease import Loan
 from gateway.domain.place import Session, Unmetered
 from gateway.domain.preferences import Offered, Preferences
@@ -50,13 +51,19 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:  
     loans.forget(connection, decision.reported)
     if decision.forgotten:
         forgetting.forget(connection, decision.forgotten, now_ms)
-    posts.put(connection, decision.posts, now_ms, limited=not _facts(decision.entries))
+    posts.put(connection, decision.posts, now_ms, limited=_can_wait(decision))
     if decision.rerouted is not None:
         posts.move(connection, *decision.rerouted)
     if decision.handled is not None:
         inbox.handle(connection, *decision.handled, now_ms)
     for also in decision.also:
         inbox.handle(connection, *also, now_ms)
+
+
+def _can_wait(decision: Decision[T]) -> bool:
+    """What people and agents want said anew; what follows from that, and what a start has to say, is not kept out by a full outbox."""
+    anew = decision.handled is not None or any(post.ref.startswith(SAID_REF) for post in decision.posts)
+    return anew and not _facts(decision.entries)
 
 
 def _facts(entries: Sequence[Entry]) -> bool:

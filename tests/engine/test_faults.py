@@ -22,7 +22,7 @@ from gateway.domain.place import Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Rates
 from gateway.engine import Clock
-from gateway.ports import Store, StoreError
+from gateway.ports import Post, Receipt, Store, StoreError
 from gateway.store import home, sqlite
 from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
 
@@ -263,3 +263,35 @@ async def test_forty_prompts_at_once_never_hold_more_than_the_day_has() -> None:
         states = [turn.state for turn in turns]
         assert states.count(TurnState.ASKING) == 30
         assert (await gateway.balance_of(gateway.today())).held == Usd.parse("5")
+
+
+class Away(MemoryChat):
+    """A service that takes no message until the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back = anyio.Event()
+
+    async def deliver(self, post: Post) -> Receipt:
+        """Wait, then show it."""
+        await self.back.wait()
+        return await super().deliver(post)
+
+
+async def test_a_full_outbox_keeps_what_people_write_waiting_and_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is lost, put aside, or answered twice: once messages are sent again each is answered."""
+    monkeypatch.setattr("gateway.store.posts.MOST_WAITING", 2)
+    monkeypatch.setattr("gateway.engine.TICK_S", 0.02)
+    full, away = anyio.Event(), Away()
+    monkeypatch.setattr("gateway.engine.log.error", lambda *_, **__: full.set())
+    async with bench(script(call(1)), chat=away) as gateway:
+        for _ in range(12):
+            gateway.says("/go")
+        with anyio.fail_after(10):
+            await full.wait()
+            await anyio.sleep(0.5)  # so long it looks again and again, and counts no attempt
+        away.back.set()
+        with anyio.fail_after(30):
+            while len(away.sees(THREAD)) < 12 or await gateway.world.store.inbox(1):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+    assert len(away.sees(THREAD)) == 12

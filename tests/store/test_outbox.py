@@ -10,6 +10,7 @@ from gateway.ports import (
     LONGEST_WAIT_MS,
     Delayed,
     Delivered,
+    FullError,
     Gone,
     NewPost,
     Post,
@@ -324,14 +325,20 @@ async def test_what_was_sent_is_not_kept(store: SqliteStore) -> None:
 
 
 async def test_a_full_outbox_takes_no_more_but_facts(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """New messages are refused with their decision; what was spent is booked, and edits of what waits are taken."""
+    """What people and agents want said anew is refused with its decision; what was spent is booked, edits of what waits are taken, and
+    what follows from before is said.
+    """
     monkeypatch.setattr("gateway.store.posts.MOST_WAITING", 2)
     await put(store, posts=(say("a"), say("b")))
-    with pytest.raises(StoreError, match="2 messages wait"):
-        await put(store, entries=(limit(5),), posts=(say("c"),))
+    await store.accept("telegram", "1", "one", NOW)
+    with pytest.raises(FullError, match="2 messages wait"):
+        await put(store, entries=(limit(5),), posts=(say("c"),), handled=("telegram", "1"))
+    with pytest.raises(FullError, match="2 messages wait"):
+        await put(store, posts=(say("said:s_1:1"),))
+    assert len(await store.inbox(10)) == 1
     await put(store, entries=(call("c1", 1, 0),), posts=(say("d"),))
-    await put(store, posts=(edit("a", "new"),))
-    assert [ref for ref, _, _ in await deliver_all(store)] == ["a", "b", "d"]
+    await put(store, posts=(edit("a", "new"), say("e")))
+    assert [ref for ref, _, _ in await deliver_all(store)] == ["a", "b", "d", "e"]
 
 
 @pytest.mark.parametrize("bodies", [(), ("x" * 65_537,), ("\u00e4" * 32_769,)])
