@@ -222,6 +222,8 @@ class AgentTraits:
     """Its user may be on a subscription: dollars are list prices."""
     switches_model: bool = False
     """It can go on with a conversation on another model."""
+    steers: bool = False
+    """It can be told something while it works, as part of the run at work."""
     modes: tuple[str, ...] = ()
     """Ways of working that people may choose for a session; the first is the usual one."""
     unasking: frozenset[str] = frozenset()
@@ -311,6 +313,15 @@ class Client(Protocol):
 
     async def respond(self, request_id: str, answer: Answer) -> bool:
         """Answer what it waits for; False: it no longer waits. True only once the agent's side has taken the answer."""
+        ...
+
+    async def steer(self, uuid: str, text: str, into: str) -> bool:
+        """Have the agent read these words before its next call of the main loop, in the run of the prompt `into`; False: that is not
+        at work, or the agent cannot (see the traits).
+
+        True: Steered follows once it has them, before Finished of that run. If it does not, the agent never had them, and never will:
+        they begin no run of their own. Only where Exited comes instead, `recover` tells whether it had them, by the uuid.
+        """
         ...
 
     async def interrupt(self) -> None:

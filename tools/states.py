@@ -21,6 +21,7 @@ MEANINGS = {
     TurnState.REFUSED: "the gate or the person said no; nothing was spent",
     TurnState.STOPPED: "a person ended it after it had started",
     TurnState.INTERRUPTED: "a crash cut it short, or its agent ended; what it spent is booked, and [Continue] goes on",
+    TurnState.JOINED: "its words went into another turn while that was at work, which paid for what came of them",
 }
 
 

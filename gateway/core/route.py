@@ -94,12 +94,13 @@ class Queued(StrEnum):
     NOW = "now"
     RUN = "run"
     DROP = "drop"
+    STEER = "steer"
     CHOOSE = "choose"
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """`/now TURN`, `/run TURN`, `/drop TURN`: with a turn that waits."""
+    """`/now TURN`, `/run TURN`, `/drop TURN`, `/steer TURN`: with a turn that waits."""
 
     deed: Queued
     turn_id: str
@@ -212,7 +213,7 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return ShowCost()
         case "start":
             return Start()
-        case "now" | "run" | "drop" if _TURN.fullmatch(argument):
+        case "now" | "run" | "drop" | "steer" if _TURN.fullmatch(argument):
             return Queue(Queued(name), argument)
         case "late_run" | "late_choose" | "late_drop" if _SESSION.fullmatch(argument):
             return Late(Queued(name.removeprefix("late_")), argument)

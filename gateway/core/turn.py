@@ -18,6 +18,8 @@ class Step(StrEnum):
     """The gate or the person said no, before anything was spent."""
     RELEASE = "release"
     """The prompt is handed to the agent."""
+    JOIN = "join"
+    """The agent has taken the words into the run that is at work."""
     RESEND = "resend"
     """After a crash: the agent never had the prompt, it is handed over again."""
     REQUEUE = "requeue"
@@ -36,6 +38,7 @@ TRANSITIONS: Final[dict[tuple[TurnState, Step], TurnState]] = {
     (TurnState.QUEUED, Step.ASK): TurnState.ASKING,
     (TurnState.QUEUED, Step.ALLOW): TurnState.HELD,
     (TurnState.QUEUED, Step.REFUSE): TurnState.REFUSED,
+    (TurnState.QUEUED, Step.JOIN): TurnState.JOINED,
     (TurnState.ASKING, Step.ASK): TurnState.ASKING,
     (TurnState.ASKING, Step.ALLOW): TurnState.HELD,
     (TurnState.ASKING, Step.REFUSE): TurnState.REFUSED,

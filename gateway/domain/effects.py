@@ -130,6 +130,15 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
+class Steer:
+    """Tell the session's agent the words of a turn that waits, as part of the run that is at work, which is `into`'s."""
+
+    session_id: str
+    turn_id: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True)
 class Borrow:
     """Ask the team's bank for so much more than is lent, and then decide about the turn anew, once.
 
@@ -192,4 +201,6 @@ class Browse:
     wanted: str = ""
 
 
-Effect = Say | Edit | StartTurn | Respond | Unpause | Interrupt | Borrow | Listen | Leave | Forget | Arrange | Browse
+Effect = (
+    Say | Edit | StartTurn | Respond | Unpause | Interrupt | Steer | Borrow | Listen | Leave | Forget | Arrange | Browse
+)

@@ -225,6 +225,13 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Steered:
+    """The run at work has taken the words of this name in: the agent reads them with its next call, and they never run again."""
+
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """The agent stands at a boundary and makes no API call in this loop until answered with GoOn or EndTurn."""
 
@@ -316,6 +323,7 @@ AgentEvent = (
     | AskedQuestion
     | AskedPlan
     | Withdrawn
+    | Steered
     | Paused
     | Finished
     | BackgroundChanged

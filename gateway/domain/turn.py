@@ -40,6 +40,8 @@ class TurnState(StrEnum):
     """A person ended it after it had started."""
     INTERRUPTED = "interrupted"
     """A crash cut it short, or its agent ended; what it spent is booked."""
+    JOINED = "joined"
+    """Its words went into another turn of its session while that was at work: what they cost is that turn's."""
 
 
 class OutcomeKind(StrEnum):

@@ -106,5 +106,7 @@ class Flag(StrEnum):
     """The live meter and the agent's own total differed; the difference is booked."""
     FIRST = "first"
     """A person wants it before the others that wait."""
+    STEERING = "steering"
+    """It waits, and its words are on their way to the agent at work: it does not run itself unless that did not take them."""
     LATE = "late"
     """It came long after it was written, and somebody has to say whether it still runs."""

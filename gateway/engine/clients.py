@@ -27,6 +27,7 @@ from gateway.domain.effects import (
     Respond,
     Say,
     StartTurn,
+    Steer,
     Unpause,
 )
 from gateway.domain.events import Exited
@@ -43,6 +44,7 @@ from gateway.engine import (
     listening,
     metering,
     resuming,
+    steering,
     threads,
 )
 from gateway.engine.leases import Leases
@@ -145,6 +147,9 @@ class Clients:
                 async with self._told.of(session_id):
                     if live := self._live.get(session_id):
                         await answering.interrupt(self._world, live)
+            case Steer(session_id):
+                if not await steering.tell(self._world, self._live.get(session_id), effect):
+                    await self.next_in_line(session_id)
             case Borrow():
                 if self._leases is not None:
                     await self._leases.borrow(effect, self.waiting)

@@ -15,7 +15,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
-from gateway.engine import gating, metering
+from gateway.engine import gating, metering, steering
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import desk_words, question_words, turn_words
@@ -58,6 +58,8 @@ def finish(
         session = view.session(turn.session_id) if turn else None
         if turn is None or session is None:
             return draft.done(None)
+        if turn.origin is not Origin.BACKGROUND:
+            steering.back(world, view, draft, session.id)
         turn = gating.counted(world, view, session, turn) if priced else turn
         for usage, amount in priced:
             turn, entry = meter.book_difference(turn, usage, amount)

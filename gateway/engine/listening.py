@@ -25,13 +25,14 @@ from gateway.domain.events import (
     QuotaTold,
     Said,
     Started,
+    Steered,
     Withdrawn,
     Writing,
 )
 from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import desk, drafts, ending, gating, metering, permissions, showing
+from gateway.engine import desk, drafts, ending, gating, metering, permissions, showing, steering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.live import Live, launch
 from gateway.engine.world import Draft, World
@@ -64,6 +65,9 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             live.work(world.clock.ticks_ms())
             if live.turn_id is not None:
                 await world.commit(permissions.withdrawn(live.turn_id, request_id))
+        case Steered(uuid):
+            if (turn_id := live.steering.pop(uuid, None)) is not None:
+                await world.commit(steering.joined(world, turn_id))
         case Finished():
             return await _finished(world, live, event)
         case BackgroundChanged(agents, others):
@@ -332,6 +336,9 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
 async def _exited(world: World, live: Live, reason: str) -> None:
     await drafts.end(live)
     stopped = live.stopping_ms is not None
+    if live.steering and (session := await world.store.read(lambda view: view.session(live.session_id))) is not None:
+        live.steering.clear()
+        await steering.settle(world, session, live.client.process)
     gone = Finished(End.INTERRUPTED, turn_words.process_ended(reason), None, None)
     ends = [(turn_id, replace(gone, prompt_uuid=uuid), list[Usage]()) for uuid, turn_id in live.pending.items()]
     if live.turn_id is not None and (live.busy or live.result):

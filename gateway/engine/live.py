@@ -42,6 +42,8 @@ class Live:
     """Of the run at work; None where no prompt started it."""
     pending: dict[str, str] = field(default_factory=dict[str, str])
     """Prompts that were handed over and did not begin yet: uuid -> turn. A run that nobody asked for may come first."""
+    steering: dict[str, str] = field(default_factory=dict[str, str])
+    """Words that it is to read while it works, and has not yet: uuid -> turn."""
     busy: bool = False
     """A run was started and Finished did not come yet."""
     agents: int = 0

@@ -9,7 +9,7 @@ import structlog
 
 from gateway.core import pairing
 from gateway.core.policy import words
-from gateway.core.queue import is_late
+from gateway.core.queue import is_late, is_steering
 from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import ApprovalKind, ApprovalState, Option
@@ -19,7 +19,7 @@ from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, 
 from gateway.domain.files import Parcel
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import ending, gating, limits, metering, showing, threads
+from gateway.engine import ending, gating, limits, metering, showing, steering, threads
 from gateway.engine.clients import Clients
 from gateway.engine.live import launch
 from gateway.engine.world import Draft, World
@@ -35,6 +35,7 @@ async def recover(world: World, clients: Clients) -> None:
     processes = {process.session_id: process for process in await world.store.processes()}
     turns = await world.store.read(lambda view: view.all_open_turns())
     await _close_dead_questions(world, turns)
+    await _settle_words(world, turns, processes)
     for turn in turns:
         session = await world.store.read(lambda view, key=turn.session_id: view.session(key))
         if session is not None and turn.state in (TurnState.RUNNING, TurnState.PAUSED):
@@ -55,6 +56,14 @@ async def recover(world: World, clients: Clients) -> None:
     for session_id in {turn.session_id for turn in turns}:
         await clients.next_in_line(session_id)
     world.on_step("recovered")
+
+
+async def _settle_words(world: World, turns: Sequence[Turn], processes: Mapping[str, Process]) -> None:
+    """Words that were on their way to an agent at work: before its turn is ended, which they may be a part of."""
+    for session_id in {turn.session_id for turn in turns if is_steering(turn)}:
+        session = await world.store.read(lambda view, key=session_id: view.session(key))
+        if session is not None:
+            await steering.settle(world, session, processes.get(session_id))
 
 
 def _note_policy(world: World, view: View) -> Decision[None]:

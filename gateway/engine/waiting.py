@@ -14,7 +14,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Flag
-from gateway.engine import gating, menus
+from gateway.engine import gating, menus, steering
 from gateway.engine.world import Draft, World
 from gateway.ports import View
 from gateway.view import queue_words as words
@@ -31,20 +31,20 @@ def join(world: World, view: View, draft: Draft, session: Session, turn: Turn, a
     draft.put.append(turn)
     asked = any(view.open_approvals(one.id) for one in ahead)
     text = words.queued(len(ahead), asked=asked)
-    menus.show(world, draft, session.thread, text, _entries(turn), gating.queued_ref(turn))
-
-
-def _entries(turn: Turn) -> menus.Entries:
-    return (words.RUN_NOW, f"now {turn.id}"), (words.DROP, f"drop {turn.id}")
+    buttons = steering.entries(world, draft, view, session, turn)
+    menus.show(world, draft, session.thread, text, buttons, gating.queued_ref(turn))
 
 
 def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) -> None:
-    """Run a waiting turn in its place, or now, or drop it."""
+    """Run a waiting turn in its place, or now, or drop it, or tell the agent its words while that works."""
     turn = view.turn(intent.turn_id)
     session = view.session(turn.session_id) if turn is not None else None
-    waits = turn is not None and turn.state is TurnState.QUEUED
+    waits = turn is not None and turn.state is TurnState.QUEUED and not queue.is_steering(turn)
     if turn is None or session is None or session.thread != message.thread or not waits:
         draft.say(world.notice(message.thread, words.NOT_WAITING))
+        return
+    if intent.deed is Queued.STEER:
+        steering.begin(world, view, draft, message, session, turn)
         return
     before = _late_menu(view, draft, session)
     if intent.deed is Queued.DROP:
@@ -170,7 +170,7 @@ def decide_late(world: World, view: View, draft: Draft, message: Message, intent
             for turn in late:
                 gating.drop(world, view, draft, turn, words.DROPPED)
             told = words.late_dropped(len(late))
-        case Queued.RUN | Queued.NOW:
+        case Queued.RUN | Queued.NOW | Queued.STEER:
             for turn in late:
                 draft.put.append(replace(turn, flags=turn.flags - {Flag.LATE}))
                 _listen(draft, turn)
@@ -233,7 +233,9 @@ def edited(world: World, view: View, draft: Draft, event: Edited) -> str:
     draft.put.append(changed)
     menu = menus.opened(view, gating.queued_ref(turn))
     if menu is not None and words.CHANGED not in menu.text:
-        menus.renew(world, draft, menu, f"{menu.text}\n{words.CHANGED}", _entries(turn))
+        session = view.session(turn.session_id)
+        buttons = () if session is None else steering.entries(world, draft, view, session, turn)
+        menus.renew(world, draft, menu, f"{menu.text}\n{words.CHANGED}", buttons)
     return "changed"
 
 
@@ -250,7 +252,8 @@ def is_waiting(view: View, event: Edited) -> bool:
 def _waiting_turn(view: View, message: Message) -> Turn | None:
     """The turn that waits with this message of the same person."""
     for turn in view.all_open_turns():
-        if turn.state is TurnState.QUEUED and (turn.person, turn.message_id) == (message.person, message.message_id):
+        mine = (turn.person, turn.message_id) == (message.person, message.message_id)
+        if mine and turn.state is TurnState.QUEUED and not queue.is_steering(turn):
             session = view.session(turn.session_id)
             if session is not None and session.thread == message.thread:
                 return turn

@@ -6,6 +6,7 @@ from gateway.domain.money import Usd
 from gateway.view.figure_words import ago
 
 RUN_NOW: Final = "Run now"
+STEER: Final = "Steer"
 DROP: Final = "Drop"
 STOP: Final = "Stop"
 RUN_ALL: Final = "Run all"
@@ -29,6 +30,21 @@ def queued(place: int, *, asked: bool) -> str:
             "reply to the question."
         )
     return f"Queued as number {place}; it runs when its turn comes."
+
+
+STEERING: Final = "Goes to the agent at its next step, as part of what it does now."
+NOT_STEERED: Final = "The agent was done before it could be told this: it runs next, as a turn of its own."
+NOTHING_TO_STEER: Final = "Nothing of yours is at work that this can be told to: it waits for its turn."
+
+
+def steered(title: str) -> str:
+    """The agent has it. `title` is escaped."""
+    return f"Told the agent while it works: {title}"
+
+
+def joined(turn_id: str) -> str:
+    """What became of a message that the agent was told while it worked at this turn."""
+    return f"told the agent while it worked at {turn_id}" if turn_id else "told the agent while it worked"
 
 
 def full(waiting: int) -> str:

@@ -1,6 +1,7 @@
 """The real Claude Code client as a rig for the Agent contract: the test's hand plays the API behind it."""
 
 import contextlib
+import json
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from gateway.domain.usage import Tokens
 from gateway.ports import Launch
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.messages_api import Hold, MessagesApi, Request, Text, Tool
+from tests.fakes.messages_request import IN_MID_TURN
 from tests.fakes.messages_script import Reply
 
 
@@ -26,6 +28,8 @@ class ClaudeRig:
         self.held = Hold()
         self.plans: list[list[Reply]] = []
         self.prompts: list[str] = []
+        self.asked: list[str] = []
+        """What each call of the main loop asked, whole."""
         api.script(self._play)
 
     def plan(self, *replies: Reply) -> None:
@@ -34,9 +38,11 @@ class ClaudeRig:
 
     def _play(self, request: Request) -> Reply | None:
         """Each new prompt takes the next plan; a prompt that was cut short leaves the rest of its plan unplayed."""
-        if request.prompt not in self.prompts:
+        self.asked.append(json.dumps(request.body))
+        told = bool(self.prompts) and any(text == request.prompt for text in IN_MID_TURN.findall(_words(request)))
+        if not told and request.prompt not in self.prompts:
             self.prompts.append(request.prompt)
-        number = self.prompts.index(request.prompt)
+        number = len(self.prompts) - 1 if told else self.prompts.index(request.prompt)
         return self.plans[number].pop(0) if number < len(self.plans) and self.plans[number] else None
 
     async def answer(self, text: str) -> None:
@@ -72,6 +78,13 @@ class ClaudeRig:
             Tokens(c.input, c.cache_read, c.cache_write_5m, c.cache_write_1h, 0, c.output)
             for c in (call.counts for call in self.api.calls() if call.started and call.counts == call.would_be)
         ]
+
+
+def _words(request: Request) -> str:
+    """All that was said in the conversation."""
+    contents = [message.get("content") for message in request.body.get("messages", ())]
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    return "\n".join(block["text"] for block in blocks if isinstance(block.get("text"), str))
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ before a tool, what the wire looks like) the checks do not look.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
@@ -24,6 +24,7 @@ from gateway.domain.events import (
     Finished,
     Paused,
     Started,
+    Steered,
     Withdrawn,
 )
 from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Tokens
@@ -96,6 +97,10 @@ class Watch:
             while len(found := self.of(kind)) < count:
                 await self._more.wait()
         return found[count - 1]
+
+    async def more(self) -> None:
+        """Wait for the next event, whatever it is."""
+        await self._more.wait()
 
     async def finished(self, count: int = 1) -> Finished:
         """Wait for the `count`-th end of a run."""
@@ -380,6 +385,63 @@ async def a_conversation_is_resumed(rig: Rig) -> None:
             assert said_totals([finished]) == metered(seen_again.calls) == total(rig.charged()[1:])
 
 
+async def words_for_the_run_at_work_are_part_of_it(rig: Rig) -> None:
+    """They are taken in before the next call, once, and are no run of their own; the conversation knows their name from then on."""
+    if not rig.agent.traits.steers:
+        return
+    await rig.tools(3)
+    await rig.answer("after")
+    third: list[str] = []
+
+    def hold(event: AgentEvent) -> Answer | None:
+        if isinstance(event, Paused) and seen.calls and not third:
+            third.append(event.request_id)
+            return None
+        return go_on(event)
+
+    async with at_work(rig.agent, rig.launch, hold) as (client, seen):
+        await client.prompt(U1, "one")
+        with anyio.fail_after(PATIENCE_S):
+            while not third:
+                await seen.more()
+        assert not await client.steer(U2, "for another run", U3)
+        assert await client.steer(U2, "and this as well", U1)
+        await client.respond(third[0], GoOn())
+        assert (await seen.finished()).prompt_uuid == U1
+        assert seen.of(Steered) == [Steered(U2)]
+        assert not await client.steer(U4, "too late", U1)
+        await client.prompt(U3, "two")
+        assert (await seen.finished(2)).prompt_uuid == U3
+        assert [event.prompt_uuid for event in seen.of(Started) if isinstance(event, Started)] == [U1, U3]
+        assert metered(seen.calls) == total(rig.charged())
+        assert len(seen.calls) == 4
+        process, name = client.process, client.agent_session
+    launch = replace(rig.launch, agent_session=name)
+    assert (await rig.agent.recover(launch, process, U2)).prompt_known
+    assert not (await rig.agent.recover(launch, process, U4)).prompt_known
+
+
+async def words_that_come_too_late_are_never_taken(rig: Rig) -> None:
+    """The run ends before another call of it: nothing is told of the words, they begin nothing, and the next prompt runs."""
+    if not rig.agent.traits.steers:
+        return
+    await rig.hang()
+    await rig.answer("after")
+    async with at_work(rig.agent, rig.launch) as (client, seen):
+        await client.prompt(U1, "one")
+        await rig.hanging()
+        assert await client.steer(U2, "and this as well", U1)
+        await client.interrupt()
+        assert (await seen.finished()).end is End.INTERRUPTED
+        await client.prompt(U3, "two")
+        assert (await seen.finished(2)).prompt_uuid == U3
+        await rig.quiet()
+        assert seen.of(Steered) == []
+        assert [event.prompt_uuid for event in seen.of(Started) if isinstance(event, Started)] == [U1, U3]
+        process, name = client.process, client.agent_session
+    assert not (await rig.agent.recover(replace(rig.launch, agent_session=name), process, U2)).prompt_known
+
+
 async def another_model_goes_on_with_the_conversation(rig: Rig) -> None:
     """Told between prompts, the same client makes its next calls on the other model, and to tell it makes none itself."""
     if not rig.agent.traits.switches_model:
@@ -467,6 +529,7 @@ def resumed(launch: Launch, client: Client) -> Launch:
 U1 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0001"
 U2 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0002"
 U3 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0003"
+U4 = "6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0004"
 OTHER_MODEL = "claude-haiku-4-5"
 
 Check = Callable[[Rig], Awaitable[None]]
@@ -480,6 +543,8 @@ CHECKS: tuple[Check, ...] = (
     totals_equal_the_calls,
     a_paused_run_makes_no_call_until_answered,
     end_turn_halts,
+    words_for_the_run_at_work_are_part_of_it,
+    words_that_come_too_late_are_never_taken,
     an_interrupt_ends_the_run,
     an_interrupt_withdraws_what_was_asked,
     a_permission_waits_for_its_answer,

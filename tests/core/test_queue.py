@@ -1,7 +1,9 @@
 """Which turn goes next, and which wait for a word."""
 
-from gateway.core.queue import LATE_MS, ahead, came_late, is_late, next_of
-from gateway.domain.turn import TurnState
+from dataclasses import replace
+
+from gateway.core.queue import LATE_MS, ahead, came_late, is_late, is_steering, next_of, steered
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, TurnState
 from gateway.domain.usage import Flag
 from tests.core.make import turn
 
@@ -42,3 +44,29 @@ def test_late_is_what_was_written_more_than_a_quarter_of_an_hour_ago() -> None:
     assert not came_late(now - LATE_MS, now)
     assert not came_late(now + 1, now)
     assert not came_late(0, now)
+
+
+def test_words_on_their_way_to_the_agent_at_work_do_not_run_and_keep_nobody_up() -> None:
+    """Not even once nothing is at work: it has to be known first whether the agent had them."""
+    words = turn(id="t_1", state=QUEUED, flags=frozenset({Flag.STEERING}))
+    other = turn(id="t_2", state=QUEUED)
+    assert is_steering(words)
+    assert next_of([words]) is None
+    assert next_of([words, other]) == other
+    assert ahead([words, other]) == [other]
+    assert not is_steering(turn(id="t_1", state=TurnState.JOINED, flags=frozenset({Flag.STEERING})))
+
+
+def test_words_go_into_what_the_same_person_asked_for_and_what_goes_on_working() -> None:
+    """Not into another person's, a run that nobody asked for, one that waits for a yes or is being stopped; nor twice."""
+    works = turn(id="t_1", state=TurnState.RUNNING)
+    words = turn(id="t_2", state=QUEUED)
+    assert steered(words, [works, words]) == works
+    assert steered(words, [words]) is None
+    assert steered(words, [replace(works, person="9"), words]) is None
+    assert steered(words, [replace(works, origin=Origin.BACKGROUND), words]) is None
+    assert steered(words, [replace(works, state=TurnState.PAUSED), words]) is None
+    assert steered(words, [replace(works, outcome=Outcome(OutcomeKind.CANCELLED, "Stopped.")), words]) is None
+    assert steered(replace(words, state=TurnState.ASKING), [works]) is None
+    for flag in (Flag.STEERING, Flag.LATE):
+        assert steered(replace(words, flags=frozenset({flag})), [works]) is None

@@ -33,9 +33,9 @@ def test_every_step_leads_somewhere() -> None:
     assert {step for _, step in TRANSITIONS} == set(Step)
 
 
-def test_the_ended_states_are_these_five() -> None:
-    """A turn ends finished, failed, refused, stopped or interrupted, and in no other state."""
-    assert {state.value for state in ENDED} == {"finished", "failed", "refused", "stopped", "interrupted"}
+def test_the_ended_states_are_these_six() -> None:
+    """A turn ends finished, failed, refused, stopped, interrupted or as a part of another one, and in no other state."""
+    assert {state.value for state in ENDED} == {"finished", "failed", "refused", "stopped", "interrupted", "joined"}
 
 
 @pytest.mark.parametrize("state", sorted(set(TurnState) - ENDED))
@@ -77,6 +77,7 @@ NAMED = {
     Step.FAIL: TurnState.FAILED,
     Step.STOP: TurnState.STOPPED,
     Step.INTERRUPT: TurnState.INTERRUPTED,
+    Step.JOIN: TurnState.JOINED,
 }
 
 
@@ -152,6 +153,6 @@ def test_the_diagram_lists_every_transition_its_start_and_its_ends() -> None:
     drawn = {line.strip() for line in lines[2:]}
     assert len(drawn) == len(lines) - 2
     assert drawn == {f"{source} --> {target}: {step}" for (source, step), target in TRANSITIONS.items()} | {
-        f"{state} --> [*]" for state in ("finished", "failed", "refused", "stopped", "interrupted")
+        f"{state} --> [*]" for state in ("finished", "failed", "refused", "stopped", "interrupted", "joined")
     }
     assert diagram().endswith("\n")

@@ -95,6 +95,10 @@ class AtDesk:
     async def interrupt(self) -> None:
         self._ring()
 
+    async def steer(self, uuid: str, text: str, into: str) -> bool:
+        del uuid, text, into
+        return False
+
     async def use_model(self, model: str) -> bool:
         del model
         return False

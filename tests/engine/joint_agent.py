@@ -146,6 +146,10 @@ class DrivenClient:
     def listens(self) -> bool:
         return True
 
+    async def steer(self, uuid: str, text: str, into: str) -> bool:  # noqa: ARG002 - the port's signature
+        """It cannot be told anything while it works."""
+        return False
+
     async def use_model(self, model: str) -> bool:  # noqa: ARG002 - the port's signature
         """It knows one model."""
         return False

@@ -35,6 +35,18 @@ FOUR = Usd.parse("4")
         (queue_words.late_run(3), "All 3 run now, one after the other."),
         (queue_words.late_dropped(1), "Dropped: it does not run."),
         (queue_words.late_dropped(3), "Dropped: none of the 3 runs."),
+        (queue_words.STEERING, "Goes to the agent at its next step, as part of what it does now."),
+        (queue_words.steered("Fix it"), "Told the agent while it works: Fix it"),
+        (queue_words.joined("t_1"), "told the agent while it worked at t_1"),
+        (queue_words.joined(""), "told the agent while it worked"),
+        (
+            queue_words.NOT_STEERED,
+            "The agent was done before it could be told this: it runs next, as a turn of its own.",
+        ),
+        (
+            queue_words.NOTHING_TO_STEER,
+            "Nothing of yours is at work that this can be told to: it waits for its turn.",
+        ),
     ],
 )
 def test_what_waits_is_told_in_english(said: str, words: str) -> None:

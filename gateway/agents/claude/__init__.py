@@ -72,6 +72,7 @@ class ClaudeAgent:
         overshoot="at most the one API call that each running loop (main, each sub-agent, a compaction) has in flight",
         list_price=True,
         switches_model=True,
+        steers=True,
         modes=tuple(MODES),
         unasking=frozenset({"edits"}),
     )

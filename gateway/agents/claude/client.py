@@ -17,6 +17,7 @@ from gateway.agents.claude.describe import redacted
 from gateway.agents.claude.dialogue import ANSWER_LIMIT_S, Dialogue, refusal, success
 from gateway.agents.claude.figures import Figures
 from gateway.agents.claude.following import Following
+from gateway.agents.claude.steering import Steering
 from gateway.agents.claude.telling import Telling
 from gateway.agents.claude.translate import Translator
 from gateway.agents.supervise import GoneError, Supervised, mark
@@ -52,6 +53,7 @@ class ClaudeClient:
         self._following = Following(known)
         self._telling = Telling(self._dialogue.gone)
         self._figures = Figures(translator, self._following, self._dialogue, self._telling)
+        self._steering = Steering(link, self._dialogue, translator, self._following)
         self._waiting: dict[str, control.Waiting] = {}
         self._taken: dict[str, anyio.Event] = {}
         self._later: deque[tuple[str, str]] = deque()
@@ -88,6 +90,7 @@ class ClaudeClient:
         del attributes
         if self._translator.has_had(uuid) and not self._link.leaving:
             return
+        await self._steering.none_left()
         if self._translator.run is not None and not self._link.leaving:
             if len(self._later) >= PROMPTS_QUEUED_MAX:
                 raise AgentUnavailableError("Claude Code has too many prompts waiting: wait until it is done")
@@ -105,15 +108,24 @@ class ClaudeClient:
             return False
         response = control.answer(waiting, answer)
         del self._waiting[request_id]
+        if isinstance(waiting, Boundary) and isinstance(answer, EndTurn):
+            self._steering.forget()
+        elif isinstance(waiting, Boundary) and waiting.hook is Hook.BATCH and waiting.loop == MAIN_LOOP:
+            await self._steering.write()
         if isinstance(waiting, Boundary) and isinstance(answer, EndTurn) and waiting.hook.compacts:
             return await self._end_compaction(waiting, answer.reason, response)
         return await self._dialogue.answer(request_id, response)
+
+    async def steer(self, uuid: str, text: str, into: str) -> bool:
+        """Have it read these words before the next call of its main loop; False: that run is not at work."""
+        return self._steering.add(uuid, text, into)
 
     async def interrupt(self) -> None:
         """Stop the present run and cancel the prompts behind it; at rest, stop the background agents."""
         if self._translator.idle:
             return
         self._later.clear()
+        self._steering.forget()
         response = await self._dialogue.ask({"subtype": "interrupt"})
         queued = response.response.get("still_queued") if response is not None else None
         for item in queued[:PROMPTS_QUEUED_MAX] if isinstance(queued, list) else []:
@@ -218,7 +230,8 @@ class ClaudeClient:
             )
 
     async def _hand_later(self) -> None:
-        if not self._later:
+        await self._steering.none_left()
+        if not self._later or self._translator.run is not None:
             return
         try:
             await self._hand(*self._later.popleft())
@@ -269,12 +282,15 @@ class ClaudeClient:
         self._telling.tell(self._translator.feed(line))
         if self._crew is None:
             return
+        if isinstance(line, wire.Result) and self._steering.over():
+            self._crew.start_soon(self._steering.take_back)
         if isinstance(line, wire.Result) and self._later:
             self._crew.start_soon(self._hand_later)
         elif isinstance(line, wire.System) and line.subtype == "task_notification":
             await self._beside(self._figures.settle_ended)
         elif isinstance(line, wire.Lifecycle):
             self._taken.get(line.command_uuid, anyio.Event()).set()
+            self._steering.heard(line.command_uuid)
         elif self._translator.partial.is_news and not self._will_tell:
             self._will_tell = True
             self._crew.start_soon(self._tell_writing)
@@ -332,6 +348,9 @@ class ClaudeClient:
         self._telling.tell(self._translator.feed(callback))
         if boundary is None:
             await self._beside(self._pass, callback)
+        elif run is not None and run.stray:
+            stopped = control.answer(boundary, EndTurn("this was for a run that has ended"))
+            await self._beside(self._dialogue.tell, success(callback.request_id, stopped))
         elif self._wait_for(boundary) and self._crew is not None:
             self._crew.start_soon(self._stand, boundary)
 

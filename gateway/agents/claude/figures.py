@@ -45,7 +45,7 @@ class Figures:
                 while self.translator.streaming and not self.dialogue.gone.is_set():
                     await self._progress.wait()
                 run = self.translator.run
-                await self.following.written(run.prompt_uuid if run is not None else None)
+                await self.following.written(run.latest if run is not None else None)
             case Hook.BATCH | Hook.COMPACTED:
                 loops = {boundary.loop} if boundary.loop != MAIN_LOOP else set[str]()
                 await self.settle(lambda: loops | self.translator.ended_loops)

@@ -144,11 +144,18 @@ def is_message(line: bytes, name: str) -> bool:
 
 
 def is_prompt(line: bytes, prompt_uuid: str) -> bool:
-    """The line is the prompt itself, not something that mentions it."""
+    """The line is the prompt itself, or words that a run took in while it worked; not something that mentions them."""
     if prompt_uuid.encode() not in line:
         return False
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and value.get("type") == "user" and value.get("uuid") == prompt_uuid
+    match value:
+        case {"type": "user", "uuid": name} | {
+            "type": "attachment",
+            "attachment": {"type": "queued_command", "source_uuid": name},
+        }:
+            return bool(name == prompt_uuid)
+        case _:
+            return False

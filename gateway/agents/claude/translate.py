@@ -28,6 +28,7 @@ from gateway.domain.events import (
     QuotaTold,
     Said,
     Started,
+    Steered,
 )
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 
@@ -50,6 +51,15 @@ class Run:
     halted: str | None = None
     unread: bool = False
     """The client was stopped at a hook because nobody could read what it said there."""
+    steered: str | None = None
+    """The newest words that it took in while it worked."""
+    stray: bool = False
+    """Words for a run that had ended began it: it makes no call, and nobody hears of it."""
+
+    @property
+    def latest(self) -> str | None:
+        """The name of the newest words of a person's in it."""
+        return self.steered or self.prompt_uuid
 
 
 UNREAD: Final = (
@@ -73,6 +83,8 @@ class Translator:
         self._background: dict[str, str] = {}
         self._handed: set[str] = set()
         """Prompts that have not ended; the client is given one at a time."""
+        self.steering: set[str] = set()
+        """Words for the run at work that the client has in its queue."""
         self._requesting = ""
         self._finished = Recent()
         self._results = Recent()
@@ -148,16 +160,28 @@ class Translator:
 
     def _lifecycle(self, line: wire.Lifecycle) -> list[AgentEvent]:
         uuid = line.command_uuid
+        if line.state == "started" and uuid in self.steering:
+            self.steering.discard(uuid)
+            return self._steered(uuid)
         if line.state == "started":
             # A timer of the agent's own starts a run under a name that is not ours; a prompt that comes late joins the run.
             return [] if self.run else self._begin(uuid if uuid in self._handed else None)
         never_ran = line.state == "cancelled" and uuid in self._handed
         if line.state in {"completed", "cancelled"}:
             self._handed.discard(uuid)
+            self.steering.discard(uuid)
         if never_ran and uuid not in self._finished and (self.run is None or self.run.prompt_uuid != uuid):
             self._finished.add(uuid)
             return [Finished(End.INTERRUPTED, "", uuid, (), self._agents())]
         return []
+
+    def _steered(self, uuid: str) -> list[AgentEvent]:
+        if self.run is None:
+            self.run = Run(None, stray=True)
+        if self.run.stray:
+            return []
+        self.run.steered = uuid
+        return [Steered(uuid)]
 
     def _begin(self, prompt_uuid: str | None) -> list[AgentEvent]:
         self.run = Run(prompt_uuid)
@@ -335,6 +359,8 @@ class Translator:
             events += self._unanswered()
         totals = self.calls.tally.finished(line.usages, settled=not self.live and not self.calls.any_open)
         self.run, self._requesting = None, ""
+        if run.stray:
+            return events
         if run.prompt_uuid is not None:
             self._finished.add(run.prompt_uuid)
             self._handed.discard(run.prompt_uuid)

@@ -78,6 +78,7 @@ class ScriptedAgent:
         pauses=True,
         overshoot="at most the one API call that each running loop (main, each sub-agent) has in flight",
         switches_model=True,
+        steers=True,
         modes=("ask", "plan", "edits"),
         unasking=frozenset({"edits"}),
     )
@@ -110,6 +111,11 @@ class ScriptedAgent:
     def prompts(self) -> list[tuple[str, str]]:
         """Every prompt that really ran, in order: (uuid, text)."""
         return self._stage.prompts
+
+    @property
+    def steered(self) -> list[tuple[str, str]]:
+        """All words that it was told while it worked, in order: (uuid, text)."""
+        return self._stage.steered
 
     async def __aenter__(self) -> Self:
         await self._exit.enter_async_context(self._crew)

@@ -42,6 +42,7 @@ from gateway.domain.events import (
     QuotaTold,
     Said,
     Started,
+    Steered,
     Writing,
 )
 from gateway.domain.usage import MAIN_LOOP, Usage
@@ -67,6 +68,8 @@ class ScriptedClient:
         self._desk = Desk(self._bell)
         self._runs: deque[Run] = deque()
         self._present: Run | None = None
+        self._words: list[tuple[str, str]] = []
+        """What it is told while it works, before its next call."""
         self._seen = set(transcript.prompts)
         self._remembered: set[str] = set()
         self._unreported: dict[str, Usage] = {}
@@ -101,6 +104,13 @@ class ScriptedClient:
     async def respond(self, request_id: str, answer: Answer) -> bool:
         """Answer what it waits for; False: it no longer waits. An answer of the wrong kind is a bug: TypeError."""
         return self._desk.answer(request_id, answer)
+
+    async def steer(self, uuid: str, text: str, into: str) -> bool:
+        """Have it read these words before the next call of the run; False: that is not at work."""
+        if self.gone or self._present is None or self._present.uuid != into or len(self._words) >= PROMPTS_QUEUED_MAX:
+            return False
+        self._words.append((uuid, text))
+        return True
 
     async def interrupt(self) -> None:
         """Stop the present run and the prompts that wait behind it; each says Finished(INTERRUPTED)."""
@@ -156,6 +166,7 @@ class ScriptedClient:
         with run.scope:
             end, text = await self._main(run)
         self._present = None
+        self._words.clear()
         totals = tuple(self._unreported.values())
         self._unreported.clear()
         self._emit(Finished(end, text, run.uuid, totals, self._background), record=run.began)
@@ -213,6 +224,8 @@ class ScriptedClient:
         if not loop.cleared:
             await self._boundary("the next call", loop)
         loop.cleared = False
+        if loop.name == MAIN_LOOP:
+            self._read_words()
         usage = Usage(step.model or self._model, step.tokens)
         call = CallMetered(f"{self.agent_session}:{self._transcript.calls + 1}", usage, loop.name)
         await anyio.lowlevel.checkpoint_if_cancelled()
@@ -224,6 +237,13 @@ class ScriptedClient:
             ended = True
         finally:
             self._charge(call if ended else cut(call))
+
+    def _read_words(self) -> None:
+        while self._words:
+            uuid, text = self._words.pop(0)
+            self._note(lambda uuid=uuid: self._transcript.steered(uuid))
+            self._stage.steered.append((uuid, text))
+            self._emit(Steered(uuid), record=False)
 
     def _charge(self, call: CallMetered) -> None:
         self._stage.charges.append(Charge(self._session_id, call))

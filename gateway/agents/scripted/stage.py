@@ -27,6 +27,7 @@ class Stage:
     sleep: Callable[[float], Awaitable[None]]
     charges: list[Charge] = field(default_factory=list)
     prompts: list[tuple[str, str]] = field(default_factory=list)
+    steered: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

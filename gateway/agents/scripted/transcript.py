@@ -56,6 +56,10 @@ class Transcript:
         """Note that a run got past its first boundary; `uuid` None: no prompt started it."""
         self._write({"kind": "run", "uuid": uuid, "model": model})
 
+    def steered(self, uuid: str) -> None:
+        """Note that words of this name became part of the run at work."""
+        self._write({"kind": "steered", "uuid": uuid})
+
     def begun(self, call: CallMetered) -> None:
         """Note that a call goes out, with what is known of its cost at once: everything but the output."""
         tokens = replace(call.usage.tokens, output=0, reasoning=0)
@@ -75,6 +79,8 @@ class Transcript:
         for record in self._records:
             if record["kind"] == "open":
                 in_flight.clear()
+            elif record["kind"] == "steered":
+                continue
             elif record["kind"] == "run":
                 inside = record["uuid"] == uuid if record["uuid"] is not None else inside
                 if inside:
@@ -104,7 +110,7 @@ class Transcript:
     def _remember(self, record: dict[str, Any]) -> None:
         kind = record["kind"]
         self._records.append(record)
-        if kind == "run" and record["uuid"] is not None:
+        if kind in {"run", "steered"} and record["uuid"] is not None:
             self.prompts.add(record["uuid"])
         elif kind == "begun":
             self.calls += 1

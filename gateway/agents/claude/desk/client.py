@@ -135,6 +135,10 @@ class DeskClient:
             self._runs.now.stopping = STOPPED
         self._sign = anyio.current_time()
 
+    async def steer(self, uuid: str, text: str, into: str) -> bool:  # noqa: ARG002 - the port's signature
+        """What a person types there says what it does: nothing is told beside it."""
+        return False
+
     async def use_model(self, model: str) -> bool:
         """Its person chooses its model."""
         del model
