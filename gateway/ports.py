@@ -224,6 +224,8 @@ class AgentTraits:
     """It can go on with a conversation on another model."""
     steers: bool = False
     """It can be told something while it works, as part of the run at work."""
+    forks: bool = False
+    """A conversation of it can go on as a copy, while the one that was copied stays as it is."""
     modes: tuple[str, ...] = ()
     """Ways of working that people may choose for a session; the first is the usual one."""
     unasking: frozenset[str] = frozenset()
@@ -245,6 +247,8 @@ class Launch:
     """One of the traits' modes; empty: the usual one."""
     folder: str = ""
     """Where what people send for it is saved: it may read there too."""
+    forked_from: str = ""
+    """Not empty: the conversation `agent_session`, while there is none of that name yet, begins as a copy of this one."""
 
 
 @dataclass(frozen=True, slots=True)

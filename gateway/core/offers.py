@@ -21,6 +21,8 @@ DEEDS: Final = {
     "help": Deed.READ,
     "new": Deed.COMMAND,
     "resume": Deed.COMMAND,
+    "fork": Deed.COMMAND,
+    "steer": Deed.COMMAND,
     "close": Deed.COMMAND,
     "start": Deed.COMMAND,
     "stop": Deed.COMMAND,

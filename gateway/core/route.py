@@ -18,9 +18,10 @@ NUMBER_DIGITS_MAX = 4
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Plain text: it goes to the session."""
+    """Plain text: it goes to the session. `steers`: `/steer TEXT`, to the agent while it works, if it does."""
 
     text: str
+    steers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Queued(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """`/now TURN`, `/run TURN`, `/drop TURN`, `/steer TURN`: with a turn that waits."""
+    """`/now TURN`, `/run TURN`, `/drop TURN`, `/steer TURN`: with a turn that waits; `/steer`: with the first that can be."""
 
     deed: Queued
     turn_id: str
@@ -128,10 +129,14 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """`/resume`: what there is to go on with; or `/resume CONVERSATION [directory]`, as the button for it says."""
+    """`/resume`: what there is to go on with; or `/resume CONVERSATION [directory]`, as the button for it says.
+
+    `forks`: `/fork CONVERSATION [directory]`, with a copy of it; without a name, of the conversation here.
+    """
 
     agent_session: str = ""
     directory: str = ""
+    forks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +220,20 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return Start()
         case "now" | "run" | "drop" | "steer" if _TURN.fullmatch(argument):
             return Queue(Queued(name), argument)
+        case "steer" if argument:
+            found = _text(argument)
+            return Prompt(found.text, steers=True) if isinstance(found, Prompt) else found
+        case "steer":
+            return Queue(Queued.STEER, "")
         case "late_run" | "late_choose" | "late_drop" if _SESSION.fullmatch(argument):
             return Late(Queued(name.removeprefix("late_")), argument)
         case "forget" if not argument or _SESSION.fullmatch(argument):
             return Forget(argument)
         case "forget":
             return Explain(forget_words.HOW)
-        case "resume":
-            name, _, directory = argument.partition(" ")
-            return Resume(name, directory.strip())
+        case "resume" | "fork":
+            conversation, _, directory = argument.partition(" ")
+            return Resume(conversation, directory.strip(), forks=name == "fork")
         case "close":
             return Close()
         case "help":

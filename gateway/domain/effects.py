@@ -192,13 +192,17 @@ class Arrange:
 
 @dataclass(frozen=True, slots=True)
 class Browse:
-    """Look in the agent's own files for the conversations of a directory: to show them, or to go on with the `wanted` one."""
+    """Look in the agent's own files for the conversations of a directory: to show them, or to go on with the `wanted` one.
+
+    `forks`: with a copy of it.
+    """
 
     thread: Thread
     person: str
     directory: str
     agent: str
     wanted: str = ""
+    forks: bool = False
 
 
 Effect = (

@@ -69,6 +69,8 @@ class Session:
     """Not empty: `directory` is a worktree of the repository `project` for this branch, made when it is needed."""
     mode: str = ""
     """The agent's way of working that a person chose, in the agent's traits' words; empty: its usual one."""
+    forked_from: str = ""
+    """Not empty: the agent's id of another conversation, as a copy of which this one begins with its first prompt."""
 
 
 UNMETERED_MAX = 1_000

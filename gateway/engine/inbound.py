@@ -49,6 +49,7 @@ from gateway.engine import (
     replies,
     resuming,
     status,
+    steering,
     threads,
     waiting,
 )
@@ -167,8 +168,8 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
 ) -> None:
     """`menu`: whose button said it, if it was not typed."""
     match intent:
-        case Prompt(text):
-            _prompt(world, view, draft, message, text, held)
+        case Prompt():
+            _prompt(world, view, draft, message, intent, held)
         case New(directory):
             projects.begin(world, view, draft, message, directory or "")
         case Sessions():
@@ -230,9 +231,10 @@ def new_session(world: World, draft: Draft, message: Message, directory: str) ->
     return session
 
 
-def _prompt(world: World, view: View, draft: Draft, message: Message, text: str, held: frozenset[str]) -> None:
+def _prompt(world: World, view: View, draft: Draft, message: Message, intent: Prompt, held: frozenset[str]) -> None:
+    text = intent.text
     # A file is no answer to a question, whatever stands beside it, and neither are another's words.
-    answers = not message.attachments and not message.forwarded
+    answers = not message.attachments and not message.forwarded and not intent.steers
     if answers and replies.take(world, view, draft, message, text, held):
         return
     session = replies.meant(view, message) or view.current_session(message.thread)
@@ -253,6 +255,8 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, text: str,
         draft.say(world.notice(message.thread, queue_words.full(len(ahead))))
     elif ahead:
         waiting.join(world, view, draft, session, turn, ahead)
+        if intent.steers:
+            steering.begin(world, view, draft, message, session, turn)
     else:
         gating.start(world, view, draft, session, turn)
 

@@ -115,7 +115,7 @@ async def _named(world: World, live: Live, agent_session: str) -> None:
         draft = Draft()
         session = view.session(live.session_id)
         if session is not None:
-            draft.put.append(replace(session, agent_session=agent_session, context_tokens=0))
+            draft.put.append(replace(session, agent_session=agent_session, context_tokens=0, forked_from=""))
         return draft.done(None)
 
     live.agent_session = agent_session

@@ -16,7 +16,8 @@ STATUS_GAP_MS = 1_500
 
 def launch(session: Session) -> Launch:
     """How the session's agent is started, or asked what became of its conversation."""
-    return Launch(session.id, session.directory, session.agent_session, session.model, session.mode)
+    known = (session.id, session.directory, session.agent_session, session.model, session.mode)
+    return Launch(*known, forked_from=session.forked_from)
 
 
 @dataclass(slots=True)

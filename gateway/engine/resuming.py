@@ -1,4 +1,6 @@
-"""`/resume`: earlier conversations of a directory, also those of the desk. One writer each: what is open elsewhere is left there."""
+"""`/resume`: earlier conversations of a directory, also those of the desk. One writer each: what is open elsewhere is left there, or
+gone on with as a copy.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from gateway.core import summary
+from gateway.core.access import may
 from gateway.core.route import Resume
 from gateway.domain.effects import Browse
 from gateway.domain.events import Message
-from gateway.domain.place import Room, Session
+from gateway.domain.place import Deed, Room, Session, Thread
 from gateway.engine import gating, menus, projects, threads
 from gateway.engine.world import Draft, World
 from gateway.ports import Conversation, Decision, View
@@ -30,13 +33,20 @@ def begin(world: World, view: View, draft: Draft, message: Message, intent: Resu
     if place is None:
         draft.say(world.notice(message.thread, command_words.no_directory((intent.directory or base)[:200])))
         return
-    known = view.session_of_agent(intent.agent_session) if intent.agent_session else None
+    known = view.session_of_agent(intent.agent_session) if intent.agent_session else current if intent.forks else None
+    if intent.forks and not intent.agent_session and known is None:
+        draft.say(world.notice(message.thread, thread_words.NOTHING_TO_FORK))
+        return
+    if known is not None and intent.forks:
+        _copy(world, view, draft, message, known)
+        return
     if known is not None:
         _take(world, view, draft, message, known)
         return
     agent = world.rules.agent if current is None else current.agent
     agent = world.agents[agent].traits.attached or agent
-    draft.effects.append(Browse(message.thread, message.person, place, agent, intent.agent_session))
+    wanted = intent.agent_session
+    draft.effects.append(Browse(message.thread, message.person, place, agent, wanted, forks=intent.forks))
 
 
 def _take(world: World, view: View, draft: Draft, message: Message, session: Session) -> None:
@@ -45,10 +55,11 @@ def _take(world: World, view: View, draft: Draft, message: Message, session: Ses
     place = summary.code(session.directory)
     if session.thread != message.thread:
         words = thread_words.in_other_thread(place, world.chat.thread_link(session.thread))
-        draft.say(world.notice(message.thread, words))
+        theirs = may(view.grants(message.person), Deed.COMMAND, session.thread)
+        _or_fork(world, draft, message.thread, words, session if theirs else None)
         return
     if taker and world.present(session):
-        draft.say(world.notice(message.thread, command_words.open_at_desk(place)))
+        _or_fork(world, draft, message.thread, command_words.open_at_desk(place), session)
         return
     if taker:
         session = replace(session, agent=taker)
@@ -60,6 +71,65 @@ def _take(world: World, view: View, draft: Draft, message: Message, session: Ses
     threads.settle(draft, session)
     if taker:
         gating.next_in_line(world, view, draft, session)
+
+
+def _or_fork(world: World, draft: Draft, thread: Thread, words: str, session: Session | None) -> None:
+    """It has its writer already: what is offered is a copy."""
+    if session is None or session.agent_session is None or not _forks(world, session.agent):
+        draft.say(world.notice(thread, words))
+    else:
+        command = _command(session.agent_session, session.directory, "fork")
+        menus.show(world, draft, thread, words, ((thread_words.FORK, command),))
+
+
+def _forks(world: World, agent: str) -> bool:
+    taker = world.agents[agent].traits.attached or agent
+    return world.agents[taker].traits.forks
+
+
+def _copy(world: World, view: View, draft: Draft, message: Message, session: Session) -> None:
+    """Another session, which begins as a copy of one that is known here."""
+    agent = world.agents[session.agent].traits.attached or session.agent
+    # One that nothing was said in yet is still only what it was to be a copy of.
+    origin = session.agent_session if view.latest_turns(session.id, 1) else session.forked_from
+    if not world.agents[agent].traits.forks:
+        draft.say(world.notice(message.thread, thread_words.NO_FORKS))
+        return
+    if not origin:
+        draft.say(world.notice(message.thread, thread_words.NOTHING_TO_FORK))
+        return
+    if session.thread != message.thread and not may(view.grants(message.person), Deed.COMMAND, session.thread):
+        draft.say(world.notice(message.thread, command_words.MAY_NOT))
+        return
+    latest = view.latest_turns(session.id, 1)
+    title = session.title or (summary.title(latest[0].prompt, thread_words.NAME_MAX) if latest else "")
+    copy = replace(
+        session,
+        agent=agent,
+        thread=message.thread,
+        owner=message.person,
+        room_name="",
+        unattended=False,
+        title=title,
+    )
+    _begin_copy(world, view, draft, copy, origin)
+
+
+def _begin_copy(world: World, view: View, draft: Draft, session: Session, origin: str) -> None:
+    before = view.current_session(session.thread)
+    session = replace(
+        session,
+        id=world.clock.new_id("s"),
+        created_at_ms=world.clock.now_ms(),
+        agent_session=world.clock.new_uuid(),
+        forked_from=origin,
+        title=thread_words.fork_of(session.title),
+        room=Room.WANTED if world.chat.has_threads(session.thread) else Room.NONE,
+    )
+    draft.put.append(session)
+    draft.current = session
+    draft.say(world.notice(session.thread, thread_words.forked(summary.escape(session.title))))
+    threads.settle(draft, session, before)
 
 
 async def browse(world: World, effect: Browse) -> None:
@@ -97,13 +167,15 @@ def _list(world: World, view: View, effect: Browse, found: tuple[Conversation, .
         lines.append(thread_words.conversation(number, f"{when:%Y-%m-%d %H:%M}", summary.escape(one.title)))
         label = summary.title(one.title, LABEL_MAX)
         buttons.append((command_words.session_button(number, label), _command(one.agent_session, effect.directory)))
+        if _forks(world, effect.agent):
+            buttons.append((thread_words.fork_button(number), _command(one.agent_session, effect.directory, "fork")))
     menus.show(world, draft, effect.thread, "\n".join(lines), buttons)
     return draft.done(None)
 
 
-def _command(conversation: str, directory: str) -> str:
+def _command(conversation: str, directory: str, name: str = "resume") -> str:
     """What the button of a conversation stands for, as it would be typed."""
-    return f"resume {conversation} {directory}"
+    return f"{name} {conversation} {directory}"
 
 
 def _open(world: World, view: View, effect: Browse, found: Conversation | None) -> Decision[None]:
@@ -112,14 +184,29 @@ def _open(world: World, view: View, effect: Browse, found: Conversation | None) 
     if found is None:
         draft.say(world.notice(effect.thread, thread_words.NO_CONVERSATION))
         return draft.done(None)
-    if view.session_of_agent(found.agent_session) is not None:  # somebody else was quicker
+    if effect.forks and not _forks(world, effect.agent):
+        draft.say(world.notice(effect.thread, thread_words.NO_FORKS))
+        return draft.done(None)
+    if not effect.forks and view.session_of_agent(found.agent_session) is not None:  # somebody else was quicker
         draft.say(world.notice(effect.thread, thread_words.NO_CONVERSATION))
         return draft.done(None)
-    if world.clock.now_ms() - found.last_at_ms < FRESH_MS:
-        draft.say(world.notice(effect.thread, thread_words.JUST_WRITTEN))
+    if not effect.forks and world.clock.now_ms() - found.last_at_ms < FRESH_MS:
+        _or_fork(world, draft, effect.thread, thread_words.JUST_WRITTEN, _session(world, effect, found))
+        return draft.done(None)
+    if effect.forks:
+        _begin_copy(world, view, draft, _session(world, effect, found), found.agent_session)
         return draft.done(None)
     before = view.current_session(effect.thread)
-    session = Session(
+    session = _session(world, effect, found)
+    draft.put.append(session)
+    draft.current = session
+    threads.begun(world, draft, session, before)
+    return draft.done(None)
+
+
+def _session(world: World, effect: Browse, found: Conversation) -> Session:
+    """A session with a conversation that is not known here."""
+    return Session(
         id=world.clock.new_id("s"),
         agent=effect.agent,
         directory=effect.directory,
@@ -132,7 +219,3 @@ def _open(world: World, view: View, effect: Browse, found: Conversation | None) 
         title=found.title,
         room=Room.WANTED if world.chat.has_threads(effect.thread) else Room.NONE,
     )
-    draft.put.append(session)
-    draft.current = session
-    threads.begun(world, draft, session, before)
-    return draft.done(None)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.core import queue, summary
+from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
+from gateway.domain.approval import Approval
 from gateway.domain.effects import Steer
 from gateway.domain.events import Message
 from gateway.domain.place import Session
@@ -29,9 +31,16 @@ def entries(world: World, draft: Draft, view: View, session: Session, turn: Turn
     return ((words.STEER, f"steer {turn.id}"), *others) if works else others
 
 
+def first(view: View, message: Message) -> Turn | None:
+    """The first message of this person's that waits here and can be told to the agent at work."""
+    session = view.current_session(message.thread)
+    turns = () if session is None else view.open_turns(session.id)
+    return next((one for one in turns if one.person == message.person and queue.steered(one, turns)), None)
+
+
 def begin(world: World, view: View, draft: Draft, message: Message, session: Session, turn: Turn) -> None:
     """A person wants the agent at work told this now: it spends what is held for the turn at work, and nothing else."""
-    into = queue.steered(turn, draft.open_turns(view, session.id))
+    into = None if is_unheard(turn) else queue.steered(turn, draft.open_turns(view, session.id))
     if into is None or not world.agents[session.agent].traits.steers:
         draft.say(world.notice(message.thread, words.NOTHING_TO_STEER))
         return
@@ -41,7 +50,9 @@ def begin(world: World, view: View, draft: Draft, message: Message, session: Ses
 
 
 def _shows(world: World, view: View, draft: Draft, turn: Turn, text: str, buttons: menus.Entries = ()) -> None:
-    if (shown := view.approval(gating.queued_ref(turn))) is not None:
+    ref = gating.queued_ref(turn)
+    new = (one for one in draft.put if isinstance(one, Approval) and one.id == ref)
+    if (shown := next(new, view.approval(ref))) is not None:
         menus.renew(world, draft, shown, text, buttons)
 
 

@@ -37,7 +37,7 @@ def join(world: World, view: View, draft: Draft, session: Session, turn: Turn, a
 
 def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) -> None:
     """Run a waiting turn in its place, or now, or drop it, or tell the agent its words while that works."""
-    turn = view.turn(intent.turn_id)
+    turn = view.turn(intent.turn_id) if intent.turn_id else steering.first(view, message)
     session = view.session(turn.session_id) if turn is not None else None
     waits = turn is not None and turn.state is TurnState.QUEUED and not queue.is_steering(turn)
     if turn is None or session is None or session.thread != message.thread or not waits:

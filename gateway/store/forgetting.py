@@ -55,7 +55,7 @@ def forget(connection: Connection, session_id: str, now_ms: int) -> None:
     listed = approvals.c.id.in_(_menus(connection, session_id))
     connection.execute(update(approvals).where(listed).values(text="", digest=""))
     connection.execute(delete(threads).where(threads.c.session_id == session_id))
-    cleared = {"title": "", "agent_session": None, "forgotten_at_ms": now_ms}
+    cleared = {"title": "", "agent_session": None, "forked_from": "", "forgotten_at_ms": now_ms}
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(cleared))
 
 

@@ -106,6 +106,7 @@ def session_row(session: Session) -> dict[str, Any]:
         "room_name": session.room_name,
         "branch": session.branch,
         "mode": session.mode,
+        "forked_from": session.forked_from,
     }
 
 

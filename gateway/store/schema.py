@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0013_groups"
+HEAD = "0014_forks"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -150,6 +150,7 @@ sessions = _table(
     _words("room_name", default=""),
     _words("branch", default=""),
     _words("mode", default=""),
+    _words("forked_from", default=""),
 )
 
 Index("sessions_unsettled", sessions.c.room, sqlite_where=text(UNSETTLED))

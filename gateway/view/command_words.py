@@ -10,6 +10,8 @@ COMMANDS: Final = (
     ("new", "[project] [agent] [model] [@branch]", "start a new session"),
     ("sessions", "[number]", "what is open; a number goes to that one"),
     ("resume", "", "go on with an earlier conversation, also one from the desk"),
+    ("fork", "", "go on with a copy of this conversation, and leave it as it is"),
+    ("steer", "[words]", "tell the agent this while it works, as part of what it does"),
     ("close", "", "end what runs in this session, and close its topic"),
     ("start", "", "open a session that was closed at the desk, and run what waits for it"),
     ("stop", "[all]", "stop what runs; all stops everything until /go"),

@@ -70,6 +70,29 @@ JUST_WRITTEN: Final = (
 )
 
 
+FORK: Final = "Fork"
+NO_FORKS: Final = "This agent cannot go on with a copy of a conversation."
+NOTHING_TO_FORK: Final = "Nothing was said here yet that could be copied: /resume lists earlier conversations."
+
+
+def fork_button(number: int) -> str:
+    """The button for a copy of the conversation with this number."""
+    return f"Fork {number}"
+
+
+def fork_of(title: str) -> str:
+    """What a session is called that begins as a copy of another; copies of copies are called the same."""
+    return title if title.startswith("Fork of ") else f"Fork of {title}"[:NAME_MAX]
+
+
+def forked(title: str) -> str:
+    """A session begins as a copy; `title`: what it is called, escaped."""
+    return (
+        f"{title}: it begins as a copy of that conversation, with what stands there when you first write. "
+        "The other one stays as it is."
+    )
+
+
 def nothing_to_resume(place: str) -> str:
     """The answer to /resume where there was nothing before; `place`: as code."""
     return f"There is no earlier conversation in {place}: write what you want done."

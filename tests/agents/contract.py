@@ -442,6 +442,36 @@ async def words_that_come_too_late_are_never_taken(rig: Rig) -> None:
     assert not (await rig.agent.recover(replace(rig.launch, agent_session=name), process, U2)).prompt_known
 
 
+async def a_copy_of_a_conversation_goes_on_beside_it(rig: Rig) -> None:
+    """It has a name of its own and what was said until then; its calls alone are metered, and the other one stays as it is."""
+    if not rig.agent.traits.forks:
+        return
+    for text in ("first", "second", "third", "fourth"):
+        await rig.answer(text)
+    async with at_work(rig.agent, rig.launch) as (client, seen):
+        await client.prompt(U1, "one")
+        await seen.finished()
+    origin = client.agent_session
+    copy = replace(rig.launch, session_id="s_2", agent_session=U4, forked_from=origin)
+    async with at_work(rig.agent, copy) as (client, _seen):
+        assert client.agent_session == U4  # It ends before anything was said in it: it is still to be made.
+    for uuid, text in ((U2, "two"), (U3, "three")):
+        before = len(rig.charged())
+        async with at_work(rig.agent, copy) as (client, seen):
+            await client.prompt(uuid, text)
+            finished = await seen.finished()
+            assert client.agent_session == U4
+            assert finished.end is End.DONE
+            assert metered(seen.calls) == said_totals([finished]) == total(rig.charged()[before:])
+        process = client.process
+    assert (await rig.agent.recover(copy, process, U3)).prompt_known
+    again = replace(rig.launch, agent_session=origin)
+    assert not (await rig.agent.recover(again, None, U2)).prompt_known
+    async with at_work(rig.agent, again) as (client, seen):
+        await client.prompt("6a5c1d3e-0b1f-4c58-9a53-2f8f6f6a0005", "four")
+        assert (await seen.finished()).text == "fourth"
+
+
 async def another_model_goes_on_with_the_conversation(rig: Rig) -> None:
     """Told between prompts, the same client makes its next calls on the other model, and to tell it makes none itself."""
     if not rig.agent.traits.switches_model:
@@ -551,6 +581,7 @@ CHECKS: tuple[Check, ...] = (
     sub_agents_are_charged_to_the_session,
     a_background_agent_starts_a_run_that_can_be_refused,
     a_conversation_is_resumed,
+    a_copy_of_a_conversation_goes_on_beside_it,
     another_model_goes_on_with_the_conversation,
     every_mode_is_taken_and_makes_no_call,
     a_client_that_has_ended_is_told_nothing,

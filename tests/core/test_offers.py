@@ -23,7 +23,7 @@ def test_everybody_is_offered_what_is_of_use_to_them() -> None:
     roles = {"1": Role.READER, "2": Role.WRITER, "3": Role.APPROVER, "4": Role.OWNER}
     found = offered(*(Grant(person, role) for person, role in roles.items()))
     assert set(found["1"]) == set(READS)
-    assert set(found["2"]) - set(found["1"]) == {"new", "resume", "close", "start", "stop", "forget"}
+    assert set(found["2"]) - set(found["1"]) == {"new", "resume", "fork", "steer", "close", "start", "stop", "forget"}
     assert set(found["3"]) - set(found["2"]) == {"raise", "go"}
     assert found["4"] == [one.name for one in COMMANDS]
 

@@ -1,13 +1,15 @@
 """/resume: earlier conversations of a directory, from here and from the desk; never two writers."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
-from gateway.domain.place import Room
+from gateway.domain.place import Grant, Role, Room
 from gateway.domain.turn import TurnState
 from gateway.ports import Conversation
-from tests.engine.bench import OTHER, OWNER, THREAD, bench, call, script
+from tests.engine.bench import OTHER, OWNER, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +38,12 @@ async def test_a_conversation_from_the_desk_is_gone_on_with_by_a_button() -> Non
     async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
         gateway.says("/resume")
         shown = await gateway.sees("Earlier conversations here")
-        assert [button.label for button in shown.buttons] == ["1 · Write *docs*", "2 · Fix the login"]
+        assert [button.label for button in shown.buttons] == [
+            "1 · Write *docs*",
+            "Fork 1",
+            "2 · Fix the login",
+            "Fork 2",
+        ]
         assert "1 · 2023-11-14 22:13 · Write \\*docs\\*" in shown.text
         gateway.chat.taps(shown, "2", OWNER)
         await gateway.sees("New session with")
@@ -98,3 +105,88 @@ async def test_in_a_chat_with_topics_it_gets_one_and_a_closed_one_is_opened_agai
         await chat.until(lambda: topic not in chat.shut)
         [session] = await gateway.steps.until(gateway.sessions, lambda found: found[0].room is Room.OPEN)
         assert session.thread == topic
+
+
+async def test_a_session_that_is_open_in_another_thread_is_gone_on_with_as_a_copy() -> None:
+    """It is refused with a button; the copy has a name and a conversation of its own, and its own account of what it spends."""
+    known = agent()
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        gateway.says("fix the login")
+        await gateway.ended(TurnState.FINISHED)
+        [first] = await gateway.sessions()
+        gateway.says(f"/resume {first.agent_session}", OTHER)
+        shown = await gateway.sees("is open in another chat or topic: go on with it there.", OTHER)
+        gateway.chat.taps(shown, "Fork", OWNER)
+        await gateway.sees("Fork of fix the login: it begins as a copy of that conversation", OTHER)
+        gateway.says("and the logout", OTHER)
+        turns = await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
+        first, copy = await gateway.sessions()
+        assert (copy.forked_from, copy.title, copy.thread) == (first.agent_session, "Fork of fix the login", OTHER)
+        assert copy.agent_session not in (None, first.agent_session)
+        assert [turn.session_id for turn in turns] == [first.id, copy.id]
+        assert turns[0].spent == turns[1].spent
+
+
+async def test_what_may_be_open_at_the_desk_is_gone_on_with_as_a_copy() -> None:
+    """Nobody else writes to the copy; the conversation itself is left alone."""
+    known = agent()
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        known.past = (Conversation("fresh", "Now", gateway.world.clock.now_ms() - 1_000),)
+        gateway.says("/resume fresh")
+        await gateway.taps("may be open at the desk: close it there", "Fork")
+        await gateway.sees("Fork of Now: it begins as a copy")
+        [session] = await gateway.sessions()
+        assert (session.forked_from, session.title) == ("fresh", "Fork of Now")
+        assert session.agent_session != "fresh"
+
+
+async def test_the_conversation_here_is_copied_by_a_word() -> None:
+    """`/fork` alone: a copy of a copy in which nothing was said is a copy of the same; with nothing here there is nothing to copy."""
+    known = agent()
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        gateway.says("/fork")
+        await gateway.sees("Nothing was said here yet that could be copied")
+        gateway.says("first")
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/fork")
+        await gateway.sees("Fork of first: it begins as a copy")
+        gateway.says("/fork")
+        sessions = await gateway.steps.until(gateway.sessions, lambda found: len(found) == 3)
+        origin = sessions[0].agent_session
+        assert [session.forked_from for session in sessions] == ["", origin, origin]
+        assert {session.title for session in sessions[1:]} == {"Fork of first"}
+        gateway.says("/fork nobody")
+        await gateway.sees("There is no such conversation here any more")
+
+
+async def test_nobody_copies_a_conversation_of_a_chat_that_they_may_not_write_in() -> None:
+    """A copy would show them what was said there: there is no button, and the word for it is refused."""
+    known = agent()
+    people = (Grant(OWNER, Role.OWNER), Grant("9", Role.WRITER, OTHER.chat))
+    async with known, bench(script(call(1)), with_limits(people=people), agents={"scripted": known}) as gateway:
+        gateway.says("a secret")
+        await gateway.ended(TurnState.FINISHED)
+        [first] = await gateway.sessions()
+        gateway.chat.says(OTHER, "9", f"/resume {first.agent_session}")
+        assert (await gateway.sees("is open in another chat or topic", OTHER)).buttons == ()
+        gateway.chat.says(OTHER, "9", f"/fork {first.agent_session}")
+        await gateway.sees("You may read here, and no more than that", OTHER)
+        assert len(await gateway.sessions()) == 1
+
+
+async def test_an_agent_that_makes_no_copies_offers_none() -> None:
+    """What is open elsewhere is refused, as it is."""
+    known = agent(Conversation("desk-1", "Fix the login", OLD))
+    known.traits = replace(known.traits, forks=False)
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        gateway.says("/resume")
+        assert len((await gateway.sees("Earlier conversations here")).buttons) == 1
+        gateway.says("/fork desk-1")
+        await gateway.sees("This agent cannot go on with a copy of a conversation.")
+        gateway.says("first")
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/fork")
+        await gateway.until(lambda turns: len(turns) == 1)
+        [first] = await gateway.sessions()
+        gateway.says(f"/resume {first.agent_session}", OTHER)
+        assert (await gateway.sees("is open in another chat or topic", OTHER)).buttons == ()

@@ -209,3 +209,30 @@ async def test_what_is_steered_stays_within_the_hold_of_the_turn_at_work() -> No
         )
         assert turns[0].spent == Usd.parse("1.20")
         assert turns[1].hold == Usd(0)
+
+
+async def test_words_are_told_to_the_agent_at_work_by_a_command() -> None:
+    """`/steer` with words, or alone for the first of one's own that waits; where nothing is at work they are a prompt."""
+    first, second = anyio.Event(), anyio.Event()
+    async with bench(two_calls(first, second)) as gateway:
+        await waits_behind(gateway)
+        gateway.says("/steer")
+        await gateway.sees("Goes to the agent at its next step")
+        await gateway.until(lambda turns: Flag.STEERING in turns[1].flags)
+        gateway.says("/steer and tabs")
+        await gateway.until(lambda turns: len(turns) == 3 and Flag.STEERING in turns[2].flags)
+
+        async def passed() -> list[str]:
+            return gateway.steps.passed
+
+        await gateway.steps.until(passed, lambda passed: passed.count("turn.steering") == 2)
+        gateway.says("/steer")
+        await gateway.sees("This does not wait any more.")
+        first.set()
+        second.set()
+        joined = [TurnState.FINISHED, TurnState.JOINED, TurnState.JOINED]
+        await gateway.until(lambda turns: [turn.state for turn in turns] == joined)
+        assert [text for _, text in gateway.agent.steered] == ["second", "and tabs"]
+        await gateway.sees("Told the agent while it works: and tabs")
+        gateway.says("/steer nothing at work")
+        await gateway.until(lambda turns: [turn.state for turn in turns] == [*joined, TurnState.FINISHED])

@@ -22,7 +22,6 @@ ELSEWHERE = {
     "engine/attachments.py:_line": "agents read it: the line of a file in the prompt",
     "engine/outbound.py:_deliver": "why a message may not have arrived, for the log",
     "engine/requests.py": "the command line's answers: only a terminal shows them",
-    "engine/resuming.py:_command": "the command that a button stands for, as it would be typed",
 }
 """Files, or definitions in them, whose sentences no chat shows, with what they are for."""
 LOGGERS = {"log"}

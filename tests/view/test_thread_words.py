@@ -113,3 +113,19 @@ def test_earlier_conversations_are_listed_in_english(said: str, words: str) -> N
 def test_projects_and_branches_are_chosen_in_english(said: str, words: str) -> None:
     """Which is meant, what it cannot be, and what git made of it."""
     assert said == words
+
+
+def test_copies_are_told_from_what_they_are_copies_of_in_english() -> None:
+    """A copy of a copy is called the same, and no name is too long for a topic."""
+    assert thread_words.fork_button(2) == "Fork 2"
+    assert thread_words.fork_of("Fix it") == "Fork of Fix it"
+    assert thread_words.fork_of("Fork of Fix it") == "Fork of Fix it"
+    assert len(thread_words.fork_of("x" * 200)) == thread_words.NAME_MAX
+    assert thread_words.forked("Fork of Fix it") == (
+        "Fork of Fix it: it begins as a copy of that conversation, with what stands there when you first write. "
+        "The other one stays as it is."
+    )
+    assert thread_words.NO_FORKS == "This agent cannot go on with a copy of a conversation."
+    assert thread_words.NOTHING_TO_FORK == (
+        "Nothing was said here yet that could be copied: /resume lists earlier conversations."
+    )

@@ -73,6 +73,7 @@ class ClaudeAgent:
         list_price=True,
         switches_model=True,
         steers=True,
+        forks=True,
         modes=tuple(MODES),
         unasking=frozenset({"edits"}),
     )
@@ -109,6 +110,8 @@ class ClaudeAgent:
             await earlier.close()
         name = launch.agent_session or clock.new_uuid()
         before, known = await anyio.to_thread.run_sync(_transcripts, self._environ, name)
+        if before is None and launch.forked_from and transcript.find(self._environ, launch.forked_from) is None:
+            raise AgentUnavailableError("The conversation that this one is a copy of is gone: start another with /new")
         environ = QUIET | {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}
         link = await supervise.start(
             [program, *_arguments(launch, name, resume=before is not None)],
@@ -200,6 +203,8 @@ def _arguments(launch: Launch, name: str, *, resume: bool) -> list[str]:
     arguments += ["--include-partial-messages", "--forward-subagent-text", "--permission-prompt-tool", "stdio"]
     # A conversation that never had a prompt has no transcript, and cannot be resumed: it begins under the same name.
     arguments += [f"--resume={name}" if resume else f"--session-id={name}"]
+    # The copy is made with its first prompt: until then it is asked for again.
+    arguments += [f"--resume={launch.forked_from}", "--fork-session"] if launch.forked_from and not resume else []
     arguments += [f"--add-dir={launch.folder}"] if launch.folder else []
     arguments += [f"--permission-mode={MODES[launch.mode]}"] if launch.mode in MODES else []
     return arguments + ([f"--model={launch.model}"] if launch.model else [])

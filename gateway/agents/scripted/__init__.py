@@ -79,6 +79,7 @@ class ScriptedAgent:
         overshoot="at most the one API call that each running loop (main, each sub-agent) has in flight",
         switches_model=True,
         steers=True,
+        forks=True,
         modes=("ask", "plan", "edits"),
         unasking=frozenset({"edits"}),
     )
@@ -131,7 +132,7 @@ class ScriptedAgent:
         """Start a client; it makes no call by itself. Raises AgentUnavailableError."""
         if not await anyio.Path(launch.directory).is_dir():
             raise AgentUnavailableError(f"The directory {launch.directory} is gone: /new starts in another one")
-        transcript = self._transcript(launch.agent_session) if launch.agent_session else self._fresh()
+        transcript = self._of(launch)
         try:
             if self._directory is not None:
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -159,8 +160,18 @@ class ScriptedAgent:
         transcript = self._transcript(launch.agent_session)
         return Recovered(prompt_uuid in transcript.prompts, transcript.since(prompt_uuid))
 
-    def _fresh(self) -> Transcript:
-        name = clock.new_uuid()
+    def _of(self, launch: Launch) -> Transcript:
+        name = launch.agent_session
+        if name is None:
+            return self._fresh(clock.new_uuid())
+        path = self._directory / f"{name}.jsonl" if self._directory is not None else None
+        if not launch.forked_from or name in self._transcripts or (path is not None and path.exists()):
+            return self._transcript(name)
+        copied = self._transcript(launch.forked_from).context
+        self._fresh(name).context = copied
+        return self._transcripts[name]
+
+    def _fresh(self, name: str) -> Transcript:
         path = self._directory / f"{name}.jsonl" if self._directory is not None else None
         self._transcripts[name] = Transcript(name, path)
         return self._transcripts[name]
