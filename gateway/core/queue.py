@@ -33,7 +33,10 @@ def steered(turn: Turn, turns: Sequence[Turn]) -> Turn | None:
     """The turn at work, of those of a session that have not ended, that the words of this one can go into; None: there is none.
 
     Its person has to be the same: what the words bring about is paid from that turn's hold, and counts against who asked for it.
+    A command to the agent is none of the words that it reads while it works.
     """
+    if turn.prompt.startswith("/"):
+        return None
     works = next((one for one in turns if one.state is TurnState.RUNNING), None)
     if works is None or works.origin is not Origin.PERSON or works.person != turn.person or works.outcome is not None:
         return None

@@ -33,6 +33,7 @@ async def test_words_stand_in_the_next_request_of_the_run_at_work(tmp_path: Path
             await rig.tools(2)
             await client.prompt(U1, "go")
             await until(lambda: held)
+            assert not await client.steer(U3, "/compact", U1)
             assert await client.steer(U2, WORDS, U1)
             assert await client.respond(held[0], GoOn())
             finished = await seen.finished()

@@ -68,5 +68,6 @@ def test_words_go_into_what_the_same_person_asked_for_and_what_goes_on_working()
     assert steered(words, [replace(works, state=TurnState.PAUSED), words]) is None
     assert steered(words, [replace(works, outcome=Outcome(OutcomeKind.CANCELLED, "Stopped.")), words]) is None
     assert steered(replace(words, state=TurnState.ASKING), [works]) is None
+    assert steered(replace(words, prompt="/compact"), [works]) is None
     for flag in (Flag.STEERING, Flag.LATE):
         assert steered(replace(words, flags=frozenset({flag})), [works]) is None

@@ -37,8 +37,8 @@ class Steering:
         run = self.translator.run
         if run is None or run.prompt_uuid != into or run.halted is not None or self.link.leaving:
             return False
-        if len(self._words) >= QUEUED_MAX:
-            return False
+        if len(self._words) >= QUEUED_MAX or text.startswith("/"):
+            return False  # A command is never a part of a run: the client keeps it for one of its own.
         self._words.append((uuid, text))
         return True
 
