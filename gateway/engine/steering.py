@@ -66,7 +66,7 @@ async def tell(world: World, live: Live | None, effect: Steer) -> bool:
     if live is not None and text is not None:
         live.steering[turn.prompt_uuid] = turn.id
         if await live.client.steer(turn.prompt_uuid, text, into.prompt_uuid):
-            world.on_step("turn.steering")
+            world.on_step("prompt.handed")
             return True
         live.steering.pop(turn.prompt_uuid, None)
 

@@ -46,7 +46,7 @@ async def on_its_way(gateway: Bench) -> None:
     async def passed() -> list[str]:
         return gateway.steps.passed
 
-    await gateway.steps.until(passed, lambda passed: "turn.steering" in passed)
+    await gateway.steps.until(passed, lambda passed: passed.count("prompt.handed") == 2)
 
 
 async def test_words_that_are_steered_go_into_the_turn_at_work_and_never_run_themselves() -> None:
@@ -225,7 +225,7 @@ async def test_words_are_told_to_the_agent_at_work_by_a_command() -> None:
         async def passed() -> list[str]:
             return gateway.steps.passed
 
-        await gateway.steps.until(passed, lambda passed: passed.count("turn.steering") == 2)
+        await gateway.steps.until(passed, lambda passed: passed.count("prompt.handed") == 3)
         gateway.says("/steer")
         await gateway.sees("This does not wait any more.")
         first.set()
