@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.core import approve, gate, meter, queue, summary
+from gateway.core.access import may
 from gateway.core.estimate import at_rates, estimate, on_model
 from gateway.core.forecast import HISTORY_MAX
 from gateway.core.speech import is_unheard
@@ -26,7 +27,7 @@ from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Interrupt, Say, 
 from gateway.domain.estimate import Estimate
 from gateway.domain.files import Parcel
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.place import Session
+from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Rates
 from gateway.engine import menus
@@ -126,6 +127,12 @@ def start(
     if is_unheard(turn):
         draft.put.append(turn)  # what it says is not known yet: it goes on once that is
         return turn
+    if consent is None and is_taken_away(view, session, turn):
+        for other in queue.ahead(draft.open_turns(view, session.id)):
+            if other.id != turn.id and other.person == turn.person and is_taken_away(view, session, other):
+                drop(world, view, draft, other, turn_words.TAKEN_AWAY)
+        leave_queue(world, view, draft, turn, turn_words.TAKEN_AWAY)
+        return refuse(world, view, draft, session, turn, turn_words.TAKEN_AWAY)
     from_chat = turn.origin is Origin.PERSON or (turn.origin is Origin.DESK and turn.continues)
     if turn.state is TurnState.QUEUED:
         leave_queue(world, view, draft, turn, queue_words.HAS_BEGUN)
@@ -147,6 +154,12 @@ def start(
             return refuse(world, view, draft, session, turn, reason)
     draft.put.append(turn)
     return turn
+
+
+def is_taken_away(view: View, session: Session, turn: Turn) -> bool:
+    """Whether it waited longer than its person may write here: then nobody's right lets it run unasked."""
+    waited = turn.state is TurnState.QUEUED and turn.origin is Origin.PERSON
+    return waited and not may(view.grants(turn.person), Deed.PROMPT, session.thread)
 
 
 def queued_ref(turn: Turn) -> str:

@@ -156,6 +156,7 @@ def follows(title: str, *, runs: bool) -> str:
 
 INTERRUPTED: Final = "This turn was interrupted."
 SAID_NO: Final = "A person said no to this run."
+TAKEN_AWAY: Final = "Whoever wrote this may not write here any more."
 AT_LIMIT: Final = "Stopped by the person at the budget limit."
 STOPPED: Final = "Stopped by the person."
 NOBODY: Final = "Nobody answered at the budget limit; it can be continued."

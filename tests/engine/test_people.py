@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from gateway.core.turn import ENDED
 from gateway.domain.budget import EntryKind
 from gateway.domain.change import Asker, ChangeState, Standing
 from gateway.domain.money import Usd
@@ -109,6 +110,26 @@ async def test_taps_of_who_was_taken_out_mean_nothing(tmp_path: Path) -> None:
         assert await gateway.chat.told(gateway.chat.taps(asked, "Run", APPROVER)) == "You may not answer this."
         gateway.chat.taps(asked, "Run", OWNER)
         await gateway.ended(TurnState.FINISHED)
+
+
+async def test_what_waits_of_who_was_taken_out_does_not_run() -> None:
+    """Attack 10: a message that was queued while they might write is not carried out, nor paid for, after that; others' are."""
+    lasts, here = anyio.Event(), Thread("memory", "-100")
+    rules = replace(TEAM, people=(*TEAM.people, Grant("12", Role.WRITER, here.chat)))
+    async with bench(script(call(1, lasts=lasts)), rules) as gateway:
+        await paired(gateway)
+        gateway.chat.says(here, OWNER, "first")
+        await gateway.until(lambda turns: bool(turns) and turns[0].state is TurnState.RUNNING)
+        for person, text in ((SECOND, "second"), ("12", "third"), (SECOND, "fourth")):
+            gateway.chat.says(here, person, text)
+        await gateway.sees("Queued as number 3", here)
+        assert (await wants(gateway, SECOND, None, chat=here.chat)).state is ChangeState.DONE
+        lasts.set()
+        await gateway.sees("Not run: Whoever wrote this may not write here any more.", here)
+        turns = await gateway.until(lambda turns: all(turn.state in ENDED for turn in turns))
+        ends = {turn.prompt: (turn.state, turn.calls) for turn in turns}
+        assert ends["second"] == ends["fourth"] == (TurnState.REFUSED, 0)
+        assert ends["first"] == ends["third"] == (TurnState.FINISHED, 1)
 
 
 async def test_a_lower_role_counts_at_once_and_is_said() -> None:

@@ -84,6 +84,32 @@ async def test_a_search_from_above_does_not_find_the_gateways_secrets(tmp_path: 
         assert str(gateway.api.charges[-1].request.body).count("holds the gateway's own directory") >= 2
 
 
+async def test_a_prompt_that_names_a_file_elsewhere_does_not_put_it_into_the_conversation(tmp_path: Path) -> None:
+    """Line 44: the client opens what a prompt names with `@` and asks nobody; a writer, or words passed on, could name the token."""
+    work, home, outside = tmp_path / "work", tmp_path / "home", tmp_path / "outside.txt"
+    work.mkdir()
+    (work / "link").symlink_to(home)
+    (work / "mine.txt").write_text("of the project")
+    outside.write_text("of somebody else")
+    async with rig(tmp_path) as gateway:
+        (home / "config.toml").write_text(f'[telegram]\ntoken = "{SECRET}"\n')
+        names = (
+            f"{home}/config.toml",
+            "../home/config.toml",
+            "link/config.toml,",
+            f'"{home}/config.toml"',
+            str(outside),
+        )
+        gateway.api.script([Text("That is all.")], prompt="what is in")
+        gateway.phone.says(f"what is in {' '.join(f'@{name}' for name in names)} and in @mine.txt")
+        await gateway.sees("That is all.")
+        await gateway.ended(TurnState.FINISHED)
+        bodies = str([call.request.body for call in gateway.api.charges])
+        assert SECRET not in bodies
+        assert "of somebody else" not in bodies
+        assert "of the project" in bodies
+
+
 async def test_a_repositorys_own_settings_do_not_open_the_gate(tmp_path: Path) -> None:
     """Line 58: settings in the working directory that turn hooks off and allow every tool: the limit holds all the same."""
     settings = {"disableAllHooks": True, "permissions": {"allow": ["Bash"], "defaultMode": "bypassPermissions"}}

@@ -11,7 +11,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from gateway.agents.claude import control, reach, reading, wire
+from gateway.agents.claude import control, mentions, reach, reading, wire
 from gateway.agents.claude.control import Boundary, Hook
 from gateway.agents.claude.describe import redacted
 from gateway.agents.claude.dialogue import ANSWER_LIMIT_S, Dialogue, refusal, success
@@ -212,6 +212,7 @@ class ClaudeClient:
         self._translator.handed(uuid)
         self._following.expect(uuid)
         taken = self._taken.setdefault(uuid, anyio.Event())
+        text = await anyio.to_thread.run_sync(mentions.without_reach, text, self._translator.directory, self._private)
         try:
             with anyio.move_on_after(TAKE_LIMIT_S):
                 line = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}

@@ -10,7 +10,7 @@ from typing import Any, Final
 import anyio
 
 from gateway import clock
-from gateway.agents.claude import describe, reach
+from gateway.agents.claude import describe, mentions, reach
 from gateway.agents.claude.control import STARTS_A_LOOP
 from gateway.agents.claude.desk import hooks
 from gateway.agents.claude.desk.asks import Ask, Asks
@@ -114,6 +114,7 @@ class DeskClient:
 
     async def prompt(self, uuid: str, text: str, attributes: Mapping[str, str] | None = None) -> None:
         """Write a message into the session. It is there once the session's own hook, or the agent, has shown it."""
+        text = await anyio.to_thread.run_sync(mentions.without_reach, text, self._directory, self._private)
         pusher = self.way.taken() if self._runs.now is None and not self._runs.leaving else None
         if pusher is None:
             raise AgentAwayError("nothing in this session takes messages now")

@@ -1,0 +1,56 @@
+"""Files that a prompt names with `@`: the client puts them into the conversation unasked, and no hook and no permission stands before it.
+
+So only what lies in the session's own directory is left to it. Of any other the `@` is taken away: the agent reads the name, and has to
+use a tool for the file, which is looked at as any other. A prompt may be a writer's, or words of a stranger that were passed on.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from gateway.agents.claude import reach
+
+ENDS_MAX: Final = 64
+"""In so many ways a name can be taken to begin and to end; one with more is left to nobody."""
+_NAMED: Final = re.compile(r'@(?:"[^"]*"?|[^ \t\n\r\f\v]*)')
+"""It may take a name for longer than the client does: where a name can begin later or end earlier is looked at as well."""
+_SIGN: Final = re.compile(r"[^\w]")
+
+
+def without_reach(text: str, directory: str, private: tuple[str, ...]) -> str:
+    """The prompt in which no `@` leads out of the directory, or into the gateway's own. It looks at the file system, for links."""
+    if "@" not in text:
+        return text
+    base = os.path.realpath(directory)
+
+    def cut(found: re.Match[str]) -> str:
+        names = found[0].split("@")[1:]
+        wholes = ["@".join(names[n:]).strip('"') for n in range(min(len(names), ENDS_MAX + 1))]
+        stays = len(wholes) <= ENDS_MAX and all(_stays(name, directory, base, private) for name in wholes)
+        return found[0] if stays else "".join(names)
+
+    return _NAMED.sub(cut, text)
+
+
+def _stays(name: str, directory: str, base: str, private: tuple[str, ...]) -> bool:
+    """Whether it is in the directory, wherever the client takes the name to end."""
+    for place in (directory, base):
+        name = name.removeprefix(place.rstrip("/") + "/")
+    if (
+        len(name) > reach.PATH_CHARACTERS_MAX
+        or name.startswith(("/", "~", "@"))
+        or ".." in name
+        or not name.isprintable()
+    ):
+        return False
+    ends = [*(found.start() for found in _SIGN.finditer(name)), len(name)]
+    return len(ends) <= ENDS_MAX and all(_is_below(name[:end], base, private) for end in ends)
+
+
+def _is_below(name: str, base: str, private: tuple[str, ...]) -> bool:
+    try:
+        real = Path(base, name).resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop, a name too long or that cannot be written
+        return False
+    return real.is_relative_to(base) and reach.reaches(private, "Read", {"file_path": str(real)}, base) is None

@@ -1,0 +1,83 @@
+"""Files that a prompt names with `@`: the client opens them itself, so only those of the session's own directory are left to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.agents.claude import mentions, reach
+
+Cut = Callable[[str], str]
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Cut:
+    """A project with a file, links out of it, and the gateway's own directory within it."""
+    work, home = tmp_path / "work", tmp_path / "work" / ".state"
+    (work / "src").mkdir(parents=True)
+    home.mkdir()
+    (work / "src" / "a.py").write_text("a")
+    (tmp_path / "secret").write_text("s")
+    (work / "link").symlink_to(tmp_path)
+    (work / "one.txt").symlink_to(tmp_path / "secret")
+    private = reach.spellings(home)
+    return lambda text: mentions.without_reach(text, str(work), private)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "look at @src/a.py, please",
+        '@"src/a.py"',
+        "@src",
+        "mail ada@example.org",
+        "ask @alice",
+        "a @ b",
+        "@new.py#L1-2",
+        "@",
+    ],
+)
+def test_a_name_within_the_project_is_left_as_it_is(cut: Cut, text: str) -> None:
+    """Also one that is no file at all: most `@` are none."""
+    assert cut(text) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "~/.ssh/id_rsa",
+        "../secret",
+        "src/../../secret",
+        "link/secret",
+        "one.txt",
+        "one.txt,",
+        "one.txt#L1-2",
+        "one.txt).",
+        ".state/token",
+        '"/etc/passwd"',
+        '"link/secret"',
+        '"\n/../../secret"',
+        '"one.txt',
+        "a\x1c/../../secret",
+        ".\u200b./secret",
+        "@/etc/passwd",
+        "a" * 5_000,
+        "-" * 100,
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_only_a_name(cut: Cut, name: str) -> None:
+    """Attack 44: by its letters, by a link, or into the gateway's own directory, and wherever the client takes it to end."""
+    assert cut(f"read (@{name} now") == f"read ({name.replace('@', '')} now"
+
+
+def test_the_projects_own_name_is_no_way_out(cut: Cut, tmp_path: Path) -> None:
+    """An absolute name stays within it, and a name that only begins alike does not."""
+    inside, beside = f"@{tmp_path}/work/src/a.py", f"@{tmp_path}/workshop/a.py"
+    assert cut(f"{inside} {beside}") == f"{inside} {beside[1:]}"
+
+
+@pytest.mark.parametrize("name", ["@.@./link/secret", "x:@/etc/passwd", '@"a @/etc b"', "@a@" * 100, "@" * 1_000])
+def test_a_name_within_a_name_is_looked_at_too(cut: Cut, name: str) -> None:
+    """Attack 44: nothing that is left of several `@` is a name that leads elsewhere."""
+    assert cut(name) == name.replace("@", "")
