@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME")
 """What git is told of this process's environment: there may be secrets in it, and a repository can have programs run."""
 _SAFELY = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 """No program that stands in the repository is run: an agent may have written it."""
+
+_NO_FILTER = (("smudge", ""), ("process", ""), ("required", "false"))
 
 
 async def worktree(repository: str, directory: str, branch: str, now_ms: int, limit_s: float = LIMIT_S) -> str:
@@ -56,9 +59,12 @@ async def _add(repository: str, directory: str, branch: str) -> str:
     await _git(repository, "worktree", "prune")
     known = await _has(repository, branch)
     what = [directory, branch] if known else ["-b", branch, directory, "HEAD"]
+    empty = await _no_filters(repository)
+    if empty is None:
+        return thread_words.MANY_FILTERS
     ended = False
     try:
-        code, _, said = await _git(repository, "worktree", "add", "--quiet", *what)
+        code, _, said = await _git(repository, "worktree", "add", "--quiet", *what, settings=empty)
         ended = True
     finally:
         if not ended:
@@ -97,13 +103,15 @@ async def _has(repository: str, branch: str) -> bool:
     return bool(remote.strip())
 
 
-async def _git(repository: str, *arguments: str) -> tuple[int | None, bytes, bytes]:
+async def _git(
+    repository: str, *arguments: str, settings: Sequence[tuple[str, str]] = ()
+) -> tuple[int | None, bytes, bytes]:
     """Its status, and the end of what it wrote to stdout and stderr. Cancelled, nothing that it started is left."""
     environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
     process = await anyio.open_process(
         ["git", *_SAFELY, "-C", repository, *arguments],
         stdin=subprocess.DEVNULL,
-        env=environ | {"GIT_TERMINAL_PROMPT": "0"},
+        env=environ | {"GIT_TERMINAL_PROMPT": "0"} | _told(settings),
         start_new_session=True,
     )
     output, errors, ended = bytearray(), bytearray(), False
@@ -127,6 +135,28 @@ async def _read(stream: ByteReceiveStream | None, into: bytearray) -> None:
         async for chunk in stream:
             into += chunk
             del into[:-KEPT_BYTES]
+
+
+async def _no_filters(repository: str) -> list[tuple[str, str]] | None:
+    """Settings by which a checkout runs no filter that the repository's own settings name; those of the person's settings stay.
+
+    None: they are too many to be sure of each.
+    """
+    _, told, _ = await _git(repository, "config", "--show-scope", "--null", "--name-only", "--get-regexp", r"^filter\.")
+    if len(told) >= KEPT_BYTES:
+        return None
+    words = told.decode("utf-8", "surrogateescape").split("\0")
+    own = {name for scope, name in zip(words[::2], words[1::2], strict=False) if scope in ("local", "worktree")}
+    drivers = sorted({name.rpartition(".")[0] for name in own})
+    return [(f"{name}.{key}", value) for name in drivers for key, value in _NO_FILTER]
+
+
+def _told(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Settings in the environment: there a name may have any sign in it."""
+    told = {"GIT_CONFIG_COUNT": str(len(settings))} if settings else {}
+    for n, (name, value) in enumerate(settings):
+        told |= {f"GIT_CONFIG_KEY_{n}": name, f"GIT_CONFIG_VALUE_{n}": value}
+    return told
 
 
 def _reason(said: bytes) -> str:

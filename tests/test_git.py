@@ -80,14 +80,15 @@ async def test_what_git_refuses_is_told_in_one_sentence(repository: Path, tmp_pa
 async def test_hooks_of_the_repository_do_not_run_and_secrets_are_not_passed_on(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An agent may have written the hook, and a filter would see the environment: neither reaches what the gateway has."""
+    """An agent may have written the hook, and a filter of the person's own sees the environment: neither gets what the gateway has."""
     monkeypatch.setenv("TOLLBRIDGE_TELEGRAM__TOKEN", "12345:secret")
+    monkeypatch.setenv("HOME", str(tmp_path))
     hook = repository / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
     hook.chmod(0o755)
     (repository / ".gitattributes").write_text("* filter=spy\n")
-    run(repository, "config", "filter.spy.smudge", f"sh -c 'env > {tmp_path}/seen; cat'")
+    run(repository, "config", "--global", "filter.spy.smudge", f"sh -c 'env > {tmp_path}/seen; cat'")
     run(repository, "add", ".")
     run(repository, "commit", "--quiet", "-m", "second")
     assert await made(str(repository), str(tmp_path / "trees" / "fix"), "fix") == ""
@@ -131,12 +132,42 @@ async def test_a_git_that_takes_too_long_is_ended_with_all_that_it_started(repos
     slow.chmod(0o755)
     (repository / ".git" / "info").mkdir(exist_ok=True)
     (repository / ".git" / "info" / "attributes").write_text("* filter=slow\n")
-    run(repository, "config", "filter.slow.smudge", str(slow))
+    run(repository, "config", "--global", "filter.slow.smudge", str(slow))
     assert await made(str(repository), str(place), "fix", limit_s=3) == "git did not answer within 3 s"
     with anyio.fail_after(10):
         while is_there(int(pid.read_text())):  # noqa: ASYNC110 - another process's end tells nobody
             await anyio.sleep(0.05)
     assert not place.exists()
-    run(repository, "config", "filter.slow.smudge", "cat")
+    run(repository, "config", "--global", "filter.slow.smudge", "cat")
     assert await made(str(repository), str(place), "fix") == ""
     assert (place / "read.me").read_text() == "hello"
+
+
+@pytest.mark.parametrize("where", ["config", "included"])
+@pytest.mark.parametrize("name", ["evil", "e=v.il"])
+async def test_a_filter_that_the_repository_names_is_not_run(
+    repository: Path, tmp_path: Path, where: str, name: str
+) -> None:
+    """A checkout runs the filters of the settings: an agent may have written those of the repository, and nobody was asked."""
+    ran, settings = tmp_path / "ran", repository / ".git" / where
+    (repository / ".gitattributes").write_text(f"* filter={name}\n")
+    run(repository, "add", ".")
+    run(repository, "commit", "--quiet", "-m", "second")
+    before = settings.read_text() if settings.exists() else ""
+    evil = f'[filter "{name}"]\n\tsmudge = "touch {ran}; cat"\n\tprocess = touch {ran}\n\trequired = true\n'
+    settings.write_text(before + evil)
+    if where == "included":
+        run(repository, "config", "include.path", "included")
+    assert await made(str(repository), str(tmp_path / "trees" / "fix"), "fix") == ""
+    assert (tmp_path / "trees" / "fix" / "read.me").read_text() == "hello"
+    assert not ran.exists()
+
+
+async def test_more_filters_than_can_be_looked_at_refuse_the_worktree(repository: Path, tmp_path: Path) -> None:
+    """One of them might be hidden by the others."""
+    settings = repository / ".git" / "config"
+    many = "".join(f'[filter "f{n}"]\n\tsmudge = touch {tmp_path}/ran; cat\n' for n in range(2_000))
+    settings.write_text(settings.read_text() + many)
+    why = await made(str(repository), str(tmp_path / "trees" / "fix"), "fix")
+    assert why == "the repository's own settings name too many filters to run none of them"
+    assert not (tmp_path / "trees" / "fix").exists()

@@ -127,12 +127,8 @@ def start(
     if is_unheard(turn):
         draft.put.append(turn)  # what it says is not known yet: it goes on once that is
         return turn
-    if consent is None and is_taken_away(view, session, turn):
-        for other in queue.ahead(draft.open_turns(view, session.id)):
-            if other.id != turn.id and other.person == turn.person and is_taken_away(view, session, other):
-                drop(world, view, draft, other, turn_words.TAKEN_AWAY)
-        leave_queue(world, view, draft, turn, turn_words.TAKEN_AWAY)
-        return refuse(world, view, draft, session, turn, turn_words.TAKEN_AWAY)
+    if consent is None and _is_taken_away(view, session, turn):
+        return _take_away(world, view, draft, session, turn)
     from_chat = turn.origin is Origin.PERSON or (turn.origin is Origin.DESK and turn.continues)
     if turn.state is TurnState.QUEUED:
         leave_queue(world, view, draft, turn, queue_words.HAS_BEGUN)
@@ -156,10 +152,19 @@ def start(
     return turn
 
 
-def is_taken_away(view: View, session: Session, turn: Turn) -> bool:
+def _is_taken_away(view: View, session: Session, turn: Turn) -> bool:
     """Whether it waited longer than its person may write here: then nobody's right lets it run unasked."""
     waited = turn.state is TurnState.QUEUED and turn.origin is Origin.PERSON
     return waited and not may(view.grants(turn.person), Deed.PROMPT, session.thread)
+
+
+def _take_away(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> Turn:
+    """End it, and whatever else of the same person is in line behind it."""
+    for other in queue.ahead(draft.open_turns(view, session.id)):
+        if other.id != turn.id and other.person == turn.person and _is_taken_away(view, session, other):
+            drop(world, view, draft, other, turn_words.TAKEN_AWAY)
+    leave_queue(world, view, draft, turn, turn_words.TAKEN_AWAY)
+    return refuse(world, view, draft, session, turn, turn_words.TAKEN_AWAY)
 
 
 def queued_ref(turn: Turn) -> str:

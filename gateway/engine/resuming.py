@@ -1,7 +1,11 @@
 """`/resume`: earlier conversations of a directory, also those of the desk. One writer each: what is open elsewhere is left there, or
 gone on with as a copy.
+
+Their words are for those who may read where they were written. One that belongs to no chat is the machine's owner's, as its files
+are: it takes somebody who could let the agent read those.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +16,7 @@ from gateway.core.access import may
 from gateway.core.route import Resume
 from gateway.domain.effects import Browse
 from gateway.domain.events import Message
-from gateway.domain.place import Deed, Room, Session, Thread
+from gateway.domain.place import Deed, Grant, Room, Session, Thread
 from gateway.engine import gating, menus, projects, threads
 from gateway.engine.world import Draft, World
 from gateway.ports import Conversation, Decision, View
@@ -37,6 +41,9 @@ def begin(world: World, view: View, draft: Draft, message: Message, intent: Resu
     if intent.forks and not intent.agent_session and known is None:
         draft.say(world.notice(message.thread, thread_words.NOTHING_TO_FORK))
         return
+    if known is not None and not _is_theirs(known, message.thread, message.person, view.grants(message.person)):
+        draft.say(world.notice(message.thread, thread_words.NO_CONVERSATION))
+        return
     if known is not None and intent.forks:
         _copy(world, view, draft, message, known)
         return
@@ -47,6 +54,13 @@ def begin(world: World, view: View, draft: Draft, message: Message, intent: Resu
     agent = world.agents[agent].traits.attached or agent
     wanted = intent.agent_session
     draft.effects.append(Browse(message.thread, message.person, place, agent, wanted, forks=intent.forks))
+
+
+def _is_theirs(session: Session | None, here: Thread, person: str, grants: Iterable[Grant]) -> bool:
+    """Whether a conversation may be told of here. Of another chat only alone with who may read there: a group reads with them."""
+    if session is None:
+        return may(grants, Deed.APPROVE, here)
+    return session.thread.chat == here.chat or (here.chat == person and may(grants, Deed.READ, session.thread))
 
 
 def _take(world: World, view: View, draft: Draft, message: Message, session: Session) -> None:
@@ -146,9 +160,15 @@ async def browse(world: World, effect: Browse) -> None:
 
 def _list(world: World, view: View, effect: Browse, found: tuple[Conversation, ...]) -> Decision[None]:
     draft = Draft()
-    current = view.current_session(effect.thread)
-    ours = {one.agent_session: one for one in view.sessions_named("", SESSIONS_MAX) if one.agent_session}
-    all_of_them = {one.agent_session: one for one in found}
+    current, grants = view.current_session(effect.thread), view.grants(effect.person)
+
+    def theirs(session: Session | None) -> bool:
+        return _is_theirs(session, effect.thread, effect.person, grants)
+
+    ours = {
+        one.agent_session: one for one in view.sessions_named("", SESSIONS_MAX) if one.agent_session and theirs(one)
+    }
+    all_of_them = {one.agent_session: one for one in found if theirs(view.session_of_agent(one.agent_session))}
     for name, session in ours.items():
         if name not in all_of_them and session.directory == effect.directory and view.latest_turns(session.id, 1):
             at_ms = session.last_call_at_ms or session.created_at_ms
@@ -181,14 +201,9 @@ def _command(conversation: str, directory: str, name: str = "resume") -> str:
 def _open(world: World, view: View, effect: Browse, found: Conversation | None) -> Decision[None]:
     """A session with a conversation that was never one of ours."""
     draft = Draft()
-    if found is None:
-        draft.say(world.notice(effect.thread, thread_words.NO_CONVERSATION))
-        return draft.done(None)
-    if effect.forks and not _forks(world, effect.agent):
-        draft.say(world.notice(effect.thread, thread_words.NO_FORKS))
-        return draft.done(None)
-    if not effect.forks and view.session_of_agent(found.agent_session) is not None:  # somebody else was quicker
-        draft.say(world.notice(effect.thread, thread_words.NO_CONVERSATION))
+    why = _why_not(world, view, effect, found)
+    if why or found is None:
+        draft.say(world.notice(effect.thread, why))
         return draft.done(None)
     if not effect.forks and world.clock.now_ms() - found.last_at_ms < FRESH_MS:
         _or_fork(world, draft, effect.thread, thread_words.JUST_WRITTEN, _session(world, effect, found))
@@ -202,6 +217,18 @@ def _open(world: World, view: View, effect: Browse, found: Conversation | None) 
     draft.current = session
     threads.begun(world, draft, session, before)
     return draft.done(None)
+
+
+def _why_not(world: World, view: View, effect: Browse, found: Conversation | None) -> str:
+    """Empty: it may be gone on with from here, or copied."""
+    if found is None:
+        return thread_words.NO_CONVERSATION
+    known = view.session_of_agent(found.agent_session)
+    if not _is_theirs(known, effect.thread, effect.person, view.grants(effect.person)):
+        return thread_words.NOT_FROM_HERE if known is None else thread_words.NO_CONVERSATION
+    if effect.forks:
+        return "" if _forks(world, effect.agent) else thread_words.NO_FORKS
+    return "" if known is None else thread_words.NO_CONVERSATION  # somebody else was quicker
 
 
 def _session(world: World, effect: Browse, found: Conversation) -> Session:

@@ -65,6 +65,7 @@ NOTHING_TO_CLOSE: Final = "There is no session here to close."
 # ---------------------------------------------------------------------------------------------------------------- /resume
 EARLIER: Final = "Earlier conversations here, the latest first:"
 NO_CONVERSATION: Final = "There is no such conversation here any more: /resume lists them."
+NOT_FROM_HERE: Final = "That conversation was not begun in this chat: only those who may answer an agent's questions here can take it over."
 JUST_WRITTEN: Final = (
     "That conversation was written to a moment ago, so it may be open at the desk: close it there, and ask again."
 )
@@ -151,6 +152,7 @@ def no_worktree(branch: str, why: str) -> str:
 
 
 NO_GIT: Final = "git is not installed here"
+MANY_FILTERS: Final = "the repository's own settings name too many filters to run none of them"
 
 
 def git_slow(seconds: float) -> str:

@@ -6,14 +6,16 @@ import pytest
 
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
-from gateway.domain.place import Grant, Role, Room
+from gateway.domain.place import Grant, Role, Room, Thread
 from gateway.domain.turn import TurnState
 from gateway.ports import Conversation
-from tests.engine.bench import OTHER, OWNER, THREAD, bench, call, script, with_limits
+from tests.engine.bench import OTHER, OWNER, RULES, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
 OLD = 1_700_000_000_000
+ALONE = Thread("memory", OWNER)
+WRITER = "8"
 
 
 class Remembering(ScriptedAgent):
@@ -64,15 +66,50 @@ async def test_a_session_of_this_thread_is_gone_on_with_and_one_of_another_is_le
         [first] = await gateway.sessions()
         gateway.says("/new .")
         await gateway.sees("New session with")
-        gateway.says("/resume", OTHER)
-        shown = await gateway.sees("Earlier conversations here", OTHER)
+        gateway.says("/resume", ALONE)
+        shown = await gateway.sees("Earlier conversations here", ALONE)
         gateway.chat.taps(shown, "1 · first", OWNER)
-        await gateway.sees("is open in another chat or topic: go on with it there.", OTHER)
+        await gateway.sees("is open in another chat or topic: go on with it there.", ALONE)
         gateway.says(f"/resume {first.agent_session}")
         await gateway.sees("goes on in `/`")
         gateway.says("second")
         turns = await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
         assert {turn.session_id for turn in turns} == {first.id}
+
+
+async def test_the_words_of_another_chat_are_not_listed_and_its_session_is_not_named() -> None:
+    """Neither to somebody who may not read there, nor in a group that reads along with somebody who may."""
+    known = agent()
+    theirs = Thread("memory", WRITER)
+    rules = replace(RULES, people=(*RULES.people, Grant(WRITER, Role.WRITER, WRITER)))
+    async with known, bench(script(call(1)), rules, agents={"scripted": known}) as gateway:
+        gateway.says("the salaries")
+        await gateway.ended(TurnState.FINISHED)
+        [session] = await gateway.sessions()
+        known.past = (Conversation(session.agent_session or "", "the salaries", OLD),)
+        for person, thread in ((WRITER, theirs), (OWNER, OTHER)):
+            gateway.chat.says(thread, person, "/resume")
+            await gateway.sees("There is no earlier conversation in `/`", thread)
+            gateway.chat.says(thread, person, f"/resume {session.agent_session}")
+            await gateway.sees("There is no such conversation here any more", thread)
+            assert not any("salaries" in shown.text for shown in gateway.chat.sees(thread))
+
+
+async def test_a_conversation_of_no_chat_takes_somebody_who_may_answer_the_agent() -> None:
+    """What was said at the desk is in files that an agent may not read before somebody allows it: no writer can."""
+    known = agent(Conversation("desk-1", "My diary", OLD))
+    rules = replace(RULES, people=(*RULES.people, Grant(WRITER, Role.WRITER)))
+    async with known, bench(script(call(1)), rules, agents={"scripted": known}) as gateway:
+        gateway.chat.says(THREAD, WRITER, "/resume")
+        await gateway.sees("There is no earlier conversation in `/`")
+        gateway.chat.says(THREAD, WRITER, "/resume desk-1")
+        await gateway.sees("only those who may answer an agent's questions here can take it over")
+        gateway.says("/resume")
+        shown = await gateway.sees("Earlier conversations here")
+        gateway.chat.taps(shown, "1", WRITER)
+        refused = "can take it over"
+        await gateway.chat.until(lambda: sum(refused in one.text for one in gateway.chat.sees(THREAD)) == 2)
+        assert await gateway.sessions() == []
 
 
 async def test_what_was_written_to_a_moment_ago_and_what_is_not_there_is_refused() -> None:
@@ -114,14 +151,14 @@ async def test_a_session_that_is_open_in_another_thread_is_gone_on_with_as_a_cop
         gateway.says("fix the login")
         await gateway.ended(TurnState.FINISHED)
         [first] = await gateway.sessions()
-        gateway.says(f"/resume {first.agent_session}", OTHER)
-        shown = await gateway.sees("is open in another chat or topic: go on with it there.", OTHER)
+        gateway.says(f"/resume {first.agent_session}", ALONE)
+        shown = await gateway.sees("is open in another chat or topic: go on with it there.", ALONE)
         gateway.chat.taps(shown, "Fork", OWNER)
-        await gateway.sees("Fork of fix the login: it begins as a copy of that conversation", OTHER)
-        gateway.says("and the logout", OTHER)
+        await gateway.sees("Fork of fix the login: it begins as a copy of that conversation", ALONE)
+        gateway.says("and the logout", ALONE)
         turns = await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
         first, copy = await gateway.sessions()
-        assert (copy.forked_from, copy.title, copy.thread) == (first.agent_session, "Fork of fix the login", OTHER)
+        assert (copy.forked_from, copy.title, copy.thread) == (first.agent_session, "Fork of fix the login", ALONE)
         assert copy.agent_session not in (None, first.agent_session)
         assert [turn.session_id for turn in turns] == [first.id, copy.id]
         assert turns[0].spent == turns[1].spent
@@ -168,9 +205,9 @@ async def test_nobody_copies_a_conversation_of_a_chat_that_they_may_not_write_in
         await gateway.ended(TurnState.FINISHED)
         [first] = await gateway.sessions()
         gateway.chat.says(OTHER, "9", f"/resume {first.agent_session}")
-        assert (await gateway.sees("is open in another chat or topic", OTHER)).buttons == ()
         gateway.chat.says(OTHER, "9", f"/fork {first.agent_session}")
-        await gateway.sees("You may read here, and no more than that", OTHER)
+        refused = "There is no such conversation here any more"
+        await gateway.chat.until(lambda: sum(refused in one.text for one in gateway.chat.sees(OTHER)) == 2)
         assert len(await gateway.sessions()) == 1
 
 
@@ -188,5 +225,5 @@ async def test_an_agent_that_makes_no_copies_offers_none() -> None:
         gateway.says("/fork")
         await gateway.until(lambda turns: len(turns) == 1)
         [first] = await gateway.sessions()
-        gateway.says(f"/resume {first.agent_session}", OTHER)
-        assert (await gateway.sees("is open in another chat or topic", OTHER)).buttons == ()
+        gateway.says(f"/resume {first.agent_session}", ALONE)
+        assert (await gateway.sees("is open in another chat or topic", ALONE)).buttons == ()
