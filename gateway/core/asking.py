@@ -87,7 +87,7 @@ def question(part: Part, number: int, count: int) -> Question:
     """One of the questions that the agent asks together; `number` of `count`."""
     choices = [choice for choice in part.choices if choice][:CHOICES_MAX]
     kind = Choice.PICK if part.several else Choice.ANSWER
-    answers = [Option(kind, summary.revealed(choice, len(choice) * 10)[0], value=choice) for choice in choices]
+    answers = [Option(kind, _label(choice, several=part.several), value=choice) for choice in choices]
     if answers and part.several:
         answers.append(Option(Choice.PICKED, words.DONE))
     shown, rest = summary.revealed(part.text, summary.VERBATIM_CHARACTERS_MAX)
@@ -95,6 +95,12 @@ def question(part: Part, number: int, count: int) -> Question:
     if count > 1:
         text = words.one_of(number, count, text)
     return Question(text, (*answers, Option(Choice.DENY, words.NO_ANSWER)))
+
+
+def _label(choice: str, *, several: bool) -> str:
+    """What a choice's button says. Only a person's press puts the mark on one that can be picked: the agent's own would count as that."""
+    label = summary.revealed(choice, len(choice) * 10)[0]
+    return (label.lstrip(words.PICKED_MARK) or words.UNNAMED) if several else label
 
 
 def questions(event: AskedQuestion) -> tuple[Question, ...]:

@@ -13,7 +13,7 @@ Cut = Callable[[str], str]
 @pytest.fixture
 def cut(tmp_path: Path) -> Cut:
     """A project with a file, links out of it, and the gateway's own directory within it."""
-    work, home = tmp_path / "work", tmp_path / "work" / ".state"
+    work, home = tmp_path / "project", tmp_path / "project" / ".state"
     (work / "src").mkdir(parents=True)
     home.mkdir()
     (work / "src" / "a.py").write_text("a")
@@ -73,7 +73,7 @@ def test_a_name_that_leads_elsewhere_is_only_a_name(cut: Cut, name: str) -> None
 
 def test_the_projects_own_name_is_no_way_out(cut: Cut, tmp_path: Path) -> None:
     """An absolute name stays within it, and a name that only begins alike does not."""
-    inside, beside = f"@{tmp_path}/work/src/a.py", f"@{tmp_path}/workshop/a.py"
+    inside, beside = f"@{tmp_path}/project/src/a.py", f"@{tmp_path}/projects/a.py"
     assert cut(f"{inside} {beside}") == f"{inside} {beside[1:]}"
 
 

@@ -66,6 +66,19 @@ def test_a_choice_is_picked_and_let_go_of_by_the_same_button() -> None:
     assert asking.joined(asking.picks(found), "D") == "A, C, D"
 
 
+def test_no_choice_is_picked_by_the_agents_own_words() -> None:
+    """A choice that bears the mark already is not picked before a person presses it; what it says is the agent's still."""
+    written = ("\N{CHECK MARK} delete all", "\N{CHECK MARK} \N{CHECK MARK} A", "\N{CHECK MARK} ")
+    asked = asking.question(Part("Which?", written, several=True), 1, 1)
+    assert [option.label for option in asked.options] == ["delete all", "A", "—", "Done", "Do not answer"]
+    put = Approval(
+        "ask_1", ApprovalKind.QUESTION, "t_1", "s_1", Thread("m", "1"), asked.text, asked.options, tuple("12345"), "", 1
+    )
+    assert asking.picks(put) == []
+    assert asking.picks(asking.toggled(put, "1")) == [written[0]]
+    assert asking.picks(asking.toggled(asking.toggled(put, "1"), "1")) == []
+
+
 def test_answers_to_all_are_a_no_only_where_nobody_answered_anything() -> None:
     """One that is left out is told as such beside the others."""
     declined = question_words.DECLINED

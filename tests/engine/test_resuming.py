@@ -78,7 +78,7 @@ async def test_a_session_of_this_thread_is_gone_on_with_and_one_of_another_is_le
 
 
 async def test_the_words_of_another_chat_are_not_listed_and_its_session_is_not_named() -> None:
-    """Neither to somebody who may not read there, nor in a group that reads along with somebody who may."""
+    """Attack 61: neither to somebody who may not read there, nor in a group that reads along with somebody who may."""
     known = agent()
     theirs = Thread("memory", WRITER)
     rules = replace(RULES, people=(*RULES.people, Grant(WRITER, Role.WRITER, WRITER)))
@@ -96,7 +96,7 @@ async def test_the_words_of_another_chat_are_not_listed_and_its_session_is_not_n
 
 
 async def test_a_conversation_of_no_chat_takes_somebody_who_may_answer_the_agent() -> None:
-    """What was said at the desk is in files that an agent may not read before somebody allows it: no writer can."""
+    """Attack 61: what was said at the desk is in files that an agent may not read before somebody allows it: no writer can."""
     known = agent(Conversation("desk-1", "My diary", OLD))
     rules = replace(RULES, people=(*RULES.people, Grant(WRITER, Role.WRITER)))
     async with known, bench(script(call(1)), rules, agents={"scripted": known}) as gateway:
