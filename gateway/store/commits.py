@@ -18,6 +18,7 @@ from anyio import to_thread
 from sqlalchemy import Connection, Engine
 
 from gateway.ports import StoreError
+from gateway.store.prepared import run
 from gateway.store.sqlite import DatabaseError, IntegrityError, empty_log, translate, translated
 
 R = TypeVar("R")
@@ -54,11 +55,11 @@ class _Job(Generic[R]):
 
     def run_beside_others(self, connection: Connection) -> None:
         """The same under a savepoint: if it fails, nothing of it is kept, and all of what the others did."""
-        connection.exec_driver_sql("SAVEPOINT job")
+        run(connection, "SAVEPOINT job")
         self.run(connection)
         if self.error is not None:
-            connection.exec_driver_sql("ROLLBACK TO job")
-        connection.exec_driver_sql("RELEASE job")
+            run(connection, "ROLLBACK TO job")
+        run(connection, "RELEASE job")
 
     def result(self) -> R:
         if self.error is not None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.ports import StoreError, Update
+from gateway.store.prepared import Prepared
 from gateway.store.schema import inbox
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -16,37 +17,42 @@ LARGEST_PAYLOAD = 1024 * 1024
 """Bytes. A larger update is put aside at once instead of being offered by the service for ever."""
 
 
+_HERE = (inbox.c.service == bindparam("of_service")) & (inbox.c.key == bindparam("of_key"))
+_KNOWN = Prepared(select(inbox.c.id).where(_HERE))
+_WAITING = Prepared(select(func.count()).where(inbox.c.state == "waiting"))
+_NEW = Prepared(insert(inbox))
+_LOOK = Prepared(select(inbox).where(inbox.c.state == "waiting").order_by(inbox.c.id).limit(bindparam("most")))
+_HANDLED = Prepared(update(inbox).where(_HERE, inbox.c.state == "waiting"))
+
+
 def accept(connection: Connection, update_: Update, now_ms: int) -> bool:
     """Write an update down; False: it was there before. Raises StoreError while too many wait."""
-    here = select(inbox.c.id).where(inbox.c.service == update_.service, inbox.c.key == update_.key)
-    if connection.scalar(here) is not None:
+    if _KNOWN.scalar(connection, {"of_service": update_.service, "of_key": update_.key}) is not None:
         return False
     if waiting(connection) >= MOST_WAITING:
         raise StoreError(f"{MOST_WAITING} updates wait to be handled: no more are taken until some are")
     size = len(update_.payload.encode("utf-8", "surrogatepass"))
     too_large = size > LARGEST_PAYLOAD
-    connection.execute(
-        insert(inbox).values(
-            service=update_.service,
-            key=update_.key,
-            payload="" if too_large else update_.payload,
-            received_at_ms=now_ms,
-            state="quarantined" if too_large else "waiting",
-            reason=f"{size} bytes are more than an update may have" if too_large else "",
-        )
-    )
+    row = {
+        "service": update_.service,
+        "key": update_.key,
+        "payload": "" if too_large else update_.payload,
+        "received_at_ms": now_ms,
+        "state": "quarantined" if too_large else "waiting",
+        "reason": f"{size} bytes are more than an update may have" if too_large else "",
+    }
+    _NEW.change(connection, row)
     return True
 
 
 def waiting(connection: Connection) -> int:
     """How many updates wait to be handled."""
-    return connection.scalar(select(func.count()).where(inbox.c.state == "waiting")) or 0
+    return _WAITING.scalar(connection, {}) or 0
 
 
 def look(connection: Connection, limit: int) -> tuple[Update, ...]:
     """Updates that wait, oldest first. `attempts` says how often each was taken up before."""
-    query = select(inbox).where(inbox.c.state == "waiting").order_by(inbox.c.id).limit(limit)
-    found = connection.execute(query).mappings().all()
+    found = _LOOK.all(connection, {"most": limit})
     return tuple(Update(row["service"], row["key"], row["payload"], row["attempts"]) for row in found)
 
 
@@ -59,12 +65,8 @@ def take_up(connection: Connection, updates: Sequence[Update]) -> None:
 
 def handle(connection: Connection, service: str, key: str, now_ms: int) -> None:
     """Take an update out. Raises StoreError unless it waits: handling it again would run it twice."""
-    done = connection.execute(
-        update(inbox)
-        .where(inbox.c.service == service, inbox.c.key == key, inbox.c.state == "waiting")
-        .values(state="handled", payload="", handled_at_ms=now_ms)
-    )
-    if not done.rowcount:
+    now = {"state": "handled", "payload": "", "handled_at_ms": now_ms}
+    if not _HANDLED.change(connection, {"of_service": service, "of_key": key} | now):
         raise StoreError(f"The update {service} {key} does not wait to be handled: nothing was written")
 
 

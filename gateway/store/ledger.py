@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, exists, func, literal, or_, select, text, update
+from sqlalchemy import Connection, Text, bindparam, cast, exists, func, literal, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift, Scope
@@ -23,6 +23,7 @@ from gateway.domain.money import Usd
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import rows, stored
+from gateway.store.prepared import Prepared, run
 from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, TIMED, UNPRICED, balances, entries, storable, turns
 
 GENESIS = "0" * 64
@@ -51,8 +52,7 @@ WITHOUT_PRICE = """entries.kind IN ('call', 'reconciled')
 MOST_FLAWS = 100
 _PAGE = 1000
 
-# Built once: to put a statement together takes SQLAlchemy several times as long as to run it.
-_CALL_KNOWN = select(exists().where(entries.c.call_id == bindparam("call_id")))
+_CALL_KNOWN = Prepared(select(exists().where(entries.c.call_id == bindparam("call_id"))))
 _PRICED = entries.alias("priced")
 _SPENT_ON = (
     select(entries.c.session_id, func.sum(entries.c.spent + func.coalesce(_PRICED.c.spent, 0)))
@@ -60,11 +60,15 @@ _SPENT_ON = (
     .where(entries.c.call_id >= bindparam("first"), entries.c.call_id < bindparam("beyond"))
     .group_by(entries.c.session_id)
 )
-_FROZEN = select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1)
+_FROZEN = Prepared(select(entries.c.kind).where(text(FREEZE_KINDS)).order_by(entries.c.seq.desc()).limit(1))
 _POLICY = select(entries.c.detail).where(text(POLICY_KIND)).order_by(entries.c.seq.desc()).limit(1)
-_TIMED = select(entries).where(text(TIMED), entries.c.until_ms > bindparam("now_ms")).order_by(entries.c.until_ms)
-_LAST = select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1)
-_APPEND = insert(entries).on_conflict_do_nothing(index_elements=["call_id"], index_where=text("call_id IS NOT NULL"))
+_TIMED = Prepared(
+    select(entries).where(text(TIMED), entries.c.until_ms > bindparam("now_ms")).order_by(entries.c.until_ms)
+)
+_LAST = Prepared(select(entries.c.seq, entries.c.hash).order_by(entries.c.seq.desc()).limit(1))
+_APPEND = Prepared(
+    insert(entries).on_conflict_do_nothing(index_elements=["call_id"], index_where=text("call_id IS NOT NULL"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ def entry_hash(row: rows.Row) -> str:
 
 def call_known(connection: Connection, call_id: str) -> bool:
     """Whether a call with this id is in the ledger."""
-    return bool(connection.scalar(_CALL_KNOWN, {"call_id": call_id}))
+    return bool(_CALL_KNOWN.scalar(connection, {"call_id": call_id}))
 
 
 def spent_on(connection: Connection, beginning: str) -> dict[str, Usd]:
@@ -144,7 +148,7 @@ def unpriced(connection: Connection, after: tuple[str, int], limit: int) -> tupl
 
 def frozen(connection: Connection) -> bool:
     """Whether the last word on paid turns was FREEZE."""
-    return connection.scalar(_FROZEN) == EntryKind.FREEZE
+    return _FROZEN.scalar(connection, {}) == EntryKind.FREEZE
 
 
 def policy(connection: Connection) -> str:
@@ -157,8 +161,7 @@ def read_balances(connection: Connection, scopes: Sequence[Scope]) -> dict[Scope
     asked: dict[str, str] = {}
     for place, scope in enumerate(scopes):
         asked[f"kind{place}"], asked[f"key{place}"] = _key(scope)
-    read = connection.execute(_reading(len(scopes)), asked).mappings()
-    found = {(row["kind"], row["key"]): row for row in read}
+    found = {(row["kind"], row["key"]): row for row in _reading(len(scopes)).all(connection, asked)}
     return {scope: balance_of(scope, found.get(_key(scope))) for scope in scopes}
 
 
@@ -168,10 +171,11 @@ def _key(scope: Scope) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=16)
-def _reading(scopes: int) -> Select[*tuple[Any, ...]]:
+def _reading(scopes: int) -> Prepared:
     """One statement for the balances of so many scopes, each by its key; for IN, SQLite walks along all that there are."""
     named = [(bindparam(f"kind{place}"), bindparam(f"key{place}")) for place in range(scopes)]
-    return select(balances).where(or_(*((balances.c.kind == kind) & (balances.c.key == key) for kind, key in named)))
+    here = or_(*((balances.c.kind == kind) & (balances.c.key == key) for kind, key in named))
+    return Prepared(select(balances).where(here))
 
 
 def balance_of(scope: Scope, row: rows.Row | None) -> Balance:
@@ -186,7 +190,7 @@ def balance_of(scope: Scope, row: rows.Row | None) -> Balance:
 
 def lifts(connection: Connection, now_ms: int) -> tuple[Lift, ...]:
     """By how much limits are higher now, until a time. Raises StoreError."""
-    found = connection.execute(_TIMED, {"now_ms": now_ms}).mappings()
+    found = _TIMED.all(connection, {"now_ms": now_ms})
     return tuple(lift for row in found for lift in rows.lifts_of(row))
 
 
@@ -194,13 +198,13 @@ def append(connection: Connection, new: Sequence[Entry], now_ms: int) -> None:
     """Write entries and what they change. Raises StoreError for a known call."""
     if not new:
         return
-    last = connection.execute(_LAST).one_or_none()
-    seq, previous = (0, GENESIS) if last is None else last
+    last = _LAST.one(connection, {})
+    seq, previous = (0, GENESIS) if last is None else (last["seq"], last["hash"])
     for entry in new:
         seq += 1
         row = _entry_row(entry, seq, now_ms, previous)
         previous = row["hash"] = entry_hash(row)
-        if not connection.execute(_APPEND, row).rowcount:
+        if not _APPEND.change(connection, row):
             raise StoreError(f"The call {entry.call_id} is in the ledger already: nothing was written")
         if entry.kind is EntryKind.POLICY:
             _supersede(connection, entry)
@@ -268,7 +272,7 @@ def _apply(connection: Connection, scopes: Sequence[Scope], entry: Entry) -> Non
     changes = {"limit": limit, "spent": entry.spent.nano, "held": entry.held.nano, **_counts(entry)}
     named = [part for scope in scopes for part in _key(scope)]
     changed = (*(changes[name] for name in _CHANGING), *named)
-    for totals in connection.exec_driver_sql(_adding(len(scopes)), changed).all():
+    for totals in run(connection, _adding(len(scopes)), changed).fetchall():
         for total in totals:
             rows.nano(Usd(total))
 

@@ -32,6 +32,7 @@ from gateway.ports import (
 )
 from gateway.store import moves, rows
 from gateway.store.inbox import DAY_MS
+from gateway.store.prepared import Prepared
 from gateway.store.schema import DELAYED, SENT, WAITING, outbox, storable
 
 MOST_WAITING = 10_000
@@ -54,7 +55,8 @@ EDIT_AGAIN_MS = 1000
 _NOT_DELIVERED = "the message to change may not be there"
 _NOT_YET = f"{DELAYED} AND not_before_ms > :now_ms AND not_before_ms <= :now_ms + {LONGEST_WAIT_MS}"
 """Delayed, and not yet due. A time further away than any delay was written before the clock was set back."""
-_HEADS = text(f"""
+_DUE = Prepared(
+    text(f"""
     WITH RECURSIVE
     head (id, chat, topic) AS (
         SELECT * FROM (
@@ -74,29 +76,41 @@ _HEADS = text(f"""
             )
         )
     )
-    SELECT id FROM head
-    WHERE (chat, topic) NOT IN (
-        SELECT chat, topic FROM outbox WHERE service = :service AND state = 'sending'
-        UNION ALL SELECT chat, topic FROM outbox WHERE service = :service AND {_NOT_YET}
+    SELECT * FROM outbox WHERE id IN (
+        SELECT id FROM head
+        WHERE (chat, topic) NOT IN (
+            SELECT chat, topic FROM outbox WHERE service = :service AND state = 'sending'
+            UNION ALL SELECT chat, topic FROM outbox WHERE service = :service AND {_NOT_YET}
+        )
+        ORDER BY id LIMIT :limit
     )
-    ORDER BY id LIMIT :limit
+    ORDER BY id
 """)  # noqa: S608 - made of constants
+)
 """From thread to thread along an index, however much waits in each. (For `(chat, topic) > (...)` it reads all of the chat.)"""
 
-# What nearly every message takes, built once: to put a statement together takes SQLAlchemy several times as long as to run it.
-_NEW = insert(outbox)
-_CHANGED = update(outbox).where(outbox.c.id == bindparam("row_id"))
-_SENDS = (
+_DELAYED = Prepared(
+    select(func.min(outbox.c.not_before_ms)).where(outbox.c.service == bindparam("service"), text(_NOT_YET))
+)
+_NEW = Prepared(insert(outbox))
+_CHANGED = Prepared(update(outbox).where(outbox.c.id == bindparam("row_id")))
+_FOUND = Prepared(
+    select(
+        *(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts, outbox.c.chat),
+        outbox.c.created_at_ms,
+    ).where(outbox.c.id == bindparam("id"))
+)
+_SENDS = Prepared(
     select(outbox.c.id, outbox.c.state, outbox.c.message_id)
     .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 0, outbox.c.state != "superseded")
     .order_by(outbox.c.part)
 )
-_IN_EDITS = (
+_IN_EDITS = Prepared(
     select(outbox.c.id)
     .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 1, outbox.c.state == bindparam("state"))
     .limit(1)
 )
-_WAITING = select(func.count()).where(outbox.c.state == "waiting")
+_WAITING = Prepared(select(func.count()).where(outbox.c.state == "waiting"))
 
 
 def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limited: bool) -> None:
@@ -116,7 +130,7 @@ def put(connection: Connection, posts: Sequence[NewPost], now_ms: int, *, limite
 
 def waiting(connection: Connection) -> int:
     """How many messages wait, over all services."""
-    return connection.scalar(_WAITING) or 0
+    return _WAITING.scalar(connection, {}) or 0
 
 
 def _send(connection: Connection, post: NewPost, now_ms: int) -> int:
@@ -156,21 +170,21 @@ def _insert(connection: Connection, post: NewPost, now_ms: int, **columns: Any) 
     row = {"part": 0, "state": "waiting", "edit": int(post.edit), "ring": int(post.ring), "ref": post.ref}
     if post.wait_ms:
         row["not_before_ms"] = now_ms + post.wait_ms
-    connection.execute(_NEW, row | rows.thread_columns(post.thread) | {"created_at_ms": now_ms} | columns)
+    _NEW.change(connection, row | rows.thread_columns(post.thread) | {"created_at_ms": now_ms} | columns)
 
 
 def _set(connection: Connection, row_id: int, **columns: Any) -> None:
-    connection.execute(_CHANGED, {"row_id": row_id} | columns)
+    _CHANGED.change(connection, {"row_id": row_id} | columns)
 
 
 def _sends(connection: Connection, ref: str) -> Sequence[rows.Row]:
     """The parts of a message that were, or will be, sent."""
-    return connection.execute(_SENDS, {"ref": ref}).mappings().all()
+    return _SENDS.all(connection, {"ref": ref})
 
 
 def _in_edits(connection: Connection, ref: str, state: str) -> int | None:
     """The number of an edit of the message in this state."""
-    return connection.scalar(_IN_EDITS, {"ref": ref, "state": state})
+    return _IN_EDITS.scalar(connection, {"ref": ref, "state": state})
 
 
 def message_id(connection: Connection, ref: str) -> str | None:
@@ -187,15 +201,13 @@ def ref_of(connection: Connection, thread: Thread, message_id: str) -> str | Non
 
 def due(connection: Connection, service: str, limit: int, now_ms: int) -> tuple[Post, ...]:
     """The next message of each thread, oldest first; none of a thread with one on its way, or with one that is not due yet."""
-    ids = connection.scalars(_HEADS, {"service": service, "limit": limit, "now_ms": now_ms}).all()
-    found = connection.execute(select(outbox).where(outbox.c.id.in_(ids)).order_by(outbox.c.id)).mappings()
-    return tuple(post for row in found.all() if (post := _post(connection, row)) is not None)
+    found = _DUE.all(connection, {"service": service, "limit": limit, "now_ms": now_ms})
+    return tuple(post for row in found if (post := _post(connection, row)) is not None)
 
 
 def delayed_ms(connection: Connection, service: str, now_ms: int) -> int | None:
     """In how many milliseconds the first of the delayed messages is due; None: none is delayed."""
-    query = select(func.min(outbox.c.not_before_ms)).where(outbox.c.service == service, text(_NOT_YET))
-    at_ms = connection.scalar(query, {"now_ms": now_ms})
+    at_ms = _DELAYED.scalar(connection, {"service": service, "now_ms": now_ms})
     return None if at_ms is None else at_ms - now_ms
 
 
@@ -274,7 +286,7 @@ def move(connection: Connection, old: Thread, new: Thread) -> None:
     for row in connection.execute(query).mappings().all():
         connection.execute(delete(outbox).where(outbox.c.id == row["id"]))
         moved = {name: value for name, value in row.items() if name != "id"} | rows.thread_columns(new)
-        connection.execute(_NEW, moved | {"not_before_ms": 0})
+        _NEW.change(connection, moved | {"not_before_ms": 0})
 
 
 def _put_back(connection: Connection, row: rows.Row, attempts: int, not_before_ms: int) -> None:
@@ -283,11 +295,7 @@ def _put_back(connection: Connection, row: rows.Row, attempts: int, not_before_m
 
 
 def _found(connection: Connection, post: Post) -> rows.Row | None:
-    query = select(
-        *(outbox.c.id, outbox.c.ref, outbox.c.body, outbox.c.state, outbox.c.edit, outbox.c.attempts, outbox.c.chat),
-        outbox.c.created_at_ms,
-    )
-    return connection.execute(query.where(outbox.c.id == post.id)).mappings().one_or_none()
+    return _FOUND.one(connection, {"id": post.id})
 
 
 def _take_over(connection: Connection, row: rows.Row) -> None:

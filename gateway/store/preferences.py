@@ -9,10 +9,12 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Thread
 from gateway.domain.preferences import Offered, Preferences, Verbosity
 from gateway.store import stored
+from gateway.store.prepared import Prepared
+from gateway.store.rows import Row
 from gateway.store.schema import offered, preferences
 
-_OF_CHAT = select(preferences).where(
-    preferences.c.service == bindparam("service"), preferences.c.chat == bindparam("chat")
+OF_CHAT = Prepared(
+    select(preferences).where(preferences.c.service == bindparam("service"), preferences.c.chat == bindparam("chat"))
 )
 
 
@@ -25,9 +27,8 @@ def keep(connection: Connection, one: Preferences) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["service", "chat"], set_=rest))
 
 
-def find(connection: Connection, thread: Thread) -> Preferences:
+def of_row(thread: Thread, found: Row | None) -> Preferences:
     """See `View.preferences`."""
-    found = connection.execute(_OF_CHAT, {"service": thread.service, "chat": thread.chat}).mappings().one_or_none()
     if found is None:
         return Preferences(thread.service, thread.chat)
     with stored.reading(f"preferences of chat {thread.chat}"):

@@ -6,8 +6,6 @@ from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from typing import Any
 
-import sqlalchemy
-
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
 from gateway.core.turn import CUT_SHORT
@@ -194,9 +192,9 @@ def turn_of(row: Row) -> Turn:
 
 
 @lru_cache(OPEN_KEPT)
-def open_turn_of(row: sqlalchemy.Row[Any]) -> Turn:
+def open_turn_of(names: tuple[str, ...], values: tuple[Any, ...]) -> Turn:
     """The same of a whole row: one that says what it said before is not read again."""
-    return turn_of(row._mapping)  # noqa: SLF001 - the name is public, and spelt so as not to be a column's
+    return turn_of(dict(zip(names, values, strict=True)))
 
 
 def _attachment_json(one: Attachment) -> list[Any]:

@@ -17,6 +17,7 @@ from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
 from gateway.store import forgetting, ledger, loans, moves, posts, preferences, rows, unmetered
+from gateway.store.prepared import Prepared
 from gateway.store.schema import (
     OPEN,
     PRICED,
@@ -38,18 +39,33 @@ MOST_PAST_TURNS = 1000
 REMINDED = (ApprovalKind.RUN, ApprovalKind.LIMIT, ApprovalKind.PERMISSION, ApprovalKind.QUESTION)
 AT_WORK = (TurnState.RUNNING, TurnState.PAUSED)
 
-# What nearly every decision asks, built once: to put a statement together takes SQLAlchemy several times as long as to run it.
-_SESSION = select(sessions).where(sessions.c.id == bindparam("id"))
-_TURN = select(turns).where(turns.c.id == bindparam("id"))
-_OPEN_TURNS = (
+# What nearly every decision asks.
+_SESSION = Prepared(select(sessions).where(sessions.c.id == bindparam("id")))
+_CURRENT_SESSION = Prepared(
+    select(sessions)
+    .join(threads, threads.c.session_id == sessions.c.id)
+    .where(
+        *(table.c[name] == bindparam(name) for table in (threads, sessions) for name in ("service", "chat", "topic"))
+    )
+)
+_TURN = Prepared(select(turns).where(turns.c.id == bindparam("id")))
+_OPEN_TURNS = Prepared(
     select(turns)
     .where(turns.c.session_id == bindparam("session_id"), text(UNDONE))
     .order_by(turns.c.created_at_ms, _ROWID)
 )
-_OPEN_APPROVALS = select(approvals).where(approvals.c.turn_id == bindparam("turn_id"), text(OPEN)).order_by(_ROWID)
-_QUOTAS = select(quotas).where(quotas.c.agent == bindparam("agent")).order_by(quotas.c.window)
-_GRANTS = select(grants).where(grants.c.person == bindparam("person")).order_by(grants.c.chat)
-_PAST_TURNS = (
+_APPROVAL = Prepared(select(approvals).where(approvals.c.id == bindparam("id")))
+_TOKENS = Prepared(
+    select(approval_tokens.c.token)
+    .where(approval_tokens.c.approval_id == bindparam("id"))
+    .order_by(approval_tokens.c.place)
+)
+_OPEN_APPROVALS = Prepared(
+    select(approvals).where(approvals.c.turn_id == bindparam("turn_id"), text(OPEN)).order_by(_ROWID)
+)
+_QUOTAS = Prepared(select(quotas).where(quotas.c.agent == bindparam("agent")).order_by(quotas.c.window))
+_GRANTS = Prepared(select(grants).where(grants.c.person == bindparam("person")).order_by(grants.c.chat))
+_PAST_TURNS = Prepared(
     select(
         *(turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
         *(turns.c.spent, turns.c.estimate, turns.c.flags),
@@ -68,6 +84,7 @@ class SqlView:
         self._connection: Connection | None = connection
         self._balances: dict[Scope, Balance] = {}
         self._open_turns: dict[str, tuple[Turn, ...]] = {}
+        self._rows: dict[tuple[object, ...], Sequence[rows.Row]] = {}
 
     def close(self) -> None:
         """The transaction is over: whatever is asked from now on is an error."""
@@ -103,16 +120,14 @@ class SqlView:
         return ledger.lifts(self._open, now_ms)
 
     def quotas(self, agent: str) -> tuple[Quota, ...]:
-        return tuple(rows.quota_of(row) for row in self._all(_QUOTAS, agent=agent))
+        return tuple(rows.quota_of(row) for row in self._read(_QUOTAS, agent=agent))
 
     def session(self, session_id: str) -> Session | None:
-        row = self._one(_SESSION, id=session_id)
+        row = self._first(_SESSION, id=session_id)
         return None if row is None else rows.session_of(row)
 
     def current_session(self, thread: Thread) -> Session | None:
-        columns = rows.thread_columns(thread).items()
-        here = [table.c[name] == value for table in (threads, sessions) for name, value in columns]
-        row = self._one(select(sessions).join(threads, threads.c.session_id == sessions.c.id).where(*here))
+        row = self._first(_CURRENT_SESSION, **rows.thread_columns(thread))
         return None if row is None else rows.session_of(row)
 
     def session_of_agent(self, agent_session: str) -> Session | None:
@@ -138,7 +153,7 @@ class SqlView:
         return tuple(rows.session_of(row) for row in self._all(query))
 
     def turn(self, turn_id: str) -> Turn | None:
-        row = self._one(_TURN, id=turn_id)
+        row = self._first(_TURN, id=turn_id)
         return None if row is None else rows.turn_of(row)
 
     def turn_of_prompt(self, session_id: str, prompt_uuid: str) -> Turn | None:
@@ -165,12 +180,12 @@ class SqlView:
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:
         connection = self._open
         if session_id not in self._open_turns:  # as with balances
-            found = connection.execute(_OPEN_TURNS, {"session_id": session_id}).all()
-            self._open_turns[session_id] = tuple(rows.open_turn_of(row) for row in found)
+            names, found = _OPEN_TURNS.values(connection, {"session_id": session_id})
+            self._open_turns[session_id] = tuple(rows.open_turn_of(names, row) for row in found)
         return self._open_turns[session_id]
 
     def approval(self, approval_id: str) -> Approval | None:
-        row = self._one(select(approvals).where(approvals.c.id == approval_id))
+        row = self._first(_APPROVAL, id=approval_id)
         return None if row is None else self._approval(row)
 
     def approval_by_token(self, token: str) -> Approval | None:
@@ -178,7 +193,7 @@ class SqlView:
         return None if found is None else self.approval(found)
 
     def open_approvals(self, turn_id: str) -> tuple[Approval, ...]:
-        return tuple(self._approval(row) for row in self._all(_OPEN_APPROVALS, turn_id=turn_id))
+        return tuple(self._approval(row) for row in self._read(_OPEN_APPROVALS, turn_id=turn_id))
 
     def unheard_approvals(self, turn_id: str) -> tuple[Approval, ...]:
         over = approvals.c.state.in_((ApprovalState.ANSWERED, ApprovalState.EXPIRED))
@@ -200,7 +215,7 @@ class SqlView:
         return tuple(self._approval(row) for row in self._all(query))
 
     def grants(self, person: str) -> tuple[Grant, ...]:
-        return tuple(rows.grant_of(row) for row in self._all(_GRANTS, person=person))
+        return tuple(rows.grant_of(row) for row in self._read(_GRANTS, person=person))
 
     def all_grants(self) -> tuple[Grant, ...]:
         query = select(grants).order_by(grants.c.person, grants.c.chat)
@@ -217,7 +232,7 @@ class SqlView:
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
         asked = {"person": person, "agent": agent, "most": min(limit, MOST_PAST_TURNS)}
-        return tuple(rows.past_of(*row) for row in self._open.execute(_PAST_TURNS, asked).all())
+        return tuple(rows.past_of(*row) for row in _PAST_TURNS.values(self._open, asked)[1])
 
     def call_known(self, call_id: str) -> bool:
         return ledger.call_known(self._open, call_id)
@@ -259,7 +274,8 @@ class SqlView:
         return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
 
     def preferences(self, thread: Thread) -> Preferences:
-        return preferences.find(self._open, thread)
+        row = self._first(preferences.OF_CHAT, service=thread.service, chat=thread.chat)
+        return preferences.of_row(thread, row)
 
     def offered(self, service: str) -> tuple[str, ...]:
         return preferences.told(self._open, service)
@@ -268,9 +284,17 @@ class SqlView:
         return posts.traffic(self._open)
 
     def _approval(self, row: rows.Row) -> Approval:
-        found = select(approval_tokens.c.token).where(approval_tokens.c.approval_id == row["id"])
-        tokens = self._open.scalars(found.order_by(approval_tokens.c.place)).all()
-        return rows.approval_of(row, tuple(tokens))
+        tokens = tuple(found["token"] for found in self._read(_TOKENS, id=row["id"]))
+        return rows.approval_of(row, tokens)
+
+    def _first(self, query: Prepared, **asked: str) -> rows.Row | None:
+        return next(iter(self._read(query, **asked)), None)
+
+    def _read(self, query: Prepared, **asked: str) -> Sequence[rows.Row]:
+        connection, key = self._open, (query, *asked.values())
+        if key not in self._rows:  # as with balances
+            self._rows[key] = query.all(connection, asked)
+        return self._rows[key]
 
     def _one(self, query: Select[*tuple[Any, ...]], **asked: str) -> rows.Row | None:
         return self._open.execute(query, asked).mappings().one_or_none()

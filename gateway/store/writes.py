@@ -16,11 +16,14 @@ from gateway.domain.preferences import Offered, Preferences
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
 from gateway.store import forgetting, inbox, ledger, loans, moves, posts, preferences, rows, unmetered
+from gateway.store.prepared import Prepared
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
 T = TypeVar("T")
-_CHANGED_SESSION = update(sessions).where(sessions.c.id == bindparam("session_id"))
-_NEW_SESSION = insert(sessions)
+_CHANGED_SESSION = Prepared(update(sessions).where(sessions.c.id == bindparam("session_id")))
+_NEW_SESSION = Prepared(insert(sessions))
+_NO_TOKENS = Prepared(delete(approval_tokens).where(approval_tokens.c.approval_id == bindparam("of_approval")))
+_NEW_TOKEN = Prepared(insert(approval_tokens))
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
 Put = Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered
@@ -76,12 +79,12 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:  # noqa: C90
             _put_session(connection, record)
         case Turn():
             row = rows.turn_row(record)
-            connection.execute(_put_turn(tuple(row)), row | {"of_session": record.session_id})
+            _put_turn(tuple(row)).change(connection, row | {"of_session": record.session_id})
         case Approval():
             _upsert(connection, approvals, rows.approval_row(record), "id")
-            connection.execute(delete(approval_tokens).where(approval_tokens.c.approval_id == record.id))
+            _NO_TOKENS.change(connection, {"of_approval": record.id})
             for place, token in enumerate(record.tokens):
-                connection.execute(insert(approval_tokens).values(token=token, approval_id=record.id, place=place))
+                _NEW_TOKEN.change(connection, {"token": token, "approval_id": record.id, "place": place})
         case Quota():
             _upsert(connection, quotas, rows.quota_row(record), "agent", "window")
         case Process():
@@ -101,9 +104,9 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:  # noqa: C90
 
 def _put_session(connection: Connection, session: Session) -> None:
     row = rows.session_row(session)
-    known = connection.execute(_CHANGED_SESSION, row | {"session_id": session.id}).rowcount
+    known = _CHANGED_SESSION.change(connection, row | {"session_id": session.id})
     if not known:
-        connection.execute(_NEW_SESSION, row)
+        _NEW_SESSION.change(connection, row)
     if not known and not session.unattended:
         _make_current(connection, session)
 
@@ -124,19 +127,22 @@ def _make_current(connection: Connection, session: Session) -> None:
 
 
 def _upsert(connection: Connection, table: Table, row: dict[str, Any], *key: str) -> None:
-    connection.execute(_upserting(table, tuple(row), key), row)
+    _upserting(table, tuple(row), key).change(connection, row)
 
 
 @lru_cache(maxsize=16)
-def _upserting(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Insert:
-    """Built once: to put a statement together takes SQLAlchemy several times as long as to run it."""
+def _upserting(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Prepared:
+    return Prepared(_upsert_of(table, names, key))
+
+
+def _upsert_of(table: Table, names: tuple[str, ...], key: tuple[str, ...]) -> Insert:
     statement = insert(table)
     rest = {name: statement.excluded[name] for name in names if name not in key}
     return statement.on_conflict_do_update(index_elements=key, set_=rest)
 
 
 @lru_cache(maxsize=1)
-def _put_turn(names: tuple[str, ...]) -> Insert:
+def _put_turn(names: tuple[str, ...]) -> Prepared:
     """A turn's row and, from the session `of_session`, its agent."""
     agent = select(sessions.c.agent).where(sessions.c.id == bindparam("of_session")).scalar_subquery()
-    return _upserting(turns, (*names, "agent"), ("id",)).values(agent=agent)
+    return Prepared(_upsert_of(turns, (*names, "agent"), ("id",)).values(agent=agent))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 
 from gateway.domain.approval import ApprovalState
 from gateway.domain.budget import Scope, ScopeKind
@@ -36,17 +36,16 @@ def engine() -> Iterator[Engine]:
 def plans(connection: Connection) -> Iterator[list[str]]:
     """The plan of every query that is asked meanwhile, a line for each of its steps."""
     lines: list[str] = []
-
-    def explain(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> None:
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        lines.extend(row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
-
-    event.listen(connection.engine, "before_cursor_execute", explain)
+    asked: list[str] = []
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.set_trace_callback(asked.append)
     try:
         yield lines
     finally:
-        event.remove(connection.engine, "before_cursor_execute", explain)
+        driver.set_trace_callback(None)
+    for statement in asked:
+        lines.extend(row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}"))
 
 
 @pytest.mark.parametrize(
