@@ -117,6 +117,10 @@ class Saved:
     size: int
 
 
+Accept = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
+"""Takes (key, payload) of updates, in the order in which they came, all or none. Raises StoreError."""
+
+
 class Chat(Protocol):
     """A chat service. Updates come in as opaque text with a unique key, so that they can be stored before they are read."""
 
@@ -124,8 +128,8 @@ class Chat(Protocol):
     where: str
     """Where people read it, in words for somebody who sits elsewhere: "on your phone"."""
 
-    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
-        """Run until cancelled: `await accept(key, payload)` each update; it is confirmed to the service only after that."""
+    async def receive(self, accept: Accept) -> None:
+        """Run until cancelled: `await accept(updates)`, as many as came together; they are confirmed to the service only after that."""
         ...
 
     def read(self, payload: str) -> Incoming:
@@ -636,8 +640,10 @@ class Store(Protocol):
         """Run the pure `decide` on what it sees and write what it wants, in one transaction. Raises StoreError."""
         ...
 
-    async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:
-        """Commit an update to the inbox; False: it was there before."""
+    async def accept(self, service: str, updates: Sequence[tuple[str, str]], now_ms: int) -> tuple[str, ...]:
+        """Commit updates, (key, payload) of each, to the inbox; the keys of those that were not there before. Raises StoreError, and
+        takes none.
+        """
         ...
 
     async def inbox(self, limit: int) -> tuple[Update, ...]:

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.files import TooLargeError, save
 from gateway.ports import (
+    Accept,
     Delayed,
     Delivered,
     Elsewhere,
@@ -197,18 +198,19 @@ class MemoryChat:
         return tuple(key for key, _ in self._waiting)
 
     # ------------------------------------------------------------------------------------------------- the Chat port
-    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> NoReturn:
-        """Run until cancelled; an update is taken from the queue after `accept` returned, and stays after a StoreError."""
+    async def receive(self, accept: Accept) -> NoReturn:
+        """Run until cancelled; updates are taken from the queue after `accept` returned, and stay after a StoreError."""
         while True:
             while not self._waiting:
                 await self._changed.event.wait()
-            key, payload = self._waiting[0]
+            updates = tuple(self._waiting)
             try:
-                await accept(key, payload)
+                await accept(updates)
             except StoreError:
                 await anyio.sleep(STORE_RETRY_S)
             else:
-                self._waiting.popleft()
+                for _ in updates:
+                    self._waiting.popleft()
                 self._changed.announce()
 
     def read(self, payload: str) -> Incoming:

@@ -1,5 +1,7 @@
 """The engine: event -> core -> effects -> ports. The only loop."""
 
+from collections.abc import Sequence
+
 import anyio
 import structlog
 
@@ -9,7 +11,7 @@ from gateway.core.queue import is_late
 from gateway.domain.events import Edited, Ignored, Membership, Message, Moved, Tap, Unsupported
 from gateway.domain.turn import TurnState
 from gateway.engine import desk, groups, parcels
-from gateway.engine.arrivals import Arrivals, event_of, with_parts
+from gateway.engine.arrivals import Arrival, Arrivals, with_parts
 from gateway.engine.clients import Clients
 from gateway.engine.forgetting import keep_forgetting
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
@@ -30,7 +32,7 @@ from gateway.ports import (
     Decision,
     FullError,
     UnreadableError,
-    Update,
+    View,
 )
 from gateway.view import turn_words
 
@@ -56,6 +58,7 @@ class Engine:
         self.world = world
         self.ready = anyio.Event()
         """Set once recovery is over and updates are handled."""
+        self._arrivals = Arrivals(world)
         self._arrived = anyio.Event()
         self._handling = True
         """Updates may wait in the inbox."""
@@ -127,19 +130,18 @@ class Engine:
         by_then_ms = self.world.clock.now_ms() + LONGEST_WAIT_MS  # what is delayed is waited for as well
         return bool(await self.world.store.outbox(self.world.chat.service, 1, by_then_ms))
 
-    async def _accept(self, key: str, payload: str) -> None:
-        await self.world.store.accept(self.world.chat.service, key, payload, self.world.clock.now_ms())
+    async def _accept(self, updates: Sequence[tuple[str, str]]) -> None:
+        await self._arrivals.accept(updates)
         self.world.on_step("inbox.accepted")
         self._arrived.set()
 
     async def _handle_forever(self, clients: Clients) -> None:
-        arrivals = Arrivals(self.world)
         while True:
             self._handling, self._arrived = True, anyio.Event()
-            found = await arrivals.next()
+            found = await self._arrivals.next()
             if found.updates:
                 try:
-                    await self._handle(clients, found.updates)
+                    await self._handle(clients, found)
                 except FullError as error:
                     await self._until_there_is_room(error)
                 continue
@@ -157,12 +159,12 @@ class Engine:
     async def _waiting(self) -> int:
         return (await self.world.store.read(lambda view: view.traffic())).waiting
 
-    async def _handle(self, clients: Clients, updates: tuple[Update, ...]) -> None:
+    async def _handle(self, clients: Clients, arrival: Arrival) -> None:
+        updates, parts = arrival.updates, arrival.events
         if stuck := [update for update in updates if update.attempts >= ATTEMPTS_MAX]:
             for update in stuck:
                 await self.world.store.quarantine(update, "it stopped the gateway more than once")
             return
-        parts = [event_of(self.world, update) for update in updates]
         key, *also = [(update.service, update.key) for update in updates]
         event = merged([part for part in parts if isinstance(part, Message | Unsupported)]) if also else parts[0]
         event = event if isinstance(event, UnreadableError) else groups.at_home(self.world, event)
@@ -198,13 +200,22 @@ class Engine:
         while True:
             await anyio.sleep(TICK_S)
             await clients.tick()
-            overdue = await self.world.store.read(lambda view: view.overdue_approvals(self.world.clock.now_ms(), 1))
+            overdue, unreminded, expected = await self.world.store.read(self._due)
             if overdue:
                 await self.world.commit(expire(self.world, clients.waiting()))
-            if await self.world.store.read(lambda view: due(self.world, view)):
+            if unreminded:
                 await self.world.commit(remind(self.world))
-            if await self.world.store.read(lambda view: view.expected_turns(self.world.clock.now_ms(), 1)):
+            if expected:
                 await self.world.commit(desk.expire(self.world, BATCH))
+
+    def _due(self, view: View) -> tuple[bool, bool, bool]:
+        """Whether there are questions whose time is over, some to remind of, and turns that were not sent again where they were typed."""
+        now_ms = self.world.clock.now_ms()
+        return (
+            bool(view.overdue_approvals(now_ms, 1)),
+            bool(due(self.world, view)),
+            bool(view.expected_turns(now_ms, 1)),
+        )
 
     async def _repeat_forever(self) -> None:
         while True:

@@ -20,41 +20,59 @@ class Arrival:
     """Updates that are handled as one, or in how many milliseconds there may be some (None: when one comes)."""
 
     updates: tuple[Update, ...] = ()
+    events: tuple[Incoming | UnreadableError, ...] = ()
+    """What each of them means, or why nobody can tell."""
     wait_ms: int | None = None
 
 
 class Arrivals:
-    """What waits in the inbox, looked at until an album is whole: all that is forgotten with the gateway is since when."""
+    """What waits in the inbox, looked at until an album is whole: all that is forgotten with the gateway is since when, and what
+    nobody can have tried to handle yet.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._since: dict[str, int] = {}
+        self._fresh: set[str] = set()
+
+    async def accept(self, updates: Sequence[tuple[str, str]]) -> None:
+        """Commit updates to the inbox."""
+        world = self._world
+        self._fresh.update(await world.store.accept(world.chat.service, updates, world.clock.now_ms()))
 
     async def next(self) -> Arrival:
-        """What is to be handled now. Its attempt is counted."""
+        """What is to be handled now. Its attempt is counted, but for the first of what came to this gateway."""
         world, now_ms = self._world, self._world.clock.ticks_ms()
-        updates = await world.store.inbox(1)
-        arrived = [_arrived(world, one, self._since.get(one.key, now_ms)) for one in updates]
-        if any(one.album for one in arrived):  # only an album makes what is behind it matter
-            updates = await world.store.inbox(LOOKED_AT)
-            arrived = [_arrived(world, one, self._since.get(one.key, now_ms)) for one in updates]
-        self._since = {one.key: one.seen_ms for one in arrived}
-        found = albums.choose(arrived, now_ms)
-        chosen = tuple(one for one in updates if one.key in found.keys)
-        if chosen:
-            await world.store.take_up(chosen)
-        return Arrival(chosen, found.wait_ms)
+        found = await self._look(1, now_ms)
+        if any(one.album for _, _, one in found):  # only an album makes what is behind it matter
+            found = await self._look(LOOKED_AT, now_ms)
+        self._since = {one.key: one.seen_ms for _, _, one in found}
+        next_ = albums.choose([one for _, _, one in found], now_ms)
+        chosen = [(update, event) for update, event, one in found if one.key in next_.keys]
+        if again := [update for update, _ in chosen if update.key not in self._fresh]:
+            await world.store.take_up(again)
+        self._fresh = (
+            self._fresh.difference(next_.keys) if found else set()
+        )  # what was put aside at once never comes here
+        return Arrival(tuple(update for update, _ in chosen), tuple(event for _, event in chosen), next_.wait_ms)
+
+    async def _look(self, limit: int, now_ms: int) -> list[tuple[Update, Incoming | UnreadableError, albums.Arrived]]:
+        found: list[tuple[Update, Incoming | UnreadableError, albums.Arrived]] = []
+        for update in await self._world.store.inbox(limit):
+            event = _event_of(self._world, update)
+            found.append((update, event, _arrived(event, update.key, self._since.get(update.key, now_ms))))
+        return found
 
 
-def _arrived(world: World, update: Update, seen_ms: int) -> albums.Arrived:
-    match event_of(world, update):
+def _arrived(event: Incoming | UnreadableError, key: str, seen_ms: int) -> albums.Arrived:
+    match event:
         case Message(command=None) | Unsupported() as event:
             album = f"{event.person}:{event.album}" if event.album else ""
-            return albums.Arrived(update.key, seen_ms, event.thread, album)
+            return albums.Arrived(key, seen_ms, event.thread, album)
         case Edited() as event:  # of something that was sent before it
-            return albums.Arrived(update.key, seen_ms, event.thread)
+            return albums.Arrived(key, seen_ms, event.thread)
         case _:
-            return albums.Arrived(update.key, seen_ms)
+            return albums.Arrived(key, seen_ms)
 
 
 def with_parts(
@@ -64,8 +82,7 @@ def with_parts(
     return lambda view: replace(decide(view), also=tuple(parts))
 
 
-def event_of(world: World, update: Update) -> Incoming | UnreadableError:
-    """What an update means, or why nobody can tell."""
+def _event_of(world: World, update: Update) -> Incoming | UnreadableError:
     try:
         return world.chat.read(update.payload)
     except UnreadableError as error:

@@ -288,6 +288,9 @@ class Clients:
         return live
 
     async def _works_as_chosen(self, live: Live, effect: StartTurn) -> bool:
+        session = await self._world.store.read(lambda view: view.session(live.session_id))
+        if session is None or (session.model in (None, live.model) and session.mode == live.mode):
+            return True
         return await self._on_its_model(live, effect) and await self._in_its_mode(live, effect)
 
     async def _on_its_model(self, live: Live, effect: StartTurn) -> bool:

@@ -75,17 +75,22 @@ async def deliver_forever(world: World) -> None:
     async with anyio.create_task_group() as tasks:
         while True:
             world.posted = anyio.Event()
+            if len(pace.busy) >= AT_ONCE_MAX:
+                await world.posted.wait()
+                continue
             busy, now_ms = set(pace.busy), world.clock.now_ms()
             heads = await world.store.outbox(world.chat.service, BATCH, now_ms)
             # A delivery that ends while we read may be read as one that has not begun: it is then looked at again.
             free = [post for post in heads if post.thread not in busy]
-            post, wait_ms = choose(free, pace, world.clock.ticks_ms())
-            if post is not None:
+            while (chosen := choose(free, pace, world.clock.ticks_ms()))[0] is not None:
+                post = chosen[0]
+                free.remove(post)
                 pace.busy.add(post.thread)
                 pace.service_free_ms = world.clock.ticks_ms() + world.chat.service_gap_ms
                 tasks.start_soon(_deliver, world, pace, post)
+            if len(pace.busy) >= AT_ONCE_MAX:
                 continue
-            waits = (wait_ms, await world.store.delayed_ms(world.chat.service, now_ms))
+            waits = (chosen[1], await world.store.delayed_ms(world.chat.service, now_ms))
             wait_ms = min((wait for wait in waits if wait is not None), default=None)
             with anyio.move_on_after(None if wait_ms is None else wait_ms / 1000):
                 await world.posted.wait()

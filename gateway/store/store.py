@@ -84,12 +84,13 @@ class SqliteStore:
     async def read(self, look: Callable[[View], T]) -> T:
         return await self._reads.run(lambda connection: _look(connection, look))
 
-    async def accept(self, service: str, key: str, payload: str, now_ms: int) -> bool:
-        def work(connection: Connection) -> bool:
+    async def accept(self, service: str, updates: Sequence[tuple[str, str]], now_ms: int) -> tuple[str, ...]:
+        def work(connection: Connection) -> tuple[str, ...]:
             if now_ms - self._pruned_at_ms >= inbox.DAY_MS:
                 self._pruned_at_ms = now_ms
                 _prune(connection, now_ms)
-            return inbox.accept(connection, Update(service, key, payload, 0), now_ms)
+            found = (Update(service, key, payload, 0) for key, payload in updates)
+            return tuple(one.key for one in found if inbox.accept(connection, one, now_ms))
 
         return await self._commits.run(work)
 

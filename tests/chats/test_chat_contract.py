@@ -1,7 +1,7 @@
 """What every chat keeps, the one in memory as well as Telegram (against the stand-in over real HTTP)."""
 
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -147,10 +147,11 @@ async def received(
     got: list[tuple[str, str]] = []
     enough = anyio.Event()
 
-    async def accept(key: str, payload: str) -> None:
-        if also is not None:
-            await also(key)
-        got.append((key, payload))
+    async def accept(updates: Sequence[tuple[str, str]]) -> None:
+        for key, _ in updates:
+            if also is not None:
+                await also(key)
+        got.extend(updates)
         if len(got) >= count:
             enough.set()
 
@@ -220,7 +221,7 @@ async def test_a_kill_between_accept_and_confirm_brings_the_same_update_again(be
     stored = anyio.Event()
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(bench.chat.receive, lambda key, _payload: killed(key))
+            tasks.start_soon(bench.chat.receive, lambda updates: killed(updates[0][0]))
             await stored.wait()
             tasks.cancel_scope.cancel()
     [(key, _)] = await received(bench.chat, 1)

@@ -4,7 +4,7 @@ import io
 import os
 import re
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import anyio
 import pytest
@@ -93,7 +93,8 @@ async def received(chat: ConsoleChat) -> list[Incoming]:
     """All that the person did until the input ended."""
     got: list[Incoming] = []
 
-    async def accept(_key: str, payload: str) -> None:
+    async def accept(updates: Sequence[tuple[str, str]]) -> None:
+        [(_, payload)] = updates
         got.append(chat.read(payload))
 
     with anyio.fail_after(30):
@@ -193,7 +194,8 @@ async def test_keys_and_ids_differ_from_those_of_an_earlier_start() -> None:
     for start in (1_000, 2_000):
         chat = ConsoleChat(out=io.StringIO(), stdin=piped(b"a\nb\n"), now_ms=lambda start=start: start)
 
-        async def accept(key: str, _payload: str) -> None:
+        async def accept(updates: Sequence[tuple[str, str]]) -> None:
+            [(key, _)] = updates
             names.add(key)
 
         await chat.receive(accept)
@@ -280,7 +282,8 @@ async def test_a_terminal_gives_single_keys_and_is_left_as_it_was(monkeypatch: p
         message_id = await shows(chat, "Run it?", RUN, NO)
         got: list[Incoming] = []
 
-        async def accept(_key: str, payload: str) -> None:
+        async def accept(updates: Sequence[tuple[str, str]]) -> None:
+            [(_, payload)] = updates
             assert not termios.tcgetattr(terminal)[3] & termios.ECHO
             got.append(chat.read(payload))
             os.write(keyboard, b"thanks\n" if len(got) == 1 else b"\x04")
@@ -437,7 +440,7 @@ async def test_typing_is_shown_at_the_input_line_until_the_next_message(on_termi
     keyboard, terminal = os.openpty()
     chat = ConsoleChat(out=on_terminal, stdin=terminal)
 
-    async def accept(_key: str, _payload: str) -> None:
+    async def accept(_updates: object) -> None:
         raise AssertionError("nothing was typed")
 
     async with anyio.create_task_group() as crew:
@@ -464,7 +467,7 @@ async def test_a_line_that_is_typed_stays_one_line_when_the_terminal_shrinks(
     await shows(chat, "An answer.")
     before = on_terminal.text
 
-    async def accept(_key: str, _payload: str) -> None:
+    async def accept(_updates: object) -> None:
         raise AssertionError("nothing was entered")
 
     async def types(keys: str, seen: str) -> None:
@@ -532,7 +535,8 @@ async def test_the_player_waits_for_what_it_answers() -> None:
     await shows(chat, "an old amount: $0.10")
     got: list[Incoming] = []
 
-    async def accept(_key: str, payload: str) -> None:
+    async def accept(updates: Sequence[tuple[str, str]]) -> None:
+        [(_, payload)] = updates
         got.append(event := chat.read(payload))
         match event:
             case Message():
@@ -556,7 +560,8 @@ async def test_the_player_presses_no_button_twice() -> None:
     await shows(chat, "first", Button("Allow", "token-1"))
     taps: list[Incoming] = []
 
-    async def accept(_key: str, payload: str) -> None:
+    async def accept(updates: Sequence[tuple[str, str]]) -> None:
+        [(_, payload)] = updates
         taps.append(chat.read(payload))
         if len(taps) == 1:
             await shows(chat, "second", Button("Allow", "token-2"))
@@ -585,7 +590,8 @@ async def test_the_player_hesitates_as_long_as_it_is_told() -> None:
     chat = ConsoleChat(Player([Write("a"), Press("Run"), Await("Run")], pause_s=0.7, sleep=sleep), out=io.StringIO())
     await shows(chat, "Run it?", RUN)
 
-    async def accept(_key: str, payload: str) -> None:
+    async def accept(updates: Sequence[tuple[str, str]]) -> None:
+        [(_, payload)] = updates
         if isinstance(chat.read(payload), Tap):
             await shows(chat, "Running")
 

@@ -1,5 +1,7 @@
 """What the fake offers beyond the contract: waiting for messages, and outcomes on order."""
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 
@@ -64,7 +66,8 @@ async def test_what_a_chat_cannot_read_can_be_posted_like_everything_else() -> N
     chat.post(sent)
     received = anyio.Event()
 
-    async def accept(_key: str, payload: str) -> None:
+    async def accept(updates: Sequence[tuple[str, str]]) -> None:
+        [(_, payload)] = updates
         assert chat.read(payload) == sent
         received.set()
 

@@ -93,7 +93,7 @@ async def test_the_token_is_in_no_log_whatever_level_is_asked_for(
         [body] = chat.compose("hi", ())
         arrived = anyio.Event()
 
-        async def accept(_key: str, _payload: str) -> None:
+        async def accept(_updates: object) -> None:
             arrived.set()
 
         with capture_logs() as logs:

@@ -213,7 +213,7 @@ async def test_a_store_that_does_not_answer_is_not_waited_for(
     webhook = Webhook(f"http://127.0.0.1:{(port := free_port())}/hook", "127.0.0.1", port, SECRET)
     hangs, came = [True], anyio.Event()
 
-    async def accept(_key: str, _payload: str) -> None:
+    async def accept(_updates: object) -> None:
         if hangs:
             hangs.clear()
             monkeypatch.setattr("gateway.chats.telegram.webhook.ANSWER_S", LIMIT_S)

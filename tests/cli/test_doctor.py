@@ -321,7 +321,7 @@ async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path)
             (post,) = await store.outbox("telegram", 1, NOW_MS)
             await store.sending(post)
             await store.receipted(post, receipt)
-        await store.accept("telegram", "1", "{}", NOW_MS)
+        await store.accept("telegram", [("1", "{}")], NOW_MS)
         (update,) = await store.inbox(1)
         await store.quarantine(update, "not readable")
     found = {check.name: check for check in checks.database(home, NOW_MS, running=False)}

@@ -243,8 +243,8 @@ class Site:
     async def hears(self, event: Message | Tap) -> Any:
         """What somebody did arrives, twice as updates do; the decision's result."""
         key = self._new("update")
-        assert await self.store.accept(SERVICE, key, "", self.wall_ms)
-        assert not await self.store.accept(SERVICE, key, "", self.wall_ms)
+        assert await self.store.accept(SERVICE, [(key, "")], self.wall_ms)
+        assert not await self.store.accept(SERVICE, [(key, "")], self.wall_ms)
         waiting = self.clients.waiting()
         if isinstance(event, Tap):
             decision: Any = await self.world.commit(handle_tap(self.world, event, (SERVICE, key), waiting))

@@ -1,6 +1,6 @@
 """Agents that never start, die or do not listen; updates that cannot be stored, handled or read. No real client is needed."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,13 @@ from gateway.chats.memory import MemoryChat
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import OutcomeKind, TurnState
 from gateway.domain.usage import Flag
-from gateway.engine import ATTEMPTS_MAX
+from gateway.engine import ATTEMPTS_MAX, World
+from gateway.engine.arrivals import Arrivals
 from gateway.engine.clients import INTERRUPT_LIMIT_MS
-from gateway.ports import AgentUnavailableError, Client, Launch, Store, StoreError
+from gateway.ports import AgentUnavailableError, Client, Launch, Store, StoreError, Update
+from gateway.pricing import ListPrices
 from gateway.store import open_store
-from tests.engine.bench import Bench, bench, call, script
+from tests.engine.bench import RULES, Bench, bench, call, script
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +174,30 @@ async def test_an_update_that_cannot_be_stored_is_not_confirmed_and_taken_when_t
         assert gateway.chat.unconfirmed == ()
 
 
+async def test_an_attempt_is_counted_only_of_what_may_have_stopped_a_gateway_before(tmp_path: Path) -> None:
+    """What comes to this gateway is handled without a word about it; what an earlier one left waiting is counted before."""
+    counted: list[str] = []
+
+    class Counting(FullStore):
+        async def take_up(self, updates: Sequence[Update]) -> None:
+            """Note which."""
+            counted.extend(update.key for update in updates)
+            await self._store.take_up(updates)
+
+    chat = MemoryChat()
+    async with open_store(tmp_path) as store:
+        await store.accept(chat.service, [("left", "{}")], 0)
+        world = World(Counting(store), chat, {"scripted": ScriptedAgent(script())}, ListPrices(), RULES)  # type: ignore[arg-type]
+        arrivals = Arrivals(world)
+        await arrivals.accept([("left", "{}"), ("new", "{}")])
+        assert [one.key for one in (await arrivals.next()).updates] == ["left"]
+        await store.quarantine(Update(chat.service, "left", "{}", 1), "done with")
+        assert [one.key for one in (await arrivals.next()).updates] == ["new"]
+        assert counted == ["left"]
+        assert [one.key for one in (await arrivals.next()).updates] == ["new"]  # it was not handled: it is tried again
+        assert counted == ["left", "new"]
+
+
 async def test_an_update_whose_decision_cannot_be_written_waits_for_the_next_gateway(tmp_path: Path) -> None:
     """The disk is full when an accepted update is handled: the gateway ends with that sentence, the next one runs it once."""
     chat = MemoryChat()
@@ -204,7 +230,7 @@ async def test_an_update_that_stops_the_gateway_again_and_again_is_put_aside(tmp
     """Taken up as often as it may be and never handled: it is put aside, and the next one is handled."""
     chat = MemoryChat()
     async with open_store(tmp_path) as store:
-        await store.accept(chat.service, "stuck", "{}", 0)
+        await store.accept(chat.service, [("stuck", "{}")], 0)
         for attempts in range(ATTEMPTS_MAX):
             updates = await store.inbox(1)
             assert [update.attempts for update in updates] == [attempts]

@@ -1,6 +1,6 @@
 """Messages on their way out: nothing in doubt that need not be, nothing forgotten over a restart, nothing lost in silence."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from gateway.chats.memory import MemoryChat
 from gateway.domain.place import Thread
 from gateway.engine import Engine, World
 from gateway.engine.outbound import deliver_forever, repeat_unsure
-from gateway.ports import Decision, Delayed, NewPost, Post, Receipt, Rejected, Store, Uncertain
+from gateway.ports import Accept, Decision, Delayed, NewPost, Post, Receipt, Rejected, Store, Uncertain
 from gateway.pricing import ListPrices
 from gateway.store import SqliteStore, open_store
 from tests.engine.bench import RULES, THREAD, script
@@ -158,7 +158,7 @@ async def test_of_what_may_not_have_arrived_answers_are_repeated_and_progress_li
 class Ended(MemoryChat):
     """A chat whose input is over at once."""
 
-    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:  # type: ignore[override]
+    async def receive(self, accept: Accept) -> None:  # type: ignore[override]
         """Nothing comes."""
 
 

@@ -45,7 +45,7 @@ class NotNowError(Exception):
 
 async def test_a_decision_is_written_as_a_whole(store: SqliteStore) -> None:
     """Records, entries, messages and the update that caused them are there after one transaction."""
-    await store.accept("telegram", "1", "payload", NOW)
+    await store.accept("telegram", [("1", "payload")], NOW)
     decision = Decision(
         "result", put=(TURN, SESSION), entries=(hold(5),), posts=(say("m"),), handled=("telegram", "1"), effects=()
     )
@@ -271,13 +271,13 @@ async def test_past_turns_are_the_ended_and_fully_priced_ones(store: SqliteStore
 
 async def test_an_update_is_accepted_once_and_handled_once(store: SqliteStore) -> None:
     """Oldest first; the same key again is not news, handled or not, and cannot be handled again."""
-    assert await store.accept("telegram", "1", "one", NOW)
-    assert await store.accept("telegram", "2", "two", NOW)
-    assert not await store.accept("telegram", "1", "one again", NOW)
-    assert await store.accept("console", "1", "elsewhere", NOW)
+    assert await store.accept("telegram", [("1", "one")], NOW)
+    assert await store.accept("telegram", [("2", "two")], NOW)
+    assert not await store.accept("telegram", [("1", "one again")], NOW)
+    assert await store.accept("console", [("1", "elsewhere")], NOW)
     assert [update.payload for update in await store.inbox(2)] == ["one", "two"]
     await put(store, handled=("telegram", "1"))
-    assert not await store.accept("telegram", "1", "one", NOW)
+    assert not await store.accept("telegram", [("1", "one")], NOW)
     with pytest.raises(StoreError, match="does not wait"):
         await put(store, handled=("telegram", "1"))
 
@@ -285,7 +285,7 @@ async def test_an_update_is_accepted_once_and_handled_once(store: SqliteStore) -
 async def test_an_update_tells_how_often_it_was_taken_up(store: SqliteStore) -> None:
     """So that one that always stops the gateway can be put aside; to look at it counts for nothing."""
     for key in ("1", "2", "3"):
-        await store.accept("telegram", key, "one", NOW)
+        await store.accept("telegram", [(key, "one")], NOW)
     for _ in range(2):
         await store.take_up((await store.inbox(3))[:2])
     assert [update.attempts for update in await store.inbox(9)] == [2, 2, 0]
@@ -294,7 +294,7 @@ async def test_an_update_tells_how_often_it_was_taken_up(store: SqliteStore) -> 
 async def test_the_parts_of_an_album_are_handled_together_or_not_at_all(store: SqliteStore) -> None:
     """One decision takes all of them out of the inbox; where one is not there any more nothing of it is written."""
     for key in ("1", "2", "3"):
-        await store.accept("telegram", key, "part", NOW)
+        await store.accept("telegram", [(key, "part")], NOW)
     await put(store, handled=("telegram", "1"), also=(("telegram", "3"),))
     assert [update.key for update in await store.inbox(9)] == ["2"]
     with pytest.raises(StoreError, match="does not wait"):
@@ -304,22 +304,35 @@ async def test_the_parts_of_an_album_are_handled_together_or_not_at_all(store: S
 
 async def test_a_quarantined_update_is_not_offered_again(store: SqliteStore) -> None:
     """Put aside is for good, also when the service sends it again."""
-    await store.accept("telegram", "1", "one", NOW)
+    await store.accept("telegram", [("1", "one")], NOW)
     (update,) = await store.inbox(1)
     await store.quarantine(update, "unreadable")
     assert await store.inbox(1) == ()
-    assert not await store.accept("telegram", "1", "one", NOW)
+    assert not await store.accept("telegram", [("1", "one")], NOW)
 
 
 async def test_a_full_inbox_takes_no_more(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service keeps what we do not take; what waits is not touched."""
     monkeypatch.setattr("gateway.store.inbox.MOST_WAITING", 2)
-    await store.accept("telegram", "1", "one", NOW)
-    await store.accept("telegram", "2", "two", NOW)
+    await store.accept("telegram", [("1", "one")], NOW)
+    await store.accept("telegram", [("2", "two")], NOW)
     with pytest.raises(StoreError, match="2 updates wait"):
-        await store.accept("telegram", "3", "three", NOW)
+        await store.accept("telegram", [("3", "three")], NOW)
     await put(store, handled=("telegram", "1"))
-    assert await store.accept("telegram", "3", "three", NOW)
+    assert await store.accept("telegram", [("3", "three")], NOW)
+
+
+async def test_updates_that_come_together_are_taken_together_or_not_at_all(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were there before are told apart, also from each other; if there is no room for all, none is taken."""
+    assert await store.accept("telegram", [("1", "one"), ("2", "two")], NOW) == ("1", "2")
+    assert await store.accept("telegram", [("2", "two"), ("3", "three"), ("3", "again")], NOW) == ("3",)
+    assert [(one.key, one.payload) for one in await store.inbox(9)] == [("1", "one"), ("2", "two"), ("3", "three")]
+    monkeypatch.setattr("gateway.store.inbox.MOST_WAITING", 4)
+    with pytest.raises(StoreError, match="4 updates wait"):
+        await store.accept("telegram", [("4", "four"), ("5", "five")], NOW)
+    assert [one.key for one in await store.inbox(9)] == ["1", "2", "3"]
 
 
 async def test_an_update_that_is_too_large_is_put_aside_at_once(
@@ -327,9 +340,9 @@ async def test_an_update_that_is_too_large_is_put_aside_at_once(
 ) -> None:
     """It is confirmed to the service, or it would be offered for ever, and it is not lost without a trace."""
     monkeypatch.setattr("gateway.store.inbox.LARGEST_PAYLOAD", 10)
-    assert await store.accept("telegram", "1", "x" * 11, NOW)
+    assert await store.accept("telegram", [("1", "x" * 11)], NOW)
     assert await store.inbox(1) == ()
-    assert not await store.accept("telegram", "1", "x" * 11, NOW)
+    assert not await store.accept("telegram", [("1", "x" * 11)], NOW)
 
 
 async def test_a_process_is_forgotten_when_it_is_said_to_be_gone(store: SqliteStore) -> None:

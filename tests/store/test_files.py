@@ -196,7 +196,7 @@ async def test_commands_read_beside_a_running_gateway(home: Path) -> None:
     """What is committed is seen, as of one moment, while the gateway writes on."""
     async with open_store(home, lambda: NOW) as store:
         await put(store, put=(SESSION, TURN), entries=(limit(9), call("c1", 5, 0)), posts=(say("a"), say("b")))
-        await store.accept("telegram", "1", "one", NOW)
+        await store.accept("telegram", [("1", "one")], NOW)
         await store.sending((await store.outbox("telegram", 1, NOW))[0])
         with open_readonly(home) as reader:
             await put(store, put=(turn(2),), entries=(call("c2", 1, 0),))

@@ -164,7 +164,7 @@ async def test_the_past_that_estimates_learn_from_stays(store: SqliteStore) -> N
 async def test_words_that_are_nobodys_go_after_a_week(home: Path) -> None:
     """An update that could not be read and a message that may have arrived keep their names for long, and their words for a week."""
     async with open_store(home, lambda: NOW) as store:
-        await store.accept("telegram", "1", WORD, NOW)
+        await store.accept("telegram", [("1", WORD)], NOW)
         [update] = await store.inbox(1)
         await store.quarantine(update, "not to be read")
         await put(store, posts=(say("note_1", WORD),))

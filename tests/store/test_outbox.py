@@ -315,7 +315,7 @@ async def test_a_message_is_not_sent_twice(store: SqliteStore) -> None:
 
 async def test_what_was_sent_is_not_kept(store: SqliteStore) -> None:
     """Bodies and payloads are blanked once they have served."""
-    await store.accept("telegram", "1", "secret", NOW)
+    await store.accept("telegram", [("1", "secret")], NOW)
     await put(store, posts=(say("a", "secret"),), handled=("telegram", "1"))
     await deliver(store, (await store.outbox("telegram", 1, NOW))[0])
     await put(store, posts=(edit("a", "secret"),))
@@ -368,14 +368,14 @@ async def test_after_a_crash_what_was_on_its_way_is_uncertain(home: Path, clock:
 
 async def test_what_is_long_done_with_is_forgotten(store: SqliteStore, clock: Clock) -> None:
     """Handled updates after a week, messages after ninety days; what waits stays."""
-    await store.accept("telegram", "1", "one", NOW)
-    await store.accept("telegram", "2", "two", NOW)
+    await store.accept("telegram", [("1", "one")], NOW)
+    await store.accept("telegram", [("2", "two")], NOW)
     await put(store, posts=(say("a"), say("b")), handled=("telegram", "1"))
     await deliver(store, (await store.outbox("telegram", 1, NOW))[0])
     counts = []
     for days in (7, 8, 91):
         clock.ms = NOW + days * DAY_MS
-        await store.accept("telegram", f"later{days}", "", clock.ms)
+        await store.accept("telegram", [(f"later{days}", "")], clock.ms)
         counts.append(raw(store).execute("SELECT (SELECT count(*) FROM inbox), count(*) FROM outbox").fetchone())
     assert counts == [(3, 2), (3, 2), (4, 1)]
 
@@ -386,11 +386,11 @@ async def test_a_message_that_is_still_to_be_changed_is_not_forgotten(store: Sql
     await deliver_all(store)
     await put(store, posts=(edit("a", "new"),))
     clock.ms = NOW + 91 * DAY_MS
-    await store.accept("telegram", "1", "", clock.ms)
+    await store.accept("telegram", [("1", "")], clock.ms)
     assert await due(store, clock.ms) == [("a", "new", "m-a")]
     raw(store).execute("DELETE FROM outbox WHERE edit = 0")
     clock.ms += DAY_MS
-    await store.accept("telegram", "2", "", clock.ms)
+    await store.accept("telegram", [("2", "")], clock.ms)
     assert raw(store).execute("SELECT count(*) FROM outbox").fetchone() == (0,)
 
 

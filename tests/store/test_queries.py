@@ -140,7 +140,7 @@ async def test_tokens_of_what_was_closed_long_ago_are_forgotten(store: SqliteSto
     counts = []
     for days in (89, 91):
         clock.ms = NOW + days * DAY_MS
-        await store.accept("telegram", f"{days}", "", clock.ms)
+        await store.accept("telegram", [(f"{days}", "")], clock.ms)
         counts.append(raw(store).execute("SELECT count(*) FROM approval_tokens").fetchone()[0])
     assert counts == [4, 2]
     assert await store.read(lambda view: view.approval_by_token("token-c")) is None

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -24,7 +24,7 @@ from gateway.domain.effects import Button
 from gateway.domain.events import Ignored, Incoming, Message, Tap
 from gateway.domain.files import Parcel
 from gateway.domain.place import Thread
-from gateway.ports import Delivered, Post, Receipt, Rejected, Saved, StoreError, UnreadableError
+from gateway.ports import Accept, Delivered, Post, Receipt, Rejected, Saved, StoreError, UnreadableError
 
 __all__ = ["PERSON", "THREAD", "Await", "ConsoleChat", "Player", "PlayerStuckError", "Press", "Write"]
 
@@ -82,7 +82,7 @@ class ConsoleChat:
         self._screen.plain(text)
 
     # ------------------------------------------------------------------------------------------------- the Chat port
-    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
+    async def receive(self, accept: Accept) -> None:
         """Until the input ends: hand over what is typed and pressed, one after the other, each until it is accepted."""
         async with aclosing(self._inputs()) as inputs:
             await self._hand_over(accept)
@@ -194,10 +194,10 @@ class ConsoleChat:
         return True
 
     # ----------------------------------------------------------------------------------------------------- the person
-    async def _hand_over(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
+    async def _hand_over(self, accept: Accept) -> None:
         while self._unaccepted is not None:
             try:
-                await accept(*self._unaccepted)
+                await accept([self._unaccepted])
             except StoreError:
                 await anyio.sleep(STORE_RETRY_S)
             else:

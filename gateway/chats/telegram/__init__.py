@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -38,7 +38,7 @@ from gateway.domain.effects import Button
 from gateway.domain.events import Incoming, Tap
 from gateway.domain.place import Thread
 from gateway.files import TooLargeError, save
-from gateway.ports import Delayed, Gone, Post, Receipt, Saved, Uncertain
+from gateway.ports import Accept, Delayed, Gone, Post, Receipt, Saved, Uncertain
 from gateway.view.bot_api_words import TOO_BIG
 
 # python-telegram-bot would warn on every 429 otherwise; it reads this when it makes the error.
@@ -133,7 +133,7 @@ class TelegramChat:
         except (TelegramError, TimeoutError) as error:
             return redact(str(error)) or "no answer in time"
 
-    async def receive(self, accept: Callable[[str, str], Awaitable[None]]) -> None:
+    async def receive(self, accept: Accept) -> None:
         """Poll, or answer Telegram, until cancelled; an update is confirmed after `accept` returned. A StoreError from it means:
         again later.
 

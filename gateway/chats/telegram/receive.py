@@ -6,7 +6,7 @@ only in memory, and stops for good at an update that it cannot parse.
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ import structlog
 from telegram.error import Conflict, InvalidToken, TelegramError
 
 from gateway.chats.telegram.bot import AnswerLostError, FloodedError, TelegramBot, redact, rejected_token
-from gateway.ports import StoreError
+from gateway.ports import Accept, StoreError
 
 KINDS = ("message", "edited_message", "callback_query", "my_chat_member", "stopped_message_generation")
 """What Telegram is asked for. Edits only to say that they alter nothing."""
@@ -23,7 +23,6 @@ BATCH = 100
 LONGEST_WAIT_MS = 30_000
 _LARGEST_ID = 2**63 - 1
 
-Accept = Callable[[str, str], Awaitable[None]]
 _log = structlog.get_logger("tollbridge.telegram")
 
 
@@ -66,8 +65,8 @@ class Poller:
             try:
                 username = username or (await self._bot.identity()).username
                 items = await self._poll(offset)
-                for key, payload in keyed(items, username):
-                    await accept(key, payload)
+                if items:
+                    await accept(tuple(keyed(items, username)))
                 if items and not next_offset(items):
                     raise AnswerLostError("Telegram sends updates without a number")
             except InvalidToken:

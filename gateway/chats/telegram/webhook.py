@@ -26,9 +26,9 @@ from gateway.chats.telegram.bot import (
     TelegramBot,
     rejected_token,
 )
-from gateway.chats.telegram.receive import KINDS, LONGEST_WAIT_MS, Accept, Webhook, keyed
+from gateway.chats.telegram.receive import KINDS, LONGEST_WAIT_MS, Webhook, keyed
 from gateway.chats.telegram.unsaid import keep_secret, redact
-from gateway.ports import StoreError, TollbridgeError
+from gateway.ports import Accept, StoreError, TollbridgeError
 
 BODY_BYTES_MAX: Final = 1_000_000
 """An update has some thousands."""
@@ -113,10 +113,10 @@ class Receiver:
         """Store one update: 200 says that it is."""
         if not self._username or self._accept is None:
             return HTTPStatus.SERVICE_UNAVAILABLE
-        key, payload = _update(raw, self._username)
+        update = _update(raw, self._username)
         try:
             with anyio.fail_after(ANSWER_S):
-                await self._accept(key, payload)
+                await self._accept([update])
         except (StoreError, TimeoutError) as error:
             words = str(error) or "the store does not answer in time"
             if words != self._unstored:
