@@ -65,6 +65,28 @@ _OPEN_APPROVALS = Prepared(
 )
 _QUOTAS = Prepared(select(quotas).where(quotas.c.agent == bindparam("agent")).order_by(quotas.c.window))
 _GRANTS = Prepared(select(grants).where(grants.c.person == bindparam("person")).order_by(grants.c.chat))
+_EXPECTED_TURNS = Prepared(
+    select(turns)
+    .where(text(UNDONE), turns.c.state == TurnState.HELD, turns.c.waits_until_ms <= bindparam("until_ms"))
+    .order_by(turns.c.created_at_ms + 0, _ROWID)
+    .limit(bindparam("most"))
+)
+_OVERDUE = Prepared(
+    select(approvals)
+    .where(approvals.c.expires_at_ms <= bindparam("now_ms"), text(OPEN))
+    .order_by(approvals.c.expires_at_ms, _ROWID)
+    .limit(bindparam("most"))
+)
+_NAMED = case((approvals.c.request_id != "", approvals.c.request_id), else_=approvals.c.id)
+_REMINDER = literal(REMINDER_REF).concat(approvals.c.turn_id).concat(":").concat(_NAMED)  # as Approval.reminder_ref
+_REMINDED = select(outbox.c.id).where(outbox.c.ref == _REMINDER, text("outbox.edit = 0")).correlate(approvals).exists()
+_UNREMINDED = Prepared(
+    select(approvals)
+    .where(approvals.c.expires_at_ms <= bindparam("by_ms"), text(OPEN))
+    .where(or_(*(approvals.c.kind == kind for kind in REMINDED)), ~_REMINDED)
+    .order_by(approvals.c.expires_at_ms, _ROWID)
+    .limit(bindparam("most"))
+)
 _PAST_TURNS = Prepared(
     select(
         *(turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
@@ -172,10 +194,7 @@ class SqlView:
         return tuple(rows.turn_of(row) for row in self._all(query))
 
     def expected_turns(self, until_ms: int, limit: int) -> tuple[Turn, ...]:
-        query = select(turns).where(text(UNDONE), turns.c.state == TurnState.HELD, turns.c.waits_until_ms <= until_ms)
-        return tuple(
-            rows.turn_of(row) for row in self._all(query.order_by(turns.c.created_at_ms + 0, _ROWID).limit(limit))
-        )
+        return tuple(rows.turn_of(row) for row in self._read(_EXPECTED_TURNS, until_ms=until_ms, most=limit))
 
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:
         connection = self._open
@@ -201,18 +220,10 @@ class SqlView:
         return tuple(self._approval(row) for row in self._all(query.order_by(_ROWID)))
 
     def overdue_approvals(self, now_ms: int, limit: int) -> tuple[Approval, ...]:
-        query = select(approvals).where(approvals.c.expires_at_ms <= now_ms, text(OPEN))
-        query = query.order_by(approvals.c.expires_at_ms, _ROWID).limit(limit)
-        return tuple(self._approval(row) for row in self._all(query))
+        return tuple(self._approval(row) for row in self._read(_OVERDUE, now_ms=now_ms, most=limit))
 
     def unreminded_approvals(self, by_ms: int, limit: int) -> tuple[Approval, ...]:
-        named = case((approvals.c.request_id != "", approvals.c.request_id), else_=approvals.c.id)
-        ref = literal(REMINDER_REF).concat(approvals.c.turn_id).concat(":").concat(named)  # as Approval.reminder_ref
-        said = select(outbox.c.id).where(outbox.c.ref == ref, text("outbox.edit = 0")).correlate(approvals).exists()
-        query = select(approvals).where(approvals.c.expires_at_ms <= by_ms, text(OPEN))
-        query = query.where(approvals.c.kind.in_(REMINDED), ~said)
-        query = query.order_by(approvals.c.expires_at_ms, _ROWID).limit(limit)
-        return tuple(self._approval(row) for row in self._all(query))
+        return tuple(self._approval(row) for row in self._read(_UNREMINDED, by_ms=by_ms, most=limit))
 
     def grants(self, person: str) -> tuple[Grant, ...]:
         return tuple(rows.grant_of(row) for row in self._read(_GRANTS, person=person))
@@ -290,17 +301,17 @@ class SqlView:
     def _first(self, query: Prepared, **asked: str) -> rows.Row | None:
         return next(iter(self._read(query, **asked)), None)
 
-    def _read(self, query: Prepared, **asked: str) -> Sequence[rows.Row]:
+    def _read(self, query: Prepared, **asked: str | int) -> Sequence[rows.Row]:
         connection, key = self._open, (query, *asked.values())
         if key not in self._rows:  # as with balances
             self._rows[key] = query.all(connection, asked)
         return self._rows[key]
 
-    def _one(self, query: Select[*tuple[Any, ...]], **asked: str) -> rows.Row | None:
-        return self._open.execute(query, asked).mappings().one_or_none()
+    def _one(self, query: Select[*tuple[Any, ...]]) -> rows.Row | None:
+        return self._open.execute(query).mappings().one_or_none()
 
-    def _all(self, query: Select[*tuple[Any, ...]], **asked: str) -> Iterable[rows.Row]:
-        return self._open.execute(query, asked).mappings().all()
+    def _all(self, query: Select[*tuple[Any, ...]]) -> Iterable[rows.Row]:
+        return self._open.execute(query).mappings().all()
 
 
 def all_sessions(connection: Connection) -> tuple[Session, ...]:
