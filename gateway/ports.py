@@ -407,6 +407,8 @@ class Update:
     key: str
     payload: str
     attempts: int
+    left: bool = False
+    """It waited already when the store was opened: an earlier gateway may have tried to handle it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,6 @@ class Engine:
         self.world = world
         self.ready = anyio.Event()
         """Set once recovery is over and updates are handled."""
-        self._arrivals = Arrivals(world)
         self._arrived = anyio.Event()
         self._handling = True
         """Updates may wait in the inbox."""
@@ -131,14 +130,15 @@ class Engine:
         return bool(await self.world.store.outbox(self.world.chat.service, 1, by_then_ms))
 
     async def _accept(self, updates: Sequence[tuple[str, str]]) -> None:
-        await self._arrivals.accept(updates)
+        await self.world.store.accept(self.world.chat.service, updates, self.world.clock.now_ms())
         self.world.on_step("inbox.accepted")
         self._arrived.set()
 
     async def _handle_forever(self, clients: Clients) -> None:
+        arrivals = Arrivals(self.world)
         while True:
             self._handling, self._arrived = True, anyio.Event()
-            found = await self._arrivals.next()
+            found = await arrivals.next()
             if found.updates:
                 try:
                     await self._handle(clients, found)

@@ -26,22 +26,17 @@ class Arrival:
 
 
 class Arrivals:
-    """What waits in the inbox, looked at until an album is whole: all that is forgotten with the gateway is since when, and what
-    nobody can have tried to handle yet.
+    """What waits in the inbox, looked at until an album is whole: all that is forgotten with the gateway is since when, and what it
+    tries to handle just now.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._since: dict[str, int] = {}
-        self._fresh: set[str] = set()
-
-    async def accept(self, updates: Sequence[tuple[str, str]]) -> None:
-        """Commit updates to the inbox."""
-        world = self._world
-        self._fresh.update(await world.store.accept(world.chat.service, updates, world.clock.now_ms()))
+        self._tried: tuple[str, ...] = ()
 
     async def next(self) -> Arrival:
-        """What is to be handled now. Its attempt is counted, but for the first of what came to this gateway."""
+        """What is to be handled now. Its attempt is counted, but for the first by the gateway that it came to."""
         world, now_ms = self._world, self._world.clock.ticks_ms()
         found = await self._look(1, now_ms)
         if any(one.album for _, _, one in found):  # only an album makes what is behind it matter
@@ -49,11 +44,9 @@ class Arrivals:
         self._since = {one.key: one.seen_ms for _, _, one in found}
         next_ = albums.choose([one for _, _, one in found], now_ms)
         chosen = [(update, event) for update, event, one in found if one.key in next_.keys]
-        if again := [update for update, _ in chosen if update.key not in self._fresh]:
+        if again := [update for update, _ in chosen if update.left or update.key in self._tried]:
             await world.store.take_up(again)
-        self._fresh = (
-            self._fresh.difference(next_.keys) if found else set()
-        )  # what was put aside at once never comes here
+        self._tried = next_.keys
         return Arrival(tuple(update for update, _ in chosen), tuple(event for _, event in chosen), next_.wait_ms)
 
     async def _look(self, limit: int, now_ms: int) -> list[tuple[Update, Incoming | UnreadableError, albums.Arrived]]:

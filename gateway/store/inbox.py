@@ -50,10 +50,17 @@ def waiting(connection: Connection) -> int:
     return _WAITING.scalar(connection, {}) or 0
 
 
-def look(connection: Connection, limit: int) -> tuple[Update, ...]:
-    """Updates that wait, oldest first. `attempts` says how often each was taken up before."""
+def last(connection: Connection) -> int:
+    """The number of the update that came last; 0: none did."""
+    return connection.scalar(select(func.max(inbox.c.id))) or 0
+
+
+def look(connection: Connection, limit: int, left: int) -> tuple[Update, ...]:
+    """Updates that wait, oldest first. `attempts` says how often each was taken up before; those up to the number `left` were left."""
     found = _LOOK.all(connection, {"most": limit})
-    return tuple(Update(row["service"], row["key"], row["payload"], row["attempts"]) for row in found)
+    return tuple(
+        Update(row["service"], row["key"], row["payload"], row["attempts"], row["id"] <= left) for row in found
+    )
 
 
 def take_up(connection: Connection, updates: Sequence[Update]) -> None:

@@ -28,19 +28,21 @@ async def open_store(home: Path | None, now_ms: Callable[[], int] = clock.now_ms
     `now_ms` is the clock. What was being sent when the gateway last stopped becomes uncertain. The caller has made the
     directory, and sees to it that one gateway at a time opens it (`gateway.lock.hold` does both). Raises StoreError.
     """
-    engines: list[Engine] = []
+    opened: list[tuple[Engine, int]] = []
     with CancelScope(shield=True):
-        engines.append(await to_thread.run_sync(_open, home, now_ms()))
-    commits = Commits(engines[0])
+        opened.append(await to_thread.run_sync(_open, home, now_ms()))
+    [(engine, left)] = opened
+    commits = Commits(engine)
     reads = commits if home is None else Reads(sqlite.reader(home / homes.DATABASE, immutable=False))
     try:
-        yield SqliteStore(commits, reads, now_ms)
+        yield SqliteStore(commits, reads, now_ms, left)
     finally:
         await reads.close()
         await commits.close()
 
 
-def _open(home: Path | None, now_ms: int) -> Engine:
+def _open(home: Path | None, now_ms: int) -> tuple[Engine, int]:
+    """The engine, and the number of the last update that an earlier gateway has taken."""
     engine = sqlite.writer(None if home is None else homes.prepare(home))
     with ExitStack() as stack:
         stack.callback(engine.dispose)
@@ -49,10 +51,11 @@ def _open(home: Path | None, now_ms: int) -> Engine:
             migrate.upgrade(connection)
             posts.recover(connection, now_ms)
             _prune(connection, now_ms)
+            left = inbox.last(connection)
         if home is not None:
             sqlite.overwrite_leftovers(engine, fresh=fresh)
         stack.pop_all()
-    return engine
+    return engine, left
 
 
 def _prune(connection: Connection, now_ms: int) -> None:
@@ -65,10 +68,11 @@ def _prune(connection: Connection, now_ms: int) -> None:
 class SqliteStore:
     """The gateway's own state; see `gateway.ports.Store`."""
 
-    def __init__(self, commits: Commits, reads: Commits | Reads, now_ms: Callable[[], int]) -> None:
+    def __init__(self, commits: Commits, reads: Commits | Reads, now_ms: Callable[[], int], left: int = 0) -> None:
         self._commits = commits
         self._reads = reads
         self._now_ms = now_ms
+        self._left = left
         self._pruned_at_ms = now_ms()
 
     async def transact(self, decide: Callable[[View], Decision[T]], now_ms: int) -> Decision[T]:
@@ -95,7 +99,7 @@ class SqliteStore:
         return await self._commits.run(work)
 
     async def inbox(self, limit: int) -> tuple[Update, ...]:
-        return await self._reads.run(lambda connection: inbox.look(connection, limit))
+        return await self._reads.run(lambda connection: inbox.look(connection, limit, self._left))
 
     async def take_up(self, updates: Sequence[Update]) -> None:
         await self._commits.run(lambda connection: inbox.take_up(connection, updates))

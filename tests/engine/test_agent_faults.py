@@ -187,9 +187,10 @@ async def test_an_attempt_is_counted_only_of_what_may_have_stopped_a_gateway_bef
     chat = MemoryChat()
     async with open_store(tmp_path) as store:
         await store.accept(chat.service, [("left", "{}")], 0)
+    async with open_store(tmp_path) as store:
+        await store.accept(chat.service, [("left", "{}"), ("new", "{}")], 0)
         world = World(Counting(store), chat, {"scripted": ScriptedAgent(script())}, ListPrices(), RULES)  # type: ignore[arg-type]
         arrivals = Arrivals(world)
-        await arrivals.accept([("left", "{}"), ("new", "{}")])
         assert [one.key for one in (await arrivals.next()).updates] == ["left"]
         await store.quarantine(Update(chat.service, "left", "{}", 1), "done with")
         assert [one.key for one in (await arrivals.next()).updates] == ["new"]
