@@ -17,7 +17,7 @@ from tests.cli.kit import COMMAND, environment
 from tests.fakes.bot_api import BotApi
 from tests.mcp_servers import relay_kit
 
-LIMIT_S = 60
+LIMIT_S = 150
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def test_hints_in_errors_and_usage_name_the_program_as_it_was_called(tmp_path: P
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
         for words in (("up",), ("doctor",), ("fly",))

@@ -344,7 +344,7 @@ def test_the_doctor_tells_of_the_desk(tmp_path: Path, environ: dict[str, str]) -
         cwd=tmp_path / "project",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
@@ -374,7 +374,7 @@ def test_what_silences_the_hooks_of_the_real_client_is_what_the_doctor_names(tmp
                 cwd=repository,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=90,
+                timeout=150,
                 check=False,
             )
             if len(api.charges) > before:

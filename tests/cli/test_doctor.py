@@ -384,7 +384,7 @@ def doctor(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProc
         cwd=home.parent,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
 

@@ -18,7 +18,7 @@ from gateway.store import open_store
 from tests.cli.kit import COMMAND, ROOT, environment, session
 from tests.cli.test_up import start
 
-LIMIT_S = 60
+LIMIT_S = 150
 TELLS = """
 import json, os, sys
 print(json.dumps([os.getpid(), sys.argv[1:], sys.flags.isolated, sys.flags.no_site, sys.stdin.read()]))

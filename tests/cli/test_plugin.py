@@ -53,7 +53,7 @@ class Machine:
             input=said,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=150,
             check=False,
         )
 
@@ -501,7 +501,7 @@ def test_the_real_client_starts_both_servers_of_the_installed_plugin(real: Machi
         cwd=real.base,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("plugin:tollbridge:")]

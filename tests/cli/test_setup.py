@@ -21,7 +21,7 @@ from gateway.config import SettingsError, settings_from
 from tests.cli.kit import COMMAND, ROOT, environment
 from tests.fakes.bot_api import BotApi
 
-LIMIT_S = 60
+LIMIT_S = 150
 
 
 class Wizard:

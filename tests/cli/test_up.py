@@ -20,7 +20,7 @@ from gateway.store import open_store
 from tests.cli.kit import COMMAND, environment
 from tests.fakes.bot_api import BotApi
 
-LIMIT_S = 60
+LIMIT_S = 150
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from gateway.domain.lease import TeamScope
 from gateway.domain.money import ZERO, Usd
 from tests.cli.kit import COMMAND, environment
 
-LIMIT_S = 60
+LIMIT_S = 150
 
 
 def test_two_gateways_of_one_machine_share_a_limit_and_give_back_what_they_borrowed(tmp_path: Path) -> None:
