@@ -43,7 +43,7 @@ class CannotParse(Exception):  # noqa: N818 - reads as what the server says
 
 def utf16(text: str) -> int:
     """How many UTF-16 code units the text has: what Telegram counts offsets and lengths in."""
-    return len(text) + sum(ord(char) > 0xFFFF for char in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def link_target(url: str) -> str | None:

@@ -14,6 +14,8 @@ QUOTES = frozenset({"blockquote", "expandable_blockquote"})
 ALONE = CODE | QUOTES | {"text_link", "text_mention", "custom_emoji"}
 """These cross nothing; and none of them stands in another, but in a quote."""
 REMOVED = frozenset("\r\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u0333\u033f\u030a")
+_CHANGED = re.compile(f"[{''.join(sorted(REMOVED))}\x00-\x09\x0b-\x1f]")
+"""What the server replaces or removes."""
 _URL = re.compile(
     r"(?:(?P<protocol>[^:/?#@\[\]]*)://)?(?:[^/?#]*@)?(?P<host>\[[^/?#\]]*\]|[^/?#]*?)(?::(?P<port>[^/?#:\]]*))?(?P<path>[/?#].*)?",
     re.DOTALL,
@@ -85,13 +87,15 @@ def _by_place(entity: Entity) -> tuple[int, int, bool]:
 
 def _sendable(text: str, entities: tuple[Entity, ...]) -> tuple[str, list[Entity]]:
     """The text without the characters that the server replaces or removes, and the entities where their words are now."""
+    if not _CHANGED.search(text):
+        return text, [{**entity} for entity in entities]
     units, there = 0, [0]
     kept: list[str] = []
     for char in text:
         new = "" if char in REMOVED else " " if char < " " and char != "\n" else char
         kept.append(new)
-        units += utf16(new)
-        there += [units] * utf16(char)
+        units += (new > "\uffff") + bool(new)
+        there += [units, units] if char > "\uffff" else [units]
     moved: list[Entity] = []
     for entity in entities:
         start, end = there[entity["offset"]], there[entity["offset"] + entity["length"]]

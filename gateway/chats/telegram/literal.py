@@ -82,6 +82,8 @@ def _unmeant(source: bytes, events: Sequence[_Event]) -> Iterator[int]:
     """Byte offsets that need a backslash."""
     addresses = [match.span() for match in _ADDRESS.finditer(source)]
     for event, where in events:
+        if "Text" in event or "End" in event:
+            continue  # Most are, and neither words nor an end are markup.
         start, end = where["start"], where["end"]
         match event:
             case {"InlineHtml": _}:

@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from unicodedata import category, normalize
@@ -51,6 +52,7 @@ SHORT_LABEL = 16
 LONGEST_LABEL = 64
 LONGEST_TOKEN_BYTES = 64
 LONGEST_LANGUAGE = 32
+SHORT_CELL = 200
 
 _SEPARATORS = str.maketrans("\u2028\u2029", "\n\n")
 """Ends of lines and paragraphs to Unicode, which Telegram leaves out."""
@@ -168,7 +170,17 @@ def _converted(markdown: str) -> Part:
 
 
 def _cell(markdown: str) -> Part:
-    """A table's cell: behind a dash, so that what it begins with is no list, heading or quote."""
+    """A table's cell. Short ones are remembered: as an answer is streamed they come again and again."""
+    return _short_cell(markdown) if len(markdown) <= SHORT_CELL else _read_cell(markdown)
+
+
+@lru_cache(maxsize=1_000)
+def _short_cell(markdown: str) -> Part:
+    return _read_cell(markdown)
+
+
+def _read_cell(markdown: str) -> Part:
+    """Behind a dash, so that what it begins with is no list, heading or quote."""
     part = _converted(BESIDE + markdown)
     return cut(part, len(BESIDE), len(part.text))
 
@@ -196,7 +208,8 @@ def _lost(markdown: str, part: Part) -> bool:
     """Whether a character that can be no markup is in the Markdown and not in the result."""
     before = _LIST_NUMBERS.sub("", _TASKS.sub("", _NAMED_CHARACTER.sub(_unnamed, markdown)))
     extras = "".join(f"{entity.url or ''}{entity.language or ''}" for entity in part.entities)
-    return bool(Counter(filter(_substantial, before)) - Counter(part.text + extras))
+    said, shown = Counter(before), Counter(part.text + extras)
+    return any(count > shown[character] for character, count in said.items() if _substantial(character))
 
 
 def _unnamed(match: re.Match[str]) -> str:
@@ -216,7 +229,9 @@ def _sound(entity: MessageEntity) -> MessageEntity:
     """The entity as it can be sent; of what stands after a fence only the first word: more than that no client understands."""
     words = _UNSENDABLE.sub("", entity.language or "").split()
     url = None if entity.url is None else _UNSENDABLE.sub("", entity.url)
-    return entity.copy_with(language=words[0][:LONGEST_LANGUAGE] if words else None, url=url)
+    language = words[0][:LONGEST_LANGUAGE] if words else None
+    sound = (language, url) == (entity.language, entity.url)
+    return entity if sound else entity.copy_with(language=language, url=url)
 
 
 def _rows(buttons: Sequence[Button]) -> list[list[dict[str, str]]]:

@@ -12,6 +12,8 @@ MAX_UNITS = 4096
 MAX_ENTITIES = 100
 MAX_ENTITY_BYTES = 20_000
 """JSON of the entities of one message. With 4096 units of text (12 kB at most) and a keyboard it stays below 60 kB."""
+MOST_PLAIN_BYTES, MOST_ESCAPED_BYTES = 120, 6
+"""An entity's JSON without its address, language and format takes no more, and no character of those does."""
 LONGEST_URL = 2_000
 URL_SHOWN = 200
 TAB = 4
@@ -49,7 +51,8 @@ def nested(entities: Iterable[MessageEntity]) -> tuple[MessageEntity, ...]:
         once = any(entity.type in group and outside & group for group in _ONCE)
         forbidden = outside & _CODE or once or (entity.type in _CODE and "text_link" in outside)
         if end > entity.offset and not forbidden:
-            kept.append(entity.copy_with(length=end - entity.offset))
+            length = end - entity.offset
+            kept.append(entity if length == entity.length else entity.copy_with(length=length))
             around.append(kept[-1])
     return tuple(kept)
 
@@ -144,7 +147,7 @@ def _moved(entity: MessageEntity, at: int, units: int) -> MessageEntity:
 
 def split(part: Part) -> Iterator[Part]:
     """Parts within the limits, cut between paragraphs where that can be, else at line ends, else at spaces; entities are cut along."""
-    units = [0, *accumulate(2 if c > LAST_OF_ONE_UNIT else 1 for c in part.text)]
+    units = _units(part.text)
     entities, start = part.entities, 0
     while start < len(part.text):
         entities = tuple(e for e in entities if e.offset + e.length > units[start])
@@ -155,9 +158,16 @@ def split(part: Part) -> Iterator[Part]:
         start = end
 
 
+def _units(text: str) -> Sequence[int]:
+    """Where each character begins, in UTF-16 units, and where the text ends."""
+    if max(text, default="") <= LAST_OF_ONE_UNIT:
+        return range(len(text) + 1)
+    return [0, *accumulate(2 if c > LAST_OF_ONE_UNIT else 1 for c in text)]
+
+
 def last_of(part: Part) -> Part:
     """As much of the part's end as one message may carry: from the beginning of a line, if there is one near."""
-    units = [0, *accumulate(2 if c > LAST_OF_ONE_UNIT else 1 for c in part.text)]
+    units = _units(part.text)
     start = bisect_left(units, units[-1] - MAX_UNITS)
     if start:
         line = part.text.find("\n", start, start + MAX_UNITS // 8)
@@ -169,7 +179,7 @@ def last_of(part: Part) -> Part:
     return Part(kept.text, kept.entities[len(kept.entities) - fitting :])
 
 
-def _end(text: str, units: list[int], entities: tuple[MessageEntity, ...], start: int) -> int:
+def _end(text: str, units: Sequence[int], entities: tuple[MessageEntity, ...], start: int) -> int:
     limit, fitting = units[start] + MAX_UNITS, _fitting(entities)
     if fitting < len(entities) and entities[fitting].offset > units[start]:
         limit = min(limit, entities[fitting].offset)
@@ -189,10 +199,17 @@ def _end(text: str, units: list[int], entities: tuple[MessageEntity, ...], start
 
 def _fitting(entities: tuple[MessageEntity, ...]) -> int:
     """How many of these, from the first, one message may carry."""
+    if (
+        sum(MOST_PLAIN_BYTES + MOST_ESCAPED_BYTES * len(f"{e.url}{e.language}{e.date_time_format}") for e in entities)
+        <= MAX_ENTITY_BYTES
+    ):
+        return min(len(entities), MAX_ENTITIES)
     sizes = accumulate(len(json.dumps(e.to_dict(), ensure_ascii=False).encode()) + 2 for e in entities[:MAX_ENTITIES])
     return sum(1 for _ in takewhile(lambda size: size <= MAX_ENTITY_BYTES, sizes))
 
 
 def _clip(entity: MessageEntity, start: int, end: int) -> MessageEntity:
     first, last = max(entity.offset, start), min(entity.offset + entity.length, end)
+    if (first - start, last - first) == (entity.offset, entity.length):
+        return entity
     return entity.copy_with(offset=first - start, length=last - first)
