@@ -56,7 +56,7 @@ def test_a_permission_shows_everything_that_is_asked() -> None:
     """The detail is what an approval's digest is over: every input under its name, and why the client asks."""
     request = wire.CanUseTool(
         request_id="r",
-        tool_name="Write",
+        tool_name="Note",
         input={"content": "line 1\nline 2", "file_path": "/home/me/project/a.txt"},
         description="a.txt",
         blocked_path="/home/me/project/a.txt",
@@ -65,9 +65,9 @@ def test_a_permission_shows_everything_that_is_asked() -> None:
     assert isinstance(waiting, Permission)
     assert event == control.AskedPermission(
         "r",
-        "Write",
-        "Write: a.txt",
-        "Write\nfile_path: /home/me/project/a.txt\ncontent:\n  line 1\n  line 2\n"
+        "Note",
+        "Note: a.txt",
+        "Note\nfile_path: /home/me/project/a.txt\ncontent:\n  line 1\n  line 2\n"
         "Outside what is allowed: /home/me/project/a.txt",
         can_remember=True,
     )
@@ -106,7 +106,7 @@ def test_what_is_cut_is_still_what_is_approved() -> None:
 
 def test_half_a_character_is_shown_and_breaks_nothing() -> None:
     """A model can write half an emoji: it is shown by its code."""
-    assert asked({"file_path": "a", "content": "cut \ud83d"}, "Write") == "Write\nfile_path: a\ncontent: cut \\u{d83d}"
+    assert asked({"file_path": "a", "text": "cut \ud83d"}, "Note") == "Note\nfile_path: a\ntext: cut \\u{d83d}"
 
 
 def _question(text: str, *labels: str, several: bool = False) -> dict[str, object]:
@@ -240,6 +240,48 @@ def test_an_edit_is_shown_as_its_diff_and_its_other_inputs_beside_it() -> None:
     assert isinstance(event, control.AskedPermission)
     assert event.diff == " x = 1\n-y = 2\n+y\\u{202e} = 3"
     assert (event.detail, event.whole) == ("Edit\nfile_path: a.py\nreplace_all: true", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "content", "diff"),
+    [
+        ("", "one\n\ntwo\n", "+one\n+\n+two"),
+        ("", "one", "+one\n\\ No newline at end of file"),
+        ("one\ntwo\n", "one\ndrei\u202e\nvier\n", " one\n-two\n+drei\\u{202e}\n+vier"),
+    ],
+    ids=["new", "without an end", "overwritten"],
+)
+def test_a_file_that_is_written_is_shown_as_a_diff_against_what_is_known_of_it(
+    before: str, content: str, diff: str
+) -> None:
+    """Attack 20: all lines of it, those that come and go with their marks, like an Edit; the path stands beside it."""
+    inputs = {"file_path": "a.py", "content": content}
+    _, event = control.asked(wire.CanUseTool(request_id="r", tool_name="Write", input=inputs), HOME, before)
+    assert isinstance(event, control.AskedPermission)
+    assert (event.detail, event.diff, event.whole) == ("Write\na.py", diff, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "content"), [("", ""), ("same\n", "same\n"), ("", "x" * 20_001), ("x" * 20_000, "y")]
+)
+def test_a_file_of_which_there_is_no_diff_is_shown_as_it_is_written(before: str, content: str) -> None:
+    """Empty, as it was before, or too much to be compared: the input itself, and all of it beside the message if it is long."""
+    inputs = {"file_path": "a.py", "content": content}
+    _, event = control.asked(wire.CanUseTool(request_id="r", tool_name="Write", input=inputs), HOME, before)
+    assert isinstance(event, control.AskedPermission)
+    assert event.diff == ""
+    assert "content:" in event.detail
+    assert content in (event.whole or event.detail) or content.strip() in event.detail
+
+
+def test_what_a_message_cannot_show_of_a_written_file_is_there_whole_beside_it() -> None:
+    """Attack 28: a diff that is cut has the file's content, whole, with it."""
+    content = "".join(f"line {number}\n" for number in range(900))
+    inputs = {"file_path": "a.py", "content": content}
+    _, event = control.asked(wire.CanUseTool(request_id="r", tool_name="Write", input=inputs), HOME)
+    assert isinstance(event, control.AskedPermission)
+    assert "characters more; the answer is for the whole" in event.diff
+    assert "line 899" in event.whole
 
 
 def test_what_a_message_cannot_show_is_there_whole_beside_it() -> None:

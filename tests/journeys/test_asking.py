@@ -61,6 +61,22 @@ async def test_a_rule_is_shown_kept_for_the_project_and_asks_no_more(tmp_path: P
         await gateway.exact()
 
 
+async def test_a_file_that_is_overwritten_is_asked_about_with_what_was_there(tmp_path: Path) -> None:
+    """A new one comes line by line; the next time what goes and what comes is marked, as the client has told of the file."""
+    async with rig(tmp_path) as gateway:
+        path = str(tmp_path / "work" / "a.txt")
+        first = Tool("Write", {"file_path": path, "content": "one\ntwo\n"})
+        second = Tool("Write", {"file_path": path, "content": "one\ndrei\n"})
+        gateway.api.script([[first], [second], Text("Written.")], prompt="go")
+        gateway.phone.says("go")
+        await gateway.taps("+one\n+two", "Allow")
+        asked = await gateway.sees("one\n-two\n+drei")
+        gateway.phone.taps("Allow", asked.message_id)
+        await gateway.sees("Written.")
+        assert (tmp_path / "work" / "a.txt").read_text(encoding="utf-8") == "one\ndrei\n"
+        await gateway.ended(TurnState.FINISHED)
+
+
 async def until_labelled(gateway: Rig, message_id: int, label: str) -> None:
     """Wait until a button of the message says that."""
 

@@ -12,6 +12,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from gateway.agents.claude import control, mentions, reach, reading, wire
+from gateway.agents.claude.contents import Contents
 from gateway.agents.claude.control import Boundary, Hook
 from gateway.agents.claude.describe import redacted
 from gateway.agents.claude.dialogue import ANSWER_LIMIT_S, Dialogue, refusal, success
@@ -54,6 +55,7 @@ class ClaudeClient:
         self._telling = Telling(self._dialogue.gone)
         self._figures = Figures(translator, self._following, self._dialogue, self._telling)
         self._steering = Steering(link, self._dialogue, translator, self._following)
+        self._contents = Contents(translator.directory)
         self._waiting: dict[str, control.Waiting] = {}
         self._taken: dict[str, anyio.Event] = {}
         self._later: deque[tuple[str, str]] = deque()
@@ -266,9 +268,12 @@ class ClaudeClient:
                 self._telling.tell(self._translator.feed(line))
                 await self._dialogue.tell(success(name, control.unread(line.callback_id)))
             case wire.CanUseTool():
-                waiting, event = control.asked(line, self._translator.directory)
+                before = self._contents.of(line.input.get("file_path"))
+                waiting, event = control.asked(line, self._translator.directory, before)
                 if self._wait_for(waiting):
                     self._telling.tell([event])
+            case wire.FileTold():
+                self._contents.heard(line)
             case _:
                 await self._translate(line)
         self.agent_session = self._translator.agent_session

@@ -137,9 +137,9 @@ def unread(callback_id: str) -> dict[str, Any]:
 
 
 def asked(
-    request: CanUseTool, directory: str
+    request: CanUseTool, directory: str, before: str = ""
 ) -> tuple[Permission | Question, AskedPermission | AskedQuestion | AskedPlan]:
-    """What the client asks, for the answer and for the person."""
+    """What the client asks, for the answer and for the person. `before`: what is known of the file that it is about."""
     if request.tool_name == QUESTION:
         parts, names = describe.questions(request.input)
         first = parts[0] if parts else Part("")
@@ -155,7 +155,7 @@ def asked(
         "Outside what is allowed": request.blocked_path,
         "Claude Code asks because": reason if isinstance(reason, str) else "",
     }
-    told = describe.ask(request.tool_name, request.input, directory, notes)
+    told = describe.ask(request.tool_name, request.input, directory, notes, before)
     offers = rules.offered(waiting.tool, waiting.inputs, waiting.suggestions)
     event = AskedPermission(
         request.request_id,

@@ -44,7 +44,9 @@ WHOLE_LIMIT = 200_000
 """What goes as a file; what is longer is cut there too."""
 DIFF_LIMIT = 2_000
 COMPARED_LIMIT = 20_000
-_CHANGE = ("old_string", "new_string")
+_CHANGES = {"Edit": ("old_string", "new_string"), "Write": ("content",)}
+"""The inputs that a diff shows."""
+_NO_END = "\\ No newline at end of file"
 _CUT_HERE = "characters more; the answer is for the whole, SHA-256 "
 FIELDS_MAX = 8
 FIELD_LEAST = 120
@@ -93,17 +95,23 @@ class Told:
     whole: str = ""
 
 
-def ask(tool: str, inputs: Mapping[str, Any], directory: str, notes: Mapping[str, str] = MappingProxyType({})) -> Told:
+def ask(
+    tool: str,
+    inputs: Mapping[str, Any],
+    directory: str,
+    notes: Mapping[str, str] = MappingProxyType({}),
+    before: str = "",
+) -> Told:
     """What a permission is asked for: the tool, what it is used on, its other inputs, the client's notes; each under its name,
     further lines indented, so that none can pass for another. What is too long to be shown is cut field by field, and named by
-    its digest. What an Edit changes is a diff of its own.
+    its digest. What an Edit or a Write changes is a diff of its own; `before`: what is known of the file that a Write replaces.
     """
     title, subject = action(tool, inputs, directory)
     summary = f"{title}: {subject}" if subject else title
     told = {name: text for name, text in notes.items() if text}
-    diff = _diff(tool, inputs)
+    diff = _diff(tool, inputs, before)
     shown_diff = _cut(diff, DIFF_LIMIT)
-    listed = {name: value for name, value in inputs.items() if not (diff and name in _CHANGE)}
+    listed = {name: value for name, value in inputs.items() if not (diff and name in _CHANGES[tool])}
     detail = _detail(tool, title, listed, told, ASKED_LIMIT - len(shown_diff))
     whole = ""
     if shown_diff != revealed(diff, WHOLE_LIMIT)[0] or _CUT_HERE in detail:
@@ -111,13 +119,23 @@ def ask(tool: str, inputs: Mapping[str, Any], directory: str, notes: Mapping[str
     return Told(summary, detail, shown_diff, whole)
 
 
-def _diff(tool: str, inputs: Mapping[str, Any]) -> str:
-    """The lines that an Edit takes away and puts there; empty where it is no such thing, or too much to be compared."""
-    old, new = (inputs.get(name) for name in _CHANGE)
-    if tool != "Edit" or not isinstance(old, str) or not isinstance(new, str) or len(old) + len(new) > COMPARED_LIMIT:
+def _diff(tool: str, inputs: Mapping[str, Any], before: str) -> str:
+    """All lines of an Edit, or of a file that is written, those that it takes away and puts there marked; empty where it is no such
+    thing, or too much to be compared.
+    """
+    told = [inputs.get(name) for name in _CHANGES.get(tool, ())]
+    texts = [text for text in (told if tool == "Edit" else [before, *told]) if isinstance(text, str)]
+    if len(texts) < 2 or sum(map(len, texts)) > COMPARED_LIMIT:  # noqa: PLR2004 - the old one and the new one
         return ""
-    before, after = old.split("\n"), new.split("\n")
-    lines = difflib.unified_diff(before, after, lineterm="", n=len(before))
+    if tool == "Edit":
+        return _compared(*(text.split("\n") for text in texts))
+    old, new = (text.removesuffix("\n").split("\n") if text else [] for text in texts)
+    diff = _compared(old, new)
+    return diff if not diff or texts[1].endswith("\n") else f"{diff}\n{_NO_END}"
+
+
+def _compared(old: list[str], new: list[str]) -> str:
+    lines = difflib.unified_diff(old, new, lineterm="", n=len(old))
     return "\n".join([*lines][3:])
 
 

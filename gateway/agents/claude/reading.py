@@ -34,14 +34,17 @@ _REQUESTS: dict[str, type[wire.HookCallback | wire.CanUseTool]] = {
 _COUNTED = frozenset({"assistant", "stream_event", "result"})
 _DELTA = b'"type":"content_block_delta"'
 _TEXT = b'"text_delta"'
-_NEVER_READ = b'{"type":"user"'
+_RESULT = b'{"type":"user"'
+"""What tools returned: read only where it is a file that was read or written."""
+_OF_FILE = b'"filePath"'
+RESULT_MAX: Final = 256 * 1024
 _TOO_LONG = "tollbridge_line_too_long"
 
 
 def parse(raw: bytes) -> wire.Line:  # noqa: PLR0911 - one for each way in which a line can be
     """One line, whatever it holds: it never raises. What is not JSON, or not in the form that its kind has, is Unreadable."""
-    if raw.startswith(_NEVER_READ):
-        return wire.Unknown()
+    if raw.startswith(_RESULT):
+        return _file(raw) if _OF_FILE in raw else wire.Unknown()
     if _DELTA in raw and raw.startswith(b'{"type":"stream_event"'):
         return _written(raw)
     if len(raw) > PARSED_MAX and not raw.startswith(b'{"type":"control_'):
@@ -67,6 +70,31 @@ def _written(raw: bytes) -> wire.Line:
         return wire.Written.model_validate(json.loads(raw.decode(errors="replace"), parse_int=_whole))
     except (ValueError, RecursionError):
         return wire.Unknown()
+
+
+def _file(raw: bytes) -> wire.Line:  # noqa: PLR0911 - one for each kind of tool
+    """What is told of a file. It counts nothing, so what cannot be read is no loss."""
+    if len(raw) > RESULT_MAX:
+        return wire.Unknown()
+    try:
+        value = json.loads(raw.decode(errors="replace"), parse_int=_whole)
+    except (ValueError, RecursionError):
+        return wire.Unknown()
+    match value.get("tool_use_result"):
+        case {"userModified": True, "filePath": str(path)}:
+            return wire.FileTold(path=path)
+        case {"type": "create" | "update", "filePath": str(path), "content": str(text)}:
+            return wire.FileTold(path=path, text=text)
+        case {"type": "text", "file": {"filePath": str(path), "content": str(text), "startLine": 1, **more}} if (
+            more.get("numLines") == more.get("totalLines")
+        ):
+            return wire.FileTold(path=path, text=text)
+        case {"filePath": str(path), "originalFile": str(text), "oldString": str(old), "newString": str(new), **more}:
+            return wire.FileTold(path=path, text=text.replace(old, new, -1 if more.get("replaceAll") else 1))
+        case {"filePath": str(path)}:
+            return wire.FileTold(path=path)
+        case _:
+            return wire.Unknown()
 
 
 def _whole(digits: str) -> float:

@@ -100,6 +100,13 @@ class Written(Wire):
     parent_tool_use_id: str | None = None
 
 
+class FileTold(Wire):
+    """What a file holds: a tool has read or written it. `text` None: something else than was known, and too much to tell here."""
+
+    path: str
+    text: str | None = None
+
+
 class Lifecycle(Wire):
     """What becomes of a prompt: queued, started, completed, cancelled."""
 
@@ -295,6 +302,7 @@ Line = (
     Assistant
     | StreamEvent
     | Written
+    | FileTold
     | Lifecycle
     | System
     | Result
