@@ -203,7 +203,7 @@ async def test_half_an_emoji_in_a_tool_harms_nothing(tmp_path: Path) -> None:
         await client.prompt(U1, "write")
         assert (await seen.finished()).end is End.DONE
         (asked,) = (event for event in seen.seen if isinstance(event, AskedPermission))
-        asked.detail.encode()
+        f"{asked.detail}{asked.diff}".encode()
         assert target.read_text() == "cut \ufffd"
 
 
@@ -442,7 +442,7 @@ async def test_a_permission_for_the_session_is_asked_once(tmp_path: Path) -> Non
         (asked,) = seen.of(AskedPermission)
         assert isinstance(asked, AskedPermission)
         assert asked.summary == "Write: f0.txt"
-        assert "x\n" in asked.detail
+        assert asked.diff == "+x"
         assert await anyio.to_thread.run_sync(files_in, rig.launch.directory) == ["f0.txt", "f1.txt", "f2.txt"]
 
 
