@@ -211,7 +211,7 @@ async def test_what_a_program_left_to_itself_is_ended_too(tmp_path: Path) -> Non
 
 
 async def test_without_a_place_to_work_in_it_is_said_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk is no reason for the gateway to end, and to end again when it listens anew."""
+    """Attack 65: a full disk is no reason for the gateway to end, and to end again when it listens anew."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     why = await CommandTranscriber(program("print('hello')")).transcribe("/x")
     assert why == "there is no room to work in (No such file or directory)"

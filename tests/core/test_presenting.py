@@ -264,7 +264,7 @@ def test_no_line_of_any_answer_is_lost(lines: list[tuple[str, int]]) -> None:
     ids=["a fence that is none", "waves", "blanks", "renames"],
 )
 def test_what_is_nearly_a_fence_or_a_diff_is_looked_at_once(answer: str) -> None:
-    """However long: an agent that writes such a thing holds nobody up. What is not cut is said as it is."""
+    """Attack 67: however long, an agent that writes such a thing holds nobody up. What is not cut is said as it is."""
     began = time.process_time()
     shown = present(answer)
     assert time.process_time() - began < 5

@@ -279,7 +279,7 @@ class Away(MemoryChat):
 
 
 async def test_a_full_outbox_keeps_what_people_write_waiting_and_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it is lost, put aside, or answered twice: once messages are sent again each is answered."""
+    """Attack 66: nothing of it is lost, put aside, or answered twice: once messages are sent again each is answered."""
     monkeypatch.setattr("gateway.store.posts.MOST_WAITING", 2)
     monkeypatch.setattr("gateway.engine.TICK_S", 0.02)
     full, away = anyio.Event(), Away()

@@ -149,7 +149,7 @@ async def test_without_room_for_them_on_the_disk_all_of_it_is_said(
 
 
 async def test_ten_megabytes_that_cannot_be_a_file_do_not_fill_the_chat(tmp_path: Path) -> None:
-    """Some fifty messages are said, and how much is not: what else is to be said does not wait for hours behind it."""
+    """Attack 67: some fifty messages are said, and how much is not: what else is to be said does not wait for hours behind it."""
 
     def prepare(world: World) -> None:
         with_spool(tmp_path / "home")(world)

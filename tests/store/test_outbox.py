@@ -204,7 +204,9 @@ async def put_off(store: SqliteStore, delay: Delayed | Uncertain, times: int, no
 
 
 async def test_a_message_that_is_put_off_for_hours_is_not_given_up(store: SqliteStore, clock: Clock) -> None:
-    """A service that answers with errors, or wants fewer messages, loses no answer: not in an evening, and not by a doubt at its end."""
+    """Attack 66: a service that answers with errors, or wants fewer messages, loses no answer: not in an evening, and not by a doubt
+    at its end.
+    """
     await put(store, posts=(say("a"),))
     assert await put_off(store, Delayed(1), 200) == [Delayed(1)] * 200
     clock.ms = NOW + posts.GIVE_UP_MS - 1
