@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 from gateway.domain.effects import LEAVE_REF
 from gateway.domain.events import Moved
 from gateway.domain.place import Thread
-from gateway.store.schema import approvals, moved_chats, outbox, sessions, threads, turns
+from gateway.store.schema import approvals, moved_chats, outbox, preferences, sessions, threads, turns
 
 RETIRED = "moved:"
 """How the names of messages begin that stand in a chat which has moved since."""
@@ -27,6 +27,7 @@ def move(connection: Connection, moved: Moved, now_ms: int) -> None:
     row = {"service": moved.service, "before": moved.before, "after": moved.after, "at_ms": now_ms}
     connection.execute(insert(moved_chats).values(row).on_conflict_do_nothing())
     _threads(connection, moved)
+    _preferences(connection, moved)
     there = select(sessions.c.id).where(sessions.c.service == moved.service, sessions.c.chat == moved.before)
     connection.execute(update(turns).where(turns.c.session_id.in_(there)).values(message_id=""))
     for table in (sessions, approvals):
@@ -41,6 +42,15 @@ def _threads(connection: Connection, moved: Moved) -> None:
     there = select(threads.c.topic).where(threads.c.service == moved.service, threads.c.chat == moved.after)
     connection.execute(delete(threads).where(here, threads.c.topic.in_(there)))
     connection.execute(update(threads).where(here).values(chat=moved.after))
+
+
+def _preferences(connection: Connection, moved: Moved) -> None:
+    """What was chosen for the chat, among it from which amount on people are asked; what was chosen under the new number stays."""
+    here, there = (
+        (preferences.c.service == moved.service) & (preferences.c.chat == chat) for chat in (moved.before, moved.after)
+    )
+    if connection.execute(select(preferences.c.chat).where(there)).first() is None:
+        connection.execute(update(preferences).where(here).values(chat=moved.after))
 
 
 def _outbox(connection: Connection, moved: Moved) -> None:

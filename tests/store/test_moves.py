@@ -6,7 +6,9 @@ import pytest
 
 from gateway.domain.approval import ApprovalKind
 from gateway.domain.events import Moved
+from gateway.domain.money import Usd
 from gateway.domain.place import Thread
+from gateway.domain.preferences import Preferences
 from gateway.ports import Decision, Delivered, Elsewhere, NewPost, Post, Rejected
 from gateway.store import SqliteStore
 from tests.store.kit import APPROVAL, NOW, SESSION, TURN, edit, put, say
@@ -65,6 +67,18 @@ async def test_sessions_their_threads_and_questions_move_and_messages_of_turns_l
     assert nothing is None
     assert (moved.thread, moved.tokens) == (NEW, question.tokens)
     assert turn.message_id == ""
+
+
+@pytest.mark.parametrize("chosen", [None, "20"])
+async def test_what_was_chosen_for_the_chat_is_chosen_still(store: SqliteStore, chosen: str | None) -> None:
+    """Attack 15: who is asked from $0.25 on is asked from there on in the supergroup too, unless something was chosen there."""
+    strict = Preferences("telegram", OLD.chat, confirm_above=Usd.parse("0.25"), confirm_by="8", quiet="22:00-07:00")
+    own = Preferences("telegram", NEW.chat, confirm_above=chosen and Usd.parse(chosen), confirm_by="7")
+    await put(store, put=(strict, own) if chosen else (strict,))
+    await moves(store)
+    await moves(store)
+    found = await store.read(lambda view: view.preferences(NEW))
+    assert found == (own if chosen else replace(strict, chat=NEW.chat))
 
 
 async def test_a_message_that_was_sent_stays_behind_and_what_changes_it_is_a_new_one(store: SqliteStore) -> None:
