@@ -73,7 +73,7 @@ async def test_sessions_their_threads_and_questions_move_and_messages_of_turns_l
 async def test_what_was_chosen_for_the_chat_is_chosen_still(store: SqliteStore, chosen: str | None) -> None:
     """Attack 15: who is asked from $0.25 on is asked from there on in the supergroup too, unless something was chosen there."""
     strict = Preferences("telegram", OLD.chat, confirm_above=Usd.parse("0.25"), confirm_by="8", quiet="22:00-07:00")
-    own = Preferences("telegram", NEW.chat, confirm_above=chosen and Usd.parse(chosen), confirm_by="7")
+    own = Preferences("telegram", NEW.chat, confirm_above=Usd.parse(chosen or "1"), confirm_by="7")
     await put(store, put=(strict, own) if chosen else (strict,))
     await moves(store)
     await moves(store)
