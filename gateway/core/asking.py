@@ -94,7 +94,7 @@ def question(part: Part, number: int, count: int) -> Question:
     text = words.of_agent(words.cut(shown, rest) if rest else shown, choices=bool(answers), several=part.several)
     if count > 1:
         text = words.one_of(number, count, text)
-    return Question(text, (*answers, Option(Choice.DENY, words.NO_ANSWER)))
+    return Question(text, (*answers, Option(Choice.DENY, words.NO_ANSWER, value=words.DECLINED)))
 
 
 def _label(choice: str, *, several: bool) -> str:
@@ -158,8 +158,13 @@ def past(option: Option) -> str:
         case Choice.ANSWER:
             return words.answered(shown(option.value))
         case _:
-            plain = {words.ALLOW: words.ALLOWED, words.DENY: words.DENIED, words.NO_ANSWER: words.DENIED}
+            plain = {words.ALLOW: words.ALLOWED, words.DENY: words.DENIED, words.NO_ANSWER: words.NOT_ANSWERED}
             return plain.get(option.label, words.picked(option.label))
+
+
+def said(answer: str) -> str:
+    """What a question says that was answered so; `DECLINED`: it was not."""
+    return words.NOT_ANSWERED if answer == words.DECLINED else words.answered(shown(answer))
 
 
 def shown(answer: str) -> str:
@@ -170,7 +175,7 @@ def shown(answer: str) -> str:
 def together(answers: list[str]) -> Answers | DenyTool:
     """The answers to all that was asked together; nobody answered anything: no."""
     if all(one == words.DECLINED for one in answers):
-        return DenyTool(words.TOLD_NO)
+        return DenyTool(words.DECLINED)
     return Answers(tuple(answers))
 
 

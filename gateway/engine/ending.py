@@ -164,7 +164,9 @@ def _tell(
         words = (not after.told and event.text.strip()) or "\n\n".join(
             [*_cut_off(after.said), turn_words.ended(ending)]
         )
-        draft.say(Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=True, files=after.files))
+        draft.say(
+            Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=not after.stopped, files=after.files)
+        )
 
 
 def _follows(world: World, view: View, draft: Draft, session: Session) -> list[str]:

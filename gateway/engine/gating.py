@@ -29,7 +29,7 @@ from gateway.domain.files import Parcel
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Rates
+from gateway.domain.usage import Flag, Rates
 from gateway.engine import menus
 from gateway.engine.world import Draft, World
 from gateway.ports import View
@@ -173,8 +173,9 @@ def queued_ref(turn: Turn) -> str:
 
 
 def leave_queue(world: World, view: View, draft: Draft, turn: Turn, words: str) -> None:
-    """The buttons under the message that says that it waits mean nothing any more."""
-    if (shown := menus.opened(view, queued_ref(turn))) is not None:
+    """The buttons under the message that says that it waits mean nothing any more. One that goes first has none by now."""
+    shown = view.approval(queued_ref(turn))
+    if shown is not None and (shown.state is ApprovalState.OPEN or Flag.FIRST in turn.flags):
         menus.renew(world, draft, shown, words)
 
 

@@ -36,13 +36,14 @@ from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.effects import Interrupt, Listen, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
-from gateway.domain.turn import Origin, Turn
+from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import (
     budgets,
     forgetting,
     gating,
     groups,
     menus,
+    metering,
     pairing,
     preferences,
     projects,
@@ -314,7 +315,7 @@ def _start(world: World, view: View, draft: Draft, message: Message) -> None:
     session = view.current_session(message.thread)
     taker = world.agents[session.agent].traits.attached if session is not None else ""
     if session is None or not taker:
-        draft.say(world.notice(message.thread, command_words.HELP))
+        preferences.show_help(world, view, draft, message)
     elif world.present(session):
         draft.say(world.notice(message.thread, command_words.open_at_desk(_place(session))))
     else:
@@ -344,6 +345,9 @@ def _stop(world: World, view: View, draft: Draft, message: Message, intent: Stop
             draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
     for turn in turns:
         gating.stop(world, view, draft, turn)
+        session = view.session(turn.session_id)
+        if session is not None and turn.state is TurnState.PAUSED:
+            metering.stopped(world, view, draft, session, turn)
     here = [turn for turn in turns if _is_here(view, message, turn)]
     words = _stopping(here, len(turns) - len(here))
     if not turns and any(view.open_turns(one.id) for one in view.thread_sessions(message.thread)):
@@ -358,9 +362,10 @@ def _stop_one(world: World, view: View, draft: Draft, message: Message, turn_id:
         draft.say(world.notice(message.thread, command_words.NOTHING_RUNS))
         return
     gating.stop(world, view, draft, turn)
-    draft.say(world.notice(message.thread, _stopping([turn], 0)))
     session = view.session(turn.session_id)
     if session is not None:
+        if turn.state is TurnState.RUNNING:  # until its agent has: how it ended is said there, too
+            metering.renew(view, draft, session, turn, command_words.STOPPING)
         gating.next_in_line(world, view, draft, session)
 
 

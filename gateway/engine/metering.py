@@ -229,6 +229,13 @@ def renew(view: View, draft: Draft, session: Session, turn: Turn, words: str) ->
     draft.say(Edit(session.thread, status_ref(turn), words, keys))
 
 
+def stopped(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> None:
+    """A turn that stood paused was told to stop: its status says so, and is paused no more."""
+    if turn.started_at_ms is not None:
+        ended = replace(turn, state=TurnState.STOPPED)
+        renew(view, draft, session, ended, turn_words.ending(ended, world.clock.now_ms()))
+
+
 LOOKED_BACK_MAX = 20
 
 

@@ -235,14 +235,14 @@ def _answer(view: View, draft: Draft, done: Approval, answer: str) -> None:
     draft.put.append(replace(done, answer=answer))
     others = _others(view, done)
     if not others:
-        _respond(draft, done, Words(answer), question_words.answered(asking.shown(answer)))
+        _respond(draft, done, Words(answer), asking.said(answer))
     elif any(one.state is ApprovalState.OPEN for one in others):
-        words = question_words.answer_of_several(asking.shown(answer))
+        words = question_words.answer_of_several(asking.said(answer))
         draft.say(Edit(done.thread, done.ref, question_words.under(done.text, words)))
     else:
         parts = sorted((*others, replace(done, answer=answer)), key=lambda one: one.id)
         given = asking.together([one.answer for one in parts])
-        _respond(draft, done, given, question_words.answered(asking.shown(answer)))
+        _respond(draft, done, given, asking.said(answer))
 
 
 def _others(view: View, approval: Approval) -> list[Approval]:
@@ -260,7 +260,7 @@ def settle_others(view: View, draft: Draft, approval: Approval, effect: Respond,
     """The agent was told what it waited for: what was asked together with that says so too."""
     for one in _others(view, replace(approval, request_id=effect.request_id)):
         heard = isinstance(effect.answer, Answers) and words == effect.taken
-        said = question_words.answered(asking.shown(one.answer)) if heard else words
+        said = asking.said(one.answer) if heard else words
         state = ApprovalState.WITHDRAWN if one.state is ApprovalState.OPEN else one.state
         draft.put.append(replace(one, state=state, request_id=""))
         draft.say(Edit(one.thread, one.ref, question_words.under(one.text, said)))

@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import changes, gating, limits, people, permissions, questions
+from gateway.engine import changes, gating, limits, metering, people, permissions, questions
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import forget_words, money_words, question_words, turn_words
@@ -216,6 +216,7 @@ def _limit(
     if option.choice is Choice.NO or option.allows is None:
         _close(draft, approval, question_words.picked(option.label))
         gating.decline(world, view, draft, session, turn, Step.STOP, turn_words.AT_LIMIT, waits=waiting)
+        metering.stopped(world, view, draft, session, turn)
         return
     if not gating.unchanged(world, session, turn, approval):
         _close(draft, approval, question_words.CHANGED)

@@ -69,8 +69,9 @@ def close(world: World, view: View, draft: Draft, message: Message) -> None:
         gating.stop(world, view, draft, turn)
     if not turns:
         draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
-    draft.say(world.notice(message.thread, thread_words.CLOSED))
-    if session.room in (Room.OPEN, Room.REOPENING):
+    owns = session.room in (Room.OPEN, Room.REOPENING)
+    draft.say(world.notice(message.thread, thread_words.CLOSED_TOPIC if owns else thread_words.CLOSED))
+    if owns:
         draft.put.append(replace(session, room=Room.CLOSING))
         draft.effects.append(Arrange(session.id))
 

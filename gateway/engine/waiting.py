@@ -29,10 +29,13 @@ MINUTE_MS = 60_000
 def join(world: World, view: View, draft: Draft, session: Session, turn: Turn, ahead: Sequence[Turn]) -> None:
     """The turn waits behind these."""
     draft.put.append(turn)
-    asked = any(view.open_approvals(one.id) for one in ahead)
-    text = words.queued(len(ahead), asked=asked)
     buttons = steering.entries(world, draft, view, session, turn)
-    menus.show(world, draft, session.thread, text, buttons, gating.queued_ref(turn))
+    menus.show(world, draft, session.thread, _queued(view, turn, ahead), buttons, gating.queued_ref(turn))
+
+
+def _queued(view: View, turn: Turn, ahead: Sequence[Turn]) -> str:
+    asked = any(view.open_approvals(one.id) for one in ahead)
+    return words.queued(len(ahead), _title(turn), asked=asked)
 
 
 def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) -> None:
@@ -201,7 +204,7 @@ def _put_again(world: World, view: View, draft: Draft, session: Session) -> None
         _move(world, view, draft, session, ref)
     for turn in queued:
         ahead = queue.ahead(known[: known.index(turn)])
-        text = words.queued(len(ahead), asked=any(view.open_approvals(one.id) for one in ahead))
+        text = _queued(view, turn, ahead)
         _move(world, view, draft, session, gating.queued_ref(turn), text)
 
 
@@ -224,19 +227,29 @@ def edited(world: World, view: View, draft: Draft, event: Edited) -> str:
     message, intent = event.message, route(event.message)
     turn = _waiting_turn(view, message)
     if turn is None or not isinstance(intent, Prompt) or _is_album(turn):
-        thread = message.thread
-        draft.say(
-            Say(thread, f"unsupported:{thread.service}:{thread.chat}:edit:{message.message_id}", words.FIRST_VERSION)
-        )
+        thread, told = message.thread, words.FIRST_VERSION if _is_open(view, message) else words.TOO_LATE
+        draft.say(Say(thread, f"unsupported:{thread.service}:{thread.chat}:edit:{message.message_id}", told))
         return "too late"
     changed = replace(turn, prompt=with_heard(prompt_of(message, intent.text), turn.attachments))
     draft.put.append(changed)
     menu = menus.opened(view, gating.queued_ref(turn))
-    if menu is not None and words.CHANGED not in menu.text:
-        session = view.session(turn.session_id)
-        buttons = () if session is None else steering.entries(world, draft, view, session, turn)
-        menus.renew(world, draft, menu, f"{menu.text}\n{words.CHANGED}", buttons)
+    session = view.session(turn.session_id)
+    if menu is not None and session is not None:
+        waiting = queue.ahead(view.open_turns(turn.session_id))
+        ahead = waiting[: next((n for n, one in enumerate(waiting) if one.id == turn.id), 0)]
+        buttons = steering.entries(world, draft, view, session, changed)
+        menus.renew(world, draft, menu, f"{_queued(view, changed, ahead)}\n{words.CHANGED}", buttons)
     return "changed"
+
+
+def _is_open(view: View, message: Message) -> bool:
+    """Whether what it says, or the album that it belongs to, waits or is at work."""
+    albums = {one.album for one in message.attachments if one.album}
+    return any(
+        turn.person == message.person
+        and (turn.message_id == message.message_id or any(one.album in albums for one in turn.attachments))
+        for turn in view.all_open_turns()
+    )
 
 
 def _is_album(turn: Turn) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
+from gateway.view import turn_words
 
 COMMANDS: Final = (
     ("new", "[project] [agent] [model] [@branch]", "start a new session"),
@@ -36,23 +37,13 @@ def usage(name: str, arguments: str) -> str:
 
 HELP_BEGINS: Final = "Write to your agent in plain words. It runs here, and you see what it costs."
 HELP_ENDS: Final = "A line that begins with // goes to the agent with one slash: //compact."
-HELP: Final = "\n".join(
-    [
-        HELP_BEGINS,
-        "",
-        *(f"{usage(name, arguments)} - {words}" for name, arguments, words in COMMANDS),
-        "",
-        HELP_ENDS,
-    ]
-)
-
 MAY_NOT: Final = "You may read here, and no more than that: ask an owner."
 
 
 # ------------------------------------------------------------------------------------------------- what was typed wrong
 def unknown(name: str) -> str:
-    """There is no such command; the help follows."""
-    return f"There is no command /{name}.\n\n{HELP}"
+    """There is no such command here; the agent may have one."""
+    return f"There is no command /{name}: /help lists them. If it is one of your agent's own, write //{name}."
 
 
 HOW_TO_STOP: Final = "Write /stop for this session, or /stop all for every one."
@@ -145,7 +136,7 @@ def session_line(
     number: int, place: str, agent: str, state: TurnState | None, spent: Usd, prompt: str | None, *, here: bool
 ) -> str:
     """A line of /sessions; `state` is None where nothing runs, and `prompt` where nothing ever ran."""
-    parts = [str(number), place, agent, "idle" if state is None else str(state), str(spent)]
+    parts = [str(number), place, agent, "idle" if state is None else turn_words.state(state), str(spent)]
     return " · ".join([*parts, *(["this one"] if here else []), *([] if prompt is None else [prompt])])
 
 
@@ -165,6 +156,7 @@ def goes_on(agent: str, place: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------ /stop and /go
 STOPPED: Final = "Stopped."
+STOPPING: Final = "Stopping."
 NOTHING_RUNS: Final = "No turn is running."
 STOP_ALL: Final = "Nothing new runs until /go."
 IDLE_HERE: Final = "No turn is running in this session: /sessions lists the others."
@@ -182,7 +174,7 @@ def stopping(here: Sequence[str], number_here: int, elsewhere: int) -> str:
 
 
 NOTHING_STOPPED: Final = "Nothing was stopped."
-MAY_START_AGAIN: Final = "Paid turns may start again."
+MAY_START_AGAIN: Final = "Turns may start again."
 
 # --------------------------------------------------------------------------------------------------------------- /cost
 NOTHING_SPENT: Final = "No session yet, so nothing was spent here."
@@ -195,7 +187,7 @@ def cost_of_session(spent: Usd, limit: Usd | None) -> str:
 
 def cost_of_turn(spent: str, state: TurnState, title: str) -> str:
     """A line of /cost; `spent` with what is not known of it."""
-    return f"{spent} · {state} · {title}"
+    return f"{spent} · {turn_words.state(state)} · {title}"
 
 
 LIST_PRICES: Final = "List prices."

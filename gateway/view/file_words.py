@@ -64,7 +64,7 @@ def not_fetched(name: str, why: str, *, runs: bool) -> str:
 def unread(kind: str, *, captioned: bool) -> str:
     """That something is not read, by the chat's word for it, and what is."""
     what = _NAMES.get(kind, "files that the chat does not name")
-    instead = "send the words below it as a message of their own" if captioned else "write what it should say"
+    instead = "send the words below it as a message of their own" if captioned else "say it in words"
     return f"I do not read {what}: {instead}."
 
 

@@ -49,8 +49,8 @@ def raising(label: str, lifts: Sequence[tuple[Unit, int]]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
-FROZEN: Final = "Everything is stopped: /go lets paid turns start again."
-FROZEN_PAUSED: Final = "Everything is stopped: /go lets paid turns go on."
+FROZEN: Final = "Everything is stopped: /go lets turns start again."
+FROZEN_PAUSED: Final = "Everything is stopped: /go lets turns go on."
 NOT_RUN_UNPRICED: Final = "the price of this model is not known, and the settings refuse that (budgets.unpriced)."
 
 

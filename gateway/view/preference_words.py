@@ -36,11 +36,14 @@ def help_for(names: Iterable[str], role: str) -> str:
         for name, arguments, words in command_words.COMMANDS
         if name in known
     ]
+    if role == READER:
+        return "\n".join([_ROLES[role], "", *lines])
     return "\n".join([command_words.HELP_BEGINS, "", *lines, "", command_words.HELP_ENDS, _ROLES.get(role, "")]).strip()
 
 
+READER: Final = "reader"
 _ROLES: Final = {
-    "reader": "You may read here: who gives work, answers questions or raises limits is decided by an owner.",
+    READER: "You may read here: who gives work, answers questions or raises limits is decided by an owner.",
     "writer": "You may give work and stop it here; questions about money and tools are answered by others.",
     "approver": "You may give work, answer questions and raise limits here.",
     "owner": "You own this gateway.",
@@ -187,9 +190,7 @@ def model_is_so(model: str) -> str:
 
 def unknown_price(model: str) -> str:
     """What a model does whose price nobody knows."""
-    return (
-        f"The price of `{model}` is not known: you are asked before every run, and what it costs is counted as unknown."
-    )
+    return f"From the next prompt on this session works with `{model}`. The price of `{model}` is not known: you are asked before every run, and what it costs is counted as unknown."
 
 
 def at_desk(agent: str) -> str:
@@ -271,7 +272,7 @@ HEALTHY: Final = "Everything that was sent has arrived."
 _DOES: Final = {
     TurnState.ASKING: "Waits for your answer",
     TurnState.HELD: "Begins",
-    TurnState.RUNNING: "Runs",
+    TurnState.RUNNING: "At work",
     TurnState.PAUSED: "Paused, waits for your answer",
 }
 
@@ -299,12 +300,12 @@ def limit(name: str, used: Usd, held: Usd, of: Usd) -> str:
 
 def gateway_since(seconds: int) -> str:
     """How long the gateway runs."""
-    return f"The gateway runs for {duration(max(0, seconds))}."
+    return f"The gateway has been up for {duration(max(0, seconds))}."
 
 
 def chat_reached(service: str, seconds: int) -> str:
     """For how long a chat service has taken every message."""
-    return f"{service.capitalize()}: takes messages, for {duration(max(0, seconds))}."
+    return f"{service.capitalize()}: reached without a break for {duration(max(0, seconds))}."
 
 
 def chat_away(service: str, seconds: int, why: str) -> str:

@@ -21,6 +21,20 @@ CONTINUE: Final = "Continue"
 SEND_AGAIN: Final = "Send again"
 
 
+# ------------------------------------------------------------------------------------------------------- how to answer
+REPLY_DENIES: Final = "Reply to this message to deny it and say why."
+REPLY_CHANGES: Final = (
+    "Reply to this message to say what to change. With edits allowed it changes files in this session without asking."
+)
+REPLY_INSTEAD: Final = "Reply to this message to say what to do instead. With edits allowed it changes files in this session without asking."
+WRITE: Final = "Write your answer."
+TAP: Final = "Tap, or write your answer."
+TAP_SEVERAL: Final = "Tap all that you want and then Done, or write your answer: it goes with what is picked."
+TAP_OR_REPLY: Final = "Tap, or reply to this message with your answer."
+REPLY: Final = "Reply to this message with your answer."
+_HOW: Final = (REPLY_DENIES, REPLY_CHANGES, REPLY_INSTEAD, WRITE, TAP, TAP_SEVERAL, TAP_OR_REPLY, REPLY)
+
+
 # ----------------------------------------------------------------------------------------------------------- questions
 def always(contents: list[str]) -> str:
     """The button that lets the agent keep rules; `contents`: what each is about."""
@@ -49,7 +63,7 @@ def with_rules(text: str, rules: list[str]) -> str:
 
 def reply_denies(text: str) -> str:
     """A permission, with what words do."""
-    return f"{text}\nReply to this message to deny it and say why."
+    return f"{text}\n{REPLY_DENIES}"
 
 
 def whole_below(text: str, name: str) -> str:
@@ -57,23 +71,15 @@ def whole_below(text: str, name: str) -> str:
     return f"{text}\nAll of it is in {name} below."
 
 
-PLAN: Final = (
-    "**Go on with this plan?**\nReply to this message to say what to change. With edits allowed it changes files in this session "
-    "without asking."
-)
-NO_PLAN: Final = (
-    "**The agent wants to end planning and shows no plan.**\nReply to this message to say what to do instead. With edits allowed it "
-    "changes files in this session without asking."
-)
+PLAN: Final = f"**Go on with this plan?**\n{REPLY_CHANGES}"
+NO_PLAN: Final = f"**The agent wants to end planning and shows no plan.**\n{REPLY_INSTEAD}"
 
 
 def of_agent(question: str, *, choices: bool, several: bool = False) -> str:
     """A question of an agent that waits for the answer; `choices`: there are buttons, of which `several` can be picked."""
     if not choices:
-        return f"{question}\n\nWrite your answer."
-    if several:
-        return f"{question}\n\nTap all that you want and then Done, or write your answer: it goes with what is picked."
-    return f"{question}\n\nTap, or write your answer."
+        return f"{question}\n\n{WRITE}"
+    return f"{question}\n\n{TAP_SEVERAL if several else TAP}"
 
 
 def one_of(number: int, count: int, text: str) -> str:
@@ -88,8 +94,7 @@ def asks_you(asker: str) -> str:
 
 def through_mcp(head: str, question: str, *, choices: bool) -> str:
     """That question: its first line, then its words as a code block."""
-    how = "Tap, or reply to this message with your answer." if choices else "Reply to this message with your answer."
-    return f"{head}\n{question}\n{how}"
+    return f"{head}\n{question}\n{TAP_OR_REPLY if choices else REPLY}"
 
 
 def at_desk(text: str) -> str:
@@ -128,8 +133,9 @@ PRESS_BUTTON: Final = "Press one of the buttons under it: words are no answer to
 
 
 def under(question: str, said: str) -> str:
-    """A question with what became of it below."""
-    return f"{question}\n\n{said}"
+    """A question with what became of it below, and without the line that says how to answer it."""
+    how = next((f"\n{line}" for line in _HOW if question.endswith(f"\n{line}")), "")
+    return f"{question.removesuffix(how).rstrip()}\n\n{said}"
 
 
 def too_long(most: int) -> str:
@@ -155,6 +161,7 @@ DECLINE_WAITS: Final = f"{DECLINED}\n{NOT_FETCHED}"
 ALLOWED: Final = "Allowed."
 ALLOWED_FOR_SESSION: Final = "Allowed for this session."
 DENIED: Final = "Denied."
+NOT_ANSWERED: Final = "Not answered."
 DENIED_WORDLESS: Final = "Denied. Your words do not reach an agent at the desk: write them as a message."
 PICK_FIRST: Final = "Nothing is picked yet."
 UNTAKEN: Final = "The agent did not confirm that it got this: it may not wait for it any more."
@@ -190,9 +197,9 @@ def allowed_always(rules: list[str]) -> str:
     return f"Allowed, and always what {' and '.join(rules)} names."
 
 
-def answer_of_several(answer: str) -> str:
-    """An answer to one of the questions that the agent asks together."""
-    return f"Answer: {answer}\nThe agent gets it with the answers to the other questions."
+def answer_of_several(said: str) -> str:
+    """One of the questions that the agent asks together was answered, or not: `said` tells."""
+    return f"{said}\nThe agent hears it with the answers to the other questions."
 
 
 def picked(label: str) -> str:

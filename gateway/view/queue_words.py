@@ -18,18 +18,19 @@ DROPPED: Final = "Dropped: it does not run."
 NOT_WAITING: Final = "This does not wait any more."
 CHANGED: Final = "Changed: what runs is what the message says now."
 FIRST_VERSION: Final = "I use the first version; /stop and write again."
-"""Of a message that was changed when it did not wait any more."""
-NONE_LATE: Final = "Nothing waits to be told to run."
+"""Of a message that was changed when it was at work already."""
+TOO_LATE: Final = "A change counts only while a message waits: write it again, as a new one."
+"""The same when it was not at work any more, or never was to be."""
+NONE_LATE: Final = "None of these messages waits any more."
 
 
-def queued(place: int, *, asked: bool) -> str:
-    """A message waits behind others. `asked`: a question about one of them waits for an answer."""
+def queued(place: int, title: str, *, asked: bool) -> str:
+    """A message waits behind others; `title` is escaped. `asked`: a question about one of them waits for an answer."""
     if asked:
-        return (
-            f"Queued as number {place}; a question above waits for your answer first, or /stop. To answer in words, "
-            "reply to the question."
-        )
-    return f"Queued as number {place}; it runs when its turn comes."
+        how = "A question above waits for your answer first, or /stop. To answer in words, reply to the question."
+    else:
+        how = "It runs when its turn comes."
+    return f"Queued as number {place}: {title}\n{how}"
 
 
 STEERING: Final = "Goes to the agent at its next step, as part of what it does now."

@@ -59,6 +59,10 @@ def comes_here(place: str, title: str) -> str:
 
 
 CLOSED: Final = "Closed. Write here and it goes on; /new begins another session."
+CLOSED_TOPIC: Final = (
+    "Closed. Write here and it goes on (a group's topic has to be reopened first); /new begins another session."
+)
+"""The same where the session's own topic is closed with it."""
 NOTHING_TO_CLOSE: Final = "There is no session here to close."
 
 

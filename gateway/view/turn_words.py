@@ -46,6 +46,19 @@ _ENDINGS: Final = {
 }
 
 
+_STATES: Final = {
+    TurnState.QUEUED: "waits",
+    TurnState.ASKING: "waits for your answer",
+    TurnState.HELD: "begins",
+    TurnState.RUNNING: "at work",
+}
+
+
+def state(at: TurnState) -> str:
+    """How it is with a turn, in a list of several: in the words with which its own messages tell it."""
+    return _STATES.get(at) or _ENDINGS[at].lower()
+
+
 def ending(turn: Turn, now_ms: int) -> str:
     """What the status message says once the turn has ended, or is paused."""
     word = _ENDINGS.get(turn.state, "Working")

@@ -56,9 +56,7 @@ async def test_the_owner_is_told_once_what_is_not_read(line: Any, server: BotApi
         await owner.waits_for("All done.")
         await server.until(lambda: not server.pending)
     texts = [seen.text for seen in owner.sees()]
-    assert [text for text in texts if text.startswith("I do not read")] == [
-        "I do not read dice: write what it should say."
-    ] * 2
+    assert [text for text in texts if text.startswith("I do not read")] == ["I do not read dice: say it in words."] * 2
     assert texts.count("I use the first version; /stop and write again.") == 1
 
 

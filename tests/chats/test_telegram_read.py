@@ -188,7 +188,7 @@ HERE = Thread("telegram", "4711")
 )
 def test_what_is_not_read_is_answered_in_words(kind: str, named: str) -> None:
     """People learn what is not read and what to do instead, wherever and whatever they send."""
-    words = f"I do not read {named}: write what it should say."
+    words = f"I do not read {named}: say it in words."
     assert read(text("", **{kind: {}})) == Unsupported(HERE, "4711", words, "5")
     topical = text("", chat=GROUP, message_thread_id=42, is_topic_message=True, **{kind: {}})
     seen = read(topical)

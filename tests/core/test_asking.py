@@ -83,7 +83,7 @@ def test_answers_to_all_are_a_no_only_where_nobody_answered_anything() -> None:
     """One that is left out is told as such beside the others."""
     declined = question_words.DECLINED
     assert asking.together(["A", declined]) == Answers(("A", declined))
-    assert asking.together([declined, declined]) == DenyTool(question_words.TOLD_NO)
+    assert asking.together([declined, declined]) == DenyTool(question_words.DECLINED)
 
 
 def test_a_reminder_names_the_question_and_how_much_time_is_left() -> None:
@@ -162,7 +162,11 @@ def test_questions_asked_together_are_numbered_and_only_so_many_are_put() -> Non
         (Option(Choice.ALLOW, question_words.APPROVE_ASKING), AllowTool(), "Approve, ask before edits."),
         (Option(Choice.ANSWER, "the *first*", value="the *first*"), Words("the *first*"), r"Answered: the \*first\*"),
         (Option(Choice.DENY, question_words.DENY), DenyTool("The person said no."), "Denied."),
-        (Option(Choice.DENY, question_words.NO_ANSWER), DenyTool("The person said no."), "Denied."),
+        (
+            Option(Choice.DENY, question_words.NO_ANSWER, value=question_words.DECLINED),
+            DenyTool("The person does not answer this."),
+            "Not answered.",
+        ),
         (Option(Choice.DENY, question_words.KEEP_PLANNING, value="Go on."), DenyTool("Go on."), "Keep planning."),
     ],
 )

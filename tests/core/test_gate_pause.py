@@ -231,7 +231,7 @@ def test_a_yes_that_late_calls_have_used_up_asks_again() -> None:
 def test_when_everything_is_stopped_a_yes_does_not_resume() -> None:
     """Frozen, a paused turn stays paused whoever agreed."""
     verdict = resume(at("1"), left("5"), FROZEN, Consent(usd("2")))
-    assert verdict == Refuse("Everything is stopped: /go lets paid turns go on.")
+    assert verdict == Refuse("Everything is stopped: /go lets turns go on.")
 
 
 def test_what_is_still_held_counts_towards_a_yes() -> None:

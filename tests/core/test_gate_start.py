@@ -138,7 +138,7 @@ def test_when_everything_is_stopped_nothing_is_allowed_and_nobody_is_asked() -> 
     """Frozen, a turn is refused with the word that thaws, whatever it costs and whoever consented."""
     for consent in (None, Consent(usd("100"), unpriced=True)):
         verdict = decide(left("5"), estimate("0.01"), FROZEN, consent)
-        assert verdict == Refuse("Everything is stopped: /go lets paid turns start again.")
+        assert verdict == Refuse("Everything is stopped: /go lets turns start again.")
 
 
 def test_a_forecast_of_nothing_still_sets_a_step_aside() -> None:

@@ -33,10 +33,10 @@ from gateway.core.route import (
 )
 from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
-from gateway.view.command_words import HELP
+from gateway.view.command_words import unknown
 from gateway.view.forget_words import HOW as HOW_TO_FORGET
 from gateway.view.people_words import PAIRED_ALREADY
-from gateway.view.preference_words import HOW_TO_SET
+from gateway.view.preference_words import HOW_TO_SET, help_for
 from tests.core.make import CHAT, UNHURRIED, usd
 
 
@@ -167,6 +167,7 @@ def test_a_session_that_is_no_number_is_explained(argument: str) -> None:
     assert typed("sessions", argument) == Explain("Write /sessions to see them, and /sessions 2 to go to the second.")
 
 
+HELP = help_for((command.name for command in COMMANDS), "owner")
 BAD = ["-1", "nan", "1e9", "1,000", "ten", "1000001", "\u0665", "inf", "5 \u20ac", "year 5", "none pears"]
 
 
@@ -240,9 +241,9 @@ def test_a_budget_of_nothing_is_rejected(argument: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["approve", "lower", "pairing", "budgets", "", "neu"])
-def test_an_unknown_command_is_explained_with_the_help(name: str) -> None:
-    """What there is no command for is said by name, with what there is; nothing like it is guessed."""
-    assert typed(name) == Explain(f"There is no command /{name}.\n\n{HELP}")
+def test_an_unknown_command_is_told_with_where_to_look(name: str) -> None:
+    """What there is no command for is said by name, with how an agent's own is written; nothing like it is guessed."""
+    assert typed(name) == Explain(unknown(name))
 
 
 def test_who_is_paired_is_told_so_and_reads_of_it_in_no_menu() -> None:
@@ -253,7 +254,7 @@ def test_who_is_paired_is_told_so_and_reads_of_it_in_no_menu() -> None:
 
 def test_a_very_long_command_is_quoted_only_in_part() -> None:
     """However long the name, the answer is short."""
-    assert typed("x" * 5000) == Explain(f"There is no command /{'x' * 32}.\n\n{HELP}")
+    assert typed("x" * 5000) == Explain(unknown("x" * 32))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

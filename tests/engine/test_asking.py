@@ -58,13 +58,22 @@ async def test_a_reply_to_a_permission_is_a_no_with_its_reason() -> None:
         assert len(await gateway.turns()) == 1
 
 
+async def test_a_question_that_is_not_answered_says_so_and_the_agent_goes_on() -> None:
+    """[Do not answer] is no denial: the message says what it was, and the agent does without."""
+    async with bench(script(AskPerson("Why?", ("A", "B")), call(1))) as gateway:
+        gateway.says("go")
+        await gateway.taps("Why?", "Do not answer")
+        assert (await gateway.sees("Not answered.")).text == "Why?\n\nNot answered."
+        await gateway.ended(TurnState.FINISHED)
+
+
 async def test_words_that_reply_to_nothing_are_the_next_prompt_while_a_permission_waits() -> None:
     """They say nothing about the tool: they are queued, with a word about the question above."""
     async with bench(ASKS) as gateway:
         gateway.says("go")
         asked = await gateway.sees("wants to run")
         gateway.says("no")
-        await gateway.sees("a question above waits for your answer first")
+        await gateway.sees("A question above waits for your answer first")
         assert "reply to the question" in (await gateway.sees("Queued as number 1")).text
         gateway.chat.taps(asked, "Deny", OWNER)
         await gateway.sees("Denied.")
@@ -202,7 +211,7 @@ async def test_questions_asked_together_are_closed_together() -> None:
         assert await client.types("fix it") == GoOn()
         client.tell(event)
         await gateway.taps("Which?", "A")
-        await gateway.sees("Answer: A")
+        await gateway.sees("Answered: A")
         await gateway.sees("Question 2 of 2")
         later.ms = 25 * 60 * MINUTE_MS
         assert await client.told("both") == DenyTool(question_words.NOBODY)
@@ -225,9 +234,10 @@ async def test_what_is_picked_and_what_is_written_go_to_the_agent_together() -> 
         gateway.chat.taps(asked, "B", OWNER)
         await gateway.chat.waits_for(THREAD, "Which?")
         gateway.chat.says(THREAD, OWNER, "and E", to=asked)
-        await gateway.sees("Answer: B, and E")
+        await gateway.sees("Answered: B, and E\nThe agent hears it with the answers to the other questions.")
         await gateway.taps("What else?", "Do not answer")
         assert await client.told("both") == Answers(("B, and E", question_words.DECLINED))
         await gateway.sees("Answered: B, and E")
+        assert "What else?" in (await gateway.sees("Not answered.")).text
         client.tell(client.calls(1), client.ends())
         await gateway.ended(TurnState.FINISHED)

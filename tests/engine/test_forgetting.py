@@ -196,7 +196,7 @@ async def test_what_is_old_is_forgotten_and_the_line_in_cost_says_so(tmp_path: P
         assert await forgetting.forget_old(gateway.world) == Cut()
         assert left(home) == []
         gateway.says("/cost")
-        assert f"{turn.spent} · finished · forgotten" in (await gateway.sees("Session:")).text
+        assert f"{turn.spent} · done · forgotten" in (await gateway.sees("Session:")).text
         gateway.world.rules = replace(gateway.world.rules, prompts_days=0)
         assert await forgetting.forget_old(gateway.world) == Cut()
 

@@ -6,6 +6,7 @@ from gateway.agents.scripted import UseTool
 from gateway.domain.budget import BOOKED
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import TurnState
+from gateway.view import question_words
 from tests.engine.bench import THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +71,17 @@ async def test_what_is_not_raised_can_be_stopped_at_the_pause() -> None:
         turn = await gateway.ended(TurnState.STOPPED)
         assert turn.calls == len(gateway.agent.charges) == 4
         assert (await gateway.balance()).held == ZERO
+        await gateway.sees("Stopped · 4 calls")
+        assert not any(shown.text.startswith("Paused ·") for shown in gateway.chat.sees(THREAD))
+
+
+async def test_a_turn_that_is_stopped_while_it_is_paused_is_not_shown_as_paused_any_more() -> None:
+    """/stop at the limit: the status message says how the turn ended."""
+    async with bench(script(*([call(30)] * 5)), with_limits(session="1")) as gateway:
+        gateway.says("go")
+        await gateway.sees("Paused ·")
+        gateway.says("/stop")
+        await gateway.sees("Stopped · 4 calls")
 
 
 async def test_a_permission_is_asked_in_the_chat_and_allowed_is_said_once_the_agent_has_it() -> None:
@@ -77,7 +89,8 @@ async def test_a_permission_is_asked_in_the_chat_and_allowed_is_said_once_the_ag
     async with bench(script(call(1), UseTool("Bash", "rm x", asks_permission=True), call(1))) as gateway:
         gateway.says("go")
         await gateway.taps("wants to run", "Allow")
-        await gateway.sees("Allowed.")
+        allowed = await gateway.sees("Allowed.")
+        assert question_words.REPLY_DENIES not in allowed.text
         await gateway.sees("All done.")
         assert (await gateway.ended(TurnState.FINISHED)).calls == 2
 

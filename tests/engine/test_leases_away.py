@@ -131,7 +131,7 @@ async def test_a_machine_that_lost_its_lease_is_fenced_and_starts_nothing_until_
         assert len(desk.gateway.agent.charges) == 1
         assert (await desk.stands()).spent == usd("0.30")
         desk.gateway.says("/go")
-        await desk.gateway.sees("Paid turns may start again.")
+        await desk.gateway.sees("Turns may start again.")
         desk.gateway.says("again")
         await desk.gateway.until(lambda turns: [turn.state for turn in turns].count(TurnState.FINISHED) == 2)
         told = [seen for seen in desk.gateway.chat.sees(Thread("memory", OWNER)) if "Another process uses" in seen.text]

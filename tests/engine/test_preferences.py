@@ -265,14 +265,14 @@ async def test_status_tells_what_runs_what_waits_and_how_the_limits_stand() -> N
         gateway.says("elsewhere", OTHER)
         await gateway.sees("Bash", OTHER)
         gateway.chat.says(THREAD, READER, "/status")
-        shown = await gateway.sees("The gateway runs for")
+        shown = await gateway.sees("The gateway has been up for")
         lines = shown.text.splitlines()
         assert lines[0].startswith("`/` · ")
-        assert any(line.startswith("Runs for") and "fix it ($0.50)" in line for line in lines)
+        assert any(line.startswith("At work for") and "fix it ($0.50)" in line for line in lines)
         assert "1 message waits behind it." in lines
         assert "1 turn is open in another session." in lines
         assert any(line.startswith("Session: ▰") and "$0.50 of $5.00" in line for line in lines)
-        assert any(line.startswith("Memory: takes messages") for line in lines)
+        assert any(line.startswith("Memory: reached without a break") for line in lines)
         assert "elsewhere" not in shown.text
 
 
@@ -319,7 +319,7 @@ async def test_a_mode_is_chosen_for_the_next_prompt_and_one_that_asks_less_by_wh
         [session] = await gateway.sessions()
         assert session.mode == "plan"
         gateway.says("/status")
-        assert "mode plan" in (await gateway.sees("The gateway runs for")).text
+        assert "mode plan" in (await gateway.sees("The gateway has been up for")).text
 
 
 # ------------------------------------------------------------------------------------------------------ what is offered

@@ -24,7 +24,7 @@ async def test_after_a_no_or_no_answer_at_all_the_next_prompt_is_asked_about(ans
         gateway.says("first")
         await gateway.sees("**first**")
         gateway.says("second")
-        await gateway.sees("Queued as number 1; a question above waits for your answer first")
+        await gateway.sees("A question above waits for your answer first")
         if answer:
             await gateway.taps("**first**", answer)
         await gateway.until(lambda turns: [turn.state for turn in turns][:1] == [TurnState.REFUSED])

@@ -1,6 +1,6 @@
 """Buttons under what waits, messages from an outage, and messages that are changed."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,13 @@ async def ended(gateway: Bench, *texts: str) -> None:
     await gateway.until(lambda turns: {turn.prompt for turn in turns if turn.state is TurnState.FINISHED} >= set(texts))
 
 
+async def until(gateway: Bench, holds: Callable[[list[Shown]], bool]) -> None:
+    """Wait until it holds of what the thread shows."""
+    with anyio.fail_after(10):
+        while not holds(gateway.chat.sees(THREAD)):  # noqa: ASYNC110 - an edit that takes words away is waited for
+            await anyio.sleep(0.02)
+
+
 async def test_a_waiting_message_is_dropped_by_its_button_and_the_others_keep_their_order() -> None:
     """The message says that it was dropped; a second press finds nothing that waits."""
     lasts = anyio.Event()
@@ -77,6 +84,7 @@ async def test_run_now_stops_what_is_at_work_and_goes_before_the_others() -> Non
         assert turns["first"].state is TurnState.STOPPED
         assert (turns["third"].started_at_ms or 0) <= (turns["second"].started_at_ms or 0)
         assert (turns["third"].ended_at_ms or 0) <= (turns["second"].started_at_ms or 0)
+        await until(gateway, lambda shown: not any("Runs next" in one.text for one in shown))
 
 
 async def test_the_stop_button_stops_its_own_turn_and_the_next_one_follows() -> None:
@@ -88,9 +96,13 @@ async def test_the_stop_button_stops_its_own_turn_and_the_next_one_follows() -> 
         gateway.says("second")
         await gateway.sees("Queued as number 1")
         gateway.chat.taps(status, "Stop", OWNER)
-        await gateway.sees("Stopping: first")
+        await until(gateway, lambda shown: sum(one.text.startswith("Stopped · ") for one in shown) == 2)
         lasts.set()
         await ended(gateway, "second")
+        stopped = [one for one in gateway.chat.sees(THREAD) if one.text.startswith("Stopped · ")]
+        assert stopped[0].message_id == status.message_id
+        assert not any(one.rang for one in stopped)
+        assert not any("Stopping" in one.text for one in gateway.chat.sees(THREAD))
         assert ("first", TurnState.STOPPED) in await prompts(gateway)
 
         async def shown() -> Shown:
@@ -164,7 +176,7 @@ async def test_each_of_the_late_ones_can_be_chosen() -> None:
         await gateway.taps("Sent 1 h ago, about $0.50: two", "Run")
         await ended(gateway, "two")
         assert ("one", TurnState.REFUSED) in await prompts(gateway)
-        await gateway.sees("Nothing waits to be told to run.")
+        await gateway.sees("None of these messages waits any more.")
 
 
 async def test_what_waits_for_a_word_is_asked_about_where_its_group_went() -> None:
@@ -238,7 +250,8 @@ async def test_a_waiting_message_runs_as_it_was_last_changed() -> None:
         second = gateway.chat.says(THREAD, OWNER, "second")
         await gateway.sees("Queued as number 1")
         gateway.chat.edits(THREAD, OWNER, second, "second, better")
-        await gateway.sees("Changed: what runs is what the message says now.")
+        changed = await gateway.sees("Changed: what runs is what the message says now.")
+        assert changed.text.startswith("Queued as number 1: second, better\n")
         gateway.chat.edits(THREAD, "9", second, "somebody else's")
         gateway.chat.edits(OTHER, OWNER, second, "another chat's")
         gateway.chat.edits(THREAD, OWNER, second, "/stop all")
@@ -247,6 +260,16 @@ async def test_a_waiting_message_runs_as_it_was_last_changed() -> None:
         lasts.set()
         await ended(gateway, "first", "second, better")
         assert len(await gateway.turns()) == 2
+
+
+async def test_who_changes_a_message_that_has_run_is_told_to_write_it_again() -> None:
+    """Attack 17: nothing runs that could be stopped for it."""
+    async with bench(script(call(1))) as gateway:
+        first = gateway.chat.says(THREAD, OWNER, "first")
+        await ended(gateway, "first")
+        gateway.chat.edits(THREAD, OWNER, first, "first, after all")
+        await gateway.sees("A change counts only while a message waits: write it again, as a new one.")
+        assert len(await gateway.turns()) == 1
 
 
 # ----------------------------------------------------------------------------------------- albums and voice messages

@@ -209,7 +209,7 @@ async def test_a_compaction_is_gated_and_its_cost_is_booked_when_the_session_end
             await desk.shows("Everything is stopped: write /go to Tollbridge on your phone.")
             assert len(gateway.api.charges) == 1
             gateway.phone.says("/go")
-            await gateway.sees("Paid turns may start again.")
+            await gateway.sees("Turns may start again.")
             await desk.says("/compact")
             await gateway.charged(1, kind="compact")
             await gateway.sees("At the desk: /compact")

@@ -56,7 +56,7 @@ async def test_settings_by_buttons_a_silent_question_and_another_model(tmp_path:
         assert turns[-1].model == HAIKU
         assert [call.request.model for call in gateway.api.charges] == [usual, usual, HAIKU]
         phone.says("/status")
-        shown = await gateway.sees("The gateway runs for")
+        shown = await gateway.sees("The gateway has been up for")
         assert HAIKU in shown.text
         assert "Nothing runs." in shown.text
         assert {"default", "all_group_chats"} <= set(telegram.commands)

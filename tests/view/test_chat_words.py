@@ -17,7 +17,10 @@ LIKE = "Like: /budget 10, /budget day 25, /budget session 200 calls; known: sess
     [
         (command_words.usage("go", ""), "/go"),
         (command_words.usage("new", "[directory]"), "/new [directory]"),
-        (command_words.unknown("x"), f"There is no command /x.\n\n{command_words.HELP}"),
+        (
+            command_words.unknown("x"),
+            "There is no command /x: /help lists them. If it is one of your agent's own, write //x.",
+        ),
         (command_words.too_long(9, 8), "That is 9 characters; at most 8 can be passed on at once."),
         (
             command_words.no_amount("That is none"),
@@ -50,7 +53,7 @@ LIKE = "Like: /budget 10, /budget day 25, /budget session 200 calls; known: sess
         (command_words.session_line(1, "`/w`", "A", None, ONE, None, here=False), "1 · `/w` · A · idle · $1.00"),
         (
             command_words.session_line(2, "`/w`", "A", TurnState.RUNNING, ONE, "Fix it", here=True),
-            "2 · `/w` · A · running · $1.00 · this one · Fix it",
+            "2 · `/w` · A · at work · $1.00 · this one · Fix it",
         ),
         (
             command_words.open_at_desk("`/w`"),
@@ -64,7 +67,7 @@ LIKE = "Like: /budget 10, /budget day 25, /budget session 200 calls; known: sess
         (command_words.stopping(["a"], 2, 1), "Stopping 3 turns:\n- a\n- and 2 more"),
         (command_words.cost_of_session(ONE, None), "Session: $1.00."),
         (command_words.cost_of_session(ONE, TEN), "Session: $1.00 of $10.00."),
-        (command_words.cost_of_turn("$1.00", TurnState.FINISHED, "Fix it"), "$1.00 · finished · Fix it"),
+        (command_words.cost_of_turn("$1.00", TurnState.FINISHED, "Fix it"), "$1.00 · done · Fix it"),
     ],
 )
 def test_commands_are_answered_in_english(said: str, words: str) -> None:

@@ -10,7 +10,7 @@ from gateway.view import bot_api_words, file_words
     [
         (
             file_words.unread("poll", captioned=False),
-            "I do not read polls: write what it should say.",
+            "I do not read polls: say it in words.",
         ),
         (
             file_words.unread("live_photo", captioned=True),
@@ -18,7 +18,7 @@ from gateway.view import bot_api_words, file_words
         ),
         (
             file_words.unread("something of next year", captioned=False),
-            "I do not read files that the chat does not name: write what it should say.",
+            "I do not read files that the chat does not name: say it in words.",
         ),
         (file_words.heard("fix the login test"), "Heard: fix the login test"),
         (

@@ -50,7 +50,10 @@ ASKED = replace(NOW, confirm_above=FIVE)
             "From the next prompt on this session works with `m`, cheap. What runs now ends on the one that it began with.",
         ),
         (words.model_is_so("m"), "This session works with `m` already."),
-        (words.unknown_price("m")[:32], "The price of `m` is not known: y"),
+        (
+            words.unknown_price("m").split(":")[0],
+            "From the next prompt on this session works with `m`. The price of `m` is not known",
+        ),
         (words.at_desk("It"), "It is open at the desk: its model and its mode are chosen there."),
         (words.one_model("It")[:41], "It cannot change its model within a sessi"),
         (words.no_modes("It"), "It has no modes to choose from."),
@@ -61,7 +64,7 @@ ASKED = replace(NOW, confirm_above=FIVE)
         (words.stays_in_mode("It", "")[:36], "Not run: It does not go into mode as"),
         (words.session("`/`", "It", None, ""), "`/` · It"),
         (words.session("`/`", "It", "m", "plan"), "`/` · It · `m` · mode plan"),
-        (words.runs(TurnState.RUNNING, "Fix it", 61, "$1.00"), "Runs for 1 min 1 s: Fix it ($1.00)"),
+        (words.runs(TurnState.RUNNING, "Fix it", 61, "$1.00"), "At work for 1 min 1 s: Fix it ($1.00)"),
         (words.runs(TurnState.QUEUED, "Fix it", -1, "$1.00"), "Waits for 0 s: Fix it ($1.00)"),
         (words.waits(1), "1 message waits behind it."),
         (words.waits(2), "2 messages wait behind it."),
@@ -71,8 +74,8 @@ ASKED = replace(NOW, confirm_above=FIVE)
         (words.limit("Day", ONE, ONE, FIVE), "Day: ▰▰▰▰▱▱▱▱▱▱ 40 % · $1.00 of $5.00, $1.00 held"),
         (words.bar(9, 5), "▰▰▰▰▰▰▰▰▰▰ 100 %"),
         (words.bar(0, 0), "▰▰▰▰▰▰▰▰▰▰ 100 %"),
-        (words.gateway_since(60), "The gateway runs for 1 min 0 s."),
-        (words.chat_reached("telegram", 1), "Telegram: takes messages, for 1 s."),
+        (words.gateway_since(60), "The gateway has been up for 1 min 0 s."),
+        (words.chat_reached("telegram", 1), "Telegram: reached without a break for 1 s."),
         (
             words.chat_away("telegram", 1, words.NO_ANSWER),
             "Telegram: not reached for 1 s (it does not answer, or wants a pause). `tollbridge doctor` looks closer.",
@@ -121,6 +124,8 @@ def test_the_choices_say_what_is_so_and_what_else_there_is() -> None:
 
 def test_the_help_holds_what_somebody_may_use() -> None:
     """With what they are here, if they are anything."""
-    assert "/stop" not in words.help_for(["cost"], "reader")
+    read = words.help_for(["cost"], "reader")
+    assert read.startswith("You may read here")
+    assert all(one not in read for one in ("/stop", "//compact", "Write to your agent"))
     assert words.help_for(["cost"], "owner").endswith("You own this gateway.")
     assert words.help_for(["cost"], "").endswith("//compact.")

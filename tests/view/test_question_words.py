@@ -47,9 +47,12 @@ def test_what_an_agent_asks_is_put_in_english(said: str, words: str) -> None:
         (question_words.plan_changes("fewer files"), "Keep planning: fewer files"),
         (question_words.allowed_always(["`a`"]), "Allowed, and always what `a` names."),
         (
-            question_words.answer_of_several("Red"),
-            "Answer: Red\nThe agent gets it with the answers to the other questions.",
+            question_words.answer_of_several("Answered: Red"),
+            "Answered: Red\nThe agent hears it with the answers to the other questions.",
         ),
+        (question_words.under(question_words.reply_denies("Bash?"), "Allowed."), "Bash?\n\nAllowed."),
+        (question_words.under(question_words.of_agent("Why?", choices=False), "Answered: so"), "Why?\n\nAnswered: so"),
+        (question_words.under("Write your answer.\nOr not", "It waits."), "Write your answer.\nOr not\n\nIt waits."),
         (
             question_words.told_changes("fewer files"),
             "The person does not approve the plan yet, and wants: fewer files",

@@ -12,12 +12,12 @@ FOUR = Usd.parse("4")
     ("said", "words"),
     [
         (queue_words.full(8), "8 messages wait already: wait for them, or /stop."),
-        (queue_words.queued(3, asked=False), "Queued as number 3; it runs when its turn comes."),
+        (queue_words.queued(3, "Fix it", asked=False), "Queued as number 3: Fix it\nIt runs when its turn comes."),
         (
-            queue_words.queued(3, asked=True),
+            queue_words.queued(3, "Fix it", asked=True),
             (
-                "Queued as number 3; a question above waits for your answer first, or /stop. To answer in words, reply to "
-                "the question."
+                "Queued as number 3: Fix it\nA question above waits for your answer first, or /stop. To answer in words, "
+                "reply to the question."
             ),
         ),
         (queue_words.runs_next("Fix it"), "Runs next, before anything else that waits: Fix it"),

@@ -45,6 +45,11 @@ def test_a_topic_is_called_after_its_project_and_its_prompt(said: str, words: st
                 "here: write what it should do. In a group the bot has to be an administrator who may manage topics."
             ),
         ),
+        (thread_words.CLOSED, "Closed. Write here and it goes on; /new begins another session."),
+        (
+            thread_words.CLOSED_TOPIC.partition("; ")[0],
+            "Closed. Write here and it goes on (a group's topic has to be reopened first)",
+        ),
         (
             thread_words.comes_here("`/w`", ""),
             "The topic of the session in `/w` is gone or closed: what it says comes here. /sessions goes to it.",

@@ -120,7 +120,7 @@ class ClaudeClient:
 
     async def steer(self, uuid: str, text: str, into: str) -> bool:
         """Have it read these words before the next call of its main loop; False: that run is not at work."""
-        return self._steering.add(uuid, text, into)
+        return self._steering.add(uuid, await self._without_reach(text), into)
 
     async def interrupt(self) -> None:
         """Stop the present run and cancel the prompts behind it; at rest, stop the background agents."""
@@ -214,7 +214,7 @@ class ClaudeClient:
         self._translator.handed(uuid)
         self._following.expect(uuid)
         taken = self._taken.setdefault(uuid, anyio.Event())
-        text = await anyio.to_thread.run_sync(mentions.without_reach, text, self._translator.directory, self._private)
+        text = await self._without_reach(text)
         try:
             with anyio.move_on_after(TAKE_LIMIT_S):
                 line = {"type": "user", "uuid": uuid, "message": {"role": "user", "content": text}}
@@ -231,6 +231,9 @@ class ClaudeClient:
             raise AgentUnavailableError(
                 "Claude Code does not take the prompt and is ended: the next prompt starts it again"
             )
+
+    async def _without_reach(self, text: str) -> str:
+        return await anyio.to_thread.run_sync(mentions.without_reach, text, self._translator.directory, self._private)
 
     async def _hand_later(self) -> None:
         await self._steering.none_left()

@@ -276,7 +276,7 @@ class ScriptedClient:
 
     async def _ask_person(self, step: AskPerson, loop: Loop) -> None:
         await self._boundary("a question", loop)
-        answer = await self._desk.ask(lambda name: AskedQuestion(name, step.text, step.choices), (Words,))
+        answer = await self._desk.ask(lambda name: AskedQuestion(name, step.text, step.choices), (Words, DenyTool))
         self._answer = answer.text if isinstance(answer, Words) else ""
 
     async def _spawn(self, agents: Sequence[SubAgent], loop: Loop) -> None:
