@@ -395,6 +395,7 @@ class NewPost:
     bodies: tuple[str, ...]
     edit: bool = False
     ring: bool = False
+    """The first body notifies aloud; what follows it comes silently."""
     wait_ms: int = 0
     """It is not sent before so long has passed."""
 

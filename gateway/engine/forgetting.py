@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import structlog
 
+from gateway.core import change, summary
 from gateway.core.forgetting import Cut, Held, before_ms, may_forget
 from gateway.domain.approval import Approval
 from gateway.domain.change import Asker, ChangeState, Standing
@@ -167,7 +168,9 @@ def wanted(
     elif menu is not None and session_id:
         draft.effects.append(Forget(session.id, menu.id))
     else:
-        text = words.asks(counted(held))
+        newest = next((one for one in view.latest_turns(session.id, 1) if one.forgotten_at_ms is None), None)
+        title = "" if newest is None else summary.escape(summary.title(newest.prompt))
+        text = words.asks(summary.code(change.reason(session.directory)), title, counted(held))
         menus.show(world, draft, message.thread, text, [(words.BUTTON, f"forget {session.id}")])
 
 

@@ -12,7 +12,7 @@ from gateway.domain.effects import Listen, Say
 from gateway.domain.events import Edited, Message, Moved
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
-from gateway.domain.turn import Turn, TurnState
+from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Flag
 from gateway.engine import gating, menus, steering
 from gateway.engine.world import Draft, World
@@ -66,7 +66,9 @@ def _prefer(world: World, view: View, draft: Draft, session: Session, turn: Turn
     _listen(draft, turn)
     if now:
         for other in draft.open_turns(view, session.id):
-            if other.state is not TurnState.QUEUED:
+            if other.state is TurnState.ASKING and other.origin is not Origin.BACKGROUND:
+                gating.drop(world, view, draft, other, words.GAVE_WAY)
+            elif other.state is not TurnState.QUEUED:
                 gating.stop(world, view, draft, other)
             elif Flag.FIRST in other.flags and other.id != turn.id:
                 draft.put.append(replace(other, flags=other.flags - {Flag.FIRST}))

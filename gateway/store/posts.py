@@ -138,7 +138,7 @@ def _send(connection: Connection, post: NewPost, now_ms: int) -> int:
     if _sends(connection, post.ref):
         return 0
     for part, body in enumerate(post.bodies):
-        _insert(connection, post, now_ms, part=part, body=body)
+        _insert(connection, post, now_ms, part=part, body=body, ring=int(post.ring and not part))
     return len(post.bodies)
 
 

@@ -35,11 +35,15 @@ def counted(prompts: int, answers: int, questions: int, files: int, drafts: int)
     return ", ".join(f"{n} {kind}{'s' * (n != 1)}" for n, kind in kinds if n) or "no words"
 
 
-def asks(what: str) -> str:
-    """Before it is done, in the chat; `what`: as `counted` says."""
+def asks(place: str, title: str, what: str) -> str:
+    """Before it is done, in the chat. `place`: its directory, as code; `title`: the newest prompt, escaped, or empty; `what`: as
+    `counted` says.
+    """
+    about = f"{place}: {title}" if title else place
     return "\n".join(
         [
-            f"Forget this session for good? What goes: {what}, and all files that belong to it.",
+            f"Forget this session for good? It is the one in {about}",
+            f"What goes: {what}, and all files that belong to it.",
             STAYS,
             TRANSCRIPT_STAYS,
             MESSAGES_STAY,

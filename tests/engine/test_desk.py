@@ -552,7 +552,7 @@ async def test_a_session_that_nobody_sits_at_is_listed_only_while_it_works() -> 
         client = await prints(gateway, "one")
         assert await client.types("count the files") == GoOn()
         gateway.says("/sessions")
-        await gateway.sees("1 · `/work` · Claude Code at the desk · running · $0.00 · count the files")
+        await gateway.sees("1 · `/work` · Claude Code at the desk · at work · $0.00 · count the files")
         gateway.says("/stop")
         await gateway.sees("No turn is running in this session: /sessions lists the others.")
         client.tell(client.ends())

@@ -41,6 +41,19 @@ async def ended(gateway: Bench, *texts: str) -> None:
     await gateway.until(lambda turns: {turn.prompt for turn in turns if turn.state is TurnState.FINISHED} >= set(texts))
 
 
+async def test_what_was_only_asked_about_says_that_another_message_goes_first() -> None:
+    """Run now below a question about money: the question is closed with what became of its message and how to have it all the same."""
+    async with bench(script(call(1)), with_limits(confirm="0.10")) as gateway:
+        gateway.says("first")
+        await gateway.sees("**first**")
+        gateway.says("second")
+        await gateway.taps("Queued as number 1: second", "Run now")
+        closed = await gateway.sees("Not run: another message goes first. Write it again to have it run.")
+        assert closed.text.startswith("**first**")
+        await gateway.taps("**second**", "Run, up to $0.50")
+        await ended(gateway, "second")
+
+
 async def until(gateway: Bench, holds: Callable[[list[Shown]], bool]) -> None:
     """Wait until it holds of what the thread shows."""
     with anyio.fail_after(10):

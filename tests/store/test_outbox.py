@@ -61,6 +61,16 @@ async def test_messages_wait_in_the_order_they_were_said(store: SqliteStore) -> 
     assert await deliver_all(store) == [("a", "a1", None), ("a", "a2", None), ("b", "b", None)]
 
 
+async def test_a_message_of_several_parts_rings_once(store: SqliteStore) -> None:
+    """The first part does; a long answer is no alarm."""
+    await put(store, posts=(NewPost(THREAD, "a", ("a1", "a2", "a3"), ring=True),))
+    rang: list[bool] = []
+    while posts := await store.outbox("telegram", 1, LATER):
+        rang.append(posts[0].ring)
+        await deliver(store, posts[0], f"m{len(rang)}")
+    assert rang == [True, False, False]
+
+
 async def test_a_busy_thread_does_not_keep_others_waiting(store: SqliteStore) -> None:
     """Each thread offers one message, the oldest of them first; topics of a chat are threads of their own."""
     topic = Thread("telegram", "4711", "5")

@@ -17,9 +17,10 @@ NOT_YET = "The log of the database still holds them, since somebody reads it jus
         (forget_words.counted(1, 1, 1, 1, 1), "1 prompt, 1 answer, 1 question, 1 file, 1 unsent message"),
         (forget_words.counted(2, 0, 3, 0, 4), "2 prompts, 3 questions, 4 unsent messages"),
         (
-            forget_words.asks("1 prompt"),
+            forget_words.asks("`/w`", "Fix it", "1 prompt"),
             (
-                "Forget this session for good? What goes: 1 prompt, and all files that belong to it.\n"
+                "Forget this session for good? It is the one in `/w`: Fix it\n"
+                "What goes: 1 prompt, and all files that belong to it.\n"
                 f"{STAYS}\n{OWN}\n{YOURS}"
             ),
         ),
