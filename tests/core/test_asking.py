@@ -79,6 +79,12 @@ def test_no_choice_is_picked_by_the_agents_own_words() -> None:
     assert asking.picks(asking.toggled(asking.toggled(put, "1"), "1")) == []
 
 
+def test_a_question_tells_its_answer_or_that_there_is_none() -> None:
+    """Not to answer is no answer, and no denial."""
+    assert asking.said("the *red* one") == "Answered: the \\*red\\* one"
+    assert asking.said(question_words.DECLINED) == "Not answered."
+
+
 def test_answers_to_all_are_a_no_only_where_nobody_answered_anything() -> None:
     """One that is left out is told as such beside the others."""
     declined = question_words.DECLINED

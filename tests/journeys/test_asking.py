@@ -179,7 +179,7 @@ async def test_several_questions_have_their_buttons_their_picks_and_their_words(
         assert "Question 1 of 3" in first.text
         assert "Blue: Blue it is" in first.text
         gateway.phone.taps("Red", first.message_id)
-        await gateway.sees("Answer: Red")
+        await gateway.sees("Answered: Red")
         rooms = (await gateway.sees("Which rooms?")).message_id
         gateway.phone.taps("Done", rooms)
         gateway.phone.taps("Hall", rooms)
@@ -189,7 +189,7 @@ async def test_several_questions_have_their_buttons_their_picks_and_their_words(
         await until_labelled(gateway, rooms, "Hall")
         gateway.phone.taps("Bath", rooms)
         gateway.phone.taps("Done", rooms)
-        await gateway.sees("Answer: Kitchen, Bath")
+        await gateway.sees("Answered: Kitchen, Bath")
         gateway.phone.says("the attic")
         await gateway.sees("Painted.")
         told = results(gateway).replace('\\"', '"')
