@@ -202,7 +202,7 @@ def test_a_service_that_writes_down_what_people_say_is_reached_so_that_nobody_el
 
     def look(url: str) -> Check:
         more = {"TOLLBRIDGE_VOICE__URL": url, "TOLLBRIDGE_VOICE__MODEL": "whisper-1"}
-        return voice_checks.voice(settings_for(home, **more).voice, {})
+        return voice_checks.voice(settings_for(home, None, **more).voice, {})
 
     for url in ("https://voice.example.org/v1", "http://127.0.0.1:9000/v1"):
         assert look(url).status is Status.OK

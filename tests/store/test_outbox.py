@@ -342,7 +342,7 @@ async def test_a_full_outbox_takes_no_more_but_facts(store: SqliteStore, monkeyp
     """
     monkeypatch.setattr("gateway.store.posts.MOST_WAITING", 2)
     await put(store, posts=(say("a"), say("b")))
-    await store.accept("telegram", "1", "one", NOW)
+    await store.accept("telegram", [("1", "one")], NOW)
     with pytest.raises(FullError, match="2 messages wait"):
         await put(store, entries=(limit(5),), posts=(say("c"),), handled=("telegram", "1"))
     with pytest.raises(FullError, match="2 messages wait"):
