@@ -1,5 +1,6 @@
 """What people choose for a chat: read, judged, and put beside the owner's rules."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -17,8 +18,10 @@ from gateway.core.preferences import (
     shown,
     stricter,
     threshold,
+    threshold_entry,
 )
 from gateway.core.progress import Doing
+from gateway.domain.budget import EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed
 from gateway.domain.preferences import Preferences, Verbosity
@@ -118,6 +121,19 @@ def test_more_than_the_settings_say_counts_only_while_an_owner_stands_behind_it(
 ) -> None:
     """Whoever is no owner any more has chosen nothing wider."""
     assert threshold(OWN, asked_above(above), by_owner=by_owner) == counts
+
+
+def test_another_amount_is_an_entry_with_who_chose_it_where_and_what_was_before() -> None:
+    """The ledger keeps it to the nano-dollar, and in the words in which people were told."""
+    entry = threshold_entry(NOW, LOW, HIGH, "7")
+    assert (entry.kind, entry.scopes, entry.who, entry.why) == (
+        EntryKind.THRESHOLD,
+        (),
+        "7",
+        words.threshold(LOW, HIGH, NEVER),
+    )
+    facts = {"service": "telegram", "chat": "7", "before": 250_000_000, "after": 5_000_000_000}
+    assert json.loads(entry.detail) == facts
 
 
 def test_of_a_rule_and_a_chat_the_stricter_asks() -> None:
