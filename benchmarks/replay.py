@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
+from gateway.store import prepared
+
 
 @dataclass(slots=True)
 class Transaction:
@@ -56,8 +58,13 @@ class Recorder:
 
 @contextmanager
 def recording() -> Generator[Recorder]:
-    """Record what any engine of this process sends inside the block."""
-    recorder = Recorder()
+    """Record what any engine of this process sends inside the block, by itself or past it as prepared statements."""
+    recorder, run = Recorder(), prepared.run
+
+    def past_it(connection: Connection, sql: str, given: Any = ()) -> sqlite3.Cursor:
+        recorder.sent(connection, None, sql, given, None, many=False)
+        return run(connection, sql, given)
+
     heard = (
         ("before_cursor_execute", recorder.sent),
         ("commit", recorder.committed),
@@ -65,9 +72,11 @@ def recording() -> Generator[Recorder]:
     )
     for name, listener in heard:
         event.listen(Engine, name, listener)
+    prepared.run = past_it
     try:
         yield recorder
     finally:
+        prepared.run = run
         for name, listener in heard:
             event.remove(Engine, name, listener)
 

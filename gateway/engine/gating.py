@@ -153,9 +153,11 @@ def start(
 
 
 def _is_taken_away(view: View, session: Session, turn: Turn) -> bool:
-    """Whether it waited longer than its person may write here: then nobody's right lets it run unasked."""
-    waited = turn.state is TurnState.QUEUED and turn.origin is Origin.PERSON
-    return waited and not may(view.grants(turn.person), Deed.PROMPT, session.thread)
+    """Whether it waited longer than its person may write here: then nobody's right lets it run unasked. (Whether they may write at
+    all was looked at before there was a turn.)
+    """
+    waits = turn.state is TurnState.QUEUED and turn.origin is Origin.PERSON
+    return waits and not may(view.grants(turn.person), Deed.PROMPT, session.thread) and view.turn(turn.id) is not None
 
 
 def _take_away(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> Turn:

@@ -18,7 +18,7 @@ from anyio import to_thread
 from sqlalchemy import Connection, Engine
 
 from gateway.ports import StoreError
-from gateway.store.prepared import run
+from gateway.store import prepared
 from gateway.store.sqlite import DatabaseError, IntegrityError, empty_log, translate, translated
 
 R = TypeVar("R")
@@ -55,11 +55,11 @@ class _Job(Generic[R]):
 
     def run_beside_others(self, connection: Connection) -> None:
         """The same under a savepoint: if it fails, nothing of it is kept, and all of what the others did."""
-        run(connection, "SAVEPOINT job")
+        prepared.run(connection, "SAVEPOINT job")
         self.run(connection)
         if self.error is not None:
-            run(connection, "ROLLBACK TO job")
-        run(connection, "RELEASE job")
+            prepared.run(connection, "ROLLBACK TO job")
+        prepared.run(connection, "RELEASE job")
 
     def result(self) -> R:
         if self.error is not None:

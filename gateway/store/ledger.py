@@ -22,8 +22,8 @@ from gateway.domain.budget import Balance, Caps, Counts, Entry, EntryKind, Lift,
 from gateway.domain.money import Usd
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import rows, stored
-from gateway.store.prepared import Prepared, run
+from gateway.store import prepared, rows, stored
+from gateway.store.prepared import Prepared
 from gateway.store.schema import FREEZE_KINDS, POLICY_KIND, TIMED, UNPRICED, balances, entries, storable, turns
 
 GENESIS = "0" * 64
@@ -272,7 +272,7 @@ def _apply(connection: Connection, scopes: Sequence[Scope], entry: Entry) -> Non
     changes = {"limit": limit, "spent": entry.spent.nano, "held": entry.held.nano, **_counts(entry)}
     named = [part for scope in scopes for part in _key(scope)]
     changed = (*(changes[name] for name in _CHANGING), *named)
-    for totals in run(connection, _adding(len(scopes)), changed).fetchall():
+    for totals in prepared.run(connection, _adding(len(scopes)), changed).fetchall():
         for total in totals:
             rows.nano(Usd(total))
 

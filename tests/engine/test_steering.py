@@ -128,7 +128,7 @@ async def test_run_now_for_another_message_does_not_lose_the_words_on_their_way(
         await on_its_way(gateway)
         await gateway.sees("Goes to the agent at its next step")
         gateway.says("preferred")
-        await gateway.taps("Queued as number 1; it runs", "Run now")
+        await gateway.taps("Queued as number 1: ", "Run now")
         await gateway.until(
             lambda turns: [one.state for one in turns] == [TurnState.STOPPED, TurnState.FINISHED, TurnState.FINISHED]
         )

@@ -52,7 +52,7 @@ async def test_a_client_without_channels_is_found_out_by_its_first_message(
             await gateway.sees("It waits.")
             await gateway.sees("Not delivered yet")
             gateway.phone.says("/sessions")
-            await gateway.sees("Claude Code at the desk · queued · $0.00 · this one · hello there")
+            await gateway.sees("Claude Code at the desk · waits · $0.00 · this one · hello there")
             assert not any("Working" in seen.text for seen in gateway.phone.sees())
             await desk.leaves()
         assert (gateway.api.charges, gateway.telegram.violations) == ([], [])

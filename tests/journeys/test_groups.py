@@ -430,11 +430,11 @@ async def test_what_waits_in_a_group_that_moves_shows_its_place_and_buttons_ther
         said = []
         for number, text in enumerate(("second", "third"), start=1):
             at.writer.says(f"{AT} {text}")
-            said.append(await at.owner.waits_for(f"Queued as number {number};", timeout=20))
+            said.append(await at.owner.waits_for(f"Queued as number {number}:", timeout=20))
         wider = at.group.becomes_supergroup(WIDER)
         there = wider.joined_by(at.writer)
-        await there.waits_for("Queued as number 1;", timeout=20)
-        again = await there.waits_for("Queued as number 2;", timeout=20)
+        await there.waits_for("Queued as number 1:", timeout=20)
+        again = await there.waits_for("Queued as number 2:", timeout=20)
         drop = next(button.data or "" for button in said[1].buttons if button.text == "Drop")
         await refused(at, there, drop, again.message_id, "This button is not valid here.")
         there.taps("Drop", again.message_id)

@@ -97,7 +97,7 @@ async def test_a_filled_database_of_the_first_revision_reads_back_whole(old_home
         assert {name: getattr(unheard, name) for name in asked} == asked
         assert unheard.state is ApprovalState.ANSWERED
         assert await store.processes() == (Process("s_1", 4242, "boot+17", "/srv/journal"),)
-        assert await store.inbox(9) == (Update("telegram", "1", '{"text": "hello"}', 0),)
+        assert await store.inbox(9) == (Update("telegram", "1", '{"text": "hello"}', 0, left=True),)
         assert [(post.ref, post.body) for post in await store.outbox("telegram", 9, NOW)] == [("b", "1"), ("d", "d")]
         assert await store.unsure() == ((Thread("telegram", "9"), "c", "timed out"),)
         assert await store.read(lambda view: (view.message_id("a"), view.frozen)) == ("m-a", False)
