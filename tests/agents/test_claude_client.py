@@ -543,6 +543,24 @@ async def test_a_conversation_without_a_prompt_is_begun_again_under_its_name(tmp
             assert client.agent_session == first.agent_session
 
 
+@pytest.mark.parametrize("left", ["", '{"type":"queue-operation","operation":"enqueue"}\n', '{"type":"user","mess'])
+async def test_a_file_without_a_conversation_is_left_and_another_is_begun(tmp_path: Path, left: str) -> None:
+    """A client that was killed at its first prompt leaves one: it finds nothing to go on with there, and takes the name for used."""
+    async with claude_rig(tmp_path) as rig:
+        async with at_work(rig.agent, rig.launch) as (client, _):
+            name = client.agent_session
+        place = Path(rig.agent._environ["CLAUDE_CONFIG_DIR"]) / "projects" / "-work"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{name}.jsonl").write_text(left)
+        async with at_work(rig.agent, resumed(rig.launch, client)) as (client, seen):
+            assert client.agent_session != name
+            await rig.answer("here")
+            await client.prompt(U1, "one")
+            await seen.finished()
+        assert (place / f"{name}.jsonl").read_text() == left
+        assert rig.api.prompts_seen()["one"].in_conversation == 1
+
+
 async def test_a_client_that_is_not_signed_in_says_so(tmp_path: Path) -> None:
     """Nothing is tried and charged: the person reads what to do."""
     async with claude_rig(tmp_path) as rig:

@@ -110,6 +110,9 @@ class ClaudeAgent:
             await earlier.close()
         name = launch.agent_session or clock.new_uuid()
         before, known = await anyio.to_thread.run_sync(_transcripts, self._environ, name)
+        if before is not None and not await anyio.to_thread.run_sync(transcript.has_messages, before):
+            # The client finds no conversation there, and begins none under a name that has a file.
+            name, before, known = clock.new_uuid(), None, {}
         if before is None and launch.forked_from and transcript.find(self._environ, launch.forked_from) is None:
             raise AgentUnavailableError("The conversation that this one is a copy of is gone: start another with /new")
         environ = QUIET | {key: value for key, value in self._environ.items() if _OF_A_PARENT.fullmatch(key) is None}

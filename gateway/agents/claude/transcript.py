@@ -124,6 +124,21 @@ def record(line: bytes) -> Record | None:
     return None if found.message.model in ("", SYNTHETIC_MODEL) else found
 
 
+def has_messages(transcript: Path) -> bool:
+    """Whether there is anything to go on with: a client that was killed at its first prompt leaves a file without it."""
+    return any(_is_said(line) for line in lines(transcript))
+
+
+def _is_said(line: bytes) -> bool:
+    if len(line) > PARSED_MAX:
+        return True
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("type") in ("user", "assistant")
+
+
 def prompt_time(transcript: Path, prompt_uuid: str) -> str | None:
     """When the prompt became part of the conversation, as the client wrote it; None: it did not."""
     for line in lines(transcript):
