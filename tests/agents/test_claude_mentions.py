@@ -20,6 +20,8 @@ def cut(tmp_path: Path) -> Cut:
     (tmp_path / "secret").write_text("s")
     (work / "link").symlink_to(tmp_path)
     (work / "one.txt").symlink_to(tmp_path / "secret")
+    (work / "linK").symlink_to(tmp_path)
+    (work / "\u00f6l").symlink_to(tmp_path / "secret")
     private = reach.spellings(home)
     return lambda text: mentions.without_reach(text, str(work), private)
 
@@ -35,6 +37,13 @@ def cut(tmp_path: Path) -> Cut:
         "a @ b",
         "@new.py#L1-2",
         "@",
+        "@property\ndef price(self): ...",
+        "@app.route('/price')",
+        "npm install @scope/tool@^1.2.3",
+        "clone git@github.com:ada/engine.git, see `git log @{u}..HEAD`",
+        "git reset --soft @~1",
+        "write it for @ada..@bob",
+        'see @"src/a.py", too',
     ],
 )
 def test_a_name_within_the_project_is_left_as_it_is(cut: Cut, text: str) -> None:
@@ -60,6 +69,12 @@ def test_a_name_within_the_project_is_left_as_it_is(cut: Cut, text: str) -> None
         '"\n/../../secret"',
         '"one.txt',
         "a\x1c/../../secret",
+        '""/../../secret',
+        "src/..",
+        "..",
+        "one.txt\u00e9",
+        "lin\u212a/secret",
+        "o\u0308l",
         ".\u200b./secret",
         "@/etc/passwd",
         "a" * 5_000,
@@ -69,6 +84,11 @@ def test_a_name_within_the_project_is_left_as_it_is(cut: Cut, text: str) -> None
 def test_a_name_that_leads_elsewhere_is_only_a_name(cut: Cut, name: str) -> None:
     """Attack 44: by its letters, by a link, or into the gateway's own directory, and wherever the client takes it to end."""
     assert cut(f"read (@{name} now") == f"read ({name.replace('@', '')} now"
+
+
+def test_a_quoted_name_that_a_reference_lengthens_is_only_a_name(cut: Cut) -> None:
+    """Attack 44: to the client the quotes in `@[title](claude-ref:...)` are none."""
+    assert cut('see @"a @[t](claude-ref:Q "b") /../../secret"') == 'see "a @[t](claude-ref:Q "b") /../../secret"'
 
 
 def test_the_projects_own_name_is_no_way_out(cut: Cut, tmp_path: Path) -> None:

@@ -8,20 +8,29 @@ import os
 import re
 from pathlib import Path
 from typing import Final
+from unicodedata import normalize
 
 from gateway.agents.claude import reach
 
 ENDS_MAX: Final = 64
 """In so many ways a name can be taken to begin and to end; one with more is left to nobody."""
-_NAMED: Final = re.compile(r'@(?:"[^"]*"?|[^ \t\n\r\f\v]*)')
+_NAMED: Final = re.compile(r'@(?:"[^"]*"?)?[^ \t\n\r\f\v]*')
 """It may take a name for longer than the client does: where a name can begin later or end earlier is looked at as well."""
-_SIGN: Final = re.compile(r"[^\w]")
+_QUOTED: Final = re.compile(r'@+"')
+_END: Final = re.compile(r"[^\w]|(?<=[A-Za-z0-9_])(?![A-Za-z0-9_])")
+"""To the client a letter with an accent ends a word, to Unicode it does not: a name can end at either."""
+_AWAY: Final = re.compile(r"/|@|~(?!\w)|(?:.*/)?\.\.(?!\w)", re.DOTALL)
+"""How names begin that lead out by their letters alone: of git's, `@~1` does not, and neither does `@{u}..HEAD`."""
 
 
 def without_reach(text: str, directory: str, private: tuple[str, ...]) -> str:
     """The prompt in which no `@` leads out of the directory, or into the gateway's own. It looks at the file system, for links."""
     if "@" not in text:
         return text
+    if (
+        "@[" in text
+    ):  # The client blanks references to documents first, quotes and all: nobody knows where a quoted name ends then.
+        text = _QUOTED.sub('"', text)
     base = os.path.realpath(directory)
 
     def cut(found: re.Match[str]) -> str:
@@ -34,18 +43,16 @@ def without_reach(text: str, directory: str, private: tuple[str, ...]) -> str:
 
 
 def _stays(name: str, directory: str, base: str, private: tuple[str, ...]) -> bool:
-    """Whether it is in the directory, wherever the client takes the name to end."""
-    for place in (directory, base):
-        name = name.removeprefix(place.rstrip("/") + "/")
-    if (
-        len(name) > reach.PATH_CHARACTERS_MAX
-        or name.startswith(("/", "~", "@"))
-        or ".." in name
-        or not name.isprintable()
-    ):
+    """Whether it is in the directory, wherever the client takes the name to end, and however it writes its letters."""
+    known = next((place for place in (directory, base) if name.startswith(place.rstrip("/") + "/")), None)
+    name = name if known is None else name.removeprefix(known.rstrip("/") + "/")
+    if len(name) > reach.PATH_CHARACTERS_MAX or _AWAY.match(name) or not name.isprintable():
         return False
-    ends = [*(found.start() for found in _SIGN.finditer(name)), len(name)]
-    return len(ends) <= ENDS_MAX and all(_is_below(name[:end], base, private) for end in ends)
+    ends = {*(found.start() for found in _END.finditer(name)), len(name)}
+    if len(ends) > ENDS_MAX:
+        return False
+    names = {form for end in ends for form in (name[:end], normalize("NFC", name[:end]))}
+    return all(_is_below(one, base, private) for one in names)
 
 
 def _is_below(name: str, base: str, private: tuple[str, ...]) -> bool:
