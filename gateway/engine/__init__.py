@@ -140,17 +140,21 @@ class Engine:
             self._handling, self._arrived = True, anyio.Event()
             found = await arrivals.next()
             if found.updates:
-                try:
-                    await self._handle(clients, found)
-                except FullError as error:
-                    await self._until_there_is_room(error)
+                await self._handle_with_room(clients, found)
                 continue
             self._handling = found.wait_ms is not None
             with anyio.move_on_after(None if found.wait_ms is None else found.wait_ms / 1000):
                 await self._arrived.wait()
 
+    async def _handle_with_room(self, clients: Clients, found: Arrival) -> None:
+        """Too much may wait to be said: what people write waits in the inbox meanwhile, and counts as taken up once."""
+        while True:
+            try:
+                return await self._handle(clients, found)
+            except FullError as error:
+                await self._until_there_is_room(error)
+
     async def _until_there_is_room(self, error: FullError) -> None:
-        """Too much waits to be said: what people write waits in the inbox meanwhile, and counts as never taken up in vain."""
         log.error("nothing more is handled until some messages were sent", why=str(error))
         full = await self._waiting()
         while 0 < await self._waiting() > full - ROOM:  # noqa: ASYNC110 - the outbox tells only its pump

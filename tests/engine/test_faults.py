@@ -21,7 +21,7 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Rates
-from gateway.engine import Clock
+from gateway.engine import ATTEMPTS_MAX, Clock
 from gateway.ports import Post, Receipt, Store, StoreError
 from gateway.store import home, sqlite
 from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
@@ -295,3 +295,27 @@ async def test_a_full_outbox_keeps_what_people_write_waiting_and_ends_nobody(mon
             while len(away.sees(THREAD)) < 12 or await gateway.world.store.inbox(1):  # noqa: ASYNC110
                 await anyio.sleep(0.05)
     assert len(away.sees(THREAD)) == 12
+
+
+async def test_an_outbox_that_is_far_too_full_gives_up_nothing_that_people_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Attack 66: there may be no room for long, and again and again: the message waits, and is never put aside for that."""
+    monkeypatch.setattr("gateway.store.posts.MOST_WAITING", 2)
+    monkeypatch.setattr("gateway.engine.ROOM", 0)
+    away, tries, often = Away(), list[int](), anyio.Event()
+
+    def refused(*_: object, **__: object) -> None:
+        tries.append(1)
+        if len(tries) > 2 * ATTEMPTS_MAX:
+            often.set()
+
+    monkeypatch.setattr("gateway.engine.log.error", refused)
+    async with bench(script(call(1)), chat=away) as gateway:
+        for _ in range(4):
+            gateway.says("/go")
+        with anyio.fail_after(30):
+            await often.wait()
+            away.back.set()
+            while len(away.sees(THREAD)) < 4 or await gateway.world.store.inbox(1):  # noqa: ASYNC110
+                await anyio.sleep(0.05)
