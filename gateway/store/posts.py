@@ -222,9 +222,9 @@ def _post(connection: Connection, row: rows.Row) -> Post | None:
 def sending(connection: Connection, post: Post, now_ms: int) -> bool:
     """The request is about to go out; False: it must not any more. Raises StoreError if it went out before."""
     row = _found(connection, post)
-    if row is not None and row["state"] == "superseded":
+    if row is None or row["state"] in {"superseded", "rejected"}:
         return False
-    if row is None or row["state"] != "waiting":
+    if row["state"] != "waiting":
         raise StoreError(f"The message {post.ref} does not wait to be sent: it is not sent twice")
     _set(connection, post.id, state="sending", body=post.body)
     if row["body"] != storable(post.body):

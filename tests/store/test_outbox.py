@@ -8,6 +8,7 @@ import pytest
 from gateway.domain.place import Thread
 from gateway.ports import (
     LONGEST_WAIT_MS,
+    Decision,
     Delayed,
     Delivered,
     FullError,
@@ -313,7 +314,7 @@ async def test_an_uncertain_message_that_nobody_will_repeat_is_let_go(store: Sql
 
 
 async def test_a_message_is_not_sent_twice(store: SqliteStore) -> None:
-    """A second attempt to send what was sent, and a second receipt, are errors."""
+    """A second attempt to send what was sent, and a second receipt, are errors; what is not there at all does not go."""
     await put(store, posts=(say("a"),))
     (post,) = await store.outbox("telegram", 1, NOW)
     await deliver(store, post)
@@ -321,8 +322,7 @@ async def test_a_message_is_not_sent_twice(store: SqliteStore) -> None:
         await store.sending(post)
     with pytest.raises(StoreError, match="receipt means nothing"):
         await store.receipted(post, Delivered("m2"))
-    with pytest.raises(StoreError):
-        await store.sending(replace(post, id=99))
+    assert not await store.sending(replace(post, id=99))
 
 
 async def test_what_was_sent_is_not_kept(store: SqliteStore) -> None:
@@ -424,3 +424,13 @@ async def test_what_waits_for_a_thread_that_is_gone_is_said_elsewhere_behind_wha
         ("b", "newer"),
     ]
     assert raw(store).execute("SELECT count(*) FROM outbox WHERE topic = '5'").fetchone() == (0,)
+
+
+async def test_a_message_that_was_taken_back_as_it_set_out_does_not_go(store: SqliteStore) -> None:
+    """Its chat is left, or it waits for another thread by now: nothing of that is a fault, and what waits elsewhere goes."""
+    await put(store, posts=(say("left", thread=OTHER), say("moved")))
+    left, moved = sorted(await store.outbox("telegram", 9, NOW), key=lambda post: post.ref)
+    await store.transact(lambda _: Decision(None, gone=OTHER), NOW)
+    await store.transact(lambda _: Decision(None, rerouted=(THREAD, Thread("telegram", "4711", "5"))), NOW)
+    assert [await store.sending(post) for post in (left, moved)] == [False, False]
+    assert await deliver_all(store) == [("moved", "moved", None)]
