@@ -36,8 +36,8 @@ AT_ONCE_MAX = 8
 SEND_LIMIT_S = 20.0
 FILE_LIMIT_S = 180.0
 """Fifty megabytes over a slow line."""
-NAMED_WITHIN_S = 3.0
-"""Whoever replies to something else than the message on its way keeps the others waiting no longer."""
+NAMED_WITHIN_MS = 3_000
+"""However many reply to something else than a message on its way, all of them together keep the others waiting for it no longer."""
 NAMED_LOOK_S = 0.02
 
 
@@ -136,20 +136,28 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
 def _named_at_its_end(world: World, post: Post) -> Iterator[None]:
     """People may reply to a message before its name is known here: whoever reads a reply can wait for that."""
     if post.edits is None:
-        world.on_way.add(post.thread)
+        world.on_way[post.thread] = 0
     try:
         yield
     finally:
-        world.on_way.discard(post.thread)
+        world.on_way.pop(post.thread, None)
 
 
 async def until_named(world: World, thread: Thread, message_id: str) -> None:
     """Wait a moment for a message's name, if it is not known and one is on its way there."""
-    with anyio.move_on_after(NAMED_WITHIN_S):
-        while message_id and any((one.service, one.chat) == (thread.service, thread.chat) for one in world.on_way):
-            if await world.store.read(lambda view: view.ref_of(thread, message_id)) is not None:
-                return
-            await anyio.sleep(NAMED_LOOK_S)
+    while message_id and _is_awaited(world, thread):
+        if await world.store.read(lambda view: view.ref_of(thread, message_id)) is not None:
+            return
+        await anyio.sleep(NAMED_LOOK_S)
+
+
+def _is_awaited(world: World, thread: Thread) -> bool:
+    """Whether a message is on its way to the thread's chat, and the first reply that may be to it did not wait too long already."""
+    now_ms = world.clock.ticks_ms()
+    here = [one for one in world.on_way if (one.service, one.chat) == (thread.service, thread.chat)]
+    for one in here:
+        world.on_way[one] = world.on_way[one] or now_ms + NAMED_WITHIN_MS
+    return any(world.on_way[one] > now_ms for one in here)
 
 
 async def _took(world: World, post: Post, receipt: Receipt) -> None:

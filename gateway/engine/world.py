@@ -299,8 +299,9 @@ class World:
     """So many recordings are fetched and listened to at once."""
     posted: anyio.Event = field(default_factory=anyio.Event)
     """Set when there is something to deliver; replaced by the pump."""
-    on_way: set[Thread] = field(default_factory=set[Thread])
-    """In which a message may be seen whose name there is not in the store yet."""
+    on_way: dict[Thread, int] = field(default_factory=dict[Thread, int])
+    """In which a message may be seen whose name there is not in the store yet, and until when, in ticks, a reply waits for that
+    (0: none did yet)."""
     granted: anyio.Event = field(default_factory=anyio.Event)
     """Set when somebody may do more or less than before; replaced by whoever tells the chat service."""
     reach: Reach = field(default_factory=Reach)

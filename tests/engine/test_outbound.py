@@ -14,7 +14,7 @@ from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
 from gateway.domain.place import Thread
 from gateway.engine import Engine, World
-from gateway.engine.outbound import deliver_forever, repeat_unsure
+from gateway.engine.outbound import deliver_forever, repeat_unsure, until_named
 from gateway.ports import Accept, Decision, Delayed, NewPost, Post, Receipt, Rejected, Store, Uncertain
 from gateway.pricing import ListPrices
 from gateway.store import SqliteStore, open_store
@@ -207,3 +207,14 @@ async def test_messages_to_many_threads_are_spaced_as_the_whole_service_wants_it
     gaps = [after - before for before, after in pairwise(chat.times)]
     assert all(gap >= 20 for gap in gaps)  # a request may be held up on its way
     assert chat.times[-1] - chat.times[0] >= 3 * 40
+
+
+async def test_many_replies_together_hold_up_nobody_for_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message is slow on its way: whoever replies to others meanwhile, of whatever right, keeps no other chat waiting."""
+    monkeypatch.setattr("gateway.engine.outbound.NAMED_WITHIN_MS", 200)
+    async with open_store(None) as store:
+        world = world_of(store, MemoryChat())
+        world.on_way[THREAD] = 0
+        with anyio.fail_after(5):
+            for number in range(100):
+                await until_named(world, THREAD, f"another {number}")
