@@ -25,6 +25,7 @@ from gateway.view import command_words, thread_words
 SHOWN_MAX: Final = 10
 LABEL_MAX: Final = 40
 SESSIONS_MAX: Final = 300
+TURNS_LOOKED_AT: Final = 100
 FRESH_MS: Final = 120_000
 """A conversation of which nothing is known here, and that was written to so recently, may be open at the desk."""
 
@@ -104,8 +105,7 @@ def _forks(world: World, agent: str) -> bool:
 def _copy(world: World, view: View, draft: Draft, message: Message, session: Session) -> None:
     """Another session, which begins as a copy of one that is known here."""
     agent = world.agents[session.agent].traits.attached or session.agent
-    # One that nothing was said in yet is still only what it was to be a copy of.
-    origin = session.agent_session if view.latest_turns(session.id, 1) else session.forked_from
+    origin = _origin(view, session)
     if not world.agents[agent].traits.forks:
         draft.say(world.notice(message.thread, thread_words.NO_FORKS))
         return
@@ -117,9 +117,12 @@ def _copy(world: World, view: View, draft: Draft, message: Message, session: Ses
         return
     latest = view.latest_turns(session.id, 1)
     title = session.title or (summary.title(latest[0].prompt, thread_words.NAME_MAX) if latest else "")
+    unasked = session.mode in world.agents[agent].traits.unasking
     copy = replace(
         session,
         agent=agent,
+        # What asks less was chosen for the one session, by somebody who may answer for it.
+        mode="" if unasked and not may(view.grants(message.person), Deed.APPROVE, message.thread) else session.mode,
         thread=message.thread,
         owner=message.person,
         room_name="",
@@ -127,6 +130,12 @@ def _copy(world: World, view: View, draft: Draft, message: Message, session: Ses
         title=title,
     )
     _begin_copy(world, view, draft, copy, origin)
+
+
+def _origin(view: View, session: Session) -> str | None:
+    """The conversation that a copy of it begins with: one in which nothing has run yet is still only what it was to be a copy of."""
+    began = any(turn.started_at_ms is not None for turn in view.latest_turns(session.id, TURNS_LOOKED_AT))
+    return session.forked_from if session.forked_from and not began else session.agent_session
 
 
 def _begin_copy(world: World, view: View, draft: Draft, session: Session, origin: str) -> None:

@@ -196,6 +196,40 @@ async def test_the_conversation_here_is_copied_by_a_word() -> None:
         await gateway.sees("There is no such conversation here any more")
 
 
+async def test_a_copy_in_which_nothing_could_run_is_still_a_copy_of_the_first() -> None:
+    """A prompt that the gate refused began no conversation that another copy could begin with."""
+    known = agent()
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        gateway.says("first")
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/fork")
+        await gateway.sees("Fork of first: it begins as a copy")
+        gateway.says("/stop all")
+        await gateway.sees("/go")
+        gateway.says("refused")
+        await gateway.until(lambda turns: len(turns) == 2 and turns[1].started_at_ms is None)
+        gateway.says("/fork")
+        sessions = await gateway.steps.until(gateway.sessions, lambda found: len(found) == 3)
+        assert [session.forked_from for session in sessions] == ["", *[sessions[0].agent_session] * 2]
+
+
+async def test_a_copy_asks_as_usual_unless_who_makes_it_may_answer() -> None:
+    """An approver chose for one session that less is asked: a writer takes that nowhere else."""
+    known = agent()
+    rules = replace(RULES, people=(*RULES.people, Grant(WRITER, Role.WRITER)))
+    async with known, bench(script(call(1)), rules, agents={"scripted": known}) as gateway:
+        gateway.says("first")
+        await gateway.ended(TurnState.FINISHED)
+        gateway.says("/mode edits")
+        await gateway.steps.until(gateway.sessions, lambda found: found[0].mode == "edits")
+        gateway.says("/fork")
+        await gateway.steps.until(gateway.sessions, lambda found: len(found) == 2)
+        [first, _] = await gateway.sessions()
+        gateway.chat.says(Thread("memory", WRITER), WRITER, f"/fork {first.agent_session}")
+        found = await gateway.steps.until(gateway.sessions, lambda found: len(found) == 3)
+        assert [session.mode for session in found] == ["edits", "edits", ""]
+
+
 async def test_nobody_copies_a_conversation_of_a_chat_that_they_may_not_write_in() -> None:
     """A copy would show them what was said there: there is no button, and the word for it is refused."""
     known = agent()
