@@ -300,6 +300,9 @@ async def _over(world: World, live: Live, event: Finished) -> bool:
         if live.turn_id is not None:
             event, files = await showing.shown(world, live.turn_id, event)
             await world.commit(metering.answer(live.turn_id, event, files))
+        if live.steering:  # no call follows that could be told: they need not wait for what works in the background
+            live.steering.clear()
+            await world.commit(steering.returned(world, live.session_id))
         return False
     await answer_held(world, live, EndTurn(turn_words.OVER))
     if live.stopping_ms is not None and event.background:

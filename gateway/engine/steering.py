@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gateway.core import queue, summary
+from gateway.core.access import may
 from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import Approval
 from gateway.domain.effects import Steer
 from gateway.domain.events import Message
-from gateway.domain.place import Session
+from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag
 from gateway.engine import attachments, gating, menus
@@ -41,7 +42,8 @@ def first(view: View, message: Message) -> Turn | None:
 def begin(world: World, view: View, draft: Draft, message: Message, session: Session, turn: Turn) -> None:
     """A person wants the agent at work told this now: it spends what is held for the turn at work, and nothing else."""
     into = None if is_unheard(turn) else queue.steered(turn, draft.open_turns(view, session.id))
-    if into is None or not world.agents[session.agent].traits.steers:
+    theirs = may(view.grants(turn.person), Deed.PROMPT, session.thread)  # it may have waited longer than that
+    if into is None or not theirs or not world.agents[session.agent].traits.steers:
         draft.say(world.notice(message.thread, words.NOTHING_TO_STEER))
         return
     draft.put.append(replace(turn, flags=turn.flags | {Flag.STEERING}))
@@ -104,6 +106,17 @@ def back(world: World, view: View, draft: Draft, session_id: str, prompt_uuid: s
             draft.put.append(replace(turn, flags=flags, prompt_uuid=world.clock.new_uuid()))
             buttons = (words.RUN_NOW, f"now {turn.id}"), (words.DROP, f"drop {turn.id}")
             _shows(world, view, draft, turn, words.NOT_STEERED, buttons)
+
+
+def returned(world: World, session_id: str) -> Callable[[View], Decision[None]]:
+    """The run has ended, though its turn has not: agents of it work on."""
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        back(world, view, draft, session_id)
+        return draft.done(None)
+
+    return decide
 
 
 async def settle(world: World, session: Session, process: Process | None) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from gateway.agents.scripted import CallApi, Crash, Fail, Play, Say, Script, UseTool
+from gateway.agents.scripted import Background, CallApi, Crash, Fail, Play, Say, Script, SubAgent, UseTool
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Flag
+from gateway.ports import Decision
 from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +129,7 @@ async def test_run_now_for_another_message_does_not_lose_the_words_on_their_way(
         await on_its_way(gateway)
         await gateway.sees("Goes to the agent at its next step")
         gateway.says("preferred")
-        await gateway.taps("Queued as number 1: ", "Run now")
+        await gateway.taps("Queued as number 1: preferred", "Run now")
         await gateway.until(
             lambda turns: [one.state for one in turns] == [TurnState.STOPPED, TurnState.FINISHED, TurnState.FINISHED]
         )
@@ -151,6 +152,21 @@ async def test_nobody_steers_a_turn_of_another_person() -> None:
         lasts.set()
         await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.FINISHED] * 2)
         assert gateway.agent.steered == []
+
+
+async def test_words_of_who_may_not_write_any_more_are_told_to_nobody() -> None:
+    """Attack 10: they were written while that was allowed, and another person presses the button: they wait, and are taken away."""
+    lasts = anyio.Event()
+    people = (Grant(OWNER, Role.OWNER), Grant(OTHER_PERSON, Role.WRITER))
+    async with bench(two_calls(lasts, anyio.Event()), with_limits(people=people)) as gateway:
+        gateway.chat.says(THREAD, OTHER_PERSON, "first")
+        await gateway.until(lambda turns: [turn.state for turn in turns] == [TurnState.RUNNING])
+        gateway.chat.says(THREAD, OTHER_PERSON, "second")
+        shown = await gateway.sees("Queued as number 1")
+        await gateway.world.commit(lambda _: Decision(None, grants=(Grant(OWNER, Role.OWNER),)))
+        gateway.chat.taps(shown, "Steer", OWNER)
+        await gateway.sees("Nothing of yours is at work that this can be told to")
+        assert [turn.flags for turn in await gateway.turns()] == [frozenset()] * 2
 
 
 async def test_words_on_their_way_are_changed_by_no_edit_and_no_second_press() -> None:
@@ -193,6 +209,23 @@ async def test_a_turn_that_fails_gives_back_what_it_was_not_told() -> None:
         await on_its_way(gateway)
         first.set()
         await gateway.until(lambda turns: [one.state for one in turns] == [TurnState.FAILED, TurnState.FINISHED])
+
+
+async def test_words_that_came_too_late_do_not_wait_for_what_works_in_the_background() -> None:
+    """The agent has answered, and tools of it work on: nothing can be told any more, so the words can be dropped, or run now."""
+    first, behind = anyio.Event(), anyio.Event()
+    helper = SubAgent("reader", (call(1, lasts=behind),))
+    async with bench(only_first(script(Background((helper,), report=()), call(1, lasts=first)))) as gateway:
+        await waits_behind(gateway)
+        await gateway.taps("Queued as number 1", "Steer")
+        await on_its_way(gateway)
+        first.set()
+        await gateway.taps("The agent was done before it could be told this", "Drop")
+        turns = await gateway.until(lambda turns: turns[1].state is TurnState.REFUSED)
+        assert turns[0].state is TurnState.RUNNING
+        behind.set()
+        await gateway.until(lambda turns: turns[0].state is TurnState.FINISHED)
+        assert gateway.agent.steered == []
 
 
 async def test_what_is_steered_stays_within_the_hold_of_the_turn_at_work() -> None:
