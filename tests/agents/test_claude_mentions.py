@@ -70,6 +70,9 @@ def test_a_name_within_the_project_is_left_as_it_is(cut: Cut, text: str) -> None
         '"one.txt',
         "a\x1c/../../secret",
         '""/../../secret',
+        '" /etc/passwd"',
+        '"one.txt ",',
+        '" ../secret"',
         "src/..",
         "..",
         "one.txt\u00e9",
@@ -89,6 +92,15 @@ def test_a_name_that_leads_elsewhere_is_only_a_name(cut: Cut, name: str) -> None
 def test_a_quoted_name_that_a_reference_lengthens_is_only_a_name(cut: Cut) -> None:
     """Attack 44: to the client the quotes in `@[title](claude-ref:...)` are none."""
     assert cut('see @"a @[t](claude-ref:Q "b") /../../secret"') == 'see "a @[t](claude-ref:Q "b") /../../secret"'
+
+
+def test_names_without_number_are_looked_at_for_a_moment_only(cut: Cut) -> None:
+    """Each is looked at wherever it may begin and end: what is too much to look at in one prompt is left to nobody."""
+    text = ("@x" * 60 + " ") * 33
+    found = cut(text)
+    assert found.startswith("@x" * 60)
+    assert found.endswith("x" * 60 + " ")
+    assert "@" not in found[-60:]
 
 
 def test_the_projects_own_name_is_no_way_out(cut: Cut, tmp_path: Path) -> None:
