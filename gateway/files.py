@@ -241,6 +241,15 @@ def forget_old(files: str, now_ms: int, days: int) -> None:
                 folder.rmdir()
 
 
+def forget_parts(files: str) -> None:
+    """At a start, when nothing is being saved: what an earlier gateway had begun to save is deleted. It would count for ever."""
+    for folder, about in _listed(Path(files)):
+        for file, seen in _listed(folder) if stat.S_ISDIR(about.st_mode) else ():
+            if file.name.startswith(".") and file.name.endswith(PART) and stat.S_ISREG(seen.st_mode):
+                with suppress(OSError):
+                    file.unlink()
+
+
 async def save(chunks: AsyncGenerator[bytes], into: str, bytes_max: int) -> int:
     """Write what comes into a new file (0600), whole or not at all; its bytes. Raises TooLargeError, OSError."""
     size = 0

@@ -30,7 +30,7 @@ from gateway.local import relays, token
 from gateway.local.lines import Lines
 from gateway.local.peers import Peer, family_of
 from gateway.local.routes import Routes
-from gateway.ports import Decision, TollbridgeError, View
+from gateway.ports import Decision, FullError, TollbridgeError, View
 from mcp_servers.channel_host import Channel, Declined, Done, Question, Saved
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ NOT_JOINED: Final = (
 NOT_WRITTEN: Final = "No message with this id is known here: react to one that a person wrote to this session."
 TOO_LONG: Final = "Not changed: a changed message has to fit into one, and this is longer. Send it with reply."
 NOT_OURS: Final = "No message of this session has this id: reply gives the ids of those that can be changed."
+FULL: Final = "Not said: too many messages wait to be sent. Nothing of this was kept: call it again in a few minutes."
 
 COLLECT_EVERY_S: Final = 600.0
 """A hook may also have found no gateway that was there, but had no time for it."""
@@ -228,7 +229,11 @@ class DeskHost:
             draft.say(Say(session.thread, ref, words, ring=True, files=(*drawn, *packed)))
             return draft.done(None)
 
-        await self._world.commit(decide)
+        try:
+            await self._world.commit(decide)
+        except FullError:
+            await parcels.drop(self._world, (*drawn, *packed))
+            return Declined(FULL)
         client.replied()
         return Done("It is on its way to the person's chat.", (ref,))
 
@@ -260,7 +265,10 @@ class DeskHost:
                 draft.say(Edit(session.thread, message_id, text))
             return draft.done(known)
 
-        done = (await self._world.commit(decide)).result
+        try:
+            done = (await self._world.commit(decide)).result
+        except FullError:
+            return Declined(FULL)
         return Done("It is on its way to the person's chat.", (message_id,)) if done else Declined(NOT_OURS)
 
     async def download(self, attachment_id: str) -> Saved | Declined:

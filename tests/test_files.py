@@ -10,7 +10,7 @@ import pytest
 
 from gateway import clock
 from gateway.domain.files import FileKind, Parcel
-from gateway.files import FRESH_MS, SPOOL, Spool
+from gateway.files import FRESH_MS, SPOOL, Spool, forget_parts
 
 NOW_MS = clock.now_ms()
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -163,3 +163,16 @@ def test_what_is_discarded_is_looked_for_among_the_copies_alone(spool: Spool, wo
     """A path from elsewhere deletes nothing there."""
     spool.discard(str(work / "a.txt"))
     assert (work / "a.txt").exists()
+
+
+def test_at_a_start_the_halves_of_what_people_sent_are_gone_and_nothing_else(tmp_path: Path) -> None:
+    """A gateway that was killed while it saved one leaves it for ever otherwise, where files are kept for ever."""
+    folder = tmp_path / "files" / "s_1"
+    folder.mkdir(parents=True)
+    for name in (".t_1-1.mp4.part", "t_1-1.mp4", "agents.part", ".hidden"):
+        (folder / name).write_bytes(b"x")
+    (folder / ".dir.part").mkdir()
+    (tmp_path / "files" / "loose.part").write_bytes(b"x")
+    forget_parts(str(tmp_path / "files"))
+    assert sorted(path.name for path in folder.iterdir()) == [".dir.part", ".hidden", "agents.part", "t_1-1.mp4"]
+    forget_parts(str(tmp_path / "nowhere"))

@@ -20,7 +20,7 @@ from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine.world import Desk, Draft
 from gateway.files import Spool
-from gateway.host import NOT_OURS, NOT_WRITTEN, TOO_LONG, DeskHost, spoken_for
+from gateway.host import FULL, NOT_OURS, NOT_WRITTEN, TOO_LONG, DeskHost, spoken_for
 from gateway.lock import make_home
 from gateway.ports import Decision
 from gateway.view.desk_words import ELSEWHERE
@@ -224,3 +224,25 @@ async def test_a_file_that_was_sent_is_no_message_to_change(tmp_path: Path) -> N
         await gateway.sees("a.txt")
         assert await gateway.world.store.read(lambda view: view.message_id(f"{name}:file:1")) is not None
         assert await host.edit(f"{name}:file:1", "changed") == Declined(NOT_OURS)
+
+
+async def test_a_full_outbox_is_a_refusal_in_words_and_keeps_no_copy_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent is told that nothing was kept; said again once there is room, it arrives."""
+    async with joined(tmp_path) as (gateway, host):
+        gateway.world.spool = Spool(make_home(tmp_path / "spool"), clock.new_id)
+        (tmp_path / "notes.txt").write_text("notes", encoding="utf-8")
+        [session] = await gateway.sessions()
+        await gateway.world.commit(lambda _view: Decision(None, put=(replace(session, directory=str(tmp_path)),)))
+        done = await host.reply("Before.", (), None)
+        assert isinstance(done, Done)
+        await gateway.sees("Before.")
+        monkeypatch.setattr("gateway.store.posts.MOST_WAITING", -1)
+        assert await host.reply("Too much.", ("notes.txt",), None) == Declined(FULL)
+        assert await host.edit(done.message_ids[0], "Changed.") == Declined(FULL)
+        assert list((tmp_path / "spool" / "spool").iterdir()) == []
+        monkeypatch.undo()
+        assert isinstance(await host.reply("Again.", ("notes.txt",), None), Done)
+        await gateway.sees("Again.")
+        assert not any("Too much." in shown.text for shown in gateway.chat.sees(THREAD))

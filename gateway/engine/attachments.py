@@ -14,7 +14,7 @@ from gateway.domain.effects import Say
 from gateway.domain.files import Attachment
 from gateway.domain.turn import Turn
 from gateway.engine.world import Draft, World
-from gateway.files import folder_of, forget_old
+from gateway.files import folder_of, forget_old, forget_parts
 from gateway.ports import Decision, Saved, View
 from gateway.view import file_words
 
@@ -36,6 +36,15 @@ async def sweep(world: World) -> None:
     """Files that people sent long ago are deleted."""
     if world.rules.files:
         await anyio.to_thread.run_sync(forget_old, world.rules.files, world.clock.now_ms(), world.rules.files_days)
+
+
+async def sweep_parts(world: World) -> None:
+    """At a start: what an earlier gateway had only begun to save is deleted."""
+    if world.rules.files:
+        try:
+            await anyio.to_thread.run_sync(forget_parts, world.rules.files)
+        except OSError as error:
+            log.warning("what people send could not be looked through", why=str(error))
 
 
 async def folder(world: World, session_id: str, size: int | None = None, keep: str = "") -> str:

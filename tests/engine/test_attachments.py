@@ -304,3 +304,17 @@ async def test_the_files_of_one_message_do_not_push_each_other_out(rules: Rules)
         paths = [word for word in agent.texts[0].split() if word.startswith(rules.files)]
         assert len(paths) == 3
         assert [await anyio.Path(path).read_bytes() for path in paths] == [b"five!"] * 3
+
+
+async def test_what_was_only_half_saved_before_a_start_is_gone_and_counts_no_more(tmp_path: Path, rules: Rules) -> None:
+    """Also where files are kept for ever: it would count as one that comes in for as long."""
+    folder = folder_of(rules.files, "s_1", 5, 1_000)
+    (folder / ".t_1-1.txt.part").write_bytes(b"half")
+    (folder / "t_1-2.txt").write_bytes(b"whole")
+    async with bench(script(call(1)), replace(rules, files_days=0)):
+        assert [path.name for path in folder.iterdir()] == ["t_1-2.txt"]
+    file = tmp_path / "a file"
+    file.touch()
+    async with bench(script(call(1)), replace(rules, files=str(file / "below"))) as gateway:
+        gateway.says("go on")
+        await gateway.sees("All done.")
