@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from gateway.core.files import FILE_MARK
+from gateway.core.files import FILE_MARK, carried
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import LEAVE_REF, SAID_REF
 from gateway.domain.events import Moved
@@ -33,9 +33,13 @@ log = structlog.get_logger()
 
 BATCH = 100
 AT_ONCE_MAX = 8
+UPLOADS_MAX = 3
+"""Files have places of their own: a large one takes minutes, and keeps no message of another chat waiting."""
 SEND_LIMIT_S = 20.0
 FILE_LIMIT_S = 180.0
-"""Fifty megabytes over a slow line."""
+"""However small it is."""
+SLOWEST_UPLOAD = 250_000
+"""Bytes a second, there and on from a Bot API server of one's own. Whoever carries it notices sooner that nothing moves."""
 NAMED_WITHIN_MS = 3_000
 """However many reply to something else than a message on its way, all of them together keep the others waiting for it no longer."""
 NAMED_LOOK_S = 0.02
@@ -51,6 +55,42 @@ class Pace:
     free_ms: dict[Thread, int]
     service_free_ms: int = 0
     busy: set[Thread] = field(default_factory=set[Thread])
+    uploads: set[Thread] = field(default_factory=set[Thread])
+    """Those of the busy ones that are sent a file."""
+
+    def has_place(self, post: Post) -> bool:
+        """Whether so few of its kind are on their way that it may be one of them."""
+        if _is_file(post):
+            return len(self.uploads) < UPLOADS_MAX
+        return len(self.busy) - len(self.uploads) < AT_ONCE_MAX
+
+    @property
+    def full(self) -> bool:
+        """Nothing at all may set out."""
+        return len(self.busy) >= AT_ONCE_MAX + UPLOADS_MAX
+
+    def begins(self, post: Post) -> None:
+        """It is on its way."""
+        self.busy.add(post.thread)
+        if _is_file(post):
+            self.uploads.add(post.thread)
+
+    def ends(self, post: Post) -> None:
+        """It is no more."""
+        self.busy.discard(post.thread)
+        self.uploads.discard(post.thread)
+
+
+def _is_file(post: Post) -> bool:
+    return FILE_MARK in post.ref
+
+
+def limit_s(post: Post) -> float:
+    """How long a delivery may take: a file by its size."""
+    if not _is_file(post):
+        return SEND_LIMIT_S
+    parcel = carried(post.ref, post.body)
+    return FILE_LIMIT_S if parcel is None else max(FILE_LIMIT_S, parcel.size / SLOWEST_UPLOAD)
 
 
 def choose(posts: Iterable[Post], pace: Pace, now_ms: int) -> tuple[Post | None, int | None]:
@@ -58,9 +98,7 @@ def choose(posts: Iterable[Post], pace: Pace, now_ms: int) -> tuple[Post | None,
 
     (None: only news can change that.) Sends go first, so that an answer never waits behind a progress line.
     """
-    if len(pace.busy) >= AT_ONCE_MAX:
-        return None, None
-    waiting = list(posts)
+    waiting = [post for post in posts if pace.has_place(post)]
     if waiting and pace.service_free_ms > now_ms:
         return None, pace.service_free_ms - now_ms
     for post in sorted(waiting, key=lambda post: (post.edits is not None, post.id)):
@@ -75,7 +113,7 @@ async def deliver_forever(world: World) -> None:
     async with anyio.create_task_group() as tasks:
         while True:
             world.posted = anyio.Event()
-            if len(pace.busy) >= AT_ONCE_MAX:
+            if pace.full:
                 await world.posted.wait()
                 continue
             busy, now_ms = set(pace.busy), world.clock.now_ms()
@@ -85,10 +123,10 @@ async def deliver_forever(world: World) -> None:
             while (chosen := choose(free, pace, world.clock.ticks_ms()))[0] is not None:
                 post = chosen[0]
                 free.remove(post)
-                pace.busy.add(post.thread)
+                pace.begins(post)
                 pace.service_free_ms = world.clock.ticks_ms() + world.chat.service_gap_ms
                 tasks.start_soon(_deliver, world, pace, post)
-            if len(pace.busy) >= AT_ONCE_MAX:
+            if pace.full:
                 continue
             waits = (chosen[1], await world.store.delayed_ms(world.chat.service, now_ms))
             wait_ms = min((wait for wait in waits if wait is not None), default=None)
@@ -97,19 +135,18 @@ async def deliver_forever(world: World) -> None:
 
 
 async def _deliver(world: World, pace: Pace, post: Post) -> None:
-    is_file = FILE_MARK in post.ref
-    limit_s = FILE_LIMIT_S if is_file else SEND_LIMIT_S
-    receipt: Receipt = Uncertain(f"no answer within {limit_s:.0f} s")
+    is_file, within_s = _is_file(post), limit_s(post)
+    receipt: Receipt = Uncertain(f"no answer within {within_s:.0f} s")
     # A gateway that stops hears how a request ended that it has begun: else each stop would leave doubts. Files may take too long.
     with anyio.CancelScope(shield=True) as scope:
         if not await world.store.sending(post):
-            pace.busy.discard(post.thread)
+            pace.ends(post)
             world.posted.set()
             return
         world.on_step("post.sending")
         scope.shield = not is_file
         with _named_at_its_end(world, post):
-            with anyio.move_on_after(limit_s):
+            with anyio.move_on_after(within_s):
                 receipt = await world.chat.deliver(post)
             scope.shield = True
             world.on_step("post.sent")
@@ -128,7 +165,7 @@ async def _deliver(world: World, pace: Pace, post: Post) -> None:
     for thread in [thread for thread, free in pace.free_ms.items() if free <= now]:
         del pace.free_ms[thread]
     pace.free_ms[post.thread] = now + wait_ms
-    pace.busy.discard(post.thread)
+    pace.ends(post)
     world.posted.set()
 
 
@@ -173,6 +210,8 @@ async def _took(world: World, post: Post, receipt: Receipt) -> None:
             log.error("a question was never put to anybody", ref=post.ref, why=why)
         case Uncertain(why) | Rejected(why):
             log.warning("a message may not have arrived", ref=post.ref, receipt=type(receipt).__name__, why=why)
+        case Delayed(closed=True):
+            await threads.closed(world, post.thread)
         case Delivered() | Delayed():
             pass
 

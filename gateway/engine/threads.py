@@ -13,8 +13,9 @@ from gateway.core import approve, change, summary
 from gateway.domain.approval import Approval, ApprovalKind, ApprovalState
 from gateway.domain.effects import Arrange, Edit, Interrupt, Say
 from gateway.domain.events import Message
-from gateway.domain.place import UNSETTLED, Room, Session, Thread
+from gateway.domain.place import UNSETTLED, Deed, Room, Session, Thread
 from gateway.engine import gating
+from gateway.engine.askers import threads_of
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, Delayed, Post, Uncertain, View
 from gateway.view import command_words, thread_words
@@ -245,6 +246,21 @@ async def left(world: World, post: Post, why: str) -> None:
         if sessions and view.current_session(to) is None:
             draft.current = replace(sessions[0], thread=to, room=Room.NONE)
         return replace(draft.done(None), rerouted=(post.thread, to))
+
+    await world.commit(decide)
+
+
+async def closed(world: World, thread: Thread) -> None:
+    """Nothing can be said in a chat until a person opens it again: it waits, and those who may answer there hear of it, once a day."""
+    log.warning("a chat is closed: what is to be said there waits", chat=thread.chat)
+
+    def decide(view: View) -> Decision[None]:
+        draft = Draft()
+        for here in threads_of(world, view.all_grants(), Deed.APPROVE, None):
+            if here.chat != thread.chat:
+                ref = f"closed:{thread.service}:{thread.chat}:{world.today()}:{here.chat}"
+                draft.say(Say(here, ref, thread_words.closed_chat(summary.code(thread.chat)), ring=True))
+        return draft.done(None)
 
     await world.commit(decide)
 

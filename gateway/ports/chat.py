@@ -39,10 +39,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """It is not there; try again after so long. `whole_service`: the delay holds for every thread, not just this one."""
+    """It is not there; try again after so long. `whole_service`: the delay holds for every thread, not just this one. `closed`:
+    until a person opens the thread again; it is never given up for that.
+    """
 
     wait_ms: int
     whole_service: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,12 @@ class Uncertain:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """It will never be there: the person blocked the bot, the message to edit is gone, ..."""
+    """It will never be there: the person blocked the bot, the message to edit is gone, ... `unchangeable`: no other edit of that
+    message will be, either.
+    """
 
     why: str
+    unchangeable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ EDIT_AGAIN_MS = 1000
 """After which an edit that may not be there is sent again: it says the same however often it is sent."""
 
 _NOT_DELIVERED = "the message to change may not be there"
+_UNCHANGEABLE = "cannot be changed any more: "
 _NOT_YET = f"{DELAYED} AND not_before_ms > :now_ms AND not_before_ms <= :now_ms + {LONGEST_WAIT_MS}"
 """Delayed, and not yet due. A time further away than any delay was written before the clock was set back."""
 _DUE = Prepared(
@@ -110,6 +111,11 @@ _IN_EDITS = Prepared(
     .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 1, outbox.c.state == bindparam("state"))
     .limit(1)
 )
+_REFUSAL = Prepared(
+    select(outbox.c.reason)
+    .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 1, outbox.c.state == "rejected")
+    .limit(1)
+)
 _WAITING = Prepared(select(func.count()).where(outbox.c.state == "waiting"))
 
 
@@ -158,6 +164,8 @@ def _edit(connection: Connection, post: NewPost, now_ms: int) -> int:
     if not sends or sends[-1]["state"] in {"uncertain", "rejected"}:
         if not _in_edits(connection, post.ref, "rejected"):
             _insert(connection, post, now_ms, body="", state="rejected", reason=_NOT_DELIVERED)
+        return 0
+    if (refused := _REFUSAL.scalar(connection, {"ref": post.ref})) and refused.startswith(_UNCHANGEABLE):
         return 0
     if (earlier := _in_edits(connection, post.ref, "waiting")) is not None:
         _set(connection, earlier, body=body)
@@ -243,7 +251,7 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
         raise StoreError(f"The message {post.ref} was not on its way: its receipt means nothing")
     if isinstance(receipt, Uncertain) and row["edit"]:
         receipt = Delayed(EDIT_AGAIN_MS)
-    put_off = isinstance(receipt, Elsewhere) or (isinstance(receipt, Delayed) and not receipt.whole_service)
+    put_off = isinstance(receipt, Elsewhere) or (isinstance(receipt, Delayed) and _is_its_own(receipt))
     may_wait = isinstance(receipt, Delayed) and not row["edit"] and now_ms - row["created_at_ms"] < GIVE_UP_MS
     if put_off and not may_wait and row["attempts"] + 1 >= MOST_DELAYS:
         receipt = Rejected(f"it was put off {MOST_DELAYS} times")
@@ -256,20 +264,34 @@ def receipted(connection: Connection, post: Post, receipt: Receipt, now_ms: int)
         case Elsewhere():
             _put_back(connection, row, row["attempts"] + 1, now_ms)
             moves.follow(connection, post.ref)
-        case Delayed(wait_ms=wait_ms, whole_service=whole_service):
+        case Delayed(wait_ms=wait_ms):
             # What waits longer than that may still be uncertain once, and repeated.
-            more = not whole_service and (row["attempts"] + 1 < MOST_DELAYS or bool(row["edit"]))
+            more = _is_its_own(receipt) and (row["attempts"] + 1 < MOST_DELAYS or bool(row["edit"]))
             attempts = row["attempts"] + more
             _put_back(connection, row, attempts, now_ms + min(wait_ms, LONGEST_WAIT_MS))
         case Uncertain(why=why):
             _set(connection, row["id"], state="uncertain", reason=why)
             _drop_edits(connection, row)
-        case Rejected(why=why):
-            _set(connection, row["id"], state="rejected", reason=why, body="")
+        case Rejected(why=why, unchangeable=unchangeable):
+            if row["edit"]:
+                _only_refusal(connection, row)
+            reason = f"{_UNCHANGEABLE}{why}" if unchangeable and row["edit"] else why
+            _set(connection, row["id"], state="rejected", reason=reason, body="")
             _drop_edits(connection, row)
         case Gone():
             _put_back(connection, row, row["attempts"], 0)
     return receipt
+
+
+def _is_its_own(delay: Delayed) -> bool:
+    """Neither the whole service nor a person who closed its thread is the message's fault."""
+    return not (delay.whole_service or delay.closed)
+
+
+def _only_refusal(connection: Connection, row: rows.Row) -> None:
+    """Of the edits of a message that were rejected only the last is remembered."""
+    refused = (outbox.c.ref == row["ref"]) & (outbox.c.edit == 1) & (outbox.c.state == "rejected")
+    connection.execute(delete(outbox).where(refused))
 
 
 def _if_it_stayed_behind(connection: Connection, row: rows.Row, post: Post) -> None:

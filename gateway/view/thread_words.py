@@ -58,6 +58,14 @@ def comes_here(place: str, title: str) -> str:
     )
 
 
+def closed_chat(chat: str) -> str:
+    """A group's General topic is closed, and the bot may not write there; `chat`: its number, as code."""
+    return (
+        f"The General topic of the group {chat} is closed, so nothing can be said there. What I have to say waits and comes "
+        "once somebody opens it again, or makes the bot an administrator who may manage topics."
+    )
+
+
 CLOSED: Final = "Closed. Write here and it goes on; /new begins another session."
 CLOSED_TOPIC: Final = (
     "Closed. Write here and it goes on (a group's topic has to be reopened first); /new begins another session."
@@ -133,6 +141,7 @@ def project_button(name: str, parent: str) -> str:
     return f"{name} ({parent})" if parent else name
 
 
+NO_DIRECTORY_ANSWERS: Final = "The directories did not answer in time (a network drive that is away?). Name one with its whole path, or try again."
 TWO_BRANCHES: Final = "Name one branch: /new api @fix-login."
 
 

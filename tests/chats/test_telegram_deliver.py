@@ -209,3 +209,31 @@ async def test_gaps_follow_telegrams_limits(chat: TelegramChat) -> None:
     group = Thread("telegram", "-100123")
     assert [chat.gap_ms(PLACE, edit=False), chat.gap_ms(PLACE, edit=True)] == [1_000, 1_500]
     assert [chat.gap_ms(group, edit=False), chat.gap_ms(group, edit=True)] == [3_000, 3_000]
+
+
+async def test_what_goes_to_a_closed_general_topic_waits_until_it_is_open(
+    chat: TelegramChat, server: BotApi, alice: Phone
+) -> None:
+    """It is no word that it never arrives: a person opens it again, and other topics go on."""
+    group = server.group(-100123, forum=True, bot="member")
+    member, topic = group.joined_by(alice), group.topic("Work")
+    place = Thread("telegram", "-100123")
+    delivered = await send(chat, thread=place)
+    assert isinstance(delivered, Delivered)
+    group.closes_general()
+    receipt = await send(chat, thread=place)
+    assert isinstance(receipt, Delayed)
+    assert (receipt.closed, receipt.whole_service) == (True, False)
+    assert isinstance(await send(chat, thread=Thread("telegram", "-100123", str(topic))), Delivered)
+    group.closes_general(closed=False)
+    assert isinstance(await send(chat, "Now", thread=place), Delivered)
+    assert member.sees()[-1].text == "Now"
+
+
+async def test_a_message_that_was_deleted_cannot_be_changed_now_nor_later(chat: TelegramChat, alice: Phone) -> None:
+    """Other refusals of an edit are of that edit alone."""
+    message_id = await sent(chat)
+    receipt = await edit(chat, str(int(message_id) + 1_000))
+    assert alice.sees()
+    assert isinstance(receipt, Rejected)
+    assert receipt.unchangeable

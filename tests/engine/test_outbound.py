@@ -12,9 +12,23 @@ from structlog.testing import capture_logs
 from gateway import clock
 from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
+from gateway.core.files import enclosed, file_ref
+from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.engine import Engine, World
-from gateway.engine.outbound import deliver_forever, repeat_unsure, until_named
+from gateway.engine.outbound import (
+    AT_ONCE_MAX,
+    FILE_LIMIT_S,
+    SEND_LIMIT_S,
+    SLOWEST_UPLOAD,
+    UPLOADS_MAX,
+    Pace,
+    choose,
+    deliver_forever,
+    limit_s,
+    repeat_unsure,
+    until_named,
+)
 from gateway.ports import Accept, Decision, Delayed, NewPost, Post, Receipt, Rejected, Store, Uncertain
 from gateway.pricing import ListPrices
 from gateway.store import SqliteStore, open_store
@@ -218,3 +232,68 @@ async def test_many_replies_together_hold_up_nobody_for_longer_than_one(monkeypa
         with anyio.fail_after(5):
             for number in range(100):
                 await until_named(world, THREAD, f"another {number}")
+
+
+def parcel_post(number: int, size: int = 5) -> Post:
+    """A file that waits for a chat of its own."""
+    parcel = Parcel(f"/spool/{number}", "a.bin", FileKind.DOCUMENT, size, "/work/a.bin")
+    return Post(number, Thread("memory", f"c{number}"), file_ref(f"note:{number}", 1), enclosed(parcel))
+
+
+def test_a_file_may_take_as_long_as_its_size_needs() -> None:
+    """Two gigabytes through a Bot API server of one's own take their time, and are not cut off and sent again."""
+    assert limit_s(Post(1, THREAD, "note:1", "{}")) == SEND_LIMIT_S
+    assert limit_s(parcel_post(1, 5)) == FILE_LIMIT_S
+    assert limit_s(parcel_post(1, 2_000_000_000)) == 2_000_000_000 / SLOWEST_UPLOAD
+    assert limit_s(Post(1, THREAD, file_ref("note:1", 1), "broken")) == FILE_LIMIT_S
+
+
+def test_files_have_places_of_their_own() -> None:
+    """As many as there may be set out; further files wait for them, and messages to other chats do not, nor the other way round."""
+    pace, message = Pace({}), Post(99, THREAD, "note:99", "{}")
+    for number in range(UPLOADS_MAX):
+        assert choose([parcel_post(number)], pace, 0) == (parcel_post(number), None)
+        pace.begins(parcel_post(number))
+    assert choose([parcel_post(50)], pace, 0) == (None, None)
+    assert choose([parcel_post(50), message], pace, 0) == (message, None)
+    pace = Pace({})
+    for number in range(AT_ONCE_MAX):
+        pace.begins(Post(number, Thread("memory", f"c{number}"), f"note:{number}", "{}"))
+    assert choose([message, parcel_post(50)], pace, 0) == (parcel_post(50), None)
+    assert choose([message], pace, 0) == (None, None)
+
+
+class SlowFiles(MemoryChat):
+    """A chat that takes messages, and no file until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = anyio.Event()
+        self.begun = 0
+
+    async def deliver(self, post: Post) -> Receipt:
+        """A file waits."""
+        if ":file:" in post.ref:
+            self.begun += 1
+            await self.open.wait()
+        return await super().deliver(post)
+
+
+async def test_slow_uploads_keep_no_message_of_another_chat_waiting() -> None:
+    """Twelve chats have a file on its way or waiting; a question to another one arrives all the same."""
+    chat = SlowFiles()
+    async with open_store(None) as store, anyio.create_task_group() as tasks:
+        files = tuple(NewPost(post.thread, post.ref, (post.body,)) for post in map(parcel_post, range(12)))
+        await store.transact(lambda _: Decision(None, posts=files), clock.now_ms())
+        tasks.start_soon(deliver_forever, world := world_of(store, chat))
+        assert isinstance(world.on_step, Steps)
+
+        async def begun() -> int:
+            return chat.begun
+
+        await world.on_step.until(begun, lambda count: count == UPLOADS_MAX)
+        await say(store, "a question")
+        world.posted.set()
+        await chat.waits_for(THREAD, "a question")
+        assert chat.begun == UPLOADS_MAX
+        tasks.cancel_scope.cancel()

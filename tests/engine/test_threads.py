@@ -11,7 +11,7 @@ from gateway.domain.effects import Button
 from gateway.domain.place import Room, Session, Thread
 from gateway.domain.turn import TurnState
 from gateway.ports import Delayed, Uncertain
-from tests.engine.bench import RULES, THREAD, Bench, bench, call, script, with_limits
+from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -204,3 +204,16 @@ async def test_a_chat_without_topics_has_its_sessions_as_before() -> None:
         await gateway.sees("Closed.")
         [session] = await gateway.sessions()
         assert (session.thread, session.room) == (Thread("memory", "1"), Room.NONE)
+
+
+async def test_what_is_said_in_a_closed_chat_waits_and_those_who_may_answer_hear_of_it_once() -> None:
+    """The answer comes once somebody has opened it, however long that takes."""
+    closed, group = Delayed(50, closed=True), Thread("memory", "-100")
+    async with bench(script(call(1))) as gateway:
+        gateway.chat.receipts.extend([closed, closed, closed])
+        gateway.says("Fix it", group)
+        alone = Thread("memory", OWNER)
+        await gateway.sees("The General topic of the group `-100` is closed", alone)
+        await gateway.sees("All done.", group)
+        told = [shown for shown in gateway.chat.sees(alone) if "General topic" in shown.text]
+        assert len(told) == 1

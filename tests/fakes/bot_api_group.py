@@ -33,6 +33,11 @@ class Group:
             chat.topics[service.message_id] = Topic(name)
             return service.message_id
 
+    def closes_general(self, *, closed: bool = True) -> None:
+        """A person closes the General topic, or opens it again."""
+        with self._world.lock:
+            self._chat.general_closed = closed
+
     def deletes_topic(self, topic: int) -> None:
         """A person deletes a topic with all that was said in it; bots are not told."""
         with self._world.changing():

@@ -105,6 +105,7 @@ class Chat:
     upgraded: int | None = None
     """The number that the group has as a supergroup."""
     topics: dict[int, Topic] = field(default_factory=dict)
+    general_closed: bool = False
     messages: dict[int, Message] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     drafts: list[Draft] = field(default_factory=list)
@@ -286,6 +287,8 @@ class World:
     def topic(self, chat: Chat, thread: int | None) -> Topic | None:
         """The topic, if there is such a one; the General topic has no number that can be addressed."""
         if thread is None:
+            if chat.general_closed and not chat.administered:
+                raise ApiError(400, "Bad Request: TOPIC_CLOSED")
             return None
         if thread not in chat.topics:
             raise ApiError(400, "Bad Request: message thread not found")

@@ -204,7 +204,9 @@ async def test_no_delay_outlasts_the_longest_whatever_the_clock_says(store: Sqli
     assert await due(store, NOW + LONGEST_WAIT_MS) == await due(store, NOW - 1) == [("a", "a", None)]
 
 
-async def put_off(store: SqliteStore, delay: Delayed | Uncertain, times: int, now_ms: int = LATER) -> list[Receipt]:
+async def put_off(
+    store: SqliteStore, delay: Delayed | Uncertain | Rejected, times: int, now_ms: int = LATER
+) -> list[Receipt]:
     """Try to send the next message so often; what became of it each time."""
     became = []
     for _ in range(times):
@@ -434,3 +436,33 @@ async def test_a_message_that_was_taken_back_as_it_set_out_does_not_go(store: Sq
     await store.transact(lambda _: Decision(None, rerouted=(THREAD, Thread("telegram", "4711", "5"))), NOW)
     assert [await store.sending(post) for post in (left, moved)] == [False, False]
     assert await deliver_all(store) == [("moved", "moved", None)]
+
+
+async def test_what_waits_for_a_closed_chat_is_never_given_up(store: SqliteStore, clock: Clock) -> None:
+    """A person closed it: however often and long it is put off, it is said once that person has opened it."""
+    await put(store, posts=(say("a"),))
+    clock.ms = NOW + 30 * DAY_MS
+    later, closed = clock.ms + 2000, Delayed(1, closed=True)
+    assert await put_off(store, closed, 50, later) == [closed] * 50
+    assert await deliver_all(store, later) == [("a", "a", None)]
+
+
+async def test_a_message_that_cannot_be_changed_any_more_is_not_asked_to_again(store: SqliteStore) -> None:
+    """A status message that a person deleted: what was refused is one row, and further edits are none."""
+    await put(store, posts=(say("a"),))
+    await deliver_all(store)
+    for number in range(3):
+        await put(store, posts=(edit("a", str(number)),))
+        await put_off(store, Rejected("not now"), 1)
+    assert len(await rejected(store)) == 1
+    await put(store, posts=(edit("a", "last"),))
+    assert await put_off(store, Rejected("message to edit not found", unchangeable=True), 1) != []
+    for number in range(3):
+        await put(store, posts=(edit("a", str(number)),))
+    assert await due(store) == []
+    assert await rejected(store) == ["cannot be changed any more: message to edit not found"]
+
+
+async def rejected(store: SqliteStore) -> list[str]:
+    """Why edits were rejected, one row each."""
+    return [why for [why] in raw(store).execute("SELECT reason FROM outbox WHERE edit = 1 AND state = 'rejected'")]

@@ -134,3 +134,14 @@ def test_copies_are_told_from_what_they_are_copies_of_in_english() -> None:
     assert thread_words.NOTHING_TO_FORK == (
         "Nothing was said here yet that could be copied: /resume lists earlier conversations."
     )
+
+
+def test_what_cannot_be_said_or_looked_at_now_is_said_in_english() -> None:
+    """A group's General topic that is closed, and directories that do not answer."""
+    assert thread_words.closed_chat("`-100`") == (
+        "The General topic of the group `-100` is closed, so nothing can be said there. What I have to say waits and "
+        "comes once somebody opens it again, or makes the bot an administrator who may manage topics."
+    )
+    assert thread_words.NO_DIRECTORY_ANSWERS == (
+        "The directories did not answer in time (a network drive that is away?). Name one with its whole path, or try again."
+    )

@@ -20,6 +20,8 @@ from gateway.files import content_below
 from gateway.ports import TollbridgeError
 
 OFFICIAL_URL = "https://api.telegram.org/bot"
+CONNECTIONS_MAX = 16
+"""For as many messages and files as are sent at once, and what else is asked meanwhile."""
 CLOSE_LIMIT_S = 5.0
 CHECK_LIMIT_S = 30.0
 DEFAULT_FLOOD_WAIT_S = 5
@@ -168,7 +170,12 @@ class TelegramBot(Bot):
         self._way = way(url, proxy)
         self._files_dir = files_dir
         self._topical = False
-        usual = {"connection_pool_size": 8, "pool_timeout": 10, "connect_timeout": 10, "httpx_kwargs": self._way}
+        usual = {
+            "connection_pool_size": CONNECTIONS_MAX,
+            "pool_timeout": 10,
+            "connect_timeout": 10,
+            "httpx_kwargs": self._way,
+        }
         self._lines = (
             _Request(**usual, read_timeout=poll_s + 10),
             _Request(**usual, read_timeout=20, write_timeout=20),

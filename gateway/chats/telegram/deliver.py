@@ -18,7 +18,7 @@ from gateway.chats.telegram.bot import (
     TooLargeForTelegramError,
     redact,
 )
-from gateway.chats.telegram.topics import is_gone
+from gateway.chats.telegram.topics import is_closed, is_gone
 from gateway.core.files import parcel_of
 from gateway.domain.effects import LEAVE_REF
 from gateway.domain.files import FileKind, Parcel
@@ -30,6 +30,8 @@ LONGEST_WAIT_MS = 60_000
 GATEWAY_TIMEOUT = 504
 UPLOAD_PATIENCE_S = 60.0
 """How long Telegram may take over a file once it has it."""
+_NO_MESSAGE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+"""Why a message of ours cannot be changed now nor later."""
 _NO_PHOTO = ("photo_", "image_process_failed", "too big for a photo")
 
 
@@ -117,12 +119,8 @@ class Courier:
                 receipt = Elsewhere(str(error.new_chat_id))
             case FloodedError():
                 receipt = self._flooded(post.thread, error.wait_ms)
-            case BadRequest() if post.edits is not None and "message is not modified" in why.lower():
-                receipt = Delivered(post.edits)
-            case BadRequest() if post.thread.topic and is_gone(why):
-                receipt = Gone(why)
             case BadRequest():
-                receipt = Rejected(why)
+                receipt = _refused(post, why)
             case NotSentError():
                 receipt = Delayed(self._backoff(), whole_service=True)
             case ServerFailedError() if post.edits is not None or error.code != GATEWAY_TIMEOUT:
@@ -145,6 +143,18 @@ class Courier:
         wait = min(FIRST_WAIT_MS * 2 ** min(self._failures, 16), LONGEST_WAIT_MS)
         self._failures += 1
         return wait
+
+
+def _refused(post: Post, why: str) -> Receipt:
+    """What a request means that Telegram took and did not carry out."""
+    said = why.lower()
+    if post.edits is not None and "message is not modified" in said:
+        return Delivered(post.edits)
+    if post.thread.topic and is_gone(why):
+        return Gone(why)
+    if is_closed(why):
+        return Delayed(LONGEST_WAIT_MS, closed=True)
+    return Rejected(why, unchangeable=post.edits is not None and any(words in said for words in _NO_MESSAGE))
 
 
 def _named(message: Any) -> str:

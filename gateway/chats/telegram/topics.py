@@ -20,13 +20,19 @@ AWAY_MS = 5_000
 """How long to wait where Telegram cannot be reached."""
 _SUPERGROUP = "-100"
 _FORUM = '"is_forum": true'
-_GONE = ("message thread not found", "topic_deleted", "topic_id_invalid", "topic_closed")
+_CLOSED = "topic_closed"
+_GONE = ("message thread not found", "topic_deleted", "topic_id_invalid", _CLOSED)
 _SO_ALREADY = "topic_not_modified"
 
 
 def is_gone(why: str) -> bool:
     """Telegram's reason means that nothing can be said in that topic."""
     return any(words in why.lower() for words in _GONE)
+
+
+def is_closed(why: str) -> bool:
+    """Telegram's reason means that a person has closed the topic: of the General one, that says nothing can be said but elsewhere."""
+    return _CLOSED in why.lower()
 
 
 class Topics:
