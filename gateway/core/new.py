@@ -33,6 +33,21 @@ class Unclear:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the words come to, as the directories are: one place to begin in, several to choose among (`text` asks), or none (it says why).
+
+    `project`: the root of the only place's repository, if it is in one; `here`: the place where the present session works, if it is
+    among several.
+    """
+
+    wish: Wish = Wish()
+    places: tuple[str, ...] = ()
+    text: str = ""
+    project: str = ""
+    here: str = ""
+
+
 def readings(argument: str, agents: Sequence[str]) -> tuple[Wish, ...] | Unclear:
     """Every way to read the words, the one with the longest place first: a directory's name may have spaces in it."""
     words = argument.split(" ") if argument else []

@@ -10,7 +10,7 @@ from gateway.core.approve import TooLate
 from gateway.core.queue import is_late
 from gateway.domain.events import Edited, Ignored, Membership, Message, Moved, Tap, Unsupported
 from gateway.domain.turn import TurnState
-from gateway.engine import desk, groups, parcels
+from gateway.engine import attachments, desk, groups, parcels, projects
 from gateway.engine.arrivals import Arrival, Arrivals, with_parts
 from gateway.engine.clients import Clients
 from gateway.engine.forgetting import keep_forgetting
@@ -81,6 +81,7 @@ class Engine:
             self.world.perform, self._clients = clients.perform, clients
             try:
                 await parcels.sweep(self.world)  # before anything is set going that may need a file
+                await attachments.sweep_parts(self.world)
                 await groups.remember(self.world)
                 await repeat_unsure(self.world)  # first: what is not true any more is then repeated as it is now
                 await recover(self.world, clients)
@@ -179,6 +180,7 @@ class Engine:
                 return
             case Message():
                 await until_named(self.world, event.thread, event.replies_to)
+                await projects.look(self.world, event)
                 decide = handle_message(self.world, event, key, clients.waiting())
                 decision = await self.world.commit(with_parts(decide, also))
                 log.info("message", person=event.person, result=decision.result)
@@ -186,6 +188,7 @@ class Engine:
                 decision = await self.world.commit(handle_edited(self.world, event, key))
                 log.info("edited", person=event.person, result=decision.result)
             case Tap():
+                await projects.look_pressed(self.world, event)
                 decision = await self.world.commit(handle_tap(self.world, event, key, clients.waiting()))
                 words = decision.result.words if isinstance(decision.result, TooLate) else ""
                 clients.start(self.world.chat.acknowledge, event, words)

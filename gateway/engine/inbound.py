@@ -171,8 +171,8 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
     match intent:
         case Prompt():
             _prompt(world, view, draft, message, intent, held)
-        case New(directory):
-            projects.begin(world, view, draft, message, directory or "")
+        case New():
+            projects.begin(world, view, draft, message)
         case Sessions():
             _sessions(world, view, draft, message, intent, menu)
         case Start():

@@ -19,11 +19,14 @@ from gateway.domain.change import Asker, ChangeState, Standing
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Tap
 from gateway.domain.people import WantedRole
-from gateway.domain.place import Deed, Grant, GrantFrom, Role, Thread
+from gateway.domain.place import Deed, Grant, GrantFrom, Role, Session, Thread
+from gateway.domain.turn import TurnState
+from gateway.engine import gating, metering
 from gateway.engine.askers import is_inside_agent, threads_of, who
 from gateway.engine.world import Draft, World
 from gateway.ports import Decision, View
 from gateway.view import people_words as words
+from gateway.view import turn_words
 
 log = structlog.get_logger()
 
@@ -63,10 +66,40 @@ def _remove(world: World, view: View, draft: Draft, mine: list[Grant], asker: As
     if pairing.leaves_nobody(view.all_grants(), after):
         return _refused(words.LAST_OWNER)
     _write(view, draft, after, who(asker.user), words.why_taken(reason(asker.user), reason(asker.host)))
+    stopped = words.runs_stopped(_stop_runs(world, view, draft, gone[0].person, after))
     for one in gone:
-        _tell_approvers(world, after, draft, words.told_removed(one, reason(asker.user), reason(asker.host)))
-    left = len(mine) - len(gone)
-    return Standing(ChangeState.DONE, words.removed(gone[0].person, gone[0].name, left))
+        told = words.told_removed(one, reason(asker.user), reason(asker.host))
+        _tell_approvers(world, after, draft, " ".join(filter(None, (told, stopped))))
+    removed = words.removed(gone[0].person, gone[0].name, len(mine) - len(gone))
+    return Standing(ChangeState.DONE, " ".join(filter(None, (removed, stopped))))
+
+
+def _stop_runs(world: World, view: View, draft: Draft, person: str, after: Iterable[Grant]) -> int:
+    """End what a person has at work, or in line, where they may not write any more; what it has cost stays booked. How many."""
+    left = [one for one in after if one.person == person]
+    sessions: dict[str, Session] = {}
+    turns = [turn for turn in view.all_open_turns() if turn.person == person]
+    stopped = 0
+    for turn in turns:
+        session = view.session(turn.session_id)
+        if session is None or may(left, Deed.PROMPT, session.thread):
+            continue
+        if turn.state is TurnState.QUEUED:
+            gating.drop(world, view, draft, turn, turn_words.TAKEN_AWAY)
+            not_run = turn_words.not_run(turn_words.TAKEN_AWAY)
+            draft.say(Say(session.thread, f"turn:{turn.id}:end", not_run, ring=True))
+        else:
+            gating.stop(world, view, draft, turn)
+        if turn.state is TurnState.PAUSED:
+            metering.stopped(world, view, draft, session, turn)
+        sessions[session.id] = session
+        stopped += 1
+    for session in sessions.values():
+        gating.next_in_line(world, view, draft, session)
+    alone = Thread(world.chat.service, person)
+    if not may(left, Deed.READ, alone):
+        draft.gone = alone  # what waits to be said there is not said any more
+    return stopped
 
 
 def _change_role(

@@ -1,15 +1,22 @@
 """`/new`: which directory, agent, model and branch a new session is for, with buttons where several projects fit."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
+import anyio
+from anyio import to_thread
+
 from gateway.core import change, new, summary
-from gateway.domain.events import Message
-from gateway.domain.place import Room, Session
+from gateway.core.access import may
+from gateway.core.route import New, Resume, route
+from gateway.domain.approval import ApprovalKind
+from gateway.domain.events import Message, Tap
+from gateway.domain.place import Deed, Room, Session, Thread
 from gateway.engine import menus, threads
 from gateway.engine.world import Draft, World
 from gateway.ports import View
@@ -18,39 +25,103 @@ from gateway.view import command_words, thread_words
 SESSIONS_MAX: Final = 300
 ENTRIES_MAX: Final = 1_000
 """So many entries of a root are looked at."""
+LOOK_S: Final = 5.0
+"""So long a message waits for the directories that it may mean, and what came after it with it."""
 
 
-def begin(world: World, view: View, draft: Draft, message: Message, argument: str) -> None:
-    """Begin a session as the words say, or put what they can mean to the person."""
-    agents = startable(world)
-    found = new.readings(argument, agents)
-    if isinstance(found, new.Unclear):
-        draft.say(world.notice(message.thread, found.words))
+# ------------------------------------------------------------------------------------------- looked at beside decisions
+async def look(world: World, said: Message) -> None:
+    """Before a message is decided that names a directory: what it comes to. A directory that does not answer (a network drive that
+    is away) holds up its own message alone, and no decision.
+    """
+    world.looked = None
+    intent = route(said)
+    if not isinstance(intent, New | Resume):
         return
+    asked = await world.store.read(lambda view: _asked(world, view, said, intent))
+    if asked is None:
+        return
+    found = new.Found(text=thread_words.NO_DIRECTORY_ANSWERS)
+    with anyio.move_on_after(LOOK_S):
+        found = await to_thread.run_sync(_find, world, intent, *asked, abandon_on_cancel=True, limiter=world.looking)
+    world.looked = (_key(said), found)
+
+
+async def look_pressed(world: World, tap: Tap) -> None:
+    """The same before a button of a menu is decided on: it is as if its command had been typed."""
+
+    def said(view: View) -> Message | None:
+        menu = view.approval_by_token(tap.token)
+        if menu is None or menu.kind is not ApprovalKind.MENU or tap.token not in menu.tokens:
+            return None
+        return menus.said(tap, menu.options[menu.tokens.index(tap.token)])
+
+    message = await world.store.read(said)
+    if message is not None:
+        await look(world, message)
+
+
+def looked(world: World, message: Message) -> new.Found:
+    """What was found for the message that is decided on."""
+    if world.looked is None or world.looked[0] != _key(message):
+        return new.Found(text=thread_words.NO_DIRECTORY_ANSWERS)
+    return world.looked[1]
+
+
+def _key(message: Message) -> tuple[Thread, str, str]:
+    return (message.thread, message.person, message.text)
+
+
+def _asked(world: World, view: View, message: Message, intent: New | Resume) -> tuple[str, tuple[str, ...]] | None:
+    """Where a relative path begins, and where sessions worked, newest first; None: the person may not ask for any."""
+    if not may(view.grants(message.person), Deed.COMMAND, message.thread):
+        return None
     current = view.current_session(message.thread)
+    if isinstance(intent, Resume):
+        return world.rules.directory if current is None else current.directory, ()
     base = world.rules.directory if current is None else (current.project if current.branch else current.directory)
-    projects = known(world, view)
-    if not argument.strip() and (others := [place for place in projects if place != base]):
-        _offer(world, draft, message, thread_words.WHICH, new.Wish(), (base, *others), here=base)
-        return
-    for wish in found:
+    sessions = view.sessions_named("", SESSIONS_MAX)
+    return base, tuple(one.project if one.branch else one.directory for one in sessions)
+
+
+def _find(world: World, intent: New | Resume, base: str, worked: Sequence[str]) -> new.Found:
+    """It takes as long as the directories take to answer."""
+    if isinstance(intent, Resume):
+        place = resolved(world, base, intent.directory)
+        missing = command_words.no_directory((intent.directory or base)[:200])
+        return new.Found(text=missing) if place is None else new.Found(places=(place,))
+    argument = intent.directory or ""
+    readings = new.readings(argument, startable(world))
+    if isinstance(readings, new.Unclear):
+        return new.Found(text=readings.words)
+    projects = cache(partial(known, world, worked))
+    if not argument.strip() and (others := [place for place in projects() if place != base]):
+        return new.Found(new.Wish(), (base, *others), thread_words.WHICH, here=base)
+    return _meant(world, readings, base, projects) or new.Found(text=_why_not(world, readings[0].place, base))
+
+
+def _meant(
+    world: World, readings: Sequence[new.Wish], base: str, projects: Callable[[], Sequence[str]]
+) -> new.Found | None:
+    """What the first reading means that means anything. `projects` are looked for only if they are needed."""
+    for wish in readings:
         place = resolved(world, base, wish.place)
         if place is None and wish.place:
-            exact = new.matching(wish.place, [one for one in projects if _called(one, wish.place)])
+            exact = new.matching(wish.place, [one for one in projects() if _called(one, wish.place)])
             place = exact[0] if len(exact) == 1 else None
         if place is not None:
-            _begin(world, draft, message, wish, place, current)
-            return
-    for wish in found:
-        several = new.matching(wish.place, projects) if wish.place else ()
+            return _only(wish, place)
+    for wish in readings:
+        several = new.matching(wish.place, projects()) if wish.place else ()
         if len(several) == 1:
-            _begin(world, draft, message, wish, several[0], current)
-            return
+            return _only(wish, several[0])
         if several:
-            words = thread_words.which_of(summary.code(change.reason(wish.place)))
-            _offer(world, draft, message, words, wish, several)
-            return
-    _explain(world, draft, message, found[0].place, base)
+            return new.Found(wish, several, thread_words.which_of(summary.code(change.reason(wish.place))))
+    return None
+
+
+def _only(wish: new.Wish, place: str) -> new.Found:
+    return new.Found(wish, (place,), project=repository(Path(place)))
 
 
 def _called(directory: str, name: str) -> bool:
@@ -81,23 +152,19 @@ def _inside(world: World, real: Path) -> bool:
     return any(real.is_relative_to(Path(root).resolve()) for root in roots)
 
 
-def _explain(world: World, draft: Draft, message: Message, place: str, base: str) -> None:
-    """No session begins: why not."""
+def _why_not(world: World, place: str, base: str) -> str:
+    """Why no session can begin there."""
     real = _real(base, place)
     if real is None:
-        words = command_words.no_directory(str(Path(base) / place)[:200])
-    elif not _inside(world, real):
-        words = command_words.outside(str(real), world.rules.roots)
-    else:
-        words = command_words.not_a_directory(str(real))
-    draft.say(world.notice(message.thread, words))
+        return command_words.no_directory(str(Path(base) / place)[:200])
+    if not _inside(world, real):
+        return command_words.outside(str(real), world.rules.roots)
+    return command_words.not_a_directory(str(real))
 
 
 # ------------------------------------------------------------------------------------------------------ known projects
-def known(world: World, view: View) -> tuple[str, ...]:
+def known(world: World, worked: Sequence[str]) -> tuple[str, ...]:
     """Where sessions worked, newest first, then what else is a repository below the roots; each is there now."""
-    sessions = view.sessions_named("", SESSIONS_MAX)
-    worked = (one.project if one.branch else one.directory for one in sessions)
     found: dict[str, None] = {}
     for place in (*worked, *_repositories(world.rules.roots)):
         if place not in found and (real := resolved(world, "/", place)) == place and real:
@@ -119,21 +186,30 @@ def _is_repository(place: str) -> bool:
     return os.path.lexists(os.path.join(place, ".git"))  # noqa: PTH118 - a thousand of them, while people wait
 
 
-def _offer(
-    world: World, draft: Draft, message: Message, text: str, wish: new.Wish, places: Sequence[str], here: str = ""
-) -> None:
-    """Buttons for the first of these."""
-    shown = places[: new.OFFERED_MAX]
-    labels = list(new.labels(shown))
-    if here:
-        labels[0] = thread_words.here(Path(here).name or here)
-    commands = [new.again(wish, place) for place in shown]
-    menus.show(world, draft, message.thread, text, list(zip(labels, commands, strict=True)))
-
-
 # -------------------------------------------------------------------------------------------------------- the session
-def _begin(world: World, draft: Draft, message: Message, wish: new.Wish, place: str, before: Session | None) -> None:
-    project = repository(Path(place))
+def begin(world: World, view: View, draft: Draft, message: Message) -> None:
+    """Begin a session as the words say, or put what they can mean to the person."""
+    found = looked(world, message)
+    if len(found.places) == 1 and not found.text:
+        _begin(world, draft, message, found, view.current_session(message.thread))
+    elif found.places:
+        _offer(world, draft, message, found)
+    else:
+        draft.say(world.notice(message.thread, found.text))
+
+
+def _offer(world: World, draft: Draft, message: Message, found: new.Found) -> None:
+    """Buttons for the first of the places."""
+    shown = found.places[: new.OFFERED_MAX]
+    labels = list(new.labels(shown))
+    if found.here:
+        labels[0] = thread_words.here(Path(found.here).name or found.here)
+    commands = [new.again(found.wish, place) for place in shown]
+    menus.show(world, draft, message.thread, found.text, list(zip(labels, commands, strict=True)))
+
+
+def _begin(world: World, draft: Draft, message: Message, found: new.Found, before: Session | None) -> None:
+    wish, project, [place] = found.wish, found.project, found.places
     directory = place
     if wish.branch:
         if not project or not world.rules.worktrees:

@@ -26,6 +26,8 @@ SHOWN_MAX: Final = 10
 LABEL_MAX: Final = 40
 SESSIONS_MAX: Final = 300
 TURNS_LOOKED_AT: Final = 100
+LATEST_MS: Final = 253_402_000_000_000
+"""In the last days of the year 9999, after which there are no dates."""
 FRESH_MS: Final = 120_000
 """A conversation of which nothing is known here, and that was written to so recently, may be open at the desk."""
 
@@ -33,11 +35,11 @@ FRESH_MS: Final = 120_000
 def begin(world: World, view: View, draft: Draft, message: Message, intent: Resume) -> None:
     """Look for them, or for the one that is named, beside the decision: the agent knows them from its files."""
     current = view.current_session(message.thread)
-    base = world.rules.directory if current is None else current.directory
-    place = projects.resolved(world, base, intent.directory)
-    if place is None:
-        draft.say(world.notice(message.thread, command_words.no_directory((intent.directory or base)[:200])))
+    found = projects.looked(world, message)
+    if not found.places:
+        draft.say(world.notice(message.thread, found.text))
         return
+    place = found.places[0]
     known = view.session_of_agent(intent.agent_session) if intent.agent_session else current if intent.forks else None
     if intent.forks and not intent.agent_session and known is None:
         draft.say(world.notice(message.thread, thread_words.NOTHING_TO_FORK))
@@ -55,6 +57,14 @@ def begin(world: World, view: View, draft: Draft, message: Message, intent: Resu
     agent = world.agents[agent].traits.attached or agent
     wanted = intent.agent_session
     draft.effects.append(Browse(message.thread, message.person, place, agent, wanted, forks=intent.forks))
+
+
+def _told_of(view: View, conversation: str, here: Thread, person: str) -> bool:
+    """Whether a conversation that the agent keeps may be told of here: never one that was forgotten, unless it was taken up again since."""
+    known = view.session_of_agent(conversation)
+    if known is None and view.is_forgotten(conversation):
+        return False
+    return _is_theirs(known, here, person, view.grants(person))
 
 
 def _is_theirs(session: Session | None, here: Thread, person: str, grants: Iterable[Grant]) -> bool:
@@ -177,7 +187,9 @@ def _list(world: World, view: View, effect: Browse, found: tuple[Conversation, .
     ours = {
         one.agent_session: one for one in view.sessions_named("", SESSIONS_MAX) if one.agent_session and theirs(one)
     }
-    all_of_them = {one.agent_session: one for one in found if theirs(view.session_of_agent(one.agent_session))}
+    all_of_them = {
+        one.agent_session: one for one in found if _told_of(view, one.agent_session, effect.thread, effect.person)
+    }
     for name, session in ours.items():
         if name not in all_of_them and session.directory == effect.directory and view.latest_turns(session.id, 1):
             at_ms = session.last_call_at_ms or session.created_at_ms
@@ -192,7 +204,8 @@ def _list(world: World, view: View, effect: Browse, found: tuple[Conversation, .
     lines = [thread_words.EARLIER]
     buttons: list[tuple[str, str]] = []
     for number, one in enumerate(shown, start=1):
-        when = datetime.fromtimestamp(one.last_at_ms / 1000, UTC).astimezone(world.rules.timezone)
+        at_ms = min(max(one.last_at_ms, 0), LATEST_MS)  # what an agent's files say of times may be anything
+        when = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(world.rules.timezone)
         lines.append(thread_words.conversation(number, f"{when:%Y-%m-%d %H:%M}", summary.escape(one.title)))
         label = summary.title(one.title, LABEL_MAX)
         buttons.append((command_words.session_button(number, label), _command(one.agent_session, effect.directory)))
@@ -233,8 +246,9 @@ def _why_not(world: World, view: View, effect: Browse, found: Conversation | Non
     if found is None:
         return thread_words.NO_CONVERSATION
     known = view.session_of_agent(found.agent_session)
-    if not _is_theirs(known, effect.thread, effect.person, view.grants(effect.person)):
-        return thread_words.NOT_FROM_HERE if known is None else thread_words.NO_CONVERSATION
+    if not _told_of(view, found.agent_session, effect.thread, effect.person):
+        hidden = known is not None or view.is_forgotten(found.agent_session)
+        return thread_words.NO_CONVERSATION if hidden else thread_words.NOT_FROM_HERE
     if effect.forks:
         return "" if _forks(world, effect.agent) else thread_words.NO_FORKS
     return "" if known is None else thread_words.NO_CONVERSATION  # somebody else was quicker

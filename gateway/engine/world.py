@@ -17,6 +17,7 @@ from gateway.core.files import enclosed, file_ref
 from gateway.core.forecast import Prior
 from gateway.core.gate import Policy
 from gateway.core.gauges import Gauge
+from gateway.core.new import Found
 from gateway.core.pairing import Window
 from gateway.core.policy import DAY_MINUTES, Facts, Rule, judge
 from gateway.core.price import price
@@ -46,6 +47,7 @@ LEAVING = "leave"
 LEAVE_AFTER_MS = 3_000
 """A group that is known may come under a number that nobody knows, and say so only with the next update: so long is waited."""
 LISTENED_AT_ONCE = 2
+LOOKED_AT_ONCE = 4
 SAID_MAX = 200_000
 """Characters of what is said at once: some fifty messages on a phone."""
 
@@ -295,6 +297,10 @@ class World:
     """Ends a session's agent that rests; False: it works, or a person has it open."""
     checkouts: Locks = field(default_factory=Locks)
     """One worktree is made in a directory at a time."""
+    looked: tuple[tuple[Thread, str, str], Found] | None = None
+    """What the directories are that the message (thread, person, text) names which is handled now: decisions look at none."""
+    looking: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(LOOKED_AT_ONCE))
+    """So many directories may be waited for that do not answer."""
     listening: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(LISTENED_AT_ONCE))
     """So many recordings are fetched and listened to at once."""
     posted: anyio.Event = field(default_factory=anyio.Event)
@@ -360,12 +366,22 @@ class World:
             yield NewPost(effect.thread, file_ref(effect.ref, number), (enclosed(parcel),), ring=ring)
 
     def _is_told(self, view: View, effect: Say | Edit | Leave) -> bool:
-        """Whether a message is shown: who wants questions and results only is shown no agent at work."""
+        """Whether a message is shown: who wants questions and results only is shown no agent at work, and who may not read nothing."""
+        if self._is_kept_from(view, effect):
+            return False
         if not effect.ref.endswith(STATUS_ENDING):
             return True
         if view.preferences(effect.thread).verbosity is not Verbosity.QUIET:
             return True
         return isinstance(effect, Edit) and view.message_id(effect.ref) is not None
+
+    @staticmethod
+    def _is_kept_from(view: View, effect: Say | Edit | Leave) -> bool:
+        """What came of a turn is not told where nobody reads but its own person, and they may not any more."""
+        kind, _, rest = effect.ref.partition(":")
+        turn = view.turn(rest.partition(":")[0]) if kind == "turn" else None
+        alone = turn is not None and turn.origin is not Origin.DESK and turn.person == effect.thread.chat
+        return alone and not may(view.grants(effect.thread.chat), Deed.READ, effect.thread)
 
     def _hushed(self, view: View, effect: Say | Edit | Leave) -> Say | Edit | Leave:
         """In quiet hours nothing rings: the message comes, and waits to be seen."""

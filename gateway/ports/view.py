@@ -69,6 +69,10 @@ class View(Protocol):
         """The newest session with the conversation that an agent knows under this name."""
         ...
 
+    def is_forgotten(self, agent_session: str) -> bool:
+        """Whether a session with this conversation was forgotten, of which no more is known than that."""
+        ...
+
     def sessions_named(self, beginning: str, limit: int) -> tuple[Session, ...]:
         """Sessions whose id begins so, newest first."""
         ...

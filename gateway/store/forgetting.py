@@ -55,8 +55,12 @@ def forget(connection: Connection, session_id: str, now_ms: int) -> None:
     listed = approvals.c.id.in_(_menus(connection, session_id))
     connection.execute(update(approvals).where(listed).values(text="", digest=""))
     connection.execute(delete(threads).where(threads.c.session_id == session_id))
-    cleared = {"title": "", "agent_session": None, "forked_from": "", "forgotten_at_ms": now_ms}
-    connection.execute(update(sessions).where(sessions.c.id == session_id).values(cleared))
+    here = sessions.c.id == session_id
+    name = connection.scalar(select(sessions.c.agent_session).where(here))
+    # The agent's own transcript may still lie there: it is not to come back as one that nobody knows.
+    known = None if name is None else rows.forgotten_name(name)
+    cleared = {"title": "", "agent_session": known, "forked_from": "", "forgotten_at_ms": now_ms}
+    connection.execute(update(sessions).where(here).values(cleared))
 
 
 def cut(connection: Connection, before_ms: int, now_ms: int) -> Cut:

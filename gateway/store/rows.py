@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from functools import lru_cache
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import Past
@@ -83,6 +84,14 @@ def thread_of(row: Row) -> Thread:
     return Thread(row["service"], row["chat"], row["topic"])
 
 
+FORGOTTEN: Final = "forgotten:"
+
+
+def forgotten_name(agent_session: str) -> str:
+    """What is kept of the agent's name for a conversation that was forgotten: enough to know it again, and nothing to find it by."""
+    return f"{FORGOTTEN}{sha256(agent_session.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
 def session_row(session: Session) -> dict[str, Any]:
     """A session as its row."""
     return thread_columns(session.thread) | {
@@ -111,6 +120,8 @@ def session_row(session: Session) -> dict[str, Any]:
 def session_of(row: Row) -> Session:
     """A session from its row."""
     plain = {name: row[name] for name in row if name not in {"service", "chat", "topic", "unattended", "room"}}
+    if (row["agent_session"] or "").startswith(FORGOTTEN):
+        plain["agent_session"] = None
     return Session(thread=thread_of(row), unattended=bool(row["unattended"]), room=Room(row["room"]), **plain)
 
 

@@ -152,7 +152,13 @@ class SqlView:
         row = self._first(_CURRENT_SESSION, **rows.thread_columns(thread))
         return None if row is None else rows.session_of(row)
 
+    def is_forgotten(self, agent_session: str) -> bool:
+        name = rows.forgotten_name(agent_session)
+        return self._one(select(sessions).where(sessions.c.agent_session == name).limit(1)) is not None
+
     def session_of_agent(self, agent_session: str) -> Session | None:
+        if agent_session.startswith(rows.FORGOTTEN):
+            return None
         query = select(sessions).where(sessions.c.agent_session == agent_session)
         row = self._one(query.order_by(sessions.c.created_at_ms.desc(), _ROWID.desc()).limit(1))
         return None if row is None else rows.session_of(row)

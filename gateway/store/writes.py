@@ -104,6 +104,8 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:  # noqa: C90
 
 def _put_session(connection: Connection, session: Session) -> None:
     row = rows.session_row(session)
+    if session.forgotten_at_ms is not None and session.agent_session is None:
+        del row["agent_session"]  # what is kept of it stays
     known = _CHANGED_SESSION.change(connection, row | {"session_id": session.id})
     if not known:
         _NEW_SESSION.change(connection, row)

@@ -204,6 +204,13 @@ def question(grant: Grant, before: Grant | None, user: str, host: str) -> str:
     return f"{head}let {grant.person}{called} in as {may_do(grant)}. The code that {grant.person} was given was typed there."
 
 
+def runs_stopped(count: int) -> str:
+    """What was at work, or waited, for somebody who was taken out; empty: nothing."""
+    if not count:
+        return ""
+    return "A turn of theirs was stopped." if count == 1 else f"{count} turns of theirs were stopped."
+
+
 def told_removed(grant: Grant, user: str, host: str) -> str:
     """What approvers are told of somebody who was taken out."""
     return f"{opening(command_line(user, host))} took this away: {stands(grant)} no longer."

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from gateway.agents.scripted import UseTool
 from gateway.core.turn import ENDED
 from gateway.domain.budget import EntryKind
 from gateway.domain.change import Asker, ChangeState, Standing
@@ -274,3 +275,36 @@ async def test_the_same_settings_make_no_entry_at_the_next_start(tmp_path: Path)
         ("settings", why, None, "reader"),
         ("settings", why, "reader", None),
     ]
+
+
+async def test_what_is_at_work_for_who_was_taken_out_is_stopped_and_told_to_approvers_alone() -> None:
+    """What it cost stays booked; their own chat hears nothing of it, nor of what waits there; the group's next message runs."""
+    lasts, group, alone = anyio.Event(), Thread("memory", "-100"), private(SECOND)
+    play = script(call(7), UseTool("Bash", "ls"), call(1, lasts=lasts))
+    mine = Grant(SECOND, Role.WRITER, SECOND, origin=GrantFrom.PAIRED)
+    async with bench(play, TEAM) as gateway:
+        await paired(gateway)
+        await gateway.world.commit(
+            lambda view: Decision(None, grants=(*(one for one in view.all_grants() if one.chat != SECOND), mine))
+        )
+        for place in (alone, group):
+            gateway.chat.says(place, SECOND, "do it")
+            await gateway.sees("Working", place)
+        gateway.chat.says(group, SECOND, "and that")
+        gateway.chat.says(group, OWNER, "the owner's")
+        await gateway.sees("Queued as number 2", group)
+        await gateway.until(lambda turns: [turn.calls for turn in turns if turn.state is TurnState.RUNNING] == [1, 1])
+        before = len(gateway.chat.sees(alone))
+        done = await wants(gateway, SECOND, None)
+        assert done.words.endswith("3 turns of theirs were stopped.")
+        assert (await gateway.sees("3 turns of theirs were stopped.", private(OWNER))).text.startswith("The command")
+        await gateway.until(lambda turns: all(turn.state in ENDED for turn in turns if turn.person == SECOND))
+        lasts.set()
+        turns = await gateway.until(lambda turns: all(turn.state in ENDED for turn in turns))
+        ends = sorted((turn.person, turn.state.value) for turn in turns)
+        assert ends == [(SECOND, "refused"), (SECOND, "stopped"), (SECOND, "stopped"), (OWNER, "finished")]
+        await gateway.sees("All done.", group)
+        assert all(turn.spent >= Usd.parse("0.07") for turn in turns if turn.state is TurnState.STOPPED)
+        shown = gateway.chat.sees(alone)
+        assert len(shown) == before
+        assert not any("topped" in one.text or "All done" in one.text for one in shown)

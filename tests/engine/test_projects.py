@@ -1,15 +1,20 @@
 """/new: projects by name, buttons where several fit, agents, models, and worktrees for branches."""
 
 import subprocess
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
+from gateway.chats.memory import Shown
 from gateway.domain.place import Session
 from gateway.domain.turn import TurnState
-from gateway.engine import Rules
-from tests.engine.bench import RULES, Bench, bench, call, script
+from gateway.engine import Rules, projects
+from gateway.ports import Decision
+from tests.engine.bench import OTHER, OWNER, RULES, Bench, bench, call, script
 
 pytestmark = pytest.mark.anyio
 
@@ -122,3 +127,81 @@ async def test_without_a_place_for_worktrees_a_branch_is_refused(rules: Rules) -
         gateway.says("/new shop @fix")
         await gateway.sees("set agents.worktrees in the settings")
         assert await gateway.sessions() == []
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Directories that do not answer until the event is set: those that are looked at for their git, and what sessions work in."""
+    answers = threading.Event()
+
+    def never(_place: str) -> bool:
+        answers.wait(20)
+        return False
+
+    monkeypatch.setattr(projects, "_is_repository", never)
+    yield answers
+    answers.set()
+
+
+async def test_a_directory_that_does_not_answer_holds_up_no_decision(rules: Rules, hung: threading.Event) -> None:
+    """A network drive that is away: while it is waited for others decide, and once it answers the session begins."""
+    async with bench(script(call(1)), rules) as gateway:
+        gateway.says("/new")
+
+        async def waits() -> bool:
+            return gateway.world.looking.borrowed_tokens == 1
+
+        await gateway.steps.until(waits, bool)
+        with anyio.fail_after(3):
+            await gateway.world.commit(lambda _view: Decision(None))
+        assert await gateway.sessions() == []
+        hung.set()
+        await gateway.steps.until(gateway.sessions, lambda found: len(found) == 1)
+
+
+async def test_directories_that_do_not_answer_in_time_are_said_and_everybody_goes_on(
+    rules: Rules, hung: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask: what names a directory that answers begins there, and messages of other chats are handled."""
+    monkeypatch.setattr(projects, "LOOK_S", 0.2)
+    async with bench(script(call(1)), rules) as gateway:
+
+        def refused() -> list[Shown]:
+            return [one for one in gateway.chat.sees(OTHER) if "did not answer in time" in one.text]
+
+        for number in range(6):
+            gateway.says("/new", OTHER)
+            await gateway.chat.until(lambda count=number: len(refused()) == count + 1)
+        gateway.says("work")
+        await gateway.sees("All done.")
+        hung.set()
+
+        async def free() -> int:
+            return gateway.world.looking.borrowed_tokens
+
+        await gateway.steps.until(free, lambda taken: taken == 0)
+        assert (await begins(gateway, "/new ../shop")).directory == str(Path(rules.roots[0]) / "shop")
+
+
+async def test_a_button_for_a_project_is_looked_at_before_it_is_decided_on(
+    rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command would be; a button that nobody has means nothing."""
+    async with bench(script(call(1)), rules) as gateway:
+        gateway.says("/new")
+        asked = await gateway.sees("In which project?")
+        real, looked = projects._find, list[str]()
+
+        def find(*arguments: object) -> object:
+            looked.append(threading.current_thread().name)
+            return real(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(projects, "_find", find)
+        stale = replace(asked, buttons=tuple(replace(one, token="nobodys") for one in asked.buttons))
+        tap = gateway.chat.taps(stale, "shop", OWNER)
+        assert await gateway.chat.told(tap) != ""
+        assert looked == []
+        gateway.chat.taps(asked, "shop", OWNER)
+        await gateway.steps.until(gateway.sessions, lambda found: len(found) == 1)
+        assert len(looked) == 1
+        assert looked[0] != threading.main_thread().name

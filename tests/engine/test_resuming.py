@@ -8,7 +8,7 @@ from gateway.agents.scripted import ScriptedAgent
 from gateway.chats.memory import MemoryChat
 from gateway.domain.place import Grant, Role, Room, Thread
 from gateway.domain.turn import TurnState
-from gateway.ports import Conversation
+from gateway.ports import Conversation, Decision
 from tests.engine.bench import OTHER, OWNER, RULES, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
@@ -261,3 +261,32 @@ async def test_an_agent_that_makes_no_copies_offers_none() -> None:
         [first] = await gateway.sessions()
         gateway.says(f"/resume {first.agent_session}", ALONE)
         assert (await gateway.sees("is open in another chat or topic", ALONE)).buttons == ()
+
+
+@pytest.mark.parametrize("at_ms", [253_402_300_800_000, 10**18, -(10**18)])
+async def test_a_conversation_with_an_impossible_time_is_listed_all_the_same(at_ms: int) -> None:
+    """What lies in an agent's directory may say anything: it ends no gateway."""
+    known = agent(Conversation("desk-1", "From the future", at_ms))
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        gateway.says("/resume")
+        assert "From the future" in (await gateway.sees("Earlier conversations here")).text
+
+
+async def test_a_forgotten_conversation_is_neither_listed_nor_taken_up() -> None:
+    """Its transcript may still lie with the agent; once somebody went on with it at the desk it is one like any other."""
+    known = agent(Conversation("desk-1", "My secret", OLD), Conversation("desk-2", "Fix the login", OLD))
+    async with known, bench(script(call(1)), agents={"scripted": known}) as gateway:
+        gateway.says("/resume desk-1")
+        await gateway.sees("New session with")
+        [session] = await gateway.sessions()
+        await gateway.world.commit(lambda _view: Decision(None, forgotten=session.id))
+        gateway.says("/resume")
+        shown = await gateway.sees("Earlier conversations here")
+        assert [button.label for button in shown.buttons] == ["1 · Fix the login", "Fork 1"]
+        gateway.says("/resume desk-1")
+        await gateway.sees("There is no such conversation here any more")
+        again = replace(session, id="s_again")
+        await gateway.world.commit(lambda _view: Decision(None, put=(again,)))
+        await gateway.begins_anew()
+        gateway.says("/resume")
+        await gateway.sees("My secret")

@@ -11,7 +11,7 @@ from gateway.core.forgetting import Cut, Held
 from gateway.domain.approval import ApprovalKind, ApprovalState
 from gateway.domain.turn import Claim, ClaimKind, Outcome, OutcomeKind, TurnState
 from gateway.ports import Delivered, Uncertain
-from gateway.store import SqliteStore, forgetting, migrate, open_readonly, open_store, sqlite
+from gateway.store import SqliteStore, forgetting, migrate, open_readonly, open_store, rows, sqlite
 from gateway.store.home import prepare
 from gateway.store.inbox import HANDLED_KEPT_MS
 from gateway.store.schema import turns
@@ -215,3 +215,23 @@ async def test_a_list_goes_on_doing_what_its_buttons_say(store: SqliteStore) -> 
     await fill(store, listed)
     await put(store, forgotten="s_1")
     assert await store.read(lambda view: view.approval("menu_1")) == replace(listed, text="", digest="")
+
+
+async def test_of_a_forgotten_conversation_a_digest_of_its_name_is_kept(home: Path) -> None:
+    """Enough to know it again, whatever becomes of the session; its name is found nowhere."""
+    name = "0f4c1d6e-5aa5-4bb4-8cc3-000000000001"
+    async with open_store(home) as store:
+        await put(store, put=(replace(SESSION, agent_session=name), replace(SESSION, id="s_2", agent_session="other")))
+        await put(store, forgotten="s_1")
+        session = await store.read(lambda view: view.session("s_1"))
+        assert session is not None
+        assert session.agent_session is None
+        await put(store, put=(replace(session, title="later"),))
+        assert await store.read(lambda view: (view.is_forgotten(name), view.is_forgotten("other"))) == (True, False)
+        assert await store.read(lambda view: view.session_of_agent(name)) is None
+        kept = rows.forgotten_name(name)
+        assert await store.read(lambda view: view.session_of_agent(kept)) is None
+        await store.scrub()
+        assert files_with(home, name) == []
+        await put(store, put=(replace(session, agent_session="another", forgotten_at_ms=None),))
+        assert not await store.read(lambda view: view.is_forgotten(name))

@@ -179,3 +179,12 @@ def test_the_terminal_is_told_in_english(said: str, words: str) -> None:
 def test_owners_are_asked_and_told_in_english(said: str, words: str) -> None:
     """The number is who it is, before and after; the ledger keeps who asked for it."""
     assert said == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, ""), (1, "A turn of theirs was stopped."), (2, "2 turns of theirs were stopped.")],
+)
+def test_what_was_stopped_with_who_was_taken_out_is_said_in_english(count: int, words: str) -> None:
+    """How many turns; none is nothing to say."""
+    assert people_words.runs_stopped(count) == words
