@@ -382,6 +382,7 @@ class Clients:
             # Into a session of a person's own it is only written: that it works shows when the session has it.
             words = desk_words.WRITTEN if live.attached else metering.status(world, view, session, turn, Doing())
             metering.show(world, draft, session, turn, words)
+            live.begun = (turn.id, words)
             return draft.done((turn, session))
 
         released = (await world.commit(decide)).result
@@ -514,6 +515,7 @@ class Clients:
 
     async def _show(self, live: Live, ticks_ms: int) -> None:
         live.stale, live.shown_ms = False, ticks_ms
+        begun, live.begun = live.begun, ("", "")
 
         def decide(view: View) -> Decision[None]:
             draft = Draft()
@@ -522,7 +524,8 @@ class Clients:
             if turn is not None and session is not None and turn.state is TurnState.RUNNING:
                 live.gap_ms = max(STATUS_GAP_MS, self._world.chat.gap_ms(session.thread, edit=True))
                 words = metering.status(self._world, view, session, turn, live.doing(ticks_ms))
-                metering.renew(view, draft, session, turn, words)
+                if (turn.id, words) != begun:
+                    metering.renew(view, draft, session, turn, words)
             return draft.done(None)
 
         await self._world.commit(decide)

@@ -77,6 +77,8 @@ class Live:
     said: str = ""
     stale: bool = False
     shown_ms: int = 0
+    begun: tuple[str, str] = ("", "")
+    """The turn, and what its status message said as it began, until that is changed: a change to the same words is none."""
     gap_ms: int = STATUS_GAP_MS
     """Between two changes of the status message."""
     phase: Phase = Phase.STARTS

@@ -38,7 +38,7 @@ def _session(world: World, view: View, session: Session | None) -> Iterator[str]
     here = [turn for turn in turns if session is not None and turn.session_id == session.id]
     now_ms = world.clock.now_ms()
     works = [turn for turn in here if turn.state is not TurnState.QUEUED]
-    yield from (_line(turn, now_ms) for turn in works)
+    yield from (_line(turn, _since_ms(world, view, turn), now_ms) for turn in works)
     if not works:
         yield words.NOTHING_RUNS
     if waiting := len(here) - len(works):
@@ -47,8 +47,16 @@ def _session(world: World, view: View, session: Session | None) -> Iterator[str]
         yield words.elsewhere(elsewhere)
 
 
-def _line(turn: Turn, now_ms: int) -> str:
+def _since_ms(world: World, view: View, turn: Turn) -> int:
+    """When it began what it does now: to work, or to wait for the answer to its oldest question."""
     since_ms = turn.started_at_ms if turn.started_at_ms is not None else turn.created_at_ms
+    if turn.state not in (TurnState.ASKING, TurnState.PAUSED):
+        return since_ms
+    asked = [one.expires_at_ms - world.rules.approval_ms for one in view.open_approvals(turn.id)]
+    return max(since_ms, min(asked, default=since_ms))
+
+
+def _line(turn: Turn, since_ms: int, now_ms: int) -> str:
     title = summary.escape(summary.title(turn.prompt))
     return words.runs(turn.state, title, (now_ms - since_ms) // 1000, turn_words.spent(turn))
 

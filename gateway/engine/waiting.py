@@ -58,6 +58,22 @@ def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) 
         _close(world, view, draft, f"late:{turn.id}", words.HAS_BEGUN)
         _prefer(world, view, draft, session, turn, now=intent.deed is Queued.NOW)
     _count_late(world, view, draft, session, before)
+    _number_anew(world, view, draft, session)
+
+
+def _number_anew(world: World, view: View, draft: Draft, session: Session) -> None:
+    """What is said of the others that wait names their places as they are now."""
+    known = draft.open_turns(view, session.id)
+    waiting = sorted(queue.ahead(known), key=lambda one: (one.state is TurnState.QUEUED, Flag.FIRST not in one.flags))
+    decided = {one.id for one in draft.put if isinstance(one, Approval)}
+    for place, turn in enumerate(waiting):
+        shown = menus.opened(view, gating.queued_ref(turn))
+        if turn.state is not TurnState.QUEUED or shown is None or shown.id in decided:
+            continue
+        changed = f"\n{words.CHANGED}" if words.CHANGED in shown.text else ""
+        text = f"{_queued(view, turn, waiting[:place])}{changed}"
+        if text != shown.text:
+            menus.renew(world, draft, shown, text, steering.entries(world, draft, view, session, turn))
 
 
 def _prefer(world: World, view: View, draft: Draft, session: Session, turn: Turn, *, now: bool) -> None:
@@ -206,8 +222,11 @@ def _put_again(world: World, view: View, draft: Draft, session: Session) -> None
         _move(world, view, draft, session, ref)
     for turn in queued:
         ahead = queue.ahead(known[: known.index(turn)])
-        text = _queued(view, turn, ahead)
-        _move(world, view, draft, session, gating.queued_ref(turn), text)
+        shown = view.approval(gating.queued_ref(turn))
+        if not queue.is_steering(turn):
+            _move(world, view, draft, session, gating.queued_ref(turn), _queued(view, turn, ahead))
+        elif shown is not None:  # what is on its way to the agent has no place among those that wait, and no buttons
+            menus.renew(world, draft, replace(shown, thread=session.thread), shown.text)
 
 
 def _move(world: World, view: View, draft: Draft, session: Session, ref: str, text: str = "") -> None:

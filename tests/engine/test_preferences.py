@@ -409,3 +409,20 @@ async def test_a_session_follows_its_agent_into_another_mode_unless_a_person_cho
         assert (session.mode, live.mode) == (then, told)
         gateway.says("/mode")
         await gateway.sees(f"This session is in mode {then}")
+
+
+async def test_status_says_since_when_an_answer_is_waited_for() -> None:
+    """From the question on: what was typed and waited for an hour before that is no wait for the reader."""
+    async with bench(script(call(1)), with_limits(confirm="0.10")) as gateway:
+        gateway.says("dear")
+        await gateway.sees("**dear**")
+        [turn] = await gateway.turns()
+        early = replace(turn, created_at_ms=turn.created_at_ms - 3_000_000)
+        await gateway.world.commit(lambda _view: Decision(None, put=(early,)))
+        gateway.says("/status")
+        shown = await gateway.sees("The gateway has been up for")
+        [line] = [line for line in shown.text.splitlines() if line.startswith("Waits for your answer for")]
+        assert "50 min" not in line
+        gateway.puts_clock_forward(600_000)
+        gateway.says("/status")
+        await gateway.sees("Waits for your answer for 10 min")

@@ -1,17 +1,38 @@
 """What waits its turn: whatever ends the turn before it, the next one goes before the gate."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from gateway.agents.scripted import AskPerson, UseTool
+from gateway.chats.memory import MemoryChat
 from gateway.core.turn import ENDED
 from gateway.domain.budget import ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
 from gateway.engine import inbound
+from gateway.ports import Post, Receipt
 from tests.engine.bench import OTHER, THREAD, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
+
+
+class Counting(MemoryChat):
+    """A chat that notes changes of messages to what they said before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same: list[str] = []
+
+    async def deliver(self, post: Post) -> Receipt:
+        """As ever."""
+        before = self.messages.get(post.edits or "")
+        receipt = await super().deliver(post)
+        if before is not None and post.edits and replace(self.messages[post.edits], edits=before.edits) == before:
+            self.same.append(before.text)
+        return receipt
+
 
 SIX_CALLS = script(*[step for _ in range(5) for step in (call(30), UseTool("Bash", "ls"))], call(30))
 
@@ -134,3 +155,16 @@ async def test_a_turn_that_waits_for_a_place_says_so_and_gets_the_first_that_is_
         await gateway.sees("Waits for its place: 1 agent is at work already.", OTHER)
         works.set()
         await gateway.sees("All done.", OTHER)
+
+
+async def test_a_status_message_is_not_changed_to_what_it_says_already() -> None:
+    """The first thing that a chat service would refuse of every turn."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts)), chat=Counting()) as gateway:
+        assert isinstance(gateway.chat, Counting)
+        gateway.says("go")
+        await gateway.until(lambda turns: bool(turns) and turns[0].state is TurnState.RUNNING)
+        lasts.set()
+        await gateway.ended(TurnState.FINISHED)
+        await gateway.sees("All done.")
+        assert gateway.chat.same == []

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from gateway import clock
+from gateway.agents.scripted import UseTool
 from gateway.chats.memory import MemoryChat, Shown
 from gateway.domain.change import Asker
 from gateway.domain.events import Edited, Message, Moved
@@ -471,3 +472,49 @@ async def test_a_code_is_asked_for_from_an_outage_as_well() -> None:
         gateway.chat.says(stranger, "8", "/pair", sent_at_ms=ago(1))
         await gateway.sees("Your code is", stranger)
         assert await gateway.turns() == []
+
+
+async def test_the_places_of_the_others_are_as_they_are_after_a_drop_and_after_run_now() -> None:
+    """Each message that waits says its own, with buttons that count."""
+    lasts = anyio.Event()
+    async with bench(script(call(1, lasts=lasts))) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        for number, text in enumerate(("second", "third", "fourth", "fifth"), start=1):
+            gateway.says(text)
+            await gateway.sees(f"Queued as number {number}")
+        await gateway.taps("Queued as number 1", "Drop")
+        for number, text in enumerate(("third", "fourth", "fifth"), start=1):
+            await gateway.sees(f"Queued as number {number}: {text}")
+        await gateway.taps("Queued as number 3: fifth", "Run now")
+        await gateway.sees("Runs next, before anything else that waits: fifth")
+        await gateway.sees("Queued as number 2: third")
+        await gateway.sees("Queued as number 3: fourth")
+        await gateway.taps("Queued as number 3: fourth", "Drop")
+        lasts.set()
+        await ended(gateway, "third", "fifth")
+        states = dict(await prompts(gateway))
+        assert states["second"] is states["fourth"] is TurnState.REFUSED
+
+
+async def test_words_on_their_way_to_the_agent_say_so_where_its_group_went() -> None:
+    """They have no place among those that wait, and no buttons; the others have both."""
+    first, second = anyio.Event(), anyio.Event()
+    play = script(call(1, lasts=first), UseTool("Bash", "ls"), call(1, lasts=second))
+    async with bench(play) as gateway:
+        gateway.says("first")
+        await gateway.sees("Working")
+        gateway.says("steered")
+        await gateway.taps("Queued as number 1", "Steer")
+        await gateway.sees("Goes to the agent at its next step")
+        gateway.says("other")
+        await gateway.sees("Queued as number 1: other")
+        there = Thread("memory", "-100")
+        await gateway.world.commit(groups.handle_moved(gateway.world, Moved("memory", THREAD.chat, there.chat), None))
+        await gateway.sees("Queued as number 1: other", there)
+        shown = await gateway.sees("Goes to the agent at its next step", there)
+        assert shown.buttons == ()
+        assert not any("Queued" in one.text and "steered" in one.text for one in gateway.chat.sees(there))
+        first.set()
+        await gateway.sees("Told the agent while it works: steered", there)
+        second.set()
