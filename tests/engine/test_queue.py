@@ -163,8 +163,15 @@ async def test_a_status_message_is_not_changed_to_what_it_says_already() -> None
     async with bench(script(call(1, lasts=lasts)), chat=Counting()) as gateway:
         assert isinstance(gateway.chat, Counting)
         gateway.says("go")
-        await gateway.until(lambda turns: bool(turns) and turns[0].state is TurnState.RUNNING)
+        await gateway.sees("Working")
+        clients = gateway.engine._clients
+        assert clients is not None
+        [live] = clients._live.values()
+
+        async def renewed() -> bool:
+            return live.shown_ms > 0 and not await gateway.world.store.outbox("memory", 1, gateway.world.clock.now_ms())
+
+        await gateway.steps.until(renewed, bool)
+        assert gateway.chat.same == []
         lasts.set()
         await gateway.ended(TurnState.FINISHED)
-        await gateway.sees("All done.")
-        assert gateway.chat.same == []
