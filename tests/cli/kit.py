@@ -1,16 +1,15 @@
-"""What the tests of the command line share: how to start it, and something for its ledger."""
+"""What the tests of the command line share: where it is started, and something for its ledger."""
 
 import os
-import sys
 from pathlib import Path
 
 from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Tokens
+from tests.nursery import REPOSITORY as ROOT
 
-ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-W", "error", "-c", "from gateway.cli import main; main()"]
+__all__ = ["ROOT", "environment", "session", "turn"]
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -13,7 +13,8 @@ from gateway import lock
 from gateway.config import config_file
 from gateway.local import autostart, client
 from gateway.processes import is_there
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.fakes.bot_api import BotApi
 from tests.mcp_servers import relay_kit
 
@@ -52,7 +53,7 @@ def write(home: Path, settings: str) -> None:
 def tollbridge(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """One command of a terminal in which nothing else is set."""
     known = environment(home, XDG_STATE_HOME=str(home.parent / "state"), **more)
-    return subprocess.run([*COMMAND, *words], env=known, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    return nursery.run(words, env=known)
 
 
 def test_a_gateway_behind_the_terminal_answers_when_the_command_returns(home: Path) -> None:
@@ -179,7 +180,7 @@ def test_nothing_of_the_directory_is_part_of_the_program(home: Path) -> None:
 def test_a_gateway_that_is_stopped_while_it_starts_counts_as_stopped(home: Path) -> None:
     """It has its lock, and not yet its door: SIGTERM leaves no process in the lock that open sessions would take for killed."""
     known = environment(home, XDG_STATE_HOME=str(home.parent / "state"))
-    with subprocess.Popen([*COMMAND, "up"], env=known, stderr=subprocess.PIPE) as process:
+    with nursery.start(["up"], env=known, stderr=subprocess.PIPE) as process:
         while lock.holder(home) is None:
             pass
         assert "has stopped" in tollbridge(home, "down").stdout

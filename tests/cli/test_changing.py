@@ -21,7 +21,8 @@ from gateway.local import client
 from gateway.local.client import Answer
 from gateway.local.place import SOCKET
 from gateway.store import open_readonly
-from tests.cli.kit import COMMAND, ROOT, environment
+from tests import nursery
+from tests.cli.kit import ROOT, environment
 from tests.cli.test_up import LIMIT_S, end, of_the_bot, said_until, start
 from tests.fakes.bot_api import BotApi
 from tests.fakes.bot_api_phone import Phone
@@ -53,8 +54,8 @@ class Desk:
 
     def types(self, *arguments: str) -> subprocess.Popen[str]:
         """`tollbridge budget ...`, at work."""
-        return subprocess.Popen(
-            [*COMMAND, "budget", *arguments],
+        return nursery.start(
+            ["budget", *arguments],
             env=environment(self.home),
             cwd=self.home.parent / "project",
             stdin=subprocess.DEVNULL,

@@ -21,23 +21,15 @@ from gateway.domain.place import Unmetered
 from gateway.domain.usage import UNLISTED
 from gateway.ports import Decision
 from gateway.store import open_store
-from tests.cli.kit import COMMAND, ROOT, environment, session, turn
+from tests import nursery
+from tests.cli.kit import ROOT, environment, session, turn
 
 TOKEN = "123456789:AAE-made_up_for_tests"
 
 
 def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(home, **more),
-        cwd=home.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    return nursery.run(arguments, env=environment(home, **more), cwd=home.parent)
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -262,8 +254,8 @@ async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
 
 def test_a_reader_that_goes_away_ends_the_report_quietly(home: Path):
     """`tollbridge report | head -0` leaves no traceback."""
-    process = subprocess.Popen(
-        [*COMMAND, "report", "--json"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    process = nursery.start(
+        ["report", "--json"], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -276,8 +268,8 @@ def test_a_reader_that_goes_away_ends_the_report_quietly(home: Path):
 
 def test_ctrl_c_ends_with_130_and_no_traceback(home: Path):
     """A question left open by Ctrl-C is no error."""
-    process = subprocess.Popen(
-        [*COMMAND, "setup"],
+    process = nursery.start(
+        ["setup"],
         env=environment(home),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -16,7 +16,8 @@ from gateway.cli.claude_code import PLUGIN
 from gateway.config import Settings, settings_from
 from gateway.config.local import Place
 from gateway.local.token import renew, token_of
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.claude_plugins import made
 from tests.fakes.messages_api import MessagesApi
@@ -338,15 +339,8 @@ def test_the_doctor_tells_of_the_desk(tmp_path: Path, environ: dict[str, str]) -
     (tmp_path / "project").mkdir()
     put(tmp_path / "project" / ".claude" / "settings.json", {"disableAllHooks": True})
     more = environ | {"TOLLBRIDGE_OFF": "1", "TOLLBRIDGE_AGENTS__DIRECTORY": str(tmp_path / "project")}
-    done = subprocess.run(
-        [*COMMAND, "doctor", "--json"],
-        env=environment(tmp_path / "home", **more),
-        cwd=tmp_path / "project",
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    known = environment(tmp_path / "home", **more)
+    done = nursery.run(["doctor", "--json"], env=known, cwd=tmp_path / "project")
     found = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert found["settings"]["status"] == "ok"
     assert found["plugin"]["status"] == "ok"

@@ -20,7 +20,8 @@ from gateway.config import Settings, config_file, settings_from
 from gateway.domain.place import Thread
 from gateway.ports import Decision, NewPost, Rejected, TollbridgeError, Uncertain
 from gateway.store import open_store
-from tests.cli.kit import COMMAND, environment, session, turn
+from tests import nursery
+from tests.cli.kit import environment, session, turn
 from tests.fakes.bot_api import BotApi
 
 NOW_MS = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp() * 1000)
@@ -378,15 +379,7 @@ def test_findings_fit_into_eighty_columns_with_the_way_to_mend_below():
 
 def doctor(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `tollbridge doctor`."""
-    return subprocess.run(
-        [*COMMAND, "doctor", *arguments],
-        env=environment(home, **more),
-        cwd=home.parent,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    return nursery.run(["doctor", *arguments], env=environment(home, **more), cwd=home.parent)
 
 
 def test_the_command_ends_with_0_if_the_gateway_can_work_and_1_if_not(home: Path, server: BotApi):

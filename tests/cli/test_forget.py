@@ -13,7 +13,8 @@ from gateway.domain.turn import Outcome, OutcomeKind, TurnState
 from gateway.ports import AGENT_MARK, Decision
 from gateway.store import open_readonly, open_store
 from gateway.view import forget_words
-from tests.cli.kit import COMMAND, environment, session, turn
+from tests import nursery
+from tests.cli.kit import environment, session, turn
 from tests.cli.test_up import end, of_the_bot, said_until, start
 from tests.fakes.bot_api import BotApi
 from tests.store.test_forgetting import files_with
@@ -26,16 +27,8 @@ WORD = "zanzibar"
 
 def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """`tollbridge forget ...` to its end."""
-    return subprocess.run(
-        [*COMMAND, "forget", *arguments],
-        env=environment(home, TOLLBRIDGE_AGENTS__FILES=str(home.parent / "files"), **more),
-        cwd=home.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    known = environment(home, TOLLBRIDGE_AGENTS__FILES=str(home.parent / "files"), **more)
+    return nursery.run(["forget", *arguments], env=known, cwd=home.parent)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from gateway.cli import exact, mcp
 from gateway.local.token import FILE, handle_of, token_of
 from gateway.ports import AGENT_MARK, Decision
 from gateway.store import open_store
-from tests.cli.kit import COMMAND, ROOT, environment, session
+from tests import nursery
+from tests.cli.kit import ROOT, environment, session
 from tests.cli.test_up import start
 
 LIMIT_S = 150
@@ -27,9 +28,7 @@ print(json.dumps([os.getpid(), sys.argv[1:], sys.flags.isolated, sys.flags.no_si
 
 def runs(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """`tollbridge mcp ...` to its end."""
-    command = [*COMMAND, "mcp", *arguments]
-    env = environment(home, **more)
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    return nursery.run(["mcp", *arguments], env=environment(home, **more))
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """`tollbridge pair` and `people`: a real gateway, a stand-in for Telegram over HTTP, an owner with a phone and a terminal, and a newcomer."""
 
-import fcntl
 import json
 import os
 import re
 import select
 import signal
 import subprocess
-import termios
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -20,7 +18,8 @@ import pytest
 from gateway.core.pairing import ALPHABET
 from gateway.ports import AGENT_MARK
 from gateway.view import people_words as words
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.cli.test_changing import BOT_LIMIT_S, Desk, at_work, finished, home
 from tests.cli.test_up import LIMIT_S, end, of_the_bot
 from tests.fakes.bot_api import BotApi
@@ -76,15 +75,14 @@ def at_a_terminal(here: Desk, *arguments: str, **more: str) -> Generator[Termina
     """`tollbridge ...` with a terminal that is its own, ended at the end of the block."""
     keys, theirs = os.openpty()
     settings = {f"TOLLBRIDGE_{name}": value for name, value in here.settings.items()}
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
+    process = nursery.start(
+        arguments,
+        terminal=True,
         env=environment(here.home, COLUMNS="400", **settings, **more),
         cwd=here.home.parent / "project",
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - as a terminal starts its shell
     )
     os.close(theirs)
     try:
@@ -117,8 +115,8 @@ async def people(here: Desk, *arguments: str) -> tuple[int, str, str]:
 
 def without_a_terminal(here: Desk, *arguments: str) -> subprocess.Popen[str]:
     """A program that nobody sits at."""
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
+    return nursery.start(
+        arguments,
         env=environment(here.home, COLUMNS="200"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -15,7 +15,8 @@ from gateway.home import is_off
 from gateway.local import token
 from gateway.local.token import renew
 from mcp_servers import relay
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.claude_plugins import made
 
@@ -46,16 +47,7 @@ class Machine:
 
     def __call__(self, *words: str, said: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         """Run `tollbridge plugin`."""
-        return subprocess.run(
-            [*COMMAND, "plugin", *words],
-            env=self.environ(**more),
-            cwd=self.base,
-            input=said,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        return nursery.run(["plugin", *words], said=said, env=self.environ(**more), cwd=self.base)
 
     def calls(self) -> list[str]:
         """What the client was told, without what it was only asked."""

@@ -17,7 +17,8 @@ from gateway.domain.usage import Call, Tokens, Unpriced, Usage
 from gateway.engine.repricing import Repriced, Unknown
 from gateway.ports import Decision
 from gateway.store import open_readonly, open_store
-from tests.cli.kit import COMMAND, environment, session, turn
+from tests import nursery
+from tests.cli.kit import environment, session, turn
 
 NOON = 1_795_000_000_000
 KNOWN = Usage("claude-opus-4-8", Tokens(output=40_000))
@@ -26,16 +27,7 @@ UNKNOWN = Usage("mystery-1", Tokens(output=7))
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment(home),
-        cwd=home.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    return nursery.run(arguments, env=environment(home), cwd=home.parent)
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:

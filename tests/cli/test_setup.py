@@ -18,7 +18,8 @@ from gateway.cli import bot_api, config_file
 from gateway.cli.bot_api import Person
 from gateway.cli.setup import WAIT_FOR_MESSAGE_S, WELCOME, first_writer
 from gateway.config import SettingsError, settings_from
-from tests.cli.kit import COMMAND, ROOT, environment
+from tests import nursery
+from tests.cli.kit import ROOT, environment
 from tests.fakes.bot_api import BotApi
 
 LIMIT_S = 150
@@ -31,8 +32,8 @@ class Wizard:
         path = f"{home.parent}/bin:{os.environ['PATH']}"
         self.seen = ""
         theirs, ours = pty.openpty() if terminal else (None, None)
-        self.process = subprocess.Popen(
-            [*COMMAND, "setup"],
+        self.process = nursery.start(
+            ["setup"],
             env=environment(home, PATH=path, TOLLBRIDGE_TELEGRAM__BASE_URL=server.base_url, **more),
             cwd=home.parent,
             stdin=ours or subprocess.PIPE,

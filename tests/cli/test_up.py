@@ -17,7 +17,8 @@ from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.ports import Decision
 from gateway.store import open_store
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.fakes.bot_api import BotApi
 
 LIMIT_S = 150
@@ -43,8 +44,8 @@ def start(home: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
     """`tollbridge up` at work: locks of tokens beside the home, no agent to be found unless one is named."""
     nowhere = {"AGENTS__CLAUDE__COMMAND": "/nowhere/claude", "AGENTS__DIRECTORY": str(home.parent / "project")}
     settings = {f"TOLLBRIDGE_{name}": value for name, value in (nowhere | more).items()}
-    return subprocess.Popen(
-        [*COMMAND, "up", *arguments],
+    return nursery.start(
+        ["up", *arguments],
         env=environment(home, XDG_STATE_HOME=str(home.parent / "state"), **settings),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -176,15 +177,7 @@ async def test_the_terminals_chat_names_the_limit_that_counts_today(home: Path, 
 
 def test_a_demo_without_a_prompt_names_the_one_that_plays_by_itself(home: Path) -> None:
     """`tollbridge demo </dev/null` shows nothing of what it is for: that is said, with what to type and what to start instead."""
-    done = subprocess.run(
-        [*COMMAND, "demo"],
-        env=environment(home),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+    done = nursery.run(["demo"], env=environment(home))
     assert done.returncode == 1
     assert 'Type "fix the flaky login test"' in " ".join(done.stdout.split())
     assert done.stderr.startswith("tollbridge: no prompt came in")
@@ -193,8 +186,8 @@ def test_a_demo_without_a_prompt_names_the_one_that_plays_by_itself(home: Path) 
 
 def test_a_demo_whose_reader_goes_away_ends_quietly(home: Path) -> None:
     """`tollbridge demo --unattended | head -3` leaves no traceback."""
-    process = subprocess.Popen(
-        [*COMMAND, "demo", "--unattended"],
+    process = nursery.start(
+        ["demo", "--unattended"],
         env=environment(home),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -1,6 +1,5 @@
 """Two gateways as processes, one bank in a file: what they spend is the team's, and at the end nothing is lent."""
 
-import subprocess
 from pathlib import Path
 
 import anyio
@@ -9,9 +8,8 @@ from gateway.bank import open_bank
 from gateway.config import config_file
 from gateway.domain.lease import TeamScope
 from gateway.domain.money import ZERO, Usd
-from tests.cli.kit import COMMAND, environment
-
-LIMIT_S = 150
+from tests import nursery
+from tests.cli.kit import environment
 
 
 def test_two_gateways_of_one_machine_share_a_limit_and_give_back_what_they_borrowed(tmp_path: Path) -> None:
@@ -31,15 +29,8 @@ def test_two_gateways_of_one_machine_share_a_limit_and_give_back_what_they_borro
         toml += f'[bank]\nurl = "{file}"\nteam = "core"\nperiods = ["ever"]\n'
         config_file(home).write_text(toml, encoding="utf-8")
         config_file(home).chmod(0o600)
-        ran = subprocess.run(
-            [*COMMAND, "up", "--chat", "console"],
-            env=environment(home, XDG_STATE_HOME=str(tmp_path / "state")),
-            input="look around\n",
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        known = environment(home, XDG_STATE_HOME=str(tmp_path / "state"))
+        ran = nursery.run(["up", "--chat", "console"], said="look around\n", env=known)
         assert (ran.returncode, ran.stderr) == (0, "")
         assert "I had a look" in ran.stdout
 

@@ -18,11 +18,11 @@ import anyio
 
 from gateway.config import config_file
 from gateway.lock import make_home
-from tests.crash.nursery import REPOSITORY
 from tests.crash.rig import OWNERS, Machine, machine
 from tests.fakes import desk_client
 from tests.fakes.bot_api_phone import Phone, Seen
 from tests.fakes.messages_script import Counts
+from tests.nursery import REPOSITORY
 
 CONFIRM_S = 4
 """After so long a message that nobody has confirmed is given up: a minute in life."""

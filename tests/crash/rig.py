@@ -17,12 +17,12 @@ import anyio.abc
 
 from gateway.core.turn import ENDED
 from gateway.store import open_readonly
-from tests.crash.nursery import nursery
 from tests.crash.processes import Alive, left_of
 from tests.fakes.bot_api import BotApi
 from tests.fakes.bot_api_phone import Button, Phone, Seen
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.messages_api import MessagesApi
+from tests.nursery import nursery
 
 OWNERS = (4711, 4712, 4713)
 BYTES_AT_ONCE = 64 * 1024
@@ -125,6 +125,13 @@ class Gateway:
         self._news = anyio.Event()
 
 
+def born(environ: Mapping[str, str], log: Path, step: str | None = None, n: int = 1) -> Gateway:
+    """A new gateway's process, with its stderr in a file; with `step` it kills itself at the n-th passing."""
+    order = {"make": "gateway", "environ": dict(environ), "step": step, "n": n}
+    with log.open("wb") as errors, Path(os.devnull).open("rb") as nothing:
+        return Gateway(nursery().bear(order, nothing.fileno(), None, errors.fileno()), log)
+
+
 @dataclass
 class Machine:
     """Where it all happens."""
@@ -149,10 +156,8 @@ class Machine:
 
     async def start(self, step: str | None = None, n: int = 1) -> Gateway:
         """Start a gateway; with `step` it kills itself at the n-th passing."""
-        order = {} if step is None else {"step": step, "n": n}
         log = self.place / f"gateway-{len(self.started)}.log"
-        with log.open("wb") as errors:
-            gateway = Gateway(nursery().bear(self.environ, order, errors.fileno()), log)
+        gateway = born(self.environ, log, step, n)
         self.started.append(gateway)
         self.tasks.start_soon(gateway.follow)
         await gateway.lives()

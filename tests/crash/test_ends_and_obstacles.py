@@ -12,9 +12,9 @@ import pytest
 from gateway.domain.turn import TurnState
 from tests.crash import books
 from tests.crash.model import LATEST, works
-from tests.crash.nursery import REPOSITORY
 from tests.crash.rig import machine
 from tests.fakes.messages_api import Hold, Text, Tool
+from tests.nursery import REPOSITORY
 
 pytestmark = [pytest.mark.anyio, pytest.mark.claude]
 

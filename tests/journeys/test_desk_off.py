@@ -1,13 +1,15 @@
 """Sessions that a person opens with TOLLBRIDGE_OFF, with the real Claude Code: nothing holds them, and people are told that."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
 from gateway import lock
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.fakes.claude_desk import terminal
 from tests.fakes.messages_api import MessagesApi, Text
 from tests.journeys.rig import rig
@@ -17,8 +19,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.claude]
 
 async def reported(home: Path, *options: str) -> str:
     """What `tollbridge report` says."""
-    done = await anyio.run_process([*COMMAND, "report", *options], env=environment(home, HOME=str(home.parent)))
-    return done.stdout.decode()
+    known = environment(home, HOME=str(home.parent))
+    return (await anyio.to_thread.run_sync(partial(nursery.run, ["report", *options], env=known))).stdout
 
 
 async def test_a_session_that_is_off_is_not_held_and_the_phone_and_the_report_say_so(tmp_path: Path) -> None:

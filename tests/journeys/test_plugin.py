@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -13,7 +14,8 @@ from gateway.cli.claude_code import PLUGIN
 from gateway.config import config_file
 from gateway.domain.turn import Origin, TurnState
 from gateway.store import open_readonly
-from tests.cli.kit import COMMAND, environment
+from tests import nursery
+from tests.cli.kit import environment
 from tests.fakes.bot_api import BotApi
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.messages_api import MessagesApi, Text
@@ -63,7 +65,7 @@ async def test_a_session_without_a_gateway_starts_it_and_its_first_prompt_is_gat
         """
         config_file(home).write_text(settings, encoding="utf-8")
         terminal = environment(home, XDG_STATE_HOME=str(tmp_path / "state"))
-        await anyio.run_process([*COMMAND, "up", "--background"], env=terminal)
+        await anyio.to_thread.run_sync(_tollbridge, ("up", "--background"), terminal)
         os.kill(lock.holder(home) or 0, signal.SIGKILL)
         try:
             environ = api.claude_env(tmp_path / "claude") | {"TOLLBRIDGE_HOME": str(home)}
@@ -75,10 +77,15 @@ async def test_a_session_without_a_gateway_starts_it_and_its_first_prompt_is_gat
             assert "Done." in await _ran(claude, "one thing", environ, project)
             await phone.waits_for("At the desk: one thing", timeout=60)
         finally:
-            await anyio.run_process([*COMMAND, "down"], env=terminal)
+            await anyio.to_thread.run_sync(_tollbridge, ("down",), terminal)
         with open_readonly(home) as reader:
             [(_, turn)] = reader.report_rows()
     assert (turn.origin, turn.state, turn.calls) == (Origin.DESK, TurnState.FINISHED, len(api.charges))
+
+
+def _tollbridge(words: Sequence[str], environ: dict[str, str]) -> None:
+    done = nursery.run(words, env=environ)
+    assert done.returncode == 0, done.stderr
 
 
 async def _ran(claude: str, prompt: str, environ: dict[str, str], directory: Path) -> str:

@@ -16,8 +16,7 @@ from gateway.chats.telegram import TelegramChat, Webhook
 from gateway.domain.place import Thread
 from gateway.store import open_readonly
 from tests.chats.test_telegram_webhook import SECRET, free_port
-from tests.crash.nursery import nursery
-from tests.crash.rig import Gateway
+from tests.crash.rig import Gateway, born
 from tests.engine.bench import OWNER, bench, call, script, with_limits
 from tests.fakes.bot_api import BotApi, Phone
 from tests.fakes.reverse_proxy import ReverseProxy, reverse_proxy
@@ -98,8 +97,7 @@ class Machine:
             **(webhook if hooked else {}),
         }
         log = self.place / f"gateway-{len(list(self.place.iterdir()))}.log"
-        with log.open("wb") as errors:
-            gateway = Gateway(nursery().bear(environ, {"step": step, "n": n} if step else {}, errors.fileno()), log)
+        gateway = born(environ, log, step, n)
         self.tasks.start_soon(gateway.follow)
         try:
             await gateway.lives()
