@@ -32,12 +32,14 @@ from tests.nursery import REPOSITORY
 BYTES_AT_ONCE = 64 * 1024
 FILES_MAX = 4
 STDERR = 2
+LATER = ("alembic.command", "anyio._backends._asyncio", "genai_prices.data", "httpcore")
+"""Libraries that a gateway loads only once it opens its ledger, asks a price, or runs."""
 
 
 def load() -> None:
     """All that a command may load while it works. Of that no thread, no descriptor and no state is left."""
-    for module in pkgutil.iter_modules(cli.__path__):
-        import_module(f"gateway.cli.{module.name}")
+    for name in (*(f"gateway.cli.{module.name}" for module in pkgutil.iter_modules(cli.__path__)), *LATER):
+        import_module(name)
     gc.collect()
     gc.freeze()  # the processes share its pages as long as nobody counts in them
 
