@@ -21,7 +21,7 @@ from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Tokens, Usage
 from gateway.engine import Clock, Rules, World, ending, gating, metering
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.ports import Decision, Store, View
 from gateway.pricing import ListPrices
 

@@ -37,9 +37,10 @@ from gateway.domain.place import AT_DESK, Grant, Role
 from gateway.engine import Desk, Engine, Rules, Team, World, pairing, requests
 from gateway.engine import people as who_may
 from gateway.engine.asked import Pace
+from gateway.engine.decision import Draft
 from gateway.engine.forgetting import Beside
 from gateway.engine.forgetting import asked as forget_asked
-from gateway.engine.world import Draft, no_step
+from gateway.engine.steps import no_step
 from gateway.files import Spool
 from gateway.local import autostart, changes, door, forgetting, people
 from gateway.ports import Agent, Bank, Chat, TollbridgeError, Transcriber

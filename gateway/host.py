@@ -25,7 +25,7 @@ from gateway.domain.place import AT_DESK, Session, Unmetered
 from gateway.engine import Engine, World, attachments, parcels, showing
 from gateway.engine import desk as at_desk
 from gateway.engine.asked import Asking, Caller, Pace, session_of_agent
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.local import relays, token
 from gateway.local.lines import Lines
 from gateway.local.peers import Peer, family_of

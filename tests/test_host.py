@@ -18,7 +18,8 @@ from gateway.domain.effects import Say
 from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine.world import Desk, Draft
+from gateway.engine.decision import Draft
+from gateway.engine.rules import Desk
 from gateway.files import Spool
 from gateway.host import FULL, NOT_OURS, NOT_WRITTEN, TOO_LONG, DeskHost, spoken_for
 from gateway.lock import make_home

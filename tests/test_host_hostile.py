@@ -18,7 +18,7 @@ from gateway import host, lock
 from gateway.agents.claude.desk import DeskAgent, client, hooks
 from gateway.agents.scripted import ScriptedAgent
 from gateway.engine.asked import Pace
-from gateway.engine.world import Desk
+from gateway.engine.rules import Desk
 from gateway.local import door
 from gateway.local.place import SOCKET
 from tests.engine.bench import OWNER, RULES, THREAD, bench, call, script

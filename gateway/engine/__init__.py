@@ -13,6 +13,7 @@ from gateway.domain.turn import TurnState
 from gateway.engine import attachments, desk, groups, parcels, projects
 from gateway.engine.arrivals import Arrival, Arrivals, with_parts
 from gateway.engine.clients import Clients
+from gateway.engine.clock import Clock
 from gateway.engine.forgetting import keep_forgetting
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
@@ -23,8 +24,9 @@ from gateway.engine.presses import handle_tap
 from gateway.engine.recovery import recover
 from gateway.engine.reminding import due, remind
 from gateway.engine.repricing import reprice
+from gateway.engine.rules import Desk, Rules
 from gateway.engine.team import Team
-from gateway.engine.world import Clock, Desk, Rules, World
+from gateway.engine.world import World
 from gateway.ports import (
     LONGEST_WAIT_MS,
     AgentUnavailableError,

@@ -6,8 +6,9 @@ from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import Answer, Edit, EndTurn, GoOn, Respond
 from gateway.domain.events import End, Finished
 from gateway.engine import ending, permissions
+from gateway.engine.decision import Draft
 from gateway.engine.live import Live
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import question_words, turn_words
 

@@ -23,8 +23,9 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Role, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Turn, TurnState
 from gateway.engine import changes, gating, limits, questions, requests
+from gateway.engine.decision import Draft
 from gateway.engine.requests import RefusedError
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import change_words, figure_words
 

@@ -13,7 +13,8 @@ from gateway.core.summary import escape
 from gateway.domain.effects import Say
 from gateway.domain.files import Attachment
 from gateway.domain.turn import Turn
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.files import folder_of, forget_old, forget_parts
 from gateway.ports import Decision, Saved, View
 from gateway.view import file_words

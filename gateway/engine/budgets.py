@@ -11,7 +11,8 @@ from gateway.domain.events import Message
 from gateway.domain.money import LARGEST_AMOUNT_NANO, Usd
 from gateway.domain.place import Deed, Session
 from gateway.engine import limits
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import limits_words
 

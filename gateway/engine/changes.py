@@ -15,7 +15,8 @@ from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Tap
 from gateway.domain.place import Deed, Thread
 from gateway.engine import limits
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import change_words, money_words, question_words
 

@@ -47,10 +47,11 @@ from gateway.engine import (
     steering,
     threads,
 )
+from gateway.engine.decision import Draft
 from gateway.engine.leases import Leases
 from gateway.engine.live import STATUS_GAP_MS, Live, launch
 from gateway.engine.locks import Locks
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import AgentAwayError, AgentUnavailableError, Client, Decision, View
 from gateway.view import desk_words, preference_words, question_words, thread_words, turn_words
 

@@ -18,8 +18,10 @@ from gateway.domain.events import CallMetered
 from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine import gating, limits, metering
+from gateway.engine.decision import Draft
 from gateway.engine.projects import repository
-from gateway.engine.world import Desk, Draft, World
+from gateway.engine.rules import Desk
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import change_words, desk_words, money_words, turn_words
 

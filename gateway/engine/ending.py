@@ -16,7 +16,8 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
 from gateway.engine import gating, metering, steering
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import desk_words, question_words, turn_words
 

@@ -20,7 +20,8 @@ from gateway.domain.events import Message
 from gateway.domain.place import Session
 from gateway.engine import attachments, menus
 from gateway.engine.askers import is_inside_agent
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.files import Spool, forget_folder
 from gateway.ports import Decision, Store, StoreError, View
 from gateway.view import forget_words as words

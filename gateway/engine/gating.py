@@ -31,7 +31,8 @@ from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Rates
 from gateway.engine import menus
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import command_words, money_words, question_words, queue_words, turn_words
 

@@ -11,7 +11,9 @@ from gateway.domain.effects import LEAVE_REF, Leave, Say
 from gateway.domain.events import Edited, Incoming, Membership, Message, Moved, Unsupported
 from gateway.domain.place import Deed, Thread
 from gateway.engine import waiting
-from gateway.engine.world import Draft, Rules, World
+from gateway.engine.decision import Draft
+from gateway.engine.rules import Rules
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import group_words as words
 

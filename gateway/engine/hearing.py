@@ -13,7 +13,8 @@ from gateway.domain.effects import Say
 from gateway.domain.files import Attachment
 from gateway.domain.turn import Turn
 from gateway.engine import attachments, gating
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, Heard, Transcriber, View
 from gateway.view import file_words as words
 

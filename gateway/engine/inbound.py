@@ -54,8 +54,9 @@ from gateway.engine import (
     threads,
     waiting,
 )
+from gateway.engine.decision import Draft
 from gateway.engine.projects import repository
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import command_words, forget_words, question_words, queue_words, turn_words
 

@@ -25,9 +25,10 @@ from gateway.domain.lease import (
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Role, Thread
 from gateway.domain.turn import TurnState
+from gateway.engine.decision import Draft
 from gateway.engine.locks import Locks
 from gateway.engine.team import Team
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Bank, BankError, Decision, View
 from gateway.view import change_words, team_words
 

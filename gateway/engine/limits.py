@@ -8,7 +8,8 @@ from gateway.core.until import until
 from gateway.domain.budget import BOOKED, Balance, Caps, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.money import Usd
 from gateway.domain.turn import Turn
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import change_words
 

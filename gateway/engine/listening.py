@@ -34,8 +34,9 @@ from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
 from gateway.engine import desk, drafts, ending, gating, metering, permissions, showing, steering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
+from gateway.engine.decision import Draft
 from gateway.engine.live import Live, launch
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import turn_words
 

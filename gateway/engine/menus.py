@@ -8,7 +8,8 @@ from gateway.domain.approval import Approval, ApprovalKind, ApprovalState, Choic
 from gateway.domain.effects import Button, Edit, Say
 from gateway.domain.events import Message, Tap
 from gateway.domain.place import Thread
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 
 Entries = Sequence[tuple[str, str]]

@@ -15,7 +15,8 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
 from gateway.engine import gating, menus
-from gateway.engine.world import STATUS_ENDING, Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import STATUS_ENDING, World
 from gateway.ports import Decision, View
 from gateway.view import queue_words, turn_words
 

@@ -13,7 +13,8 @@ from gateway.domain.effects import LEAVE_REF, SAID_REF
 from gateway.domain.events import Moved
 from gateway.domain.place import Thread
 from gateway.engine import groups, parcels, threads
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import (
     LONGEST_WAIT_MS,
     Decision,

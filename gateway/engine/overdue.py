@@ -8,7 +8,8 @@ from gateway.domain.approval import Approval, ApprovalKind, ApprovalState
 from gateway.domain.effects import Edit
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine import gating, permissions
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import question_words
 

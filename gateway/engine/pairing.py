@@ -17,7 +17,8 @@ from gateway.domain.people import Terms, WindowStanding, WindowState
 from gateway.domain.place import Thread
 from gateway.engine import people
 from gateway.engine.askers import is_inside_agent
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import people_words as words
 

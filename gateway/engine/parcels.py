@@ -8,7 +8,8 @@ import structlog
 from gateway.core.files import FILES_MAX, carried
 from gateway.core.summary import escape
 from gateway.domain.files import Parcel
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, Delivered, Post, Rejected, View
 from gateway.view import file_words
 

@@ -23,7 +23,8 @@ from gateway.domain.place import Deed, Grant, GrantFrom, Role, Session, Thread
 from gateway.domain.turn import TurnState
 from gateway.engine import gating, metering
 from gateway.engine.askers import is_inside_agent, threads_of, who
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import people_words as words
 from gateway.view import turn_words

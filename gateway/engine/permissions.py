@@ -20,7 +20,8 @@ from gateway.domain.files import Parcel
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.engine import gating, parcels, showing
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import question_words
 

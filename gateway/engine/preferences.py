@@ -17,7 +17,8 @@ from gateway.domain.preferences import Preferences, Verbosity
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Rates
 from gateway.engine import menus
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import preference_words as words
 

@@ -6,7 +6,8 @@ from gateway.core.approve import TooLate
 from gateway.domain.approval import ApprovalKind
 from gateway.domain.events import Tap
 from gateway.engine import inbound, taps
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 
 

@@ -18,7 +18,8 @@ from gateway.domain.approval import ApprovalKind
 from gateway.domain.events import Message, Tap
 from gateway.domain.place import Deed, Room, Session, Thread
 from gateway.engine import menus, threads
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import command_words, thread_words
 

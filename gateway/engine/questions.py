@@ -13,7 +13,8 @@ from gateway.domain.change import ChangeState, Standing
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Message
 from gateway.domain.place import Deed, Thread
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import question_words
 

@@ -21,8 +21,9 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import ending, gating, limits, metering, showing, steering, threads
 from gateway.engine.clients import Clients
+from gateway.engine.decision import Draft
 from gateway.engine.live import launch
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, Process, View
 from gateway.view import people_words, question_words, turn_words
 

@@ -8,7 +8,8 @@ from gateway.core import asking, preferences
 from gateway.domain.approval import Approval
 from gateway.domain.effects import Say
 from gateway.domain.preferences import Preferences
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 
 LONGEST_MS: Final = 600_000

@@ -11,7 +11,8 @@ from gateway.domain.events import Message
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Turn
 from gateway.engine import permissions, questions, taps
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import question_words
 

@@ -22,8 +22,9 @@ from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.place import Deed, Grant, Role, Thread
 from gateway.engine import changes, limits, people
 from gateway.engine.askers import is_inside_agent, threads_of, who
+from gateway.engine.decision import Draft
 from gateway.engine.projects import repository
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import change_words, limits_words
 

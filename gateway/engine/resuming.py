@@ -18,7 +18,8 @@ from gateway.domain.effects import Browse
 from gateway.domain.events import Message
 from gateway.domain.place import Deed, Grant, Room, Session, Thread
 from gateway.engine import gating, menus, projects, threads
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Conversation, Decision, View
 from gateway.view import command_words, thread_words
 

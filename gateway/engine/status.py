@@ -6,7 +6,8 @@ from gateway.core import change, gauges, scopes, summary
 from gateway.domain.events import Message
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn, TurnState
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import limits_words, turn_words
 from gateway.view import preference_words as words

@@ -14,8 +14,9 @@ from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag
 from gateway.engine import attachments, gating, menus
+from gateway.engine.decision import Draft
 from gateway.engine.live import Live, launch
-from gateway.engine.world import Draft, World
+from gateway.engine.world import World
 from gateway.ports import Decision, Process, View
 from gateway.view import queue_words as words
 

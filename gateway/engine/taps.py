@@ -15,7 +15,8 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import changes, gating, limits, metering, people, permissions, questions
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import forget_words, money_words, question_words, turn_words
 

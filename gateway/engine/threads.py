@@ -16,7 +16,8 @@ from gateway.domain.events import Message
 from gateway.domain.place import UNSETTLED, Deed, Room, Session, Thread
 from gateway.engine import gating
 from gateway.engine.askers import threads_of
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import Decision, Delayed, Post, Uncertain, View
 from gateway.view import command_words, thread_words
 

@@ -15,7 +15,8 @@ from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Flag
 from gateway.engine import gating, menus, steering
-from gateway.engine.world import Draft, World
+from gateway.engine.decision import Draft
+from gateway.engine.world import World
 from gateway.ports import View
 from gateway.view import queue_words as words
 

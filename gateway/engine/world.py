@@ -3,14 +3,12 @@
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, tzinfo
-from functools import reduce
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 import anyio
 import structlog
 
-from gateway import clock
 from gateway.core import gauges, offers, preferences, scopes
 from gateway.core.access import may
 from gateway.core.files import enclosed, file_ref
@@ -19,23 +17,26 @@ from gateway.core.gate import Policy
 from gateway.core.gauges import Gauge
 from gateway.core.new import Found
 from gateway.core.pairing import Window
-from gateway.core.policy import DAY_MINUTES, Facts, Rule, judge
+from gateway.core.policy import DAY_MINUTES, Facts, judge
 from gateway.core.price import price
 from gateway.core.turn import ENDED
-from gateway.domain.approval import Approval
-from gateway.domain.budget import NO_CAPS, Balance, Caps, Entry, Lift, Quota, Scope, ScopeKind
+from gateway.domain.budget import NO_CAPS, Balance, Lift, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Leave, Say
 from gateway.domain.estimate import Estimate
-from gateway.domain.events import Moved
 from gateway.domain.money import Usd
-from gateway.domain.place import Deed, Grant, Session, Thread, Unmetered
+from gateway.domain.place import Deed, Session, Thread
 from gateway.domain.preferences import Offered, Preferences, Verbosity
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
+from gateway.engine.clock import Clock
+from gateway.engine.decision import Draft
 from gateway.engine.locks import Locks
+from gateway.engine.reach import Reach
+from gateway.engine.rules import Rules
+from gateway.engine.steps import no_step
 from gateway.engine.team import Team
 from gateway.files import Spool
-from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Process, Store, Transcriber, View
+from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Store, Transcriber, View
 from gateway.view import turn_words
 
 T = TypeVar("T")
@@ -51,119 +52,8 @@ LOOKED_AT_ONCE = 4
 SAID_MAX = 200_000
 """Characters of what is said at once: some fifty messages on a phone."""
 
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Sessions that are opened in this directory or below belong to this person, and to this thread."""
-
-    directory: str
-    person: str
-    chat: str
-    topic: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the owner set: amounts, times and places. Times in milliseconds."""
-
-    agent: str
-    directory: str
-    roots: tuple[str, ...]
-    limits: Mapping[ScopeKind, Usd]
-    """By kind of scope, where no entry set another one; a kind that is missing has no limit."""
-    confirm_above: Usd
-    step: Usd
-    timezone: tzinfo
-    caps: Mapping[ScopeKind, Caps] = field(default_factory=dict[ScopeKind, Caps])
-    """Limits on tokens, calls and work, as `limits` are on money; those of TURN are the loop breakers."""
-    pace_times: int = 0
-    """A turn that costs so many times as much a minute as any before it in its session is asked about; 0: none is."""
-    ask_at_quota: int | None = None
-    """From so many hundredths of a subscription's window on every run is asked about; None: none is for that."""
-    people: tuple[Grant, ...] = ()
-    """Who may do what."""
-    model: str | None = None
-    cheaper_model: str | None = None
-    """Offered before an expensive run, where the agent can go on with another model."""
-    processes_max: int = 4
-    idle_ms: int = 600_000
-    pause_ms: int = 1_800_000
-    approval_ms: int = 86_400_000
-    open_turns_max: int = 50
-    desks: tuple[Desk, ...] = ()
-    """Whose sessions they are that are opened at the desk, and where they are told of; the first that fits."""
-    files: str = ""
-    """The directory below which files that people send are saved, a folder for each session; empty: none are."""
-    file_bytes_max: int = 20 * 1024 * 1024
-    files_bytes_max: int = 1_000_000_000
-    """What is kept of them in all."""
-    shows_heard: bool = True
-    """What was written down of what a person said is shown to them."""
-    policy: tuple[Rule, ...] = ()
-    """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
-    unpriced_refused: bool = False
-    """A model whose price nobody knows does not run."""
-    groups_listen: bool = False
-    """In groups everything that those write who may is meant for the bot, and not only what names it."""
-    prompts_days: int = 0
-    """How long prompts, answers and questions are remembered; 0: for ever."""
-    files_days: int = 30
-    """The same of files that people send."""
-    worktrees: str = ""
-    """The directory below which worktrees for branches are made; sessions may work there. Empty: none are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time and names, passed in so that tests can say what they are. What only waits, waits in ticks: clocks are set back."""
-
-    now_ms: Callable[[], int] = clock.now_ms
-    ticks_ms: Callable[[], int] = clock.ticks_ms
-    boot_ms: Callable[[], int] = clock.boot_ms
-    """For leases, whose time goes on while the machine sleeps."""
-    new_id: Callable[[str], str] = clock.new_id
-    new_uuid: Callable[[], str] = clock.new_uuid
-    new_token: Callable[[], str] = clock.new_token
-
-
-STEPS = (
-    "recovered",  # what an earlier gateway left has been brought to where it belongs
-    "turn.recovered",
-    "turn.resent",
-    "inbox.accepted",  # an update is in the inbox; the service was not told yet
-    "inbox.handled",
-    "committed",  # after every decision, whatever it was
-    "client.started",  # an agent's process lives, and the store does not know it yet
-    "client.recorded",
-    "client.forgotten",
-    "turn.released",  # the turn runs for the store; its agent has no prompt yet
-    "prompt.handed",
-    "call.booked",
-    "boundary.answered",
-    "permission.asked",
-    "agent.answered",
-    "turn.paused",
-    "turn.settled",
-    "post.sending",
-    "post.sent",  # the service took a message; the store does not know it yet
-    "post.receipted",
-)
-"""Every durable step that a gateway passes; crash tests kill it at each of them."""
-
-BANK_STEPS = (
-    "lease.asking",  # what the team's bank is asked for is noted, and was not sent
-    "lease.answered",  # the bank has lent or renewed; the store does not know it yet
-    "figures.reported",  # the bank has figures that the store still keeps for it
-)
-"""The same, of one that shares limits with others."""
-
-
 STATUS_ENDING = ":status"
 """How the names of messages end that show an agent at work."""
-
-
-def no_step(_name: str) -> None:
-    """The gateway passes a named durable step; only crash tests listen."""
 
 
 def no_agents(effects: Sequence[Effect]) -> None:
@@ -190,75 +80,6 @@ def nothing_old(_before_ms: int, _working: Collection[str]) -> int:
 async def nobody_works(_session_id: str) -> bool:
     """No engine runs yet: no agent has to be ended."""
     return True
-
-
-@dataclass(slots=True)
-class Draft:
-    """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
-
-    put: list[Session | Turn | Approval | Process | Quota | Unmetered | Preferences] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    effects: list[Effect] = field(default_factory=list)
-    current: Session | None = None
-    handled: tuple[str, str] | None = None
-    grants: tuple[Grant, ...] | None = None
-    """All that there are from now on; None: they stay as they are."""
-    asked: str = ""
-    """The turn for which the team's bank was asked: it is not asked again."""
-    moved: Moved | None = None
-    gone: Thread | None = None
-    """As in a Decision."""
-    _lifts: list[Lift] | None = None
-
-    def lifts(self, view: View, now_ms: int) -> list[Lift]:
-        """By how much limits are higher now, until a time, with what this decision adds: the list may be added to."""
-        if self._lifts is None:
-            self._lifts = list(view.lifts(now_ms))
-        return self._lifts
-
-    def say(self, effect: Say | Edit) -> None:
-        """Add a message."""
-        self.effects.append(effect)
-
-    def balances(self, view: View, scopes: Sequence[Scope]) -> Iterator[Balance]:
-        """What stands against each of the scopes, with what this decision writes."""
-        return (reduce(Balance.after, self.entries, found) for found in view.balances(scopes))
-
-    def open_turns(self, view: View, session_id: str | None = None) -> list[Turn]:
-        """The turns that have not ended, of the session or of all, oldest first, as this decision leaves them."""
-        changed = {turn.id: turn for turn in self.put if isinstance(turn, Turn)}
-        found = view.all_open_turns() if session_id is None else view.open_turns(session_id)
-        turns = [changed.get(turn.id, turn) for turn in found]
-        return [turn for turn in turns if turn.state not in ENDED]
-
-    def done(self, result: T) -> Decision[T]:
-        """The decision, with its result."""
-        return Decision(
-            result,
-            put=tuple(self.put),
-            grants=self.grants,
-            current=self.current,
-            entries=tuple(self.entries),
-            handled=self.handled,
-            effects=tuple(self.effects),
-            moved=self.moved,
-            gone=self.gone,
-        )
-
-
-@dataclass(slots=True)
-class Reach:
-    """Since when the gateway runs, and since when the chat service takes messages, or does not (and why), as far as is known."""
-
-    began_ms: int | None = None
-    since_ms: int | None = None
-    away: str = ""
-
-    def told(self, away: str, now_ms: int) -> None:
-        """What became of a message: empty, it was taken."""
-        if self.since_ms is None or bool(away) != bool(self.away):
-            self.since_ms = now_ms
-        self.away = away
 
 
 @dataclass(slots=True)

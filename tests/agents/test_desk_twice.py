@@ -17,7 +17,7 @@ from gateway.agents.claude.desk.once import Once
 from gateway.domain.effects import EndTurn, GoOn
 from gateway.domain.events import Acted, End, Finished, Paused, Started
 from gateway.domain.money import Usd
-from gateway.engine.world import Desk
+from gateway.engine.rules import Desk
 from tests.agents.test_desk import MODEL, answered, asked, open_at_desk, told
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engine.world import STEPS
+from gateway.engine.steps import STEPS
 from tests.crash import books
 from tests.crash.model import LATEST, works
 from tests.crash.rig import Gateway, Machine, machine

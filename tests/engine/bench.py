@@ -18,7 +18,7 @@ from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Engine, Rules, World
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.ports import Agent
 from gateway.pricing import ListPrices
 from gateway.store import open_store

@@ -14,7 +14,8 @@ from gateway.domain.events import AskedPermission, AskedQuestion, Part, Withdraw
 from gateway.domain.place import Grant, Role
 from gateway.domain.turn import TurnState
 from gateway.engine import reminding
-from gateway.engine.world import Clock, World
+from gateway.engine.clock import Clock
+from gateway.engine.world import World
 from gateway.view import question_words
 from tests.engine.bench import OTHER, OWNER, RULES, THREAD, bench, call, script, with_limits
 from tests.engine.desk import attached

@@ -19,8 +19,10 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Unmetered
 from gateway.domain.turn import Origin, TurnState
 from gateway.engine import desk
+from gateway.engine.clock import Clock
 from gateway.engine.gating import SENT_AGAIN_MS
-from gateway.engine.world import Clock, Desk, Rules, World
+from gateway.engine.rules import Desk, Rules
+from gateway.engine.world import World
 from gateway.ports import Decision
 from gateway.view import desk_words, question_words, turn_words
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits

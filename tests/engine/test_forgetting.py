@@ -22,7 +22,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import TurnState
 from gateway.engine import World, forgetting, gating, requests
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.ports import Decision, View
 from gateway.store import open_readonly
 from gateway.view import forget_words

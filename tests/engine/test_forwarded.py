@@ -12,7 +12,7 @@ from gateway.core.quoting import ANSWERS, NOT_THEIRS
 from gateway.domain.events import Message
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.turn import TurnState
-from gateway.engine.world import Desk
+from gateway.engine.rules import Desk
 from mcp_servers.relay import CHANNEL_INSTRUCTIONS
 from tests.engine.bench import OWNER, RULES, THREAD, bench, call, script
 from tests.engine.desk import DeskAgent, current

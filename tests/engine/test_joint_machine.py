@@ -46,7 +46,7 @@ from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 from gateway.engine import Rules
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.ports import View
 from gateway.store import ledger, migrate, sqlite
 from tests.bank.kit import age

@@ -8,7 +8,7 @@ import pytest
 from gateway.agents.scripted import UseTool
 from gateway.chats.memory import MemoryChat
 from gateway.domain.money import ZERO, Usd
-from gateway.engine.world import BANK_STEPS
+from gateway.engine.steps import BANK_STEPS
 from tests.engine.bench import call, script
 from tests.engine.team import CORE, KilledError, Member, limited, member
 

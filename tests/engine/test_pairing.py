@@ -15,7 +15,8 @@ from gateway.domain.people import Terms, WantedRole, WindowStanding, WindowState
 from gateway.domain.place import Grant, GrantFrom, Role, Thread
 from gateway.domain.turn import TurnState
 from gateway.engine import groups, pairing, people, requests
-from gateway.engine.world import Clock, World
+from gateway.engine.clock import Clock
+from gateway.engine.world import World
 from gateway.view import people_words as words
 from tests.engine.bench import OWNER, RULES, Bench, bench, call, script
 

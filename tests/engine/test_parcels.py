@@ -14,8 +14,8 @@ from gateway.core.files import FILES_MAX
 from gateway.domain.effects import Say
 from gateway.domain.files import Parcel
 from gateway.engine import World, parcels
+from gateway.engine.decision import Draft
 from gateway.engine.outbound import deliver_forever, repeat_unsure
-from gateway.engine.world import Draft
 from gateway.files import SPOOL, Spool
 from gateway.ports import Decision, Post, Receipt, Rejected, Store, Uncertain, View
 from gateway.pricing import ListPrices

@@ -16,7 +16,7 @@ from gateway.domain.events import AgentEvent, QuotaTold
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn, TurnState
 from gateway.engine import Rules, metering
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.ports import Decision, Launch, View
 from gateway.store import open_readonly
 from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits

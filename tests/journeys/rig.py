@@ -19,7 +19,7 @@ from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
 from gateway.engine import Desk, Engine, Rules, World
 from gateway.engine.asked import Pace
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.local import door
 from gateway.pricing import ListPrices
 from gateway.store import open_readonly, open_store

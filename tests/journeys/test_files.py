@@ -8,7 +8,7 @@ from gateway import clock
 from gateway.domain.effects import Say
 from gateway.domain.turn import TurnState
 from gateway.engine import parcels
-from gateway.engine.world import Draft
+from gateway.engine.decision import Draft
 from gateway.files import Spool
 from gateway.ports import Decision, View
 from tests.fakes.messages_script import Text, Tool

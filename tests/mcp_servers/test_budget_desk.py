@@ -16,7 +16,7 @@ from gateway.agents.scripted import ScriptedAgent
 from gateway.domain.turn import TurnState
 from gateway.engine import asked
 from gateway.engine.asked import Pace
-from gateway.engine.world import Desk
+from gateway.engine.rules import Desk
 from gateway.ports import Decision, Process
 from tests.agents.test_claude_desk import process
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script

@@ -17,7 +17,7 @@ from gateway.agents.claude.desk import DeskAgent, unheard
 from gateway.agents.scripted import ScriptedAgent
 from gateway.domain.place import Unmetered
 from gateway.engine.asked import Pace
-from gateway.engine.world import Desk
+from gateway.engine.rules import Desk
 from gateway.local import door
 from gateway.store import open_readonly
 from tests.engine.bench import OWNER, RULES, THREAD, Bench, bench, call, script
