@@ -34,7 +34,7 @@ from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.change import Asker, Standing
 from gateway.domain.money import Usd
 from gateway.domain.place import AT_DESK, Grant, Role
-from gateway.engine import Desk, Engine, Rules, Team, World, pairing, requests
+from gateway.engine import Desk, Engine, Rules, Team, World, bounds, pairing, requests
 from gateway.engine import people as who_may
 from gateway.engine.asked import Pace
 from gateway.engine.decision import Draft
@@ -244,7 +244,7 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
 async def day_limit(world: World) -> Usd | None:
     """Today's limit as it counts now: set or raised since, it is another one than the settings'."""
     today = Scope(ScopeKind.DAY, period(ScopeKind.DAY, world.today()))
-    return (await world.store.read(lambda view: world.balance(view, Draft(), today))).limit
+    return (await world.store.read(lambda view: bounds.balance(world, view, Draft(), today))).limit
 
 
 def greeting(settings: Settings, day: Usd | None) -> str:

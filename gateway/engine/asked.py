@@ -22,7 +22,7 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Role, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Turn, TurnState
-from gateway.engine import changes, gating, limits, questions, requests
+from gateway.engine import bounds, changes, gating, limits, questions, requests
 from gateway.engine.decision import Draft
 from gateway.engine.requests import RefusedError
 from gateway.engine.world import World
@@ -272,15 +272,15 @@ def _status(world: World, view: View, session: Session | None) -> Status:
         shared = world.team.scopes(view, world.today()) if world.team else ()
         counted, agent, turn = (*_periods(world), *shared), world.rules.agent, None
     else:
-        counted, agent = world.counted(view, session, session.owner), session.agent
+        counted, agent = bounds.counted(world, view, session, session.owner), session.agent
         at_work = (TurnState.HELD, TurnState.RUNNING, TurnState.PAUSED)
         turn = next((one for one in view.open_turns(session.id) if one.state in at_work), None)
-    balances = world.shown(view, draft, counted)
+    balances = bounds.shown(world, view, draft, counted)
     return Status(session, turn, balances, world.rules.confirm_above, view.frozen, world.list_price(view, agent))
 
 
 def _cost(world: World, view: View, session: Session) -> Cost:
-    balance = world.balance(view, Draft(), Scope(ScopeKind.SESSION, session.id))
+    balance = bounds.balance(world, view, Draft(), Scope(ScopeKind.SESSION, session.id))
     turns = view.latest_turns(session.id, TURNS_SHOWN)
     return Cost(session, balance, turns, world.list_price(view, session.agent))
 
@@ -299,7 +299,7 @@ def _periods(world: World) -> tuple[Scope, ...]:
 
 
 def _scope(world: World, session: Session | None, kind: ScopeKind) -> Scope:
-    known = _periods(world) if session is None else world.booked(session, session.owner)
+    known = _periods(world) if session is None else bounds.booked(world, session, session.owner)
     found = next((scope for scope in known if scope.kind is kind), None)
     if found is None:
         there = ", ".join(scope.kind for scope in known)

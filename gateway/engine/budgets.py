@@ -10,7 +10,7 @@ from gateway.domain.budget import NO_CAPS, Balance, Lift, Scope, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import LARGEST_AMOUNT_NANO, Usd
 from gateway.domain.place import Deed, Session
-from gateway.engine import limits
+from gateway.engine import bounds, limits
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -23,10 +23,10 @@ def show(world: World, view: View, draft: Draft, message: Message) -> None:
     """Tell every limit that applies in this thread, and what stands against it."""
     session = view.current_session(message.thread)
     shared = world.team.scopes(view, world.today()) if world.team else ()
-    balances = world.shown(view, draft, (*_scopes(world, message, session), *shared))
+    balances = bounds.shown(world, view, draft, (*_scopes(world, message, session), *shared))
     limited = [balance for balance in balances if balance.limit is not None or balance.caps != NO_CAPS]
     agent = world.rules.agent if session is None else session.agent
-    words = _words(world, view, draft, message, *limited, windows=world.windows(view, agent, FULL))
+    words = _words(world, view, draft, message, *limited, windows=bounds.windows(world, view, agent, FULL))
     draft.say(world.notice(message.thread, words))
 
 
@@ -44,7 +44,9 @@ def change(world: World, view: View, draft: Draft, message: Message, wanted: Set
         draft.say(world.notice(message.thread, words))
         return
     limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=message.person, why="/budget")
-    draft.say(world.notice(message.thread, _words(world, view, draft, message, world.balance(view, draft, scope))))
+    draft.say(
+        world.notice(message.thread, _words(world, view, draft, message, bounds.balance(world, view, draft, scope)))
+    )
 
 
 def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: RaiseBudget) -> None:
@@ -63,12 +65,14 @@ def raise_by(world: World, view: View, draft: Draft, message: Message, wanted: R
         return
     lift = Lift(scope, wanted.unit, wanted.amount, until_ms)
     limits.raise_limit(world, view, draft, lift, who=message.person, why="/raise")
-    draft.say(world.notice(message.thread, _words(world, view, draft, message, world.balance(view, draft, scope))))
+    draft.say(
+        world.notice(message.thread, _words(world, view, draft, message, bounds.balance(world, view, draft, scope)))
+    )
 
 
 def _no_raise(world: World, view: View, draft: Draft, message: Message, wanted: RaiseBudget, scope: Scope) -> str:
     """Why the limit cannot be raised so; empty if it can."""
-    limit = limits.limit_of(world.balance(view, draft, scope), wanted.unit)
+    limit = limits.limit_of(bounds.balance(world, view, draft, scope), wanted.unit)
     if limit is None:
         return limits_words.no_limit(scope.kind)
     if wanted.unit is Unit.USD and limit + wanted.amount > LARGEST_AMOUNT_NANO:
@@ -96,14 +100,14 @@ def _words(
 ) -> str:
     lifts = gauges.net(draft.lifts(view, world.clock.now_ms()))
     now_ms, zone = world.clock.now_ms(), world.rules.timezone
-    above = world.asked_above(view, view.preferences(message.thread))
+    above = bounds.asked_above(world, view, view.preferences(message.thread))
     return gauges.budget_words(balances, lifts, above, now_ms, zone, windows)
 
 
 def _scopes(world: World, message: Message, session: Session | None) -> tuple[Scope, ...]:
     if session is None:
-        return scopes.of_person(message.person, world.account(message.thread), world.today())
-    return world.booked(session, message.person)
+        return scopes.of_person(message.person, bounds.account(world, message.thread), world.today())
+    return bounds.booked(world, session, message.person)
 
 
 def _scope(world: World, view: View, message: Message, kind: ScopeKind) -> Scope | None:

@@ -14,7 +14,7 @@ from gateway.domain.change import ChangeState, Standing
 from gateway.domain.effects import Edit, Say
 from gateway.domain.events import Tap
 from gateway.domain.place import Deed, Thread
-from gateway.engine import limits
+from gateway.engine import bounds, limits
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -70,7 +70,7 @@ def _posed(world: World, view: View, draft: Draft, change: Change, approval: App
     )
     return replace(
         approval,
-        text=question(change, world.balance(view, draft, change.scope)),
+        text=question(change, bounds.balance(world, view, draft, change.scope)),
         options=options,
         tokens=tuple(world.clock.new_token() for _ in options),
         digest=_digest(world, view, draft, change, options),

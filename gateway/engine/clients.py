@@ -36,6 +36,7 @@ from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
 from gateway.engine import (
     answering,
     attachments,
+    bounds,
     desk,
     drafts,
     forgetting,
@@ -374,7 +375,7 @@ class Clients:
             session = view.session(effect.session_id)
             if turn is None or session is None or turn.state is not TurnState.HELD:
                 return draft.done(None)
-            if not world.lent(view, turn.scopes):
+            if not bounds.lent(world, view, turn.scopes):
                 gating.requeue(world, view, draft, session, turn)
                 return draft.done(None)
             now = world.clock.now_ms()

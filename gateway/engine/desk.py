@@ -17,7 +17,7 @@ from gateway.domain.effects import Say
 from gateway.domain.events import CallMetered
 from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import gating, limits, metering
+from gateway.engine import bounds, gating, limits, metering
 from gateway.engine.decision import Draft
 from gateway.engine.projects import repository
 from gateway.engine.rules import Desk
@@ -70,7 +70,7 @@ def typed(world: World, session_id: str, prompt: str) -> Callable[[View], Decisi
             turn = _of_prompt(world, view, draft, session, known)
         elif turn.continues and turn.state is TurnState.QUEUED:
             turn = gating.start(world, view, draft, session, turn, here=True)
-        elif turn.state is TurnState.HELD and (view.frozen or not world.lent(view, turn.scopes)):
+        elif turn.state is TurnState.HELD and (view.frozen or not bounds.lent(world, view, turn.scopes)):
             turn = advance(gating.let_go(draft, turn), Step.REQUEUE, waits_until_ms=None)
             turn = gating.start(world, view, draft, session, turn, here=True)
         if turn.state is not TurnState.HELD:
@@ -120,7 +120,7 @@ def _raise_as_before(world: World, view: View, draft: Draft, session: Session, t
     """What a yes to the turn raised of the limits of its session, which is over, is raised of those of the one that it moves to."""
     before, after = Scope(ScopeKind.SESSION, turn.session_id), Scope(ScopeKind.SESSION, session.id)
     for unit in LIMITED:
-        was, limit = (limits.limit_of(world.unlifted(view, draft, scope), unit) for scope in (before, after))
+        was, limit = (limits.limit_of(bounds.unlifted(world, view, draft, scope), unit) for scope in (before, after))
         if was is not None and limit is not None and was > limit:
             lift = Lift(after, unit, was - limit)
             limits.raise_limit(
@@ -147,7 +147,7 @@ def is_over(turn: Turn, now_ms: int) -> bool:
 
 def _lapsed(world: World, view: View, draft: Draft, session: Session, turn: Turn) -> Say:
     """What the phone reads of it, with what a part that ran has cost."""
-    balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
+    balance = bounds.balance(world, view, draft, Scope(ScopeKind.SESSION, session.id))
     line = turn_words.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
     words = desk_words.lapsed(summary.escape(summary.title(turn.prompt)))
     return Say(session.thread, f"turn:{turn.id}:end", f"{words}\n{line}" if turn.calls else words)
@@ -315,7 +315,7 @@ def unseen(world: World, session_id: str, event: CallMetered) -> Callable[[View]
         turn = replace(
             world.new_turn(session, Origin.DESK, session.owner, desk_words.WENT_ON),
             state=TurnState.FINISHED,
-            scopes=world.counted(view, session, session.owner),
+            scopes=bounds.counted(world, view, session, session.owner),
             outcome=Outcome(OutcomeKind.NOTHING, desk_words.WENT_ON),
             started_at_ms=now_ms,
             ended_at_ms=now_ms,

@@ -15,7 +15,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
-from gateway.engine import gating, metering, steering
+from gateway.engine import bounds, gating, metering, steering
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
@@ -135,7 +135,7 @@ def aside(world: World, turn_id: str, metered: Sequence[Usage]) -> Callable[[Vie
 
 
 def _line(world: World, view: View, draft: Draft, session: Session, turn: Turn, *, tokens: bool = True) -> str:
-    balance = world.balance(view, draft, Scope(ScopeKind.SESSION, session.id))
+    balance = bounds.balance(world, view, draft, Scope(ScopeKind.SESSION, session.id))
     list_price = world.list_price(view, session.agent)
     return turn_words.closing_line(turn, balance, list_price=list_price, tokens=tokens)
 

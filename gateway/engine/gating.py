@@ -30,7 +30,7 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Rates
-from gateway.engine import menus
+from gateway.engine import bounds, menus
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -202,12 +202,12 @@ def _judge(
     consent: gate.Consent | None = None,
 ) -> tuple[Turn, "Verdict | Short"]:
     turn = replace(turn, model=session.model or turn.model)
-    counted = world.counted(view, session, turn.person)
+    counted = bounds.counted(world, view, session, turn.person)
     forecast = foresee(world, view, session, turn.person, turn.prompt)
-    policy = world.policy(view, session, turn, forecast)
+    policy = bounds.policy(world, view, session, turn, forecast)
 
     def decide(balances: Sequence[Balance]) -> Verdict:
-        gauges = world.gauges(view, session, turn, balances)
+        gauges = bounds.gauges_of(world, view, session, turn, balances)
         verdict = gate.decide(balances, forecast, policy, consent, gauges, spent=turn.spent)
         if not isinstance(verdict, Ask):
             return verdict
@@ -247,7 +247,7 @@ def _cheaper(world: World, view: View, session: Session, turn: Turn) -> gate.Che
         return None
     other = on_model(session, model)
     forecast = foresee(world, view, other, turn.person, turn.prompt)
-    return gate.cheaper(model, forecast, world.policy(view, other, replace(turn, model=model), forecast))
+    return gate.cheaper(model, forecast, bounds.policy(world, view, other, replace(turn, model=model), forecast))
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,14 +266,14 @@ def of_lease(
     decide: Callable[[Sequence[Balance]], Verdict],
 ) -> "Verdict | Short":
     """The gate's verdict where a lease is one of the limits: a person is asked only about what the bank cannot lend."""
-    verdict = decide(world.balances(view, draft, counted, turn.lifts))
+    verdict = decide(bounds.balances(world, view, draft, counted, turn.lifts))
     if isinstance(verdict, Allow) or world.team is None:
         return verdict
     if draft.asked != turn.id:
         without = [scope for scope in counted if scope.kind is not ScopeKind.TEAM]
-        others = decide(world.balances(view, draft, without, turn.lifts))
+        others = decide(bounds.balances(world, view, draft, without, turn.lifts))
         return Short(others.hold) if isinstance(others, Allow) else others
-    told = decide(world.shown(view, draft, counted, turn.lifts))
+    told = decide(bounds.shown(world, view, draft, counted, turn.lifts))
     if not isinstance(told, Allow):
         return told
     words = question_words.waits_for_bank(world.team.why(counted))
@@ -289,7 +289,7 @@ def requeue(world: World, view: View, draft: Draft, session: Session, turn: Turn
 def _allow(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, verdict: Allow, *, unpriced: bool
 ) -> Turn:
-    counted = world.counted(view, session, turn.person)
+    counted = bounds.counted(world, view, session, turn.person)
     turn = hold(draft, turn, counted, verdict, Step.ALLOW, unpriced=unpriced)
     if turn.origin is Origin.BACKGROUND and not turn.continues:
         turn = advance(turn, Step.RELEASE, started_at_ms=world.clock.now_ms())
@@ -306,7 +306,7 @@ def counted(world: World, view: View, session: Session, turn: Turn) -> Turn:
 
     That is what sub-agents do that are at work already when a run begins that nobody asked for.
     """
-    return turn if turn.scopes else replace(turn, scopes=world.counted(view, session, turn.person))
+    return turn if turn.scopes else replace(turn, scopes=bounds.counted(world, view, session, turn.person))
 
 
 def hold(draft: Draft, turn: Turn, counted: tuple[Scope, ...], allow: Allow, step: Step, *, unpriced: bool) -> Turn:

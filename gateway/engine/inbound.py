@@ -38,6 +38,7 @@ from gateway.domain.events import Edited, Message, Tap, Unsupported
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.engine import (
+    bounds,
     budgets,
     forgetting,
     gating,
@@ -396,7 +397,7 @@ def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None
         return
     scope = Scope(ScopeKind.SESSION, session.id)
     turns = view.latest_turns(session.id, 10)
-    balance = world.balance(view, draft, scope)
+    balance = bounds.balance(world, view, draft, scope)
     lines = [
         command_words.cost_of_session(balance.spent, balance.limit),
         *(command_words.cost_of_turn(turn_words.spent(turn), turn.state, _title(turn)) for turn in turns),

@@ -8,6 +8,7 @@ from gateway.core.until import until
 from gateway.domain.budget import BOOKED, Balance, Caps, Entry, EntryKind, Lift, Scope, ScopeKind, Unit
 from gateway.domain.money import Usd
 from gateway.domain.turn import Turn
+from gateway.engine import bounds
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -50,7 +51,7 @@ def raise_limit(world: World, view: View, draft: Draft, lift: Lift, *, who: str,
         draft.entries.append(raised_for(lift, who=who, why=why))
         draft.lifts(view, world.clock.now_ms()).append(lift)
         return
-    before = limit_of(world.unlifted(view, draft, lift.scope), lift.unit)
+    before = limit_of(bounds.unlifted(world, view, draft, lift.scope), lift.unit)
     if before is not None:
         draft.entries.append(_limit(lift.scope, lift.unit, before + lift.by, who, why))
 
@@ -90,7 +91,7 @@ def before(world: World, view: View, draft: Draft, scope: Scope, unit: Unit, *, 
     A raise is added to what counts now. A limit that is set stays: whether it widens is seen against the limit that would be left
     once every raise that ends at a time is over, or a raise for an hour could be made one for good by whoever may only lower.
     """
-    balance = world.balance(view, draft, scope) if raises else world.unlifted(view, draft, scope)
+    balance = bounds.balance(world, view, draft, scope) if raises else bounds.unlifted(world, view, draft, scope)
     return limit_of(balance, unit)
 
 

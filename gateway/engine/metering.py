@@ -14,7 +14,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
-from gateway.engine import gating, menus
+from gateway.engine import bounds, gating, menus
 from gateway.engine.decision import Draft
 from gateway.engine.world import STATUS_ENDING, World
 from gateway.ports import Decision, View
@@ -55,7 +55,7 @@ def book(
     session = view.session(turn.session_id)
     if session is not None:
         turn = gating.counted(world, view, session, turn)
-    before = world.balances(view, draft, turn.scopes)
+    before = bounds.balances(world, view, draft, turn.scopes)
     turn, entry = meter.book(turn, call, ended=event.ended, work_ms=work_ms)
     draft.entries.append(entry)
     if session is not None:
@@ -71,7 +71,7 @@ def book(
 
 def _warn(world: World, view: View, draft: Draft, session: Session, before: Sequence[Balance]) -> None:
     """Say once that a good part of a limit is spent; a raised limit can be said of again."""
-    after = world.balances(view, draft, [balance.scope for balance in before])
+    after = bounds.balances(world, view, draft, [balance.scope for balance in before])
     for gauge, percent in gauges.warnings(_shared(before), _shared(after)):
         ref = f"warning:{gauge.scope}:{gauge.unit}:{gauge.limit}:{percent}"
         draft.say(Say(session.thread, ref, gauges.warning(gauge, percent)))
@@ -95,9 +95,9 @@ def _verdict(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, unbooked_ms: int = 0
 ) -> tuple[gate.Enough | gate.Grow | gate.Limit, Booked]:
     """What the gate says of a turn at work now, and what its client has to know of that."""
-    balances = world.balances(view, draft, turn.scopes, turn.lifts)
-    counted = world.gauges(view, session, turn, balances, unbooked_ms)
-    verdict = gate.after_call(turn, balances, world.policy(view, session, turn), counted)
+    balances = bounds.balances(world, view, draft, turn.scopes, turn.lifts)
+    counted = bounds.gauges_of(world, view, session, turn, balances, unbooked_ms)
+    verdict = gate.after_call(turn, balances, bounds.policy(world, view, session, turn), counted)
     reason = verdict.reason if isinstance(verdict, gate.Limit) else None
     return verdict, Booked(reason, gauges.work_left_ms(counted))
 
@@ -163,8 +163,11 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
         if booked.reason is None:
             draft.put.append(turn)
             return draft.done(result=False)
-        shown, policy = world.shown(view, draft, turn.scopes, turn.lifts), world.policy(view, session, turn)
-        counted, reason = world.gauges(view, session, turn, shown, unbooked_ms), booked.reason
+        shown, policy = (
+            bounds.shown(world, view, draft, turn.scopes, turn.lifts),
+            bounds.policy(world, view, session, turn),
+        )
+        counted, reason = bounds.gauges_of(world, view, session, turn, shown, unbooked_ms), booked.reason
         if world.team is not None and not isinstance(gate.after_call(turn, shown, policy, counted), gate.Limit):
             reason = world.team.why(turn.scopes)
         turn = advance(turn, Step.PAUSE)
@@ -183,10 +186,10 @@ def short_of_lease(world: World, view: View, turn_id: str) -> bool:
     session = view.session(turn.session_id) if turn else None
     if turn is None or session is None or turn.state is not TurnState.RUNNING:
         return False
-    policy = world.policy(view, session, turn)
+    policy = bounds.policy(world, view, session, turn)
 
     def halts(scopes: Sequence[Scope]) -> bool:
-        balances = world.balances(view, Draft(), scopes, turn.lifts)
+        balances = bounds.balances(world, view, Draft(), scopes, turn.lifts)
         return isinstance(gate.after_call(turn, balances, policy), gate.Limit)
 
     return halts(turn.scopes) and not halts([scope for scope in turn.scopes if scope.kind is not ScopeKind.TEAM])
@@ -195,7 +198,7 @@ def short_of_lease(world: World, view: View, turn_id: str) -> bool:
 def lease_over(world: World, view: View, turn_id: str) -> bool:
     """Whether the time of a lease is over that a turn at work counts against, or it was lost."""
     turn = view.turn(turn_id)
-    return turn is not None and turn.state is TurnState.RUNNING and not world.lent(view, turn.scopes)
+    return turn is not None and turn.state is TurnState.RUNNING and not bounds.lent(world, view, turn.scopes)
 
 
 def status_ref(turn: Turn) -> str:
@@ -205,9 +208,9 @@ def status_ref(turn: Turn) -> str:
 
 def status(world: World, view: View, session: Session, turn: Turn, doing: progress.Doing) -> str:
     """What the message says that shows what a turn does."""
-    balances = world.shown(view, Draft(), turn.scopes, turn.lifts)
+    balances = bounds.shown(world, view, Draft(), turn.scopes, turn.lifts)
     doing = preferences.shown(view.preferences(session.thread), doing)
-    counted = (*gauges.of_money(balances), *world.gauges(view, session, turn, balances))
+    counted = (*gauges.of_money(balances), *bounds.gauges_of(world, view, session, turn, balances))
     return progress.status(turn, doing, progress.tightest(turn, counted), world.clock.now_ms())
 
 

@@ -16,7 +16,7 @@ from gateway.domain.place import Deed, Session
 from gateway.domain.preferences import Preferences, Verbosity
 from gateway.domain.turn import TurnState
 from gateway.domain.usage import Rates
-from gateway.engine import menus
+from gateway.engine import bounds, menus
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -54,7 +54,7 @@ def settings(
             draft.say(world.notice(message.thread, refusal))
             return
         draft.put.append(after)
-        was, counts = world.asked_above(view, now), world.asked_above(view, after)
+        was, counts = bounds.asked_above(world, view, now), bounds.asked_above(world, view, after)
         if was != counts:
             draft.entries.append(preferences.threshold_entry(after, was, counts, message.person))
         now, wanted = after, Settings()
@@ -78,7 +78,7 @@ def _refusal(world: World, view: View, message: Message, before: Preferences, af
     if after.confirm_above == before.confirm_above:
         return ""
     # What counts now, whatever was chosen by somebody who is no owner any more.
-    counts = replace(before, confirm_above=world.asked_above(view, before))
+    counts = replace(before, confirm_above=bounds.asked_above(world, view, before))
     deed = preferences.needed(world.rules.confirm_above, counts, after)
     if may(view.grants(message.person), deed, message.thread):
         return ""
@@ -89,7 +89,7 @@ def _shown(
     world: World, view: View, message: Message, now: Preferences, topic: Topic
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     own, zone = world.rules.confirm_above, str(world.rules.timezone)
-    above = world.asked_above(view, now)
+    above = bounds.asked_above(world, view, now)
     match topic:
         case Topic.SHOW:
             choices = ((one.value, words.ticked(one.value, now=one is now.verbosity)) for one in Verbosity)

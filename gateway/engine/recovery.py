@@ -19,7 +19,7 @@ from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, 
 from gateway.domain.files import Parcel
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import ending, gating, limits, metering, showing, steering, threads
+from gateway.engine import bounds, ending, gating, limits, metering, showing, steering, threads
 from gateway.engine.clients import Clients
 from gateway.engine.decision import Draft
 from gateway.engine.live import launch
@@ -110,7 +110,7 @@ def _raised_above(world: World, view: View, changed: Mapping[str, int]) -> list[
     for (scope, unit), more in by.items():
         limit = changed.get(scope.kind if unit is Unit.USD else f"{scope.kind}.{unit}")
         if limit is not None:
-            now = limits.limit_of(world.unlifted(view, Draft(), scope), unit)
+            now = limits.limit_of(bounds.unlifted(world, view, Draft(), scope), unit)
             if min(limit, limit if now is None else now) + more > limit:
                 found.append((scope, unit))
     return found

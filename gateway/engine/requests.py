@@ -20,7 +20,7 @@ from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.change import Asker, ChangeState, Standing, Wanted
 from gateway.domain.place import Deed, Grant, Role, Thread
-from gateway.engine import changes, limits, people
+from gateway.engine import bounds, changes, limits, people
 from gateway.engine.askers import is_inside_agent, threads_of, who
 from gateway.engine.decision import Draft
 from gateway.engine.projects import repository
@@ -74,7 +74,7 @@ async def standing(world: World, approval_id: str, wait_ms: int) -> Standing | N
 
 def _decide(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker) -> Standing:
     scope = _scope(world, view, wanted)
-    balance = world.balance(view, draft, scope)
+    balance = bounds.balance(world, view, draft, scope)
     limit = limits.before(world, view, draft, scope, wanted.unit, raises=wanted.raises)
     if wanted.raises and limit is None:
         raise RefusedError(f"there is no limit on this {scope.kind}: there is nothing to raise")
@@ -97,7 +97,7 @@ def _narrow(world: World, view: View, draft: Draft, wanted: Wanted, asker: Asker
         return Standing(ChangeState.DONE, f"{name} is {amount(wanted.unit, wanted.amount)} already.")
     scope, by = balance.scope, who(asker.user)
     limits.set_limit(world, view, draft, scope, wanted.unit, wanted.amount, who=by, why=why or change_words.BUDGET_SET)
-    now = world.balance(view, draft, balance.scope)
+    now = bounds.balance(world, view, draft, balance.scope)
     for thread in threads_of(world, view.all_grants(), Deed.APPROVE, None):
         draft.say(world.notice(thread, lowered(now, wanted.unit, wanted.amount, before, (asker.user, asker.host), why)))
     was = f", it was {amount(wanted.unit, before)}" if before is not None else ""
@@ -176,7 +176,9 @@ def _scope(world: World, view: View, wanted: Wanted) -> Scope:
     person = _person(view, wanted)
     thread = Thread(world.chat.service, wanted.chat or person)
     return next(
-        scope for scope in scopes.of_person(person, world.account(thread), world.today()) if scope.kind is wanted.kind
+        scope
+        for scope in scopes.of_person(person, bounds.account(world, thread), world.today())
+        if scope.kind is wanted.kind
     )
 
 

@@ -6,6 +6,7 @@ from gateway.core import change, gauges, scopes, summary
 from gateway.domain.events import Message
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn, TurnState
+from gateway.engine import bounds
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -69,11 +70,11 @@ def _limits(world: World, view: View, draft: Draft, message: Message, session: S
         else scopes.of_turn(session, message.person, world.today())
     )
     shared = world.team.scopes(view, world.today()) if world.team else ()
-    for one in world.shown(view, draft, (*own, *shared)):
+    for one in bounds.shown(world, view, draft, (*own, *shared)):
         if one.limit is not None:
             yield words.limit(gauges.name(one.scope), one.spent, one.held, one.limit)
     agent = world.rules.agent if session is None else session.agent
-    for window in world.windows(view, agent, FULL):
+    for window in bounds.windows(world, view, agent, FULL):
         yield limits_words.window(gauges.window(window.scope), window.used, window.until)
 
 

@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import changes, gating, limits, metering, people, permissions, questions
+from gateway.engine import bounds, changes, gating, limits, metering, people, permissions, questions
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
@@ -80,8 +80,8 @@ def _beyond(
 ) -> str:
     """That what was written is more than is left, and what helps; empty if it is not."""
     at_limit = asked.kind is ApprovalKind.LIMIT
-    counted = turn.scopes if at_limit else world.counted(view, session, turn.person)
-    tight = gate.tightest(world.shown(view, draft, counted, turn.lifts))
+    counted = turn.scopes if at_limit else bounds.counted(world, view, session, turn.person)
+    tight = gate.tightest(bounds.shown(world, view, draft, counted, turn.lifts))
     amount = (option.allows or ZERO) - (turn.spent if at_limit else ZERO)
     left = max(tight[0] + turn.held_left, ZERO) if tight is not None else amount
     if tight is None or left >= amount:
@@ -128,7 +128,7 @@ def _raise_of_team(
     waits = turn.state is (TurnState.ASKING if approval.kind is ApprovalKind.RUN else TurnState.PAUSED)
     if option.allows is None or not raised or not waits or draft.asked == turn.id or world.team is None:
         return None
-    if world.policy(view, session, turn).frozen or not gating.unchanged(world, session, turn, approval):
+    if bounds.policy(world, view, session, turn).frozen or not gating.unchanged(world, session, turn, approval):
         return None
     return option.allows if approval.kind is ApprovalKind.RUN else min(world.rules.step, option.allows)
 
@@ -240,18 +240,18 @@ def _go_on(
     """A yes to a paused turn goes through the gate again, on a fresh balance."""
     approval, option, before = answered.approval, answered.option, turn
     turn, raised = _raise(world, view, draft, answered, turn)
-    moves = not waiting or not world.lent(view, turn.scopes)
+    moves = not waiting or not bounds.lent(world, view, turn.scopes)
     if moves:
         # Whatever is left of the run that ends: this is a new one, and it may be another day, or another lease, by now.
         turn = gating.let_go(draft, turn)
         draft.put.append(turn)
-    counted = world.counted(view, session, turn.person) if moves else turn.scopes
-    policy = world.policy(view, session, turn)
+    counted = bounds.counted(world, view, session, turn.person) if moves else turn.scopes
+    policy = bounds.policy(world, view, session, turn)
     consent = gate.Consent(allows, unpriced=option.unpriced)
     paused = turn
 
     def decide(balances: Sequence[Balance]) -> Verdict:
-        gauges = world.gauges(view, session, paused, balances)
+        gauges = bounds.gauges_of(world, view, session, paused, balances)
         return gate.resume(paused, balances, policy, consent, gauges, gating.holders(view, draft, session, paused))
 
     match gating.of_lease(world, view, draft, counted, turn, decide):
@@ -288,9 +288,9 @@ def _go_on(
 def _ask_at_limit(
     world: World, view: View, draft: Draft, session: Session, turn: Turn, counted: tuple[Scope, ...], why: str
 ) -> None:
-    shown = world.shown(view, draft, counted, turn.lifts)
-    gauges = world.gauges(view, session, turn, shown)
-    policy, held_for = world.policy(view, session, turn), gating.holders(view, draft, session, turn)
+    shown = bounds.shown(world, view, draft, counted, turn.lifts)
+    gauges = bounds.gauges_of(world, view, session, turn, shown)
+    policy, held_for = bounds.policy(world, view, session, turn), gating.holders(view, draft, session, turn)
     question = gate.at_limit(turn, shown, policy, why, gauges, held_for)
     gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
 

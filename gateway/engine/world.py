@@ -1,7 +1,6 @@
 """What the engine works with: the ports, the rules and the clock, and the one way to commit a decision."""
 
-import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
@@ -9,27 +8,21 @@ from typing import TypeVar
 import anyio
 import structlog
 
-from gateway.core import gauges, offers, preferences, scopes
-from gateway.core.access import may
+from gateway.core import offers, preferences
 from gateway.core.files import enclosed, file_ref
 from gateway.core.forecast import Prior
-from gateway.core.gate import Policy
-from gateway.core.gauges import Gauge
 from gateway.core.new import Found
 from gateway.core.pairing import Window
-from gateway.core.policy import DAY_MINUTES, Facts, judge
+from gateway.core.policy import DAY_MINUTES
 from gateway.core.price import price
 from gateway.core.turn import ENDED
-from gateway.domain.budget import NO_CAPS, Balance, Lift, Scope, ScopeKind
 from gateway.domain.effects import Edit, Effect, Leave, Say
-from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
-from gateway.domain.place import Deed, Session, Thread
-from gateway.domain.preferences import Offered, Preferences, Verbosity
+from gateway.domain.place import Session, Thread
+from gateway.domain.preferences import Offered, Verbosity
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage
 from gateway.engine.clock import Clock
-from gateway.engine.decision import Draft
 from gateway.engine.locks import Locks
 from gateway.engine.reach import Reach
 from gateway.engine.rules import Rules
@@ -217,48 +210,9 @@ class World:
         local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.rules.timezone)
         return local.weekday() * DAY_MINUTES + local.hour * 60 + local.minute
 
-    def asked_above(self, view: View, chosen: Preferences) -> Usd:
-        """Above which amount people are asked in a chat where no rule says otherwise."""
-        above = self.rules.confirm_above
-        # Only owners choose more than the settings say, and for as long as they are.
-        beyond = chosen.confirm_above is not None and chosen.confirm_above > above
-        by_owner = beyond and may(view.grants(chosen.confirm_by), Deed.GRANT, Thread(chosen.service, chosen.chat))
-        return preferences.threshold(above, chosen, by_owner=by_owner)
-
     def today(self) -> date:
         """The date where the owner is."""
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).astimezone(self.rules.timezone).date()
-
-    def policy(self, view: View, session: Session, turn: Turn, forecast: Estimate | None = None) -> Policy:
-        """The gate's policy for this turn by the owner's rules: as of now, or of when it started.
-
-        A run is not cut short by hours that begin while it is at work, or by what its own first call did to the cache.
-        """
-        rules, forecast = self.rules, forecast or turn.estimate
-        at_ms = self.clock.now_ms() if turn.started_at_ms is None else turn.started_at_ms
-        chosen = view.preferences(session.thread)
-        general = self.asked_above(view, chosen)
-        facts = Facts(
-            model=turn.model or session.model,
-            # The rules name real directories; the settings' own, where a first session works, may go through a link.
-            directory=os.path.realpath(session.directory),
-            person=turn.person,
-            chat=session.thread.chat,
-            origin=turn.origin,
-            cold_tokens=forecast.cold_tokens if forecast else 0,
-            minute_of_week=self.minute_of_week(at_ms),
-            want=forecast.hold if forecast and forecast.hold else rules.step,
-        )
-        ruling = preferences.stricter(judge(rules.policy, facts, general), chosen, general)
-        return Policy(
-            ruling.confirm_above,
-            rules.step,
-            frozen=view.frozen,
-            refuse=ruling.refuse,
-            refuse_above=ruling.refuse_above,
-            unpriced_refused=rules.unpriced_refused,
-            why="" if ruling.rule is None else ruling.words,
-        )
 
     def rates(self, model: str) -> Rates | Unpriced:
         """Today's list prices of a model, on the usual terms."""
@@ -271,79 +225,6 @@ class World:
 
     def _utc_date(self) -> date:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
-
-    def balance(self, view: View, draft: Draft, scope: Scope, lifts: Iterable[Lift] = ()) -> Balance:
-        """What stands against a scope, with what this decision writes; where no entry set a limit, with the owner's own.
-
-        Raises that are not over yet count, and those of a turn (`lifts`).
-        """
-        return self.balances(view, draft, (scope,), lifts)[0]
-
-    def balances(
-        self, view: View, draft: Draft, scopes: Sequence[Scope], lifts: Iterable[Lift] = ()
-    ) -> tuple[Balance, ...]:
-        """The same for each of the scopes."""
-        raised = (*draft.lifts(view, self.clock.now_ms()), *lifts)
-        return tuple(found.lifted(raised) for found in self._unlifted(view, draft, scopes))
-
-    def unlifted(self, view: View, draft: Draft, scope: Scope) -> Balance:
-        """What stands against a scope without raises that end at a time."""
-        return next(self._unlifted(view, draft, (scope,)))
-
-    def _unlifted(self, view: View, draft: Draft, scopes: Sequence[Scope]) -> Iterator[Balance]:
-        for found in draft.balances(view, scopes):
-            kind = found.scope.kind
-            if kind is ScopeKind.TEAM:
-                yield found if self.team is None else self.team.balance(view, found, self.clock.boot_ms())
-                continue
-            limit = self.rules.limits.get(kind) if found.limit is None else found.limit
-            caps = found.caps.over(self.rules.caps.get(kind, NO_CAPS))
-            yield gauges.freed(replace(found, limit=limit, caps=caps))
-
-    def gauges(
-        self, view: View, session: Session, turn: Turn, balances: Iterable[Balance], unbooked_ms: int = 0
-    ) -> tuple[Gauge, ...]:
-        """What is counted beside money, and the limits on it, as they are for this turn; `unbooked_ms`: work not booked yet."""
-        rules, limit = self.rules, None
-        if rules.pace_times and gauges.pace(turn.spent, turn.work_ms + unbooked_ms) >= rules.step.nano:
-            past = [one for one in view.latest_turns(session.id, gauges.PACES_MAX) if one.id != turn.id]
-            limit = gauges.pace_limit(past, rules.pace_times, rules.step)
-        own = gauges.of_turn(turn, rules.caps.get(ScopeKind.TURN, NO_CAPS), limit, unbooked_ms)
-        if rules.ask_at_quota is not None:
-            own = (*own, *self.windows(view, session.agent, rules.ask_at_quota))
-        return (*gauges.of_balances(balances, unbooked_ms), *gauges.lifted(own, turn.lifts))
-
-    def counted(self, view: View, session: Session, person: str) -> tuple[Scope, ...]:
-        """What a turn of this person in this session counts against, if it is allowed now."""
-        shared = self.team.scopes(view, self.today()) if self.team else ()
-        return (*self.booked(session, person), *shared)
-
-    def booked(self, session: Session, person: str) -> tuple[Scope, ...]:
-        """The same without what is shared with other gateways."""
-        return scopes.of_turn(replace(session, thread=self.account(session.thread)), person, self.today())
-
-    def account(self, thread: Thread) -> Thread:
-        """Where it is booked what is spent in a thread: a group that goes by another number now has no new limits for that."""
-        before = next((before for before, after in self.moves.items() if after == thread.chat), thread.chat)
-        return replace(thread, chat=before)
-
-    def lent(self, view: View, counted: Sequence[Scope]) -> bool:
-        """Whether the team's leases among the scopes can be spent from now."""
-        return self.team is None or self.team.lent(view, counted, self.clock.boot_ms())
-
-    def shown(
-        self, view: View, draft: Draft, counted: Sequence[Scope], lifts: Iterable[Lift] = ()
-    ) -> tuple[Balance, ...]:
-        """The balances as people are told of them: of the team's limit, as far as it is known, and not of a lease."""
-        balances = self.balances(view, draft, counted, lifts)
-        if self.team is None:
-            return balances
-        shown = (self.team.shown(one) if one.scope.kind is ScopeKind.TEAM else one for one in balances)
-        return tuple(one for one in shown if one is not None)
-
-    def windows(self, view: View, agent: str, ask_at: int) -> tuple[Gauge, ...]:
-        """What the agent told of its subscription's windows, against a mark in hundredths."""
-        return gauges.of_quotas(view.quotas(agent), ask_at, self.clock.now_ms(), self.rules.timezone)
 
     def list_price(self, view: View, agent: str) -> bool:
         """Whether an amount is a list price and may be none that anybody pays: the agent can run, or does, on a subscription."""

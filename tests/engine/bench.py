@@ -17,7 +17,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
-from gateway.engine import Engine, Rules, World
+from gateway.engine import Engine, Rules, World, bounds
 from gateway.engine.decision import Draft
 from gateway.ports import Agent
 from gateway.pricing import ListPrices
@@ -103,10 +103,10 @@ class Bench:
     async def balance(self, kind: ScopeKind = ScopeKind.SESSION) -> Balance:
         [session] = await self.sessions()
         counted = {scope.kind: scope for scope in scopes.of_turn(session, OWNER, self.world.today())}
-        return await self.world.store.read(lambda view: self.world.balance(view, Draft(), counted[kind]))
+        return await self.world.store.read(lambda view: bounds.balance(self.world, view, Draft(), counted[kind]))
 
     async def balance_of(self, scope: Scope) -> Balance:
-        return await self.world.store.read(lambda view: self.world.balance(view, Draft(), scope))
+        return await self.world.store.read(lambda view: bounds.balance(self.world, view, Draft(), scope))
 
     def puts_clock_forward(self, ms: int) -> None:
         """It is so much later from now on, for this gateway."""

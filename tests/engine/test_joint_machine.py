@@ -45,7 +45,7 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
-from gateway.engine import Rules
+from gateway.engine import Rules, bounds
 from gateway.engine.decision import Draft
 from gateway.ports import View
 from gateway.store import ledger, migrate, sqlite
@@ -479,7 +479,7 @@ class JointMachine(RuleBasedStateMachine):
         def find(view: View) -> dict[Scope, Usd | None]:
             draft = Draft()
             counted = [scope for scope in scopes if scope.kind in LIMITED]
-            return {scope: site.world.balance(view, draft, scope).limit for scope in counted}
+            return {scope: bounds.balance(site.world, view, draft, scope).limit for scope in counted}
 
         for scope, limit in self.read(site, find).items():
             assert (None if limit is None else limit.nano) == self.books[site.name].limit(scope, site.wall_ms)

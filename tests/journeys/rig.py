@@ -17,7 +17,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Tokens
-from gateway.engine import Desk, Engine, Rules, World
+from gateway.engine import Desk, Engine, Rules, World, bounds
 from gateway.engine.asked import Pace
 from gateway.engine.decision import Draft
 from gateway.local import door
@@ -85,7 +85,7 @@ class Rig:
     async def balance(self) -> Balance:
         [session] = await self.sessions()
         scope = Scope(ScopeKind.SESSION, session.id)
-        return await self.store.read(lambda view: self.world.balance(view, Draft(), scope))
+        return await self.store.read(lambda view: bounds.balance(self.world, view, Draft(), scope))
 
     async def charged(self, count: int, kind: str | None = None) -> None:
         """Wait until so many calls have reached the API."""

@@ -15,7 +15,7 @@ from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role
 from gateway.domain.turn import TurnState
-from gateway.engine import Rules
+from gateway.engine import Rules, bounds
 from tests.engine.bench import OWNER, Bench, bench, call, script, with_limits
 from tests.fakes.bot_api import BotApi
 from tests.fakes.bot_api_group import Group
@@ -411,7 +411,7 @@ async def test_a_group_that_becomes_a_supergroup_keeps_what_it_had_and_gets_no_m
         assert (after.id, after.thread.chat) == (before.id, str(WIDER))
         [turn] = await at.gateway.turns()
         assert Scope(ScopeKind.CHAT, f"telegram:{TEAM}") in turn.scopes
-        assert at.gateway.world.booked(after, turn.person) == tuple(turn.scopes)
+        assert bounds.booked(at.gateway.world, after, turn.person) == tuple(turn.scopes)
         grants = await at.gateway.world.store.read(lambda view: view.all_grants())
         there = {(one.person, one.role, one.largest_raise) for one in grants if one.chat == str(WIDER)}
         assert there == {(one.person, one.role, one.largest_raise) for one in PEOPLE if one.chat == HERE}
