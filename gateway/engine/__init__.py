@@ -26,6 +26,7 @@ from gateway.engine.reminding import due, remind
 from gateway.engine.repricing import reprice
 from gateway.engine.rules import Desk, Rules
 from gateway.engine.team import Team
+from gateway.engine.ticking import Ticking
 from gateway.engine.world import World
 from gateway.ports import (
     LONGEST_WAIT_MS,
@@ -80,6 +81,7 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             leases = self._leases()
             clients = Clients(self.world, tasks, leases)
+            ticking = Ticking(clients.roster)
             self.world.perform, self._clients = clients.perform, clients
             try:
                 await parcels.sweep(self.world)  # before anything is set going that may need a file
@@ -90,8 +92,8 @@ class Engine:
                 tasks.start_soon(reprice, self.world)
                 tasks.start_soon(self._handle_forever, clients)
                 tasks.start_soon(deliver_forever, self.world)
-                tasks.start_soon(self._tick_forever, clients)
-                tasks.start_soon(self._type_forever, clients)
+                tasks.start_soon(self._tick_forever, clients, ticking)
+                tasks.start_soon(self._type_forever, ticking)
                 tasks.start_soon(self._repeat_forever)
                 tasks.start_soon(keep_forgetting, self.world)
                 tasks.start_soon(offer_forever, self.world)
@@ -205,10 +207,10 @@ class Engine:
                 log.info("ignored", why=why)
         self.world.on_step("inbox.handled")
 
-    async def _tick_forever(self, clients: Clients) -> None:
+    async def _tick_forever(self, clients: Clients, ticking: Ticking) -> None:
         while True:
             await anyio.sleep(TICK_S)
-            await clients.tick()
+            await ticking.tick()
             overdue, unreminded, expected = await self.world.store.read(self._due)
             if overdue:
                 await self.world.commit(expire(self.world, clients.waiting()))
@@ -231,7 +233,7 @@ class Engine:
             await anyio.sleep(REPEAT_S)
             await repeat_unsure(self.world)
 
-    async def _type_forever(self, clients: Clients) -> None:
+    async def _type_forever(self, ticking: Ticking) -> None:
         while True:
-            await clients.show_typing()
+            await ticking.show_typing()
             await anyio.sleep(TYPING_S)

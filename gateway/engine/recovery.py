@@ -55,7 +55,7 @@ async def recover(world: World, clients: Clients) -> None:
             clients.perform([Listen(turn.session_id, turn.id)])
     clients.perform(await threads.unsettled(world))
     for session_id in {turn.session_id for turn in turns}:
-        await clients.next_in_line(session_id)
+        await clients.roster.next_in_line(session_id)
     world.on_step("recovered")
 
 

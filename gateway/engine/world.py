@@ -9,6 +9,7 @@ import anyio
 import structlog
 
 from gateway.core import offers, preferences
+from gateway.core.access import may
 from gateway.core.files import enclosed, file_ref
 from gateway.core.forecast import Prior
 from gateway.core.new import Found
@@ -18,7 +19,7 @@ from gateway.core.price import price
 from gateway.core.turn import ENDED
 from gateway.domain.effects import Edit, Effect, Leave, Say
 from gateway.domain.money import Usd
-from gateway.domain.place import Session, Thread
+from gateway.domain.place import Deed, Session, Thread
 from gateway.domain.preferences import Offered, Verbosity
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Rates, Unpriced, Usage

@@ -29,6 +29,7 @@ from gateway.engine.outbound import repeat_unsure
 from gateway.engine.overdue import expire
 from gateway.engine.presses import handle_tap
 from gateway.engine.recovery import recover
+from gateway.engine.ticking import Ticking
 from gateway.ports import BankAwayError, Delivered, View
 from gateway.pricing import ListPrices
 from gateway.store import SqliteStore, open_store, sqlite
@@ -134,7 +135,7 @@ class Tasks:
 
     def start_soon(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         """Note it; what listens to a client is done by the gateway's `settle`."""
-        if getattr(work, "__name__", "") == "_listen":
+        if getattr(work, "__name__", "") == "listen":
             self.lives.append(arguments[0])
         else:
             self.due.append((work, arguments))
@@ -235,7 +236,7 @@ class Site:
                 work, arguments = self.tasks.due.popleft()
                 await work(*arguments)
             elif (live := next((one for one in self.tasks.lives if client_of(one).told), None)) is not None:
-                await self.clients._listen(live)
+                await self.clients.roster.listen(live)
             else:
                 return
         raise AssertionError("it never comes to rest")
@@ -254,7 +255,7 @@ class Site:
 
     async def time_passes(self) -> None:
         """What time alone brings about."""
-        await self.clients.tick()
+        await Ticking(self.clients.roster).tick()
         await self.settle()
         if await self.store.read(lambda view: view.overdue_approvals(self.wall_ms, 1)):
             await self.world.commit(expire(self.world, self.clients.waiting()))

@@ -16,7 +16,7 @@ from gateway.domain.turn import OutcomeKind, TurnState
 from gateway.domain.usage import Flag
 from gateway.engine import ATTEMPTS_MAX, World
 from gateway.engine.arrivals import Arrivals
-from gateway.engine.clients import INTERRUPT_LIMIT_MS
+from gateway.engine.ticking import INTERRUPT_LIMIT_MS
 from gateway.ports import AgentUnavailableError, Client, Launch, Store, StoreError, Update
 from gateway.pricing import ListPrices
 from gateway.store import open_store
