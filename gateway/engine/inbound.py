@@ -1,11 +1,10 @@
 """What people send: each update is handled in one transaction that also takes it out of the inbox."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import assert_never
 
-from gateway.core import approve, change, progress, queue, summary
+from gateway.core import approve, queue
 from gateway.core.access import may
 from gateway.core.preferences import Help, Mode, Model, Settings, Status
 from gateway.core.quoting import prompt_of
@@ -30,36 +29,34 @@ from gateway.core.route import (
     route,
 )
 from gateway.core.speech import is_unheard
-from gateway.core.turn import ENDED
 from gateway.domain.approval import Approval
-from gateway.domain.budget import Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import Interrupt, Listen, Say
+from gateway.domain.effects import Listen, Say
 from gateway.domain.events import Edited, Message, Tap, Unsupported
-from gateway.domain.place import Deed, Session
-from gateway.domain.turn import Origin, Turn, TurnState
+from gateway.domain.place import Deed
+from gateway.domain.turn import Origin
 from gateway.engine import (
-    bounds,
     budgets,
+    cost,
     forgetting,
     gating,
     groups,
     menus,
-    metering,
     pairing,
     preferences,
     projects,
     replies,
     resuming,
+    sessions,
     status,
     steering,
+    stopping,
     threads,
     waiting,
 )
 from gateway.engine.decision import Draft
-from gateway.engine.projects import repository
 from gateway.engine.world import World
 from gateway.ports import Decision, View
-from gateway.view import command_words, forget_words, question_words, queue_words, turn_words
+from gateway.view import command_words, question_words, queue_words
 
 
 def handle_message(
@@ -117,11 +114,6 @@ def pressed(
     return option.label
 
 
-WORDS_MAX = 40
-"""So many characters of a prompt tell it from others."""
-NAMED_MAX = 5
-
-
 def needed(intent: Intent) -> Deed:  # noqa: PLR0911 - a table
     """What a person has to be allowed for it. (How much a limit may be raised is looked at where it is raised.)"""
     match intent:
@@ -176,13 +168,13 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
         case New():
             projects.begin(world, view, draft, message)
         case Sessions():
-            _sessions(world, view, draft, message, intent, menu)
+            sessions.show(world, view, draft, message, intent, menu)
         case Start():
-            _start(world, view, draft, message)
+            sessions.start(world, view, draft, message)
         case Stop():
-            _stop(world, view, draft, message, intent)
+            stopping.stop(world, view, draft, message, intent)
         case Go():
-            _go(world, view, draft, message)
+            stopping.go(world, view, draft, message)
         case ShowBudget():
             budgets.show(world, view, draft, message)
         case SetBudget():
@@ -190,7 +182,7 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
         case RaiseBudget():
             budgets.raise_by(world, view, draft, message, intent)
         case ShowCost():
-            _show_cost(world, view, draft, message)
+            cost.show(world, view, draft, message)
         case Queue():
             waiting.do(world, view, draft, message, intent)
         case Late():
@@ -217,23 +209,6 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
             assert_never(intent)
 
 
-def new_session(world: World, draft: Draft, message: Message, directory: str) -> Session:
-    """A new session in the directory, the current one of its thread from now on."""
-    session = Session(
-        id=world.clock.new_id("s"),
-        agent=world.rules.agent,
-        directory=directory,
-        thread=message.thread,
-        owner=message.person,
-        created_at_ms=world.clock.now_ms(),
-        model=world.rules.model,
-        project=repository(Path(directory)),
-    )
-    draft.put.append(session)
-    draft.current = session
-    return session
-
-
 def _prompt(world: World, view: View, draft: Draft, message: Message, intent: Prompt, held: frozenset[str]) -> None:
     text = intent.text
     # A file is no answer to a question, whatever stands beside it, and neither are another's words.
@@ -242,7 +217,7 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, intent: Pr
         return
     session = replies.meant(view, message) or view.current_session(message.thread)
     if session is None:
-        session = new_session(world, draft, message, world.rules.directory)
+        session = sessions.new_session(world, draft, message, world.rules.directory)
     ahead = queue.ahead(view.open_turns(session.id))
     if answers and replies.answer(world, view, draft, message, session, ahead, text):
         return
@@ -262,151 +237,3 @@ def _prompt(world: World, view: View, draft: Draft, message: Message, intent: Pr
             steering.begin(world, view, draft, message, session, turn)
     else:
         gating.start(world, view, draft, session, turn)
-
-
-def _sessions(
-    world: World, view: View, draft: Draft, message: Message, intent: Sessions, menu: Approval | None
-) -> None:
-    """List the thread's sessions, newest first, with a button for each but the current one; or go to the one that is named."""
-    current = view.current_session(message.thread)
-    sessions = view.thread_sessions(message.thread)
-    named = [one for n, one in enumerate(sessions, start=1) if n == intent.number or one.id == intent.session_id]
-    if intent != Sessions() and not named:
-        draft.say(world.notice(message.thread, command_words.no_session_of(intent.number)))
-        return
-    if named:
-        current = draft.current = named[0]
-    lines: list[str] = []
-    others: list[tuple[str, str]] = []
-    for n, session in enumerate(sessions, start=1):
-        spent = view.balance(Scope(ScopeKind.SESSION, session.id)).spent
-        turns = view.open_turns(session.id)
-        state = turns[0].state if turns else None
-        here = current is not None and session.id == current.id
-        agent = world.agents.get(session.agent)
-        label = session.agent if agent is None else agent.traits.label
-        about = next((_words_of(turn) for turn in view.latest_turns(session.id, 1)), None)
-        lines.append(command_words.session_line(n, _place(session), label, state, spent, about, here=here))
-        if not here:
-            name = Path(session.directory).name or session.directory
-            others.append((command_words.session_button(n, name), f"sessions {session.id}"))
-    if not lines:
-        draft.say(world.notice(message.thread, command_words.NO_SESSION))
-    elif menu is not None:
-        menus.renew(world, draft, menu, "\n".join(lines), others)
-    elif others:
-        menus.show(world, draft, message.thread, "\n".join(lines), others)
-    else:
-        draft.say(world.notice(message.thread, "\n".join(lines)))
-
-
-def _words_of(turn: Turn) -> str:
-    """The first words of a turn's prompt."""
-    if turn.forgotten_at_ms is not None:
-        return forget_words.FORGOTTEN_TITLE
-    return summary.escape(summary.title(turn.prompt, WORDS_MAX)) or command_words.WITHOUT_WORDS
-
-
-def _place(session: Session) -> str:
-    """The session's directory as a message names it, whatever it is called."""
-    return summary.code(change.reason(session.directory))
-
-
-def _start(world: World, view: View, draft: Draft, message: Message) -> None:
-    """The gateway opens the current session itself, where nobody has it open at the desk: one writer per conversation."""
-    session = view.current_session(message.thread)
-    taker = world.agents[session.agent].traits.attached if session is not None else ""
-    if session is None or not taker:
-        preferences.show_help(world, view, draft, message)
-    elif world.present(session):
-        draft.say(world.notice(message.thread, command_words.open_at_desk(_place(session))))
-    else:
-        session = replace(session, agent=taker)
-        draft.put.append(session)
-        label = world.agents[taker].traits.label
-        draft.say(world.notice(message.thread, command_words.goes_on(label, _place(session))))
-        gating.next_in_line(world, view, draft, session)
-
-
-def _stop(world: World, view: View, draft: Draft, message: Message, intent: Stop) -> None:
-    everything = intent.everything
-    if intent.draft_id:
-        shown = (one.id for one in view.all_open_turns() if progress.draft_id(one.id) == intent.draft_id)
-        _stop_one(world, view, draft, message, next(shown, ""))
-        return
-    if intent.turn_id:
-        _stop_one(world, view, draft, message, intent.turn_id)
-        return
-    if everything:
-        draft.entries.append(Entry(EntryKind.FREEZE, (), who=message.person, why="/stop all"))
-        turns = view.all_open_turns()
-    else:
-        session = view.current_session(message.thread)
-        turns = view.open_turns(session.id) if session else ()
-        if session is not None and not turns:
-            draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
-    for turn in turns:
-        gating.stop(world, view, draft, turn)
-        session = view.session(turn.session_id)
-        if session is not None and turn.state is TurnState.PAUSED:
-            metering.stopped(world, view, draft, session, turn)
-    here = [turn for turn in turns if _is_here(view, message, turn)]
-    words = _stopping(here, len(turns) - len(here))
-    if not turns and any(view.open_turns(one.id) for one in view.thread_sessions(message.thread)):
-        words = command_words.IDLE_HERE
-    draft.say(world.notice(message.thread, f"{words}\n{command_words.STOP_ALL}" if everything else words))
-
-
-def _stop_one(world: World, view: View, draft: Draft, message: Message, turn_id: str) -> None:
-    """The button under a turn at work: what waits behind it stays."""
-    turn = view.turn(turn_id)
-    if turn is None or turn.state in ENDED or not _is_here(view, message, turn):
-        draft.say(world.notice(message.thread, command_words.NOTHING_RUNS))
-        return
-    gating.stop(world, view, draft, turn)
-    session = view.session(turn.session_id)
-    if session is not None:
-        if turn.state is TurnState.RUNNING:  # until its agent has: how it ended is said there, too
-            metering.renew(view, draft, session, turn, command_words.STOPPING)
-        gating.next_in_line(world, view, draft, session)
-
-
-def _is_here(view: View, message: Message, turn: Turn) -> bool:
-    """Whether a turn is told of in the thread that the message came from."""
-    session = view.session(turn.session_id)
-    return session is not None and session.thread == message.thread
-
-
-def _stopping(here: Sequence[Turn], elsewhere: int) -> str:
-    """What is stopped, by the first words of it; of what other people's chats are told of only how many."""
-    return command_words.stopping([_words_of(turn) for turn in here[:NAMED_MAX]], len(here), elsewhere)
-
-
-def _go(world: World, view: View, draft: Draft, message: Message) -> None:
-    if not view.frozen:
-        draft.say(world.notice(message.thread, command_words.NOTHING_STOPPED))
-        return
-    draft.entries.append(Entry(EntryKind.THAW, (), who=message.person, why="/go"))
-    draft.say(world.notice(message.thread, command_words.MAY_START_AGAIN))
-
-
-def _show_cost(world: World, view: View, draft: Draft, message: Message) -> None:
-    session = view.current_session(message.thread)
-    if session is None:
-        draft.say(world.notice(message.thread, command_words.NOTHING_SPENT))
-        return
-    scope = Scope(ScopeKind.SESSION, session.id)
-    turns = view.latest_turns(session.id, 10)
-    balance = bounds.balance(world, view, draft, scope)
-    lines = [
-        command_words.cost_of_session(balance.spent, balance.limit),
-        *(command_words.cost_of_turn(turn_words.spent(turn), turn.state, _title(turn)) for turn in turns),
-        *([command_words.LIST_PRICES] if world.list_price(view, session.agent) else []),
-    ]
-    draft.say(world.notice(message.thread, "\n".join(lines)))
-
-
-def _title(turn: Turn) -> str:
-    if turn.forgotten_at_ms is not None:
-        return forget_words.FORGOTTEN_TITLE
-    return summary.escape(summary.title(turn.prompt))

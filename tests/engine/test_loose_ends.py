@@ -11,7 +11,7 @@ from gateway.domain.budget import ScopeKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Thread
 from gateway.domain.turn import Origin, TurnState
-from gateway.engine.inbound import repository
+from gateway.engine.projects import repository
 from tests.engine.bench import OWNER, THREAD, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio

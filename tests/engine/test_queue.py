@@ -11,7 +11,7 @@ from gateway.core.turn import ENDED
 from gateway.domain.budget import ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.turn import TurnState
-from gateway.engine import inbound
+from gateway.engine import stopping
 from gateway.ports import Post, Receipt
 from tests.engine.bench import OTHER, THREAD, bench, call, script, with_limits
 
@@ -126,7 +126,7 @@ async def test_sessions_are_listed_by_number_and_gone_back_to() -> None:
 
 async def test_what_is_stopped_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its first words, up to a few of them; what is told of in other chats is only counted there."""
-    monkeypatch.setattr(inbound, "NAMED_MAX", 2)
+    monkeypatch.setattr(stopping, "NAMED_MAX", 2)
     works = anyio.Event()
     async with bench(script(call(1, lasts=works), call(1))) as gateway:
         for number, text in enumerate(("*one* " + "x" * 80, "two", "three")):
