@@ -15,7 +15,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
-from gateway.engine import bounds, gating, metering, steering
+from gateway.engine import approvals, bounds, gating, metering, steering
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
@@ -72,7 +72,9 @@ def finish(
             draft.put.append(turn)
         elif turn.state in (TurnState.ASKING, TurnState.QUEUED):
             # A run that nobody asked for, and its agent is gone while it waited for a yes.
-            gating.withdraw(draft, view.open_approvals(turn.id), question_words.NO_AGENT, state=ApprovalState.WITHDRAWN)
+            approvals.withdraw(
+                draft, view.open_approvals(turn.id), question_words.NO_AGENT, state=ApprovalState.WITHDRAWN
+            )
             gating.refuse(world, view, draft, session, turn, event.text or question_words.NO_AGENT)
         elif turn.state is TurnState.PAUSED and (halted or cut):
             _let_go(world, view, draft, session, turn, after.work_ms)
@@ -146,7 +148,7 @@ def _tell(
     """Settle a turn that has ended, and say what came of it."""
     turn = gating.settle(draft, turn, after.work_ms)
     draft.put.append(turn)
-    gating.withdraw(draft, view.open_approvals(turn.id), question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
+    approvals.withdraw(draft, view.open_approvals(turn.id), question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
     line = _line(world, view, draft, session, turn)
     ending = turn_words.ending(turn, world.clock.now_ms())
     metering.renew(view, draft, session, turn, ending)
@@ -160,7 +162,7 @@ def _tell(
         parts = [named, event.text or turn_words.INTERRUPTED, *_cut_off(after.said)]
         parts += [*_follows(world, view, draft, session), line]
         interrupted = "\n\n".join(parts)
-        gating.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, after.offer))
+        approvals.ask(world, draft, turn, session, ApprovalKind.CONTINUE, Question(interrupted, after.offer))
     elif turn.calls or turn.spent or turn.unpriced_calls or turn.origin is not Origin.BACKGROUND:
         words = (not after.told and event.text.strip()) or "\n\n".join(
             [*_cut_off(after.said), turn_words.ended(ending)]

@@ -1,10 +1,10 @@
 """The gate inside a transaction: a verdict becomes a hold, a question or a refusal, all in one decision."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.core import approve, gate, meter, queue, summary
+from gateway.core import gate, meter, queue, summary
 from gateway.core.access import may
 from gateway.core.estimate import at_rates, estimate, on_model
 from gateway.core.forecast import HISTORY_MAX
@@ -12,7 +12,6 @@ from gateway.core.speech import is_unheard
 from gateway.core.turn import Step, advance
 from gateway.domain.approval import (
     Allow,
-    Approval,
     ApprovalKind,
     ApprovalState,
     Ask,
@@ -23,14 +22,13 @@ from gateway.domain.approval import (
     Verdict,
 )
 from gateway.domain.budget import Balance, Entry, EntryKind, Scope, ScopeKind
-from gateway.domain.effects import Borrow, Edit, EndTurn, GoOn, Interrupt, Say, StartTurn, Unpause
+from gateway.domain.effects import Borrow, EndTurn, GoOn, Interrupt, Say, StartTurn, Unpause
 from gateway.domain.estimate import Estimate
-from gateway.domain.files import Parcel
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Deed, Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Rates
-from gateway.engine import bounds, menus
+from gateway.engine import approvals, bounds, menus
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -40,74 +38,8 @@ SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
 
 
-def ask(  # noqa: PLR0913 - the parts of an approval
-    world: World,
-    draft: Draft,
-    turn: Turn,
-    session: Session,
-    kind: ApprovalKind,
-    question: Question,
-    *,
-    detail: str = "",
-    request_id: str = "",
-    name: str = "",
-    ring: bool = True,
-    files: tuple[Parcel, ...] = (),
-) -> Approval:
-    """Put a question to the people of the session's thread: an approval with one-time tokens, and the message that shows it.
-
-    `name`: its id, where that is to be a certain one. `files` follow it.
-    """
-    text = _placed(world, session, turn, kind, question.text)
-    approval = Approval(
-        id=name or world.clock.new_id("ask"),
-        kind=kind,
-        turn_id=turn.id,
-        session_id=session.id,
-        thread=session.thread,
-        text=text,
-        options=question.options,
-        tokens=tuple(world.clock.new_token() for _ in question.options),
-        digest=approve.digest(kind, turn.id, detail or terms(world, session, turn, question.options), question.options),
-        expires_at_ms=world.clock.now_ms() + world.rules.approval_ms,
-        request_id=request_id,
-    )
-    draft.put.append(approval)
-    draft.say(Say(session.thread, approval.ref, text, approve.buttons(approval), ring=ring, files=files))
-    return approval
-
-
-def _placed(world: World, session: Session, turn: Turn, kind: ApprovalKind, text: str) -> str:
-    """The question; where the turn did not come from the chat, with where it did. What was typed has no other message there."""
-    if turn.origin is Origin.PERSON or not world.agents[session.agent].traits.attached:
-        return text
-    return question_words.at_desk(question_words.named(_title(turn), text) if kind is ApprovalKind.LIMIT else text)
-
-
 def _title(turn: Turn) -> str:
     return summary.escape(summary.title(turn.prompt))
-
-
-def terms(world: World, session: Session, turn: Turn, options: Iterable[Option]) -> str:
-    """What a yes about money is given to: the whole prompt, and the list prices, as they are now, of the session's model and
-    of those that are offered.
-    """
-    rates = world.rates(session.model) if session.model else None
-    offered = (f"\n{option.model}\n{world.rates(option.model)!r}" for option in options if option.model)
-    return f"{turn.prompt}\n{session.model}\n{rates!r}{''.join(offered)}"
-
-
-def unchanged(world: World, session: Session, turn: Turn, approval: Approval) -> bool:
-    """Whether the prompt and the prices are still what they were when the question was put."""
-    terms_now = terms(world, session, turn, approval.options)
-    return approve.digest(approval.kind, turn.id, terms_now, approval.options) == approval.digest
-
-
-def withdraw(draft: Draft, approvals: Iterable[Approval], words: str, *, state: ApprovalState) -> None:
-    """Close questions that no longer matter, and say so where they stand."""
-    for approval in approvals:
-        draft.put.append(replace(approval, state=state))
-        draft.say(Edit(approval.thread, approval.ref, question_words.under(approval.text, words)))
 
 
 def start(
@@ -146,7 +78,7 @@ def start(
         case Ask(question):
             turn = advance(turn, Step.ASK)
             named = replace(question, text=question_words.named(_title(turn), question.text))
-            ask(world, draft, turn, session, ApprovalKind.RUN, named)
+            approvals.ask(world, draft, turn, session, ApprovalKind.RUN, named)
         case Refuse(reason):
             return refuse(world, view, draft, session, turn, reason)
     draft.put.append(turn)
@@ -189,7 +121,7 @@ def reconsider(world: World, view: View, draft: Draft, session: Session) -> None
             turn, verdict = _judge(world, view, draft, session, waiting)
             if isinstance(verdict, Allow):
                 words = question_words.ROOM_NOW
-                withdraw(draft, view.open_approvals(turn.id), words, state=ApprovalState.WITHDRAWN)
+                approvals.withdraw(draft, view.open_approvals(turn.id), words, state=ApprovalState.WITHDRAWN)
                 draft.put.append(_allow(world, view, draft, session, turn, verdict, unpriced=False))
 
 
@@ -378,7 +310,7 @@ def decline(
 
 def drop(world: World, view: View, draft: Draft, turn: Turn, why: str) -> None:
     """End a turn that does not run: its questions are closed, and what is held for it is free. Nothing follows it."""
-    withdraw(draft, view.open_approvals(turn.id), why, state=ApprovalState.WITHDRAWN)
+    approvals.withdraw(draft, view.open_approvals(turn.id), why, state=ApprovalState.WITHDRAWN)
     leave_queue(world, view, draft, turn, why)
     step = Step.STOP if turn.state in (TurnState.HELD, TurnState.PAUSED) else Step.REFUSE
     outcome = Outcome(OutcomeKind.CANCELLED, why)
@@ -393,7 +325,7 @@ def stop(world: World, view: View, draft: Draft, turn: Turn) -> None:
     if turn.state is not TurnState.RUNNING:
         drop(world, view, draft, turn, command_words.STOPPED)
         return
-    withdraw(draft, view.open_approvals(turn.id), command_words.STOPPED, state=ApprovalState.WITHDRAWN)
+    approvals.withdraw(draft, view.open_approvals(turn.id), command_words.STOPPED, state=ApprovalState.WITHDRAWN)
     # Should the gateway end before the agent does, its prompt is not sent again.
     draft.put.append(replace(turn, outcome=Outcome(OutcomeKind.CANCELLED, command_words.STOPPED)))
 
@@ -420,9 +352,3 @@ def let_go(draft: Draft, turn: Turn, work_ms: int = 0) -> Turn:
     """
     freed = turn.held_left
     return replace(settle(draft, turn, work_ms), hold=turn.hold - freed)
-
-
-CONTINUE_OPTIONS = (Option(Choice.CONTINUE, question_words.CONTINUE),)
-AGAIN = "again"
-AGAIN_OPTIONS = (Option(Choice.CONTINUE, question_words.SEND_AGAIN, value=AGAIN),)
-"""Where the agent's conversation does not hold the prompt."""

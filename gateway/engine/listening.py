@@ -32,7 +32,7 @@ from gateway.domain.events import (
 from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import desk, drafts, ending, gating, metering, permissions, showing, steering
+from gateway.engine import approvals, desk, drafts, ending, metering, permissions, showing, steering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.decision import Draft
 from gateway.engine.live import Live, launch
@@ -271,7 +271,7 @@ async def _finished(world: World, live: Live, event: Finished) -> bool:
     if event.prompt_uuid is not None and event.prompt_uuid in live.pending:
         # It never began: nobody knows whether it is there, or the agent took it into what it does.
         turn_id = live.pending.pop(event.prompt_uuid)
-        offer = gating.AGAIN_OPTIONS if event.end is End.INTERRUPTED else ()
+        offer = approvals.AGAIN_OPTIONS if event.end is End.INTERRUPTED else ()
         await world.commit(ending.finish(world, turn_id, event, (), ending.Aftermath(offer=offer)))
         return True
     if event.shows and live.over:
@@ -355,7 +355,7 @@ async def _exited(world: World, live: Live, reason: str) -> None:
         behind = event.background > 0
         after = ending.Aftermath(
             stopped=stopped,
-            offer=() if stopped else gating.CONTINUE_OPTIONS if had else gating.AGAIN_OPTIONS,
+            offer=() if stopped else approvals.CONTINUE_OPTIONS if had else approvals.AGAIN_OPTIONS,
             told=event.told or (behind and bool(event.text.strip())),
             lost=behind,
             work_ms=live.book_work(world.clock.ticks_ms()) if turn_id == live.turn_id else 0,

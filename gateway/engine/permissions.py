@@ -19,7 +19,7 @@ from gateway.domain.events import AskedPermission, AskedPlan, AskedQuestion, Mes
 from gateway.domain.files import Parcel
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
-from gateway.engine import gating, parcels, showing
+from gateway.engine import approvals, parcels, showing
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
@@ -95,7 +95,7 @@ def _permission(
         if files:
             question = replace(question, text=question_words.whole_below(question.text, ASKED_FILE))
         detail = asking.canonical(event)
-        gating.ask(
+        approvals.ask(
             world,
             draft,
             *here,
@@ -123,7 +123,7 @@ def _plan(
         if not empty:
             draft.say(Say(here[1].thread, f"turn:{turn_id}:{PLAN}:{name}:answer", said, files=files))
         detail = asking.canonical(event)
-        gating.ask(
+        approvals.ask(
             world,
             draft,
             *here,
@@ -148,7 +148,7 @@ def _questions(world: World, turn_id: str, event: AskedQuestion) -> Callable[[Vi
         name = world.clock.new_id("ask")
         asked = asking.questions(event)
         for n, (part, question) in enumerate(zip(event.parts, asked, strict=False), start=1):
-            gating.ask(
+            approvals.ask(
                 world,
                 draft,
                 *here,
@@ -284,7 +284,7 @@ def withdrawn(turn_id: str, request_id: str) -> Callable[[View], Decision[None]]
         ended = [approval for approval in known if approval.request_id == request_id]
         if ended:  # what is answered and not told yet belongs to it: it was asked together with that
             ended += [one for one in _others(view, ended[0]) if one.state is not ApprovalState.OPEN]
-        gating.withdraw(draft, ended, question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
+        approvals.withdraw(draft, ended, question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
         return draft.done(None)
 
     return decide

@@ -19,7 +19,7 @@ from gateway.domain.events import AgentEvent, CallMetered, End, Finished, Said, 
 from gateway.domain.files import Parcel
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import bounds, ending, gating, limits, metering, showing, steering, threads
+from gateway.engine import approvals, bounds, ending, gating, limits, metering, showing, steering, threads
 from gateway.engine.clients import Clients
 from gateway.engine.decision import Draft
 from gateway.engine.live import launch
@@ -136,7 +136,7 @@ async def _close_dead_questions(world: World, turns: tuple[Turn, ...]) -> None:
                 for approval in (*view.open_approvals(turn_id), *view.unheard_approvals(turn_id))
                 if approval.kind in (ApprovalKind.PERMISSION, ApprovalKind.QUESTION)
             ]
-            gating.withdraw(draft, dead, question_words.AGENT_GONE, state=ApprovalState.WITHDRAWN)
+            approvals.withdraw(draft, dead, question_words.AGENT_GONE, state=ApprovalState.WITHDRAWN)
             return draft.done(None)
 
         await world.commit(decide)
@@ -203,7 +203,7 @@ async def _recover_turn(world: World, session: Session, turn: Turn, process: Pro
 
 
 def _offer(turn: Turn, *, unsure: bool) -> tuple[Option, ...]:
-    return gating.AGAIN_OPTIONS if unsure and not turn.continues else gating.CONTINUE_OPTIONS
+    return approvals.AGAIN_OPTIONS if unsure and not turn.continues else approvals.CONTINUE_OPTIONS
 
 
 async def _forget(world: World, session_id: str) -> None:

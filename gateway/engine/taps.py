@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import bounds, changes, gating, limits, metering, people, permissions, questions
+from gateway.engine import approvals, bounds, changes, gating, limits, metering, people, permissions, questions
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
@@ -128,7 +128,7 @@ def _raise_of_team(
     waits = turn.state is (TurnState.ASKING if approval.kind is ApprovalKind.RUN else TurnState.PAUSED)
     if option.allows is None or not raised or not waits or draft.asked == turn.id or world.team is None:
         return None
-    if bounds.policy(world, view, session, turn).frozen or not gating.unchanged(world, session, turn, approval):
+    if bounds.policy(world, view, session, turn).frozen or not approvals.unchanged(world, session, turn, approval):
         return None
     return option.allows if approval.kind is ApprovalKind.RUN else min(world.rules.step, option.allows)
 
@@ -166,7 +166,7 @@ def decide_again(world: World, effect: Borrow, waiting: frozenset[str]) -> Calla
 
 
 def _word_to_go_on(turn: Turn, option: Option) -> str:
-    if option.value == gating.AGAIN or turn.prompt.startswith(question_words.CONTINUE_BEGINNING):
+    if option.value == approvals.AGAIN or turn.prompt.startswith(question_words.CONTINUE_BEGINNING):
         return turn.prompt
     if turn.origin is Origin.BACKGROUND:
         return question_words.CONTINUE_PROMPT
@@ -183,7 +183,7 @@ def _run(world: World, view: View, draft: Draft, answered: Answered, session: Se
         waits = turn.origin is Origin.BACKGROUND
         gating.decline(world, view, draft, session, turn, Step.REFUSE, turn_words.SAID_NO, waits=waits)
         return
-    if not gating.unchanged(world, session, turn, approval):
+    if not approvals.unchanged(world, session, turn, approval):
         _close(draft, approval, question_words.CHANGED)
         gating.start(world, view, draft, session, turn)
         return
@@ -219,7 +219,7 @@ def _limit(
         gating.decline(world, view, draft, session, turn, Step.STOP, turn_words.AT_LIMIT, waits=waiting)
         metering.stopped(world, view, draft, session, turn)
         return
-    if not gating.unchanged(world, session, turn, approval):
+    if not approvals.unchanged(world, session, turn, approval):
         _close(draft, approval, question_words.CHANGED)
         _ask_at_limit(world, view, draft, session, turn, turn.scopes, money_words.PRICE_CHANGED)
         return
@@ -275,7 +275,7 @@ def _go_on(
         case Ask(question):
             _close(draft, approval, question_words.ASKED_AGAIN)
             draft.put.append(turn)
-            gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
+            approvals.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         case Refuse(reason):
             _take_back(draft, raised)
             turn = replace(turn, lifts=before.lifts)
@@ -292,7 +292,7 @@ def _ask_at_limit(
     gauges = bounds.gauges_of(world, view, session, turn, shown)
     policy, held_for = bounds.policy(world, view, session, turn), gating.holders(view, draft, session, turn)
     question = gate.at_limit(turn, shown, policy, why, gauges, held_for)
-    gating.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
+    approvals.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
 
 
 def _close(draft: Draft, approval: Approval, words: str) -> None:

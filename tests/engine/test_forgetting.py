@@ -21,7 +21,7 @@ from gateway.domain.events import Exited
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, Role, Session, Thread
 from gateway.domain.turn import TurnState
-from gateway.engine import World, forgetting, gating, requests
+from gateway.engine import World, approvals, forgetting, requests
 from gateway.engine.decision import Draft
 from gateway.ports import Decision, View
 from gateway.store import open_readonly
@@ -287,14 +287,14 @@ async def test_a_question_about_a_forgotten_prompt_says_so(tmp_path: Path) -> No
             assert session is not None
             known = view.turn(turn.id)
             assert known is not None
-            question = Question("Interrupted: go on?", gating.CONTINUE_OPTIONS)
-            gating.ask(gateway.world, draft, known, session, ApprovalKind.CONTINUE, question)
+            question = Question("Interrupted: go on?", approvals.CONTINUE_OPTIONS)
+            approvals.ask(gateway.world, draft, known, session, ApprovalKind.CONTINUE, question)
             return draft.done(None)
 
         await gateway.world.commit(ask)
         await gateway.sees("Interrupted: go on?")
         while await gateway.world.store.cut(clock.now_ms() + 1, clock.now_ms()):
             pass
-        await gateway.taps("Interrupted: go on?", gating.CONTINUE_OPTIONS[0].label)
+        await gateway.taps("Interrupted: go on?", approvals.CONTINUE_OPTIONS[0].label)
         await gateway.sees(forget_words.IS_FORGOTTEN)
         assert len(await gateway.turns()) == 1
