@@ -306,4 +306,4 @@ class DeskHost:
 def _quote(view: View, session: Session, quotes: str | None) -> str:
     """The first words of the message that is answered, where it is known."""
     turn = view.turn_of_prompt(session.id, quotes) if quotes else None
-    return f"> {summary.escape(summary.title(turn.prompt))}\n\n" if turn is not None else ""
+    return f"> {summary.escaped_title(turn.prompt)}\n\n" if turn is not None else ""

@@ -169,7 +169,7 @@ def said(answer: str) -> str:
 
 def shown(answer: str) -> str:
     """A person's words in one short line, as they are shown."""
-    return summary.escape(summary.title(answer))
+    return summary.escaped_title(answer)
 
 
 def together(answers: list[str]) -> Answers | DenyTool:

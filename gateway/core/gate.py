@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.gauges import Gauge, allowance, full, is_shared, lift, raised, reasons
-from gateway.core.summary import escape, title
+from gateway.core.summary import escaped_title
 from gateway.domain.approval import Allow, Ask, Choice, Option, Question, Refuse, Verdict
 from gateway.domain.budget import Balance, Lift, ScopeKind, Unit
 from gateway.domain.estimate import Estimate
@@ -323,7 +323,7 @@ def _left_words(tight: tuple[Usd, Balance] | None, own: Usd, holders: Iterable[T
     mine = [turn for turn in holders if balance.scope in turn.scopes and turn.held_left > ZERO]
     if not mine:
         return money_words.left_but_held(kind, free, limit, balance.spent, held)
-    most = escape(title(max(mine, key=lambda turn: turn.held_left).prompt))
+    most = escaped_title(max(mine, key=lambda turn: turn.held_left).prompt)
     return money_words.left_but_held_for(kind, free, limit, balance.spent, held, most, len(mine) - 1)
 
 

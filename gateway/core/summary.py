@@ -16,6 +16,11 @@ def title(prompt: str, characters_max: int = TITLE_CHARACTERS_MAX) -> str:
     return line if len(line) <= characters_max else line[: characters_max - 1] + "…"
 
 
+def escaped_title(prompt: str) -> str:
+    """The same, in which no character means Markdown."""
+    return escape(title(prompt))
+
+
 _UNSENDABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _MARKUP = re.compile(r"(^[0-9]{1,9})([.)])|([\\`*_\[\]<&|~$]|^[#+\-=>])", re.MULTILINE)
 _EDGE = re.compile(r"(?:(?<=\n)|\A)[ \t\n]|[ \t](?=\n|\Z)")

@@ -60,7 +60,7 @@ def _placed(world: World, session: Session, turn: Turn, kind: ApprovalKind, text
     """The question; where the turn did not come from the chat, with where it did. What was typed has no other message there."""
     if turn.origin is Origin.PERSON or not world.agents[session.agent].traits.attached:
         return text
-    named = question_words.named(summary.escape(summary.title(turn.prompt)), text)
+    named = question_words.named(summary.escaped_title(turn.prompt), text)
     return question_words.at_desk(named if kind is ApprovalKind.LIMIT else text)
 
 

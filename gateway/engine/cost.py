@@ -31,4 +31,4 @@ def show(world: World, view: View, draft: Draft, message: Message) -> None:
 def _title(turn: Turn) -> str:
     if turn.forgotten_at_ms is not None:
         return forget_words.FORGOTTEN_TITLE
-    return summary.escape(summary.title(turn.prompt))
+    return summary.escaped_title(turn.prompt)

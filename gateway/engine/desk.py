@@ -149,7 +149,7 @@ def _lapsed(world: World, view: View, draft: Draft, session: Session, turn: Turn
     """What the phone reads of it, with what a part that ran has cost."""
     balance = bounds.balance(world, view, draft, Scope(ScopeKind.SESSION, session.id))
     line = turn_words.closing_line(turn, balance, list_price=world.list_price(view, session.agent))
-    words = desk_words.lapsed(summary.escape(summary.title(turn.prompt)))
+    words = desk_words.lapsed(summary.escaped_title(turn.prompt))
     return Say(session.thread, f"turn:{turn.id}:end", f"{words}\n{line}" if turn.calls else words)
 
 

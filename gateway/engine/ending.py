@@ -154,11 +154,11 @@ def _tell(
     metering.renew(view, draft, session, turn, ending)
     if turn.origin is Origin.DESK:
         # The answer stands on the screen that it was asked for on.
-        named = desk_words.ran(_title(turn))
+        named = desk_words.ran(summary.escaped_title(turn.prompt))
         how = [] if turn.state is TurnState.FINISHED else [turn_words.ended(ending)]
         draft.say(Say(session.thread, f"turn:{turn.id}:end", "\n".join([named, *how, line])))
     elif after.offer and turn.state is TurnState.INTERRUPTED:
-        named = turn_words.bold(_title(turn))
+        named = turn_words.bold(summary.escaped_title(turn.prompt))
         parts = [named, event.text or turn_words.INTERRUPTED, *_cut_off(after.said)]
         parts += [*_follows(world, view, draft, session), line]
         interrupted = "\n\n".join(parts)
@@ -177,11 +177,7 @@ def _follows(world: World, view: View, draft: Draft, session: Session) -> list[s
     after = queue.next_of(draft.open_turns(view, session.id))
     if after is None or after.origin is not Origin.PERSON:
         return []
-    return [turn_words.follows(_title(after), runs=world.present(session))]
-
-
-def _title(turn: Turn) -> str:
-    return summary.escape(summary.title(turn.prompt))
+    return [turn_words.follows(summary.escaped_title(after.prompt), runs=world.present(session))]
 
 
 def _cut_off(said: str) -> list[str]:

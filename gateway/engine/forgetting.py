@@ -170,7 +170,7 @@ def wanted(
         draft.effects.append(Forget(session.id, menu.id))
     else:
         newest = next((one for one in view.latest_turns(session.id, 1) if one.forgotten_at_ms is None), None)
-        title = "" if newest is None else summary.escape(summary.title(newest.prompt))
+        title = "" if newest is None else summary.escaped_title(newest.prompt)
         text = words.asks(summary.code(change.reason(session.directory)), title, counted(held))
         menus.show(world, draft, message.thread, text, [(words.BUTTON, f"forget {session.id}")])
 

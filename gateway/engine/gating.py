@@ -38,10 +38,6 @@ SENT_AGAIN_MS: Final = 600_000
 """For so long a prompt that was typed at the desk and allowed on the phone may be sent again."""
 
 
-def _title(turn: Turn) -> str:
-    return summary.escape(summary.title(turn.prompt))
-
-
 def start(
     world: World,
     view: View,
@@ -77,7 +73,7 @@ def start(
             turn = _allow(world, view, draft, session, turn, verdict, unpriced=consent is not None and consent.unpriced)
         case Ask(question):
             turn = advance(turn, Step.ASK)
-            named = replace(question, text=question_words.named(_title(turn), question.text))
+            named = replace(question, text=question_words.named(summary.escaped_title(turn.prompt), question.text))
             approvals.ask(world, draft, turn, session, ApprovalKind.RUN, named)
         case Refuse(reason):
             return refuse(world, view, draft, session, turn, reason)
@@ -266,7 +262,7 @@ def wait(draft: Draft, session: Session, turn: Turn) -> Turn:
     if turn.state is TurnState.HELD:
         turn = advance(let_go(draft, turn), Step.REQUEUE)
     draft.put.append(turn)
-    words = turn_words.not_delivered(_title(turn))
+    words = turn_words.not_delivered(summary.escaped_title(turn.prompt))
     draft.say(Say(session.thread, f"turn:{turn.id}:away", words))
     return turn
 

@@ -97,7 +97,7 @@ def _answer(draft: Draft, done: Approval, words: str | None) -> None:
 
 
 def _shown(words: str) -> str:
-    return summary.escape(summary.title(words))
+    return summary.escaped_title(words)
 
 
 # ----------------------------------------------------------------------------------------------------------- standing

@@ -59,7 +59,7 @@ def _since_ms(world: World, view: View, turn: Turn) -> int:
 
 
 def _line(turn: Turn, since_ms: int, now_ms: int) -> str:
-    title = summary.escape(summary.title(turn.prompt))
+    title = summary.escaped_title(turn.prompt)
     return words.runs(turn.state, title, (now_ms - since_ms) // 1000, turn_words.spent(turn))
 
 

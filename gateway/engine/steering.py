@@ -93,7 +93,7 @@ def joined(world: World, turn_id: str) -> Callable[[View], Decision[None]]:
             told = Outcome(OutcomeKind.NOTHING, words.joined("" if works is None else works.id))
             flags, now = turn.flags - {Flag.STEERING}, world.clock.now_ms()
             draft.put.append(advance(turn, Step.JOIN, flags=flags, outcome=told, ended_at_ms=now))
-            _shows(world, view, draft, turn, words.steered(summary.escape(summary.title(turn.prompt))))
+            _shows(world, view, draft, turn, words.steered(summary.escaped_title(turn.prompt)))
         return draft.done(None)
 
     return decide

@@ -36,7 +36,7 @@ def join(world: World, view: View, draft: Draft, session: Session, turn: Turn, a
 
 def _queued(view: View, turn: Turn, ahead: Sequence[Turn]) -> str:
     asked = any(view.open_approvals(one.id) for one in ahead)
-    return words.queued(len(ahead), _title(turn), asked=asked)
+    return words.queued(len(ahead), summary.escaped_title(turn.prompt), asked=asked)
 
 
 def do(world: World, view: View, draft: Draft, message: Message, intent: Queue) -> None:
@@ -89,7 +89,7 @@ def _prefer(world: World, view: View, draft: Draft, session: Session, turn: Turn
                 gating.stop(world, view, draft, other)
             elif Flag.FIRST in other.flags and other.id != turn.id:
                 draft.put.append(replace(other, flags=other.flags - {Flag.FIRST}))
-        _close(world, view, draft, gating.queued_ref(turn), words.runs_next(_title(turn)))
+        _close(world, view, draft, gating.queued_ref(turn), words.runs_next(summary.escaped_title(turn.prompt)))
     gating.next_in_line(world, view, draft, session)
 
 
@@ -102,10 +102,6 @@ def _listen(draft: Draft, turn: Turn) -> None:
 def _close(world: World, view: View, draft: Draft, ref: str, text: str) -> None:
     if (shown := menus.opened(view, ref)) is not None:
         menus.renew(world, draft, shown, text)
-
-
-def _title(turn: Turn) -> str:
-    return summary.escape(summary.title(turn.prompt))
 
 
 # ------------------------------------------------------------------------------------------------------- long ago
@@ -184,7 +180,7 @@ def decide_late(world: World, view: View, draft: Draft, message: Message, intent
     match intent.deed:
         case Queued.CHOOSE:
             for turn in late[:CHOSEN_MAX]:
-                text = words.late_one(_title(turn), _minutes(world, turn), cost([turn]))
+                text = words.late_one(summary.escaped_title(turn.prompt), _minutes(world, turn), cost([turn]))
                 entries = ((words.RUN, f"run {turn.id}"), (words.DROP, f"drop {turn.id}"))
                 menus.show(world, draft, session.thread, text, entries, f"late:{turn.id}")
             return

@@ -20,6 +20,12 @@ def test_a_title_is_the_prompt_in_one_line() -> None:
     assert title("  Fix the\n\n flaky\tlogin   test ") == "Fix the flaky login test"
 
 
+def test_a_title_may_stand_in_a_message_as_it_was_typed() -> None:
+    """What the prompt's first words would mean in Markdown is taken from them after they were shortened."""
+    assert summary.escaped_title("  Fix\nlogin_test") == "Fix login\\_test"
+    assert summary.escaped_title("_" * 81) == "\\_" * 79 + "…"
+
+
 @pytest.mark.parametrize(("length", "shown"), [(80, "x" * 80), (81, "x" * 79 + "…"), (100_000, "x" * 79 + "…")])
 def test_a_long_title_is_cut_and_says_so(length: int, shown: str) -> None:
     """A title has at most 80 characters, the last of them an ellipsis where something is missing."""
