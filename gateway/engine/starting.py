@@ -41,8 +41,8 @@ class Starting:
         """Give the turn's prompt to its session's client, or say why that cannot be."""
         async with self._roster.turns.of(effect.session_id):
             prompt = await self._prompt(effect)
-            if prompt is None:
-                await self._has_nothing(effect)
+            if prompt is None:  # it was only files, and none of them could be fetched
+                await self._does_not_start(effect, turn_words.ONLY_FILES, turn_words.NO_FILES)
                 return
             try:
                 for _ in range(HAND_OVERS_MAX):
@@ -68,19 +68,6 @@ class Starting:
         if turn is None or turn.state is not TurnState.HELD:
             return turn.prompt if turn is not None else ""  # Nothing is handed over then.
         return await attachments.prompt(self._world, turn)
-
-    async def _has_nothing(self, effect: StartTurn) -> None:
-        """The message was only files, and none of them could be fetched: no call is made for it."""
-
-        def decide(view: View) -> Decision[None]:
-            draft = Draft()
-            session = view.session(effect.session_id)
-            if session is not None:
-                self._fail(view, draft, session, effect, turn_words.ONLY_FILES, turn_words.NO_FILES)
-            return draft.done(None)
-
-        await self._world.commit(decide)
-        self._roster.use_room()
 
     async def _client_for(self, effect: StartTurn) -> Live | None:
         live = self._roster.live.get(effect.session_id)
@@ -280,11 +267,16 @@ class Starting:
         await self._world.commit(decide)
 
     async def _failed_to_start(self, effect: StartTurn, why: str) -> None:
+        await self._does_not_start(effect, turn_words.not_started(why), why)
+
+    async def _does_not_start(self, effect: StartTurn, words: str, why: str) -> None:
+        """No call is made for the turn: `words` are said of it, `why` is kept."""
+
         def decide(view: View) -> Decision[None]:
             draft = Draft()
             session = view.session(effect.session_id)
             if session is not None:
-                self._fail(view, draft, session, effect, turn_words.not_started(why), why)
+                self._fail(view, draft, session, effect, words, why)
             return draft.done(None)
 
         await self._world.commit(decide)
