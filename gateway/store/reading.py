@@ -16,7 +16,7 @@ from gateway.domain.turn import Turn
 from gateway.domain.usage import UNLISTED
 from gateway.ports import Record, StoreError, View
 from gateway.store import home as homes
-from gateway.store import inbox, ledger, migrate, posts, rows, sqlite, unmetered
+from gateway.store import inbox, ledger, migrate, posts, sqlite, turn_rows, unmetered
 from gateway.store.ledger import Flaw
 from gateway.store.schema import UNPRICED, balances, turns
 from gateway.store.view import SqlView, all_sessions
@@ -54,7 +54,7 @@ class Reader:
             query = query.where(turns.c.session_id.in_(session_ids))
         query = query.order_by(turns.c.created_at_ms.desc(), text("rowid DESC")).limit(MOST_TURNS)
         by_id = {session.id: session for session in self.sessions()}
-        found = [rows.turn_of(row) for row in self._connection.execute(query).mappings()]
+        found = [turn_rows.turn_of(row) for row in self._connection.execute(query).mappings()]
         return tuple((by_id[turn.session_id], turn) for turn in reversed(found))
 
     def sessions(self) -> tuple[Session, ...]:

@@ -16,7 +16,18 @@ from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Record, StoreError
-from gateway.store import forgetting, ledger, loans, moves, posts, preferences, rows, unmetered
+from gateway.store import (
+    approval_rows,
+    forgetting,
+    ledger,
+    loans,
+    moves,
+    posts,
+    preferences,
+    rows,
+    turn_rows,
+    unmetered,
+)
 from gateway.store.prepared import Prepared
 from gateway.store.schema import (
     OPEN,
@@ -182,31 +193,31 @@ class SqlView:
 
     def turn(self, turn_id: str) -> Turn | None:
         row = self._first(_TURN, id=turn_id)
-        return None if row is None else rows.turn_of(row)
+        return None if row is None else turn_rows.turn_of(row)
 
     def turn_of_prompt(self, session_id: str, prompt_uuid: str) -> Turn | None:
         query = select(turns).where(turns.c.session_id == session_id, turns.c.prompt_uuid == prompt_uuid)
         row = self._one(query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(1))
-        return None if row is None else rows.turn_of(row)
+        return None if row is None else turn_rows.turn_of(row)
 
     def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
         query = select(turns).where(turns.c.session_id == session_id)
         query = query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
-        return tuple(rows.turn_of(row) for row in self._all(query))
+        return tuple(turn_rows.turn_of(row) for row in self._all(query))
 
     def all_open_turns(self) -> tuple[Turn, ...]:
         # `+ 0`: to sort the few open turns is less work than to walk along the index of all turns by age.
         query = select(turns).where(text(UNDONE)).order_by(turns.c.created_at_ms + 0, _ROWID)
-        return tuple(rows.turn_of(row) for row in self._all(query))
+        return tuple(turn_rows.turn_of(row) for row in self._all(query))
 
     def expected_turns(self, until_ms: int, limit: int) -> tuple[Turn, ...]:
-        return tuple(rows.turn_of(row) for row in self._read(_EXPECTED_TURNS, until_ms=until_ms, most=limit))
+        return tuple(turn_rows.turn_of(row) for row in self._read(_EXPECTED_TURNS, until_ms=until_ms, most=limit))
 
     def open_turns(self, session_id: str) -> tuple[Turn, ...]:
         connection = self._open
         if session_id not in self._open_turns:  # as with balances
             names, found = _OPEN_TURNS.values(connection, {"session_id": session_id})
-            self._open_turns[session_id] = tuple(rows.open_turn_of(names, row) for row in found)
+            self._open_turns[session_id] = tuple(turn_rows.open_turn_of(names, row) for row in found)
         return self._open_turns[session_id]
 
     def approval(self, approval_id: str) -> Approval | None:
@@ -249,7 +260,7 @@ class SqlView:
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
         asked = {"person": person, "agent": agent, "most": min(limit, MOST_PAST_TURNS)}
-        return tuple(rows.past_of(*row) for row in _PAST_TURNS.values(self._open, asked)[1])
+        return tuple(turn_rows.past_of(*row) for row in _PAST_TURNS.values(self._open, asked)[1])
 
     def call_known(self, call_id: str) -> bool:
         return ledger.call_known(self._open, call_id)
@@ -302,7 +313,7 @@ class SqlView:
 
     def _approval(self, row: rows.Row) -> Approval:
         tokens = tuple(found["token"] for found in self._read(_TOKENS, id=row["id"]))
-        return rows.approval_of(row, tokens)
+        return approval_rows.approval_of(row, tokens)
 
     def _first(self, query: Prepared, **asked: str) -> rows.Row | None:
         return next(iter(self._read(query, **asked)), None)

@@ -15,7 +15,19 @@ from gateway.domain.place import Session, Unmetered
 from gateway.domain.preferences import Offered, Preferences
 from gateway.domain.turn import Turn
 from gateway.ports import Decision, Process
-from gateway.store import forgetting, inbox, ledger, loans, moves, posts, preferences, rows, unmetered
+from gateway.store import (
+    approval_rows,
+    forgetting,
+    inbox,
+    ledger,
+    loans,
+    moves,
+    posts,
+    preferences,
+    rows,
+    turn_rows,
+    unmetered,
+)
 from gateway.store.prepared import Prepared
 from gateway.store.schema import approval_tokens, approvals, grants, processes, quotas, sessions, threads, turns
 
@@ -78,10 +90,10 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:  # noqa: C90
         case Session():
             _put_session(connection, record)
         case Turn():
-            row = rows.turn_row(record)
+            row = turn_rows.turn_row(record)
             _put_turn(tuple(row)).change(connection, row | {"of_session": record.session_id})
         case Approval():
-            _upsert(connection, approvals, rows.approval_row(record), "id")
+            _upsert(connection, approvals, approval_rows.approval_row(record), "id")
             _NO_TOKENS.change(connection, {"of_approval": record.id})
             for place, token in enumerate(record.tokens):
                 _NEW_TOKEN.change(connection, {"token": token, "approval_id": record.id, "place": place})
