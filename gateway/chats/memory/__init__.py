@@ -3,15 +3,16 @@
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NoReturn
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import anyio
 
+from gateway.chats.memory import updates
 from gateway.core.files import parcel_of
 from gateway.core.route import Command
 from gateway.domain.effects import LEAVE_REF, Button
-from gateway.domain.events import Edited, Ignored, Incoming, Message, Tap, Unsupported
+from gateway.domain.events import Edited, Incoming, Message, Tap, Unsupported
 from gateway.domain.files import Attachment, FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.files import TooLargeError, save
@@ -120,7 +121,7 @@ class MemoryChat:
     # ------------------------------------------------------------------------------------- what people do and see
     def post(self, incoming: Message | Edited | Tap | Unsupported) -> str:
         """A person does this; the result is the key under which it is received."""
-        return self.post_raw(_dump(incoming))
+        return self.post_raw(updates.dump(incoming))
 
     def post_raw(self, payload: str, key: str | None = None) -> str:
         """An update as it is, poison or repeated; without a key it gets the next one."""
@@ -135,13 +136,13 @@ class MemoryChat:
         """A person types a text, or a reply to a message; one that begins with a slash is a command. The message's name."""
         message_id = self._number()
         self._said[message_id] = thread
-        said = Message(thread, person, text, _command(text), to.message_id if to else "", message_id=message_id)
+        said = Message(thread, person, text, updates.command(text), to.message_id if to else "", message_id=message_id)
         self.post(replace(said, name=name, sent_at_ms=sent_at_ms))
         return message_id
 
     def edits(self, thread: Thread, person: str, message_id: str, text: str) -> None:
         """A person changes a message of theirs."""
-        self.post(Edited(Message(thread, person, text, _command(text), message_id=message_id)))
+        self.post(Edited(Message(thread, person, text, updates.command(text), message_id=message_id)))
 
     def sends_file(
         self,
@@ -216,7 +217,7 @@ class MemoryChat:
     def read(self, payload: str) -> Incoming:
         """What an update means. Raises UnreadableError."""
         try:
-            return _load(json.loads(payload))
+            return updates.load(json.loads(payload))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise UnreadableError(f"not an update that can be understood: {error!r}") from None
 
@@ -420,55 +421,3 @@ class MemoryChat:
     def _number(self) -> str:
         self._last += 1
         return str(self._last)
-
-
-def _command(text: str) -> tuple[str, str] | None:
-    name, _, rest = text.removeprefix("/").partition(" ")
-    return (name, rest.strip()) if text.startswith("/") else None
-
-
-def _dump(incoming: Message | Edited | Tap | Unsupported) -> str:
-    if isinstance(incoming, Edited):
-        return json.dumps({"edited": json.loads(_dump(incoming.message))})
-    thread = [incoming.thread.service, incoming.thread.chat, incoming.thread.topic]
-    if isinstance(incoming, Message):
-        rest: dict[str, Any] = {"text": incoming.text, "command": incoming.command, "replies": incoming.replies_to} | {
-            "id": incoming.message_id,
-            "files": [asdict(one) for one in incoming.attachments],
-            "of_others": [incoming.quoted, incoming.forwarded],
-            "at": incoming.sent_at_ms,
-            "name": incoming.name,
-            "album": incoming.album,
-            "group": [incoming.in_group, incoming.addressed],
-        }
-    elif isinstance(incoming, Unsupported):
-        rest = {"words": incoming.words, "once": incoming.once, "album": incoming.album}
-    else:
-        rest = {"token": incoming.token, "message_id": incoming.message_id, "tap_id": incoming.tap_id}
-    return json.dumps({"thread": thread, "person": incoming.person, **rest})
-
-
-def _load(value: dict[str, Any]) -> Incoming:
-    if "ignored" in value:
-        return Ignored(value["ignored"])
-    if "edited" in value:
-        message = _load(value["edited"])
-        if not isinstance(message, Message):
-            raise TypeError("only messages are edited")
-        return Edited(message)
-    thread, person = Thread(*value["thread"]), value["person"]
-    if "token" in value:
-        return Tap(thread, person, value["token"], value["message_id"], value["tap_id"])
-    if "words" in value:
-        return Unsupported(thread, person, value["words"], value["once"], value["album"])
-    command = value["command"]
-    typed = (command[0], command[1]) if command else None
-    files = tuple(Attachment(**one | {"kind": FileKind(one["kind"])}) for one in value["files"])
-    return Message(
-        *(thread, person, value["text"], typed, value["replies"], value["id"], files, *value["of_others"]),
-        name=value.get("name", ""),
-        sent_at_ms=value.get("at", 0),
-        album=value["album"],
-        in_group=value.get("group", [False])[0],
-        addressed=value.get("group", [True])[-1],
-    )
