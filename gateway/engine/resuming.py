@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.core import summary
+from gateway.core import change, summary
 from gateway.core.access import may
 from gateway.core.route import Resume
 from gateway.domain.effects import Browse
@@ -78,7 +78,7 @@ def _is_theirs(session: Session | None, here: Thread, person: str, grants: Itera
 def _take(world: World, view: View, draft: Draft, message: Message, session: Session) -> None:
     """Go on with a session that is known here, unless it is open somewhere else."""
     taker = world.agents[session.agent].traits.attached
-    place = summary.code(session.directory)
+    place = summary.code(change.reason(session.directory))
     if session.thread != message.thread:
         words = thread_words.in_other_thread(place, world.chat.thread_link(session.thread))
         theirs = may(view.grants(message.person), Deed.COMMAND, session.thread)
@@ -117,6 +117,7 @@ def _copy(world: World, view: View, draft: Draft, message: Message, session: Ses
     """Another session, which begins as a copy of one that is known here."""
     agent = world.agents[session.agent].traits.attached or session.agent
     origin = _origin(view, session)
+    latest = view.latest_turns(session.id, 1)
     if not world.agents[agent].traits.forks:
         draft.say(world.notice(message.thread, thread_words.NO_FORKS))
         return
@@ -126,7 +127,6 @@ def _copy(world: World, view: View, draft: Draft, message: Message, session: Ses
     if session.thread != message.thread and not may(view.grants(message.person), Deed.COMMAND, session.thread):
         draft.say(world.notice(message.thread, command_words.MAY_NOT))
         return
-    latest = view.latest_turns(session.id, 1)
     title = session.title or (summary.title(latest[0].prompt, thread_words.NAME_MAX) if latest else "")
     unasked = session.mode in world.agents[agent].traits.unasking
     copy = replace(
@@ -192,15 +192,17 @@ def _list(world: World, view: View, effect: Browse, found: tuple[Conversation, .
         one.agent_session: one for one in found if _told_of(view, one.agent_session, effect.thread, effect.person)
     }
     for name, session in ours.items():
-        if name not in all_of_them and session.directory == effect.directory and view.latest_turns(session.id, 1):
+        if name in all_of_them or session.directory != effect.directory:
+            continue
+        if latest := view.latest_turns(session.id, 1):
             at_ms = session.last_call_at_ms or session.created_at_ms
-            prompt = view.latest_turns(session.id, 1)[0].prompt
-            all_of_them[name] = Conversation(name, session.title or summary.title(prompt), at_ms)
+            all_of_them[name] = Conversation(name, session.title or summary.title(latest[0].prompt), at_ms)
     here = None if current is None else current.agent_session
     shown = sorted((one for one in all_of_them.values() if one.agent_session != here), key=lambda one: -one.last_at_ms)
     shown = shown[:SHOWN_MAX]
     if not shown:
-        draft.say(world.notice(effect.thread, thread_words.nothing_to_resume(summary.code(effect.directory))))
+        place = summary.code(change.reason(effect.directory))
+        draft.say(world.notice(effect.thread, thread_words.nothing_to_resume(place)))
         return draft.done(None)
     lines = [thread_words.EARLIER]
     buttons: list[tuple[str, str]] = []

@@ -23,7 +23,7 @@ from gateway.view import queue_words as words
 
 def entries(world: World, draft: Draft, view: View, session: Session, turn: Turn) -> menus.Entries:
     """What can be done with a turn that waits."""
-    others = (words.RUN_NOW, f"now {turn.id}"), (words.DROP, f"drop {turn.id}")
+    others = _waits(turn)
     if not world.agents[session.agent].traits.steers:
         return others
     mine = (
@@ -31,6 +31,10 @@ def entries(world: World, draft: Draft, view: View, session: Session, turn: Turn
     )
     works = any(one.state in (TurnState.HELD, TurnState.RUNNING, TurnState.PAUSED) for one in mine)
     return ((words.STEER, f"steer {turn.id}"), *others) if works else others
+
+
+def _waits(turn: Turn) -> menus.Entries:
+    return (words.RUN_NOW, f"now {turn.id}"), (words.DROP, f"drop {turn.id}")
 
 
 def first(view: View, message: Message) -> Turn | None:
@@ -105,8 +109,7 @@ def back(world: World, view: View, draft: Draft, session_id: str, prompt_uuid: s
         if queue.is_steering(turn) and prompt_uuid in ("", turn.prompt_uuid):
             flags = turn.flags - {Flag.STEERING} | {Flag.FIRST}
             draft.put.append(replace(turn, flags=flags, prompt_uuid=world.clock.new_uuid()))
-            buttons = (words.RUN_NOW, f"now {turn.id}"), (words.DROP, f"drop {turn.id}")
-            _shows(world, view, draft, turn, words.NOT_STEERED, buttons)
+            _shows(world, view, draft, turn, words.NOT_STEERED, _waits(turn))
 
 
 def returned(world: World, session_id: str) -> Callable[[View], Decision[None]]:
