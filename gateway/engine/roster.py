@@ -1,7 +1,6 @@
 """Which sessions have a client: how many there may be, how they are listened to, and how they end."""
 
 import anyio.abc
-import structlog
 
 from gateway.domain.effects import StartTurn
 from gateway.domain.events import Exited
@@ -11,8 +10,6 @@ from gateway.engine.live import Live
 from gateway.engine.locks import Locks
 from gateway.engine.world import World
 from gateway.ports import Decision, View
-
-log = structlog.get_logger()
 
 
 class Roster:
