@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-import structlog
-
 from gateway.core.turn import ENDED
 from gateway.domain.effects import EndTurn, GoOn, Words
 from gateway.domain.events import (
@@ -39,8 +37,6 @@ from gateway.engine.live import Live, launch
 from gateway.engine.world import World
 from gateway.ports import Decision, View
 from gateway.view import turn_words
-
-log = structlog.get_logger()
 
 
 async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C901, PLR0912 - one arm an event: a table
