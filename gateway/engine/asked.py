@@ -22,7 +22,7 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Role, Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Turn, TurnState
-from gateway.engine import bounds, changes, gating, limits, questions, requests
+from gateway.engine import bounds, changes, judging, limits, questions, requests
 from gateway.engine.decision import Draft
 from gateway.engine.requests import RefusedError
 from gateway.engine.world import World
@@ -290,7 +290,7 @@ def _estimate(world: World, view: View, session: Session | None, prompt: str) ->
         owner = next((grant.person for grant in view.all_grants() if grant.role is Role.OWNER), "")
         here, rules = Thread(world.chat.service, owner), world.rules
         session = Session("", rules.agent, rules.directory, here, owner, world.clock.now_ms(), model=rules.model)
-    return gating.foresee(world, view, session, session.owner, prompt)
+    return judging.foresee(world, view, session, session.owner, prompt)
 
 
 def _periods(world: World) -> tuple[Scope, ...]:

@@ -14,7 +14,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
-from gateway.engine import approvals, bounds, gating, menus
+from gateway.engine import approvals, bounds, gating, judging, menus
 from gateway.engine.decision import Draft
 from gateway.engine.world import STATUS_ENDING, World
 from gateway.ports import Decision, View
@@ -172,7 +172,7 @@ def pause(world: World, turn_id: str, unbooked_ms: int = 0) -> Callable[[View], 
             reason = world.team.why(turn.scopes)
         turn = advance(turn, Step.PAUSE)
         draft.put.append(turn)
-        question = gate.at_limit(turn, shown, policy, reason, counted, gating.holders(view, draft, session, turn))
+        question = gate.at_limit(turn, shown, policy, reason, counted, judging.holders(view, draft, session, turn))
         approvals.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
         renew(view, draft, session, turn, turn_words.ending(turn, world.clock.now_ms()))
         return draft.done(result=True)

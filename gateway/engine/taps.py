@@ -14,7 +14,7 @@ from gateway.domain.events import Tap
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.engine import approvals, bounds, changes, gating, limits, metering, people, permissions, questions
+from gateway.engine import approvals, bounds, changes, gating, judging, limits, metering, people, permissions, questions
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
@@ -252,10 +252,10 @@ def _go_on(
 
     def decide(balances: Sequence[Balance]) -> Verdict:
         gauges = bounds.gauges_of(world, view, session, paused, balances)
-        return gate.resume(paused, balances, policy, consent, gauges, gating.holders(view, draft, session, paused))
+        return gate.resume(paused, balances, policy, consent, gauges, judging.holders(view, draft, session, paused))
 
-    match gating.of_lease(world, view, draft, counted, turn, decide):
-        case gating.Short(need):
+    match judging.of_lease(world, view, draft, counted, turn, decide):
+        case judging.Short(need):
             draft.effects.append(Borrow(session.id, turn.id, need))
         case Allow() as allow:
             here = not waiting and turn.origin is Origin.DESK and not world.present(session)
@@ -290,7 +290,7 @@ def _ask_at_limit(
 ) -> None:
     shown = bounds.shown(world, view, draft, counted, turn.lifts)
     gauges = bounds.gauges_of(world, view, session, turn, shown)
-    policy, held_for = bounds.policy(world, view, session, turn), gating.holders(view, draft, session, turn)
+    policy, held_for = bounds.policy(world, view, session, turn), judging.holders(view, draft, session, turn)
     question = gate.at_limit(turn, shown, policy, why, gauges, held_for)
     approvals.ask(world, draft, turn, session, ApprovalKind.LIMIT, question)
 

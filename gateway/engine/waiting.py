@@ -14,7 +14,7 @@ from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Flag
-from gateway.engine import gating, menus, steering
+from gateway.engine import gating, judging, menus, steering
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import View
@@ -111,7 +111,7 @@ def keep(world: World, view: View, draft: Draft, session: Session, turn: Turn, s
     if len(late) >= LATE_MAX:
         draft.say(world.notice(session.thread, words.full(len(late))))
         return
-    forecast = gating.foresee(world, view, session, turn.person, turn.prompt)
+    forecast = judging.foresee(world, view, session, turn.person, turn.prompt)
     before = _late_menu(view, draft, session)
     draft.put.append(
         replace(
