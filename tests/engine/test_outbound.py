@@ -236,7 +236,7 @@ async def test_many_replies_together_hold_up_nobody_for_longer_than_one(monkeypa
 
 def parcel_post(number: int, size: int = 5) -> Post:
     """A file that waits for a chat of its own."""
-    parcel = Parcel(f"/spool/{number}", "a.bin", FileKind.DOCUMENT, size, "/work/a.bin")
+    parcel = Parcel(f"/spool/{number}", "a.bin", FileKind.DOCUMENT, size, "/srv/a.bin")
     return Post(number, Thread("memory", f"c{number}"), file_ref(f"note:{number}", 1), enclosed(parcel))
 
 
