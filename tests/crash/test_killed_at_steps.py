@@ -28,9 +28,17 @@ LATER = {
     "post.receipted": (4,),
 }
 """Later passings that are killed at, too: the taps, the calls after the pause, questions and edits on their way."""
-FIRST = [(step, 1) for step in STEPS if step not in IN_RECOVERY]
+UNTOUCHED = [
+    ("committed", "turn.settled", 1),
+    ("recovered", "turn.paused", 1),
+    ("inbox.accepted", "agent.answered", 1),
+]
+"""The first death comes before anything of the turn: the second gateway finds what an undisturbed one does, and dies as such."""
+BY_THE_WAY = {step for first, then, _ in UNTOUCHED for step in (first, then)}
+FIRST = [(step, 1) for step in STEPS if step not in IN_RECOVERY and step not in BY_THE_WAY]
 DEATHS = [*FIRST, *((step, n) for step, passings in LATER.items() for n in passings)]
 SECOND_DEATHS = [
+    *UNTOUCHED,
     ("turn.released", "turn.resent", 1),
     ("turn.released", "client.forgotten", 1),
     ("turn.released", "client.recorded", 1),
