@@ -166,7 +166,7 @@ async def test_a_status_message_is_not_changed_to_what_it_says_already() -> None
         await gateway.sees("Working")
         clients = gateway.engine._clients
         assert clients is not None
-        [live] = clients._live.values()
+        [live] = clients.roster.live.values()
 
         async def renewed() -> bool:
             return live.shown_ms > 0 and not await gateway.world.store.outbox("memory", 1, gateway.world.clock.now_ms())
