@@ -1,4 +1,4 @@
-"""Everything the engine needs of the world, a page each: Chat, Agent, Store, Prices, Transcriber, Bank.
+"""Everything the engine needs of the world, a page each: Chat, Agent, Store, Prices, Transcriber, Bank, UsageLog.
 
 Each port has a real adapter and a fake beside it; both pass the same contract tests. Times are milliseconds since 1970,
 UTC. (The clock and the maker of ids are plain functions: `gateway.clock`.)
@@ -31,6 +31,7 @@ from gateway.ports.chat import (
     Uncertain,
     UnreadableError,
 )
+from gateway.ports.logs import UsageLog
 from gateway.ports.prices import Prices
 from gateway.ports.speech import Heard, Transcriber
 from gateway.ports.store import LONGEST_WAIT_MS, Decision, FullError, NewPost, Store, StoreError, Update
@@ -74,5 +75,6 @@ __all__ = [
     "Uncertain",
     "UnreadableError",
     "Update",
+    "UsageLog",
     "View",
 ]
