@@ -1,0 +1,159 @@
+"""Codex's rollouts: what each known trap costs, by hand. Rates of gpt-5 per token: input 1250, cached 125, output 10000 nano-dollars."""
+
+import json
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from gateway.domain.logged import LoggedCall
+from gateway.domain.usage import MAIN_LOOP, Tokens, Unpriced
+from gateway.ports import UsageLog
+from gateway.usage_logs.codex import CODEX
+from tests.usage_logs.reading import FIXTURES, costs, scan
+
+HERE = FIXTURES / "codex"
+PARENT = "01970000-0000-7000-8000-00000000000a"
+CHILD = "01970000-0000-7000-8000-00000000000b"
+LOG: UsageLog = CODEX
+
+
+def calls_of(trap: str) -> list[LoggedCall]:
+    """The calls of a trap's files, once each."""
+    return list(scan(LOG, HERE / trap).values())
+
+
+def test_unchanged_totals_are_no_call_again() -> None:
+    """Re-emitted totals and events with nothing but rate limits count nothing; what is cached is within the input, reasoning within the output."""
+    (path,) = LOG.files(str(HERE / "repeated"))
+    read = LOG.read(path, None)
+    assert [call.usage.tokens for call in read.calls] == [
+        Tokens(input=1000, output=100, reasoning=40),
+        Tokens(input=1000, cache_read=1000, output=200),
+    ]
+    # 1000 x 1250 + 100 x 10000; 1000 x 1250 + 1000 x 125 + 200 x 10000
+    assert costs(read.calls) == [2_250_000, 3_375_000]
+    assert (read.records, read.unreadable, read.copies) == (9, 0, 3)
+    first = read.calls[0]
+    assert (first.session, first.directory, first.loop, first.at_ms) == (
+        PARENT,
+        "/home/me/api",
+        MAIN_LOOP,
+        1777629602000,
+    )
+
+
+def test_totals_that_begin_anew_are_counted_from_there() -> None:
+    """After a resume that starts its totals again, each call is booked as what it used."""
+    # ... 1000 x 1250 + 500 x 125 + 50 x 10000; 500 x 1250 + 500 x 125 + 30 x 10000
+    assert costs(calls_of("restarted")) == [2_250_000, 3_375_000, 1_812_500, 987_500]
+
+
+def test_totals_alone_are_told_by_their_differences() -> None:
+    """Where the last call's usage is missing, the difference of the totals is the call."""
+    assert costs(calls_of("last_missing")) == [2_250_000, 3_375_000]
+
+
+@pytest.mark.parametrize("order", list(permutations(["a", "b"])))
+def test_a_fork_does_not_bill_its_parents_history_again(order: tuple[str, ...]) -> None:
+    """The history in a fork's file counts once, whichever file is read first."""
+    found = scan(LOG, *(next((HERE / "fork").glob(f"*{end}.jsonl")) for end in order))
+    # both: 2250000 + 3375000; parent: 2000 x 1250 + 2000 x 125 + 300 x 10000; child: 500 x 1250 + 20 x 10000
+    assert sorted(costs(found.values()), key=str) == sorted([2_250_000, 3_375_000, 5_750_000, 825_000], key=str)
+    by_cost = dict(zip(costs(found.values()), found.values(), strict=True))
+    assert by_cost[2_250_000].session == PARENT  # the earlier copy is the original
+    assert by_cost[825_000].session == CHILD
+
+
+@pytest.mark.parametrize("order", list(permutations(["a", "b", "c"])))
+def test_a_fork_of_a_fork_without_turn_ids_counts_once(order: tuple[str, ...]) -> None:
+    """Older files share no turn ids: the thread with which the history began tells their calls apart."""
+    found = scan(LOG, *(next((HERE / "fork_of_old").glob(f"*{end}.jsonl")) for end in order))
+    assert len(found) == 5
+    assert sum(cost for cost in costs(found.values()) if isinstance(cost, int)) == 14_450_000
+
+
+def test_a_call_has_the_model_of_its_turn() -> None:
+    """The model may change within a session."""
+    # gpt-5-mini: 1000 x 250 + 1000 x 25 + 200 x 2000
+    assert costs(calls_of("models")) == [2_250_000, 675_000]
+
+
+def test_a_call_without_a_model_is_unpriced() -> None:
+    """No model is guessed."""
+    (call,) = calls_of("no_model")
+    assert call.usage.model == ""
+    assert isinstance(costs([call])[0], Unpriced)
+
+
+def test_a_cliff_is_judged_by_one_call() -> None:
+    """A call is dear by its own context, not by the session's total."""
+    # gpt-5.4: 150000 x 2500 + 50000 x 250 + 1000 x 15000; above 272000: 200000 x 5000 + 100000 x 500 + 1000 x 22500
+    assert costs(calls_of("cliff")) == [402_500_000, 1_072_500_000]
+
+
+def test_responses_count_by_their_own_ids_with_compactions() -> None:
+    """A response told by a record and by totals is one call; a compaction is in no total and counts."""
+    (path,) = LOG.files(str(HERE / "compacted"))
+    read = LOG.read(path, None)
+    # gpt-5.4: 1000 x 2500 + 100 x 15000; 400 x 2500 + 8000 x 250 + 600 x 2500 + 50 x 15000; 1000 x 2500 + 1000 x 250 + 200 x 15000
+    assert costs(read.calls) == [4_000_000, 5_250_000, 5_750_000]
+    assert [call.id for call in read.calls] == ["response/resp_1", "response/resp_2", "response/resp_3"]
+    assert read.calls[1].usage.tokens == Tokens(input=400, cache_read=8000, cache_write_unsplit=600, output=50)
+    assert read.copies == 3
+
+
+def test_a_sub_agents_calls_belong_to_its_parent() -> None:
+    """A spawned thread's own call is its parent session's, in a loop of its own; the history before it is not counted again."""
+    found = calls_of("spawned")
+    assert [(call.session, call.loop) for call in found] == [(PARENT, MAIN_LOOP), (PARENT, MAIN_LOOP), (PARENT, CHILD)]
+    assert costs(found) == [2_250_000, 3_375_000, 825_000]
+
+
+def test_a_home_has_its_archive_and_nothing_else() -> None:
+    """Archived threads are read, the history of prompts is not."""
+    assert len(list(LOG.files(str(HERE / "home")))) == 2
+    assert costs(calls_of("home")) == [3_375_000, 2_250_000]
+    assert LOG.owns(str(HERE / "home"))
+    assert not LOG.owns(str(FIXTURES / "gemini"))
+    assert LOG.homes({"CODEX_HOME": "/c"}, "/home/me") == ("/c",)
+    assert LOG.homes({}, "/home/me") == ("/home/me/.codex",)
+
+
+def test_terms_of_a_thread_hold_for_its_calls(tmp_path: Path) -> None:
+    """A service tier stays until another is named; one of which no price is known is unpriced."""
+    lines = (next((HERE / "models").glob("*.jsonl"))).read_text().splitlines()
+
+    def settings(told: dict[str, object]) -> str:
+        payload = {"type": "thread_settings_applied", "thread_settings": told}
+        return json.dumps({"timestamp": "2026-05-01T10:00:01Z", "type": "event_msg", "payload": payload})
+
+    path = tmp_path / "rollout-a.jsonl"
+    path.write_text("\n".join([*lines[:2], settings({"service_tier": "fast"}), settings({}), *lines[2:], ""]))
+    read = LOG.read(str(path), None)
+    assert [call.usage.service_tier for call in read.calls] == ["priority", "priority"]
+    path.write_text("\n".join([*lines[:2], settings({"service_tier": "default"}), *lines[2:], ""]))
+    assert [call.usage.service_tier for call in LOG.read(str(path), None).calls] == ["standard", "standard"]
+
+
+def test_what_totals_hold_beyond_the_last_call_is_booked(tmp_path: Path) -> None:
+    """A call whose event was lost is in the next total, and counts beside the call told there."""
+    lines = (next((HERE / "repeated").glob("*.jsonl"))).read_text().splitlines()
+    grown = (
+        lines[6]
+        .replace('"input_tokens":3000', '"input_tokens":3500')
+        .replace('"output_tokens":300', '"output_tokens":320')
+    )
+    path = tmp_path / "rollout-a.jsonl"
+    path.write_text("\n".join([*lines[:4], grown, ""]))
+    # the lost one: 500 x 1250 + 20 x 10000
+    assert costs(LOG.read(str(path), None).calls) == [2_250_000, 825_000, 3_375_000]
+
+
+def test_a_compressed_rollout_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    """It is one unreadable record, once."""
+    path = tmp_path / "rollout-a.jsonl.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd...")
+    read = LOG.read(str(path), None)
+    assert (read.calls, read.records, read.unreadable) == ((), 1, 1)
+    assert LOG.read(str(path), read.mark).unreadable == 0

@@ -1,0 +1,230 @@
+"""OpenCode's messages: what each known trap costs, by hand, in nano-dollars."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from gateway.domain.usage import MAIN_LOOP, Tokens, Unpriced
+from gateway.ports import UsageLog
+from gateway.usage_logs.opencode import OPENCODE
+from tests.usage_logs.reading import FIXTURES, costs, once, scan
+
+HERE = FIXTURES / "opencode"
+LEGACY = HERE / "legacy"
+LOG: UsageLog = OPENCODE
+AT = 1_777_629_600_000
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """OpenCode's folder with an empty database in write-ahead mode, as OpenCode makes it."""
+    with closing(sqlite3.connect(tmp_path / "opencode.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript((HERE / "database" / "schema.sql").read_text())
+        database.execute("INSERT INTO session VALUES ('ses_1', 'global', NULL, '', '/home/me/api', '', '', 0, 0)")
+        database.execute("INSERT INTO session VALUES ('ses_2', 'global', 'ses_1', '', '/home/me/api', '', '', 0, 0)")
+        database.commit()
+    return tmp_path
+
+
+@pytest.fixture
+def writer(home: Path) -> Iterator[sqlite3.Connection]:
+    """The connection of an OpenCode at work."""
+    with closing(sqlite3.connect(home / "opencode.db", isolation_level=None)) as database:
+        yield database
+
+
+def legacy(name: str) -> dict[str, object]:
+    """A message of the legacy tree."""
+    (path,) = LEGACY.glob(f"storage/message/*/{name}.json")
+    told = json.loads(path.read_bytes())
+    assert isinstance(told, dict)
+    return told
+
+
+def put(database: sqlite3.Connection, name: str, told: object, *, at: int = AT, session: str = "ses_1") -> None:
+    """Insert or change a message, as OpenCode does."""
+    data = told if isinstance(told, str | bytes) else json.dumps(told)
+    database.execute(
+        "INSERT INTO message VALUES (?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET data = excluded.data, time_updated = excluded.time_updated",
+        (name, session, at, at, data),
+    )
+
+
+def said(tokens: object, created: int = AT, model: str = "gpt-5", provider: str = "openai") -> dict[str, object]:
+    """An assistant's message as a row holds it."""
+    return {
+        "role": "assistant",
+        "time": {"created": created},
+        "modelID": model,
+        "providerID": provider,
+        "tokens": tokens,
+    }
+
+
+def test_the_legacy_tree_is_priced_by_its_tokens() -> None:
+    """OpenCode's own cost is not used; a provider's names are priced as that provider's, and what runs at home is unpriced."""
+    found = list(scan(LOG, LEGACY).values())
+    # 100 x 3000 + 3000 x 300 + 400 x 6000 (unsplit: the dearer) + 200 x 15000; 100 x 3000 + 200 x 15000; 1000 x 1250 + 140 x 10000
+    assert costs(found[:3]) == [6_600_000, 3_300_000, 2_650_000]
+    assert isinstance(costs(found)[3], Unpriced)
+    assert [call.usage.model for call in found] == [
+        "claude-sonnet-4-5",
+        "anthropic/claude-sonnet-4.5",
+        "gpt-5",
+        "ollama/qwen3",
+    ]
+    assert found[0].usage.tokens == Tokens(input=100, cache_read=3000, cache_write_unsplit=400, output=200)
+    assert [(call.session, call.loop) for call in found] == [("ses_1", MAIN_LOOP)] * 2 + [("ses_1", "ses_2")] * 2
+    assert {call.directory for call in found} == {"/home/me/api"}
+
+
+def test_the_total_tells_where_the_reasoning_is(home: Path, writer: sqlite3.Connection) -> None:
+    """Reasoning within the output is not counted again, reasoning beside it is, with or without the cache in the total."""
+    cache = {"read": 500, "write": 0}
+    for position, total in enumerate((1600, 1100, 1640, 1140)):
+        tokens = {"input": 1000, "output": 100, "reasoning": 40, "cache": cache, "total": total}
+        put(writer, f"msg_{position}", said(tokens, AT + position))
+    read = LOG.read(str(home / "opencode.db"), None)
+    assert [call.usage.tokens.output for call in read.calls] == [100, 100, 140, 140]
+    # 1000 x 1250 + 500 x 125 + 100 or 140 x 10000
+    assert costs(read.calls) == [2_312_500, 2_312_500, 2_712_500, 2_712_500]
+
+
+def test_a_message_in_the_database_and_in_the_legacy_tree_counts_once(home: Path, writer: sqlite3.Connection) -> None:
+    """The migration copies messages and leaves the tree where it is."""
+    shutil.copytree(LEGACY / "storage", home / "storage")
+    for name, session in (("msg_1", "ses_1"), ("msg_4", "ses_2")):
+        put(
+            writer,
+            name,
+            {key: value for key, value in legacy(name).items() if key not in {"id", "sessionID"}},
+            session=session,
+        )
+    found = scan(LOG, home)
+    assert len(found) == 4
+    database = LOG.read(str(home / "opencode.db"), None)
+    assert costs(database.calls) == [6_600_000, 2_650_000]
+    assert [(call.session, call.loop) for call in database.calls] == [("ses_1", MAIN_LOOP), ("ses_1", "ses_2")]
+
+
+def test_a_forks_copies_count_once(home: Path, writer: sqlite3.Connection) -> None:
+    """A fork copies messages under new ids."""
+    told = said({"input": 1000, "output": 100, "reasoning": 0, "cache": {"read": 0, "write": 0}})
+    put(writer, "msg_1", told)
+    put(writer, "msg_9", told, at=AT + 50_000, session="ses_3")
+    read = LOG.read(str(home / "opencode.db"), None)
+    assert (len(read.calls), read.copies) == (1, 1)
+
+
+def test_rows_of_the_newer_table_count_where_the_older_has_them_not(home: Path, writer: sqlite3.Connection) -> None:
+    """`session_message` names its model in another way; what stands in both tables counts once."""
+    tokens = {"input": 1000, "output": 100, "reasoning": 0, "cache": {"read": 0, "write": 0}}
+    put(writer, "msg_1", said(tokens))
+    newer = {"model": {"id": "gpt-5", "providerID": "openai"}, "tokens": tokens, "time": {"created": AT + 9}}
+    for name in ("msg_1", "msg_2"):
+        row = (name, "ses_1", "assistant", AT, AT, json.dumps(newer))
+        writer.execute("INSERT INTO session_message VALUES (?, ?, ?, ?, ?, ?)", row)
+    read = LOG.read(str(home / "opencode.db"), None)
+    assert costs(read.calls) == [2_250_000, 2_250_000]
+
+
+def test_a_later_look_gives_what_is_new_or_changed(home: Path, writer: sqlite3.Connection) -> None:
+    """While OpenCode writes, rows in the write-ahead log are read; a message that was still empty is read when it is done."""
+    path = str(home / "opencode.db")
+    empty = {"input": 0, "output": 0, "reasoning": 0, "cache": {"read": 0, "write": 0}}
+    full = {**empty, "input": 1000, "output": 100}
+    put(writer, "msg_1", said(full))
+    put(writer, "msg_2", said(empty, AT + 1), at=AT + 1)
+    first = LOG.read(path, None)
+    assert (len(first.calls), first.records) == (1, 2)
+    put(writer, "msg_2", said(full, AT + 1), at=AT + 900)
+    put(writer, "msg_3", said(full, AT + 2), at=AT - 900)  # the clock was set back
+    later = LOG.read(path, first.mark)
+    assert [call.at_ms for call in later.calls] == [AT + 1, AT + 2]
+    assert later.mark.size > first.mark.size  # what is not yet in the database itself is seen too
+    assert [call.at_ms for call in once((*first.calls, *later.calls)).values()] == [AT, AT + 1, AT + 2]
+
+
+def test_a_locked_database_is_said_and_read_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another holds it alone it is one unreadable record; nothing of it is lost."""
+    monkeypatch.setattr("gateway.usage_logs.opencode._LOCKED_FOR_S", 0.01)
+    path = tmp_path / "opencode.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.executescript((HERE / "database" / "schema.sql").read_text())
+        put(database, "msg_1", said({"input": 1000, "output": 100}))
+        database.execute("BEGIN EXCLUSIVE")
+        locked = LOG.read(str(path), None)
+        assert (locked.calls, locked.records, locked.unreadable) == ((), 1, 1)
+        database.execute("COMMIT")
+        assert costs(LOG.read(str(path), locked.mark).calls) == [2_250_000]
+
+
+def test_a_database_closed_in_write_ahead_mode_is_read(home: Path) -> None:
+    """Its log is gone when OpenCode ended, and reading leaves nothing that was not there."""
+    with closing(sqlite3.connect(home / "opencode.db", isolation_level=None)) as database:
+        put(database, "msg_1", said({"input": 1000, "output": 100}))
+    assert costs(LOG.read(str(home / "opencode.db"), None).calls) == [2_250_000]
+
+
+@pytest.mark.parametrize("form", ["CREATE TABLE message (id text, body text)", "CREATE TABLE entry (id text)"])
+def test_a_database_of_another_form_is_said(tmp_path: Path, form: str) -> None:
+    """It is one unreadable record."""
+    path = tmp_path / "opencode.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(form)
+    read = LOG.read(str(path), None)
+    assert (read.calls, read.records, read.unreadable) == ((), 1, 1)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_what_is_no_database_is_said(tmp_path: Path, data: bytes) -> None:
+    """A file by its name alone is one unreadable record."""
+    path = tmp_path / "opencode.db"
+    path.write_bytes(data)
+    assert LOG.read(str(path), None).unreadable == 1
+
+
+def test_unreadable_rows_do_not_hide_the_others(home: Path, writer: sqlite3.Connection) -> None:
+    """Hostile rows are counted, and the rows behind them are read."""
+    good = {"input": 1000, "output": 100}
+    hostile: list[object] = [
+        "{",
+        b"\xff\xfe",
+        "null",
+        said({"input": -1}),
+        said({"input": 10**30}),
+        said({"input": 1.5}),
+        said({"input": "9"}),
+        said([1]),
+        {**said(good), "time": {"created": "yesterday"}},
+        "[" * 100_000,
+        '{"tokens":' * 5_000,
+    ]
+    for position, told in enumerate(hostile):
+        put(writer, f"msg_{position}", told)
+    put(writer, "msg_99", said(good))
+    put(
+        writer,
+        "msg_user",
+        {"role": "user", "time": {"created": AT}, "model": {"providerID": "openai", "modelID": "gpt-5"}},
+    )
+    read = LOG.read(str(home / "opencode.db"), None)
+    assert costs(read.calls) == [2_250_000]
+    assert (read.records, read.unreadable) == (13, 11)
+
+
+def test_its_places_are_known(home: Path) -> None:
+    """The user's data folder, or where the environment says."""
+    assert LOG.homes({}, "/home/me") == ("/home/me/.local/share/opencode",)
+    assert LOG.homes({"XDG_DATA_HOME": "/x"}, "/home/me") == ("/x/opencode",)
+    assert LOG.homes({"OPENCODE_DATA_DIR": "/o"}, "/home/me") == ("/o",)
+    assert LOG.owns(str(home))
+    assert LOG.owns(str(home / "opencode.db"))
+    assert LOG.owns(str(LEGACY))
+    assert not LOG.owns(str(FIXTURES / "gemini"))
