@@ -174,7 +174,7 @@ class _Reading:
             self.copies += 1  # its token_count came first
             return
         memory.awaited = [*memory.awaited, used][-_MOST_AWAITED:]
-        self._book(f"response/{name}", used, text(payload.model))
+        self._book(f"response/{name}", used, text(payload.model), text(payload.turn_id))
 
     def _count(self, payload: _Payload) -> None:
         """Cumulative totals, with the last call's usage where it is told."""
@@ -204,7 +204,7 @@ class _Reading:
             else:
                 self._book(f"{_scope(memory)}/{position}/{'.'.join(map(str, part))}{mark}", part, model)
 
-    def _book(self, name: str, used: tuple[int, ...], model: str) -> None:
+    def _book(self, name: str, used: tuple[int, ...], model: str, turn: str = "") -> None:
         memory = self.memory
         if not memory.at_ms:
             raise ValueError("nobody knows when")
@@ -220,7 +220,9 @@ class _Reading:
         )
         usage = Usage(model or memory.model, tokens, service_tier=memory.tier)
         self.calls.append(
-            LoggedCall(name, memory.session, memory.directory, memory.at_ms, usage, memory.loop, prompt=memory.turn)
+            LoggedCall(
+                name, memory.session, memory.directory, memory.at_ms, usage, memory.loop, prompt=turn or memory.turn
+            )
         )
 
 
@@ -263,8 +265,8 @@ def _told(
     """What the call used that is told now, and what was used since the total before besides it."""
     nothing = (0,) * len(_FIELDS)
     grown = tuple(a - b for a, b in zip(total, before, strict=True)) if total and before else None
-    if grown is None or min(grown) < 0:
-        # The first, or totals that began anew: what they hold beyond the last call was told elsewhere.
+    if grown is None or min(grown) < 0 or total == last:
+        # The first, or totals that began anew (or hold but one call): what they hold beyond the last call was told elsewhere.
         return last or total or nothing, nothing
     if last is None or not any(last):
         return grown, nothing

@@ -74,7 +74,7 @@ class GeminiLog:
         return any(True for _ in self.files(place))
 
     def files(self, place: str) -> Iterator[str]:
-        """Chats: what lies in a folder `chats`, at any depth."""
+        """Chats: what lies in a folder `chats`, or one deeper."""
         where = Path(place).absolute()
         if where.is_file():
             yield place
@@ -206,7 +206,8 @@ def _project(folder: str) -> str:
 
 
 def _is_chat(folder: str, name: str) -> bool:
-    return name.endswith((".json", ".jsonl")) and "chats" in Path(folder).parts
+    """Sub-agents' chats lie one folder deeper."""
+    return name.endswith((".json", ".jsonl")) and "chats" in Path(folder).parts[-2:]
 
 
 _RECORD: Final = msgspec.json.Decoder(_Record)

@@ -31,6 +31,7 @@ from gateway.usage_logs.lines import (
 _DATABASE: Final = "SQLite"
 _LONGEST_PATH: Final = 4096
 _LARGEST_ROW: Final = 64 << 20
+_LARGEST_STEP: Final = 4096
 _LOCKED_FOR_S: Final = 2.0
 _DEEPEST: Final = 16  # of sessions that sessions started
 # Whose models are named as their vendors name them, so that the vendor's list price holds; a model of any other is priced under its
@@ -74,6 +75,13 @@ class _Message(msgspec.Struct):
     newer_model: Any = msgspec.field(name="model", default=None)
     time: _Time | None = None
     path: _Place | None = None
+    tokens: _Tokens | None = None
+
+
+class _Step(msgspec.Struct):
+    """A part of a message in the legacy tree: the end of a call, among others."""
+
+    type: Any = None
     tokens: _Tokens | None = None
 
 
@@ -130,10 +138,12 @@ class OpenCodeLog:
             return LogRead((), mark, 0, 0, 0)
         try:
             message = _MESSAGE.decode(data)
-            call = _call(message, text(message.session) or Path(path).parent.name, _Sessions(path))
+            session, sessions = text(message.session) or Path(path).parent.name, _Sessions(path)
+            told = (_call(step, session, sessions) for step in (*_earlier(message, path), message))
+            calls = tuple(call for call in told if call is not None)
         except UNREADABLE:
             return LogRead((), mark, 1, 1, 0)
-        return LogRead(() if call is None else (call,), mark, 1, 0, 0)
+        return LogRead(calls, mark, 1, 0, 0)
 
 
 class _Sessions:
@@ -291,6 +301,26 @@ def _call(message: _Message, session: str, sessions: _Sessions) -> LoggedCall | 
     )
 
 
+def _earlier(message: _Message, path: str) -> list[_Message]:
+    """A message of the legacy tree may hold several calls and tell the tokens of the last one: the others, from its parts beside it."""
+    if message.tokens is None:
+        return []
+    steps: list[_Message] = []
+    storage = path.rpartition(f"{os.sep}message{os.sep}")[0]
+    try:
+        for part in sorted(Path(storage, "part", Path(path).stem).iterdir()):
+            if part.stat().st_size > _LARGEST_STEP:  # a tool's result, not the end of a step
+                continue
+            with open_regular(str(part)) as file:
+                step = _STEP.decode(read_exactly(file, _LARGEST_STEP))
+            if step.type == "step-finish" and step.tokens is not None:
+                steps.append(msgspec.structs.replace(message, tokens=step.tokens))
+    except (OSError, *UNREADABLE):
+        return []
+    told = [_counts(step.tokens) for step in steps if step.tokens is not None]
+    return steps[:-1] if told and told[-1] == _counts(message.tokens) else []
+
+
 def _counts(told: _Tokens) -> tuple[int, int, int, int, int, int]:
     """Input, read from the cache, written to it, output, reasoning, total. Raises ValueError."""
     cache = told.cache or _Cache()
@@ -332,4 +362,5 @@ def _is_message(folder: str, name: str) -> bool:
 
 _MESSAGE: Final = msgspec.json.Decoder(_Message)
 _INFO: Final = msgspec.json.Decoder(_Info)
+_STEP: Final = msgspec.json.Decoder(_Step)
 OPENCODE: Final = OpenCodeLog()

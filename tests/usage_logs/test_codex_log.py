@@ -1,10 +1,13 @@
 """Codex's rollouts: what each known trap costs, by hand. Rates of gpt-5 per token: input 1250, cached 125, output 10000 nano-dollars."""
 
 import json
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from gateway.domain.logged import LoggedCall
 from gateway.domain.usage import MAIN_LOOP, Tokens, Unpriced
@@ -16,6 +19,7 @@ HERE = FIXTURES / "codex"
 PARENT = "01970000-0000-7000-8000-00000000000a"
 CHILD = "01970000-0000-7000-8000-00000000000b"
 LOG: UsageLog = CODEX
+_NAMES = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
 
 
 def calls_of(trap: str) -> list[LoggedCall]:
@@ -148,6 +152,73 @@ def test_what_totals_hold_beyond_the_last_call_is_booked(tmp_path: Path) -> None
     path.write_text("\n".join([*lines[:4], grown, ""]))
     # the lost one: 500 x 1250 + 20 x 10000
     assert costs(LOG.read(str(path), None).calls) == [2_250_000, 825_000, 3_375_000]
+
+
+_USED = st.tuples(st.integers(1, 9000), st.integers(0, 1), st.integers(1, 900), st.integers(0, 1)).map(
+    lambda told: {
+        "input_tokens": told[0],
+        "cached_input_tokens": told[0] * told[1] // 2,
+        "output_tokens": told[2],
+        "reasoning_output_tokens": told[2] * told[3] // 2,
+    }
+)
+_EVENT = st.tuples(
+    _USED,
+    st.sampled_from(["", "anew", "lost"]),
+    st.sampled_from(["", "before", "after"]),
+    st.integers(0, 2),
+    st.booleans(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events=st.lists(_EVENT, max_size=8), turns=st.booleans())
+def test_every_way_to_tell_calls_gives_the_calls(
+    events: list[tuple[dict[str, int], str, str, int, bool]], turns: bool
+) -> None:
+    """Totals that repeat, begin anew or skip an event, with and without a record beside them: what was used is what is booked."""
+    lines: list[dict[str, object]] = [{"type": "session_meta", "payload": {"id": PARENT, "cwd": "/home/me"}}]
+    total = dict.fromkeys(_NAMES, 0)
+    truth = 0
+    for position, (drawn, way, recorded, repeats, compacted) in enumerate(events):
+        # No two calls are alike: a first call that equals the one before it looks like a repetition.
+        used = {**drawn, "input_tokens": drawn["input_tokens"] + 10_000 * position}
+        turn = f"01970000-1111-7000-8000-{position // 3:012}"
+        lines.append({"type": "turn_context", "payload": {"model": "gpt-5", **({"turn_id": turn} if turns else {})}})
+        if compacted:
+            other = {**used, "input_tokens": used["input_tokens"] + 1_000_000}
+            lines.append({"type": "token_usage_record", "payload": {"response_id": f"c{position}", "usage": other}})
+            truth += other["input_tokens"] + other["output_tokens"]
+        total = {name: used[name] + (0 if way == "anew" else total[name]) for name in _NAMES}
+        truth += used["input_tokens"] + used["output_tokens"]
+        if way == "lost":
+            continue
+        payload = {"response_id": f"r{position}", "usage": used, "thread_token_usage": total}
+        record: dict[str, object] = {"type": "token_usage_record", "payload": payload}
+        info = {"total_token_usage": total, "last_token_usage": used}
+        lines += [record] * (recorded == "before")
+        lines += [{"type": "event_msg", "payload": {"type": "token_count", "info": info}}] * (1 + repeats)
+        lines += [record] * (recorded == "after")
+    # What was lost at the very beginning, at the very end, or before totals began anew, is in no total that follows.
+    known = [way for _, way, *_ in events]
+    assume("lost" not in (*known[:1], *known[-1:]) and ("lost", "anew") not in pairwise(known))
+    stamped = [json.dumps({"timestamp": "2026-05-01T10:00:00Z", **line}) + "\n" for line in lines]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "rollout-a.jsonl")
+        path.write_text("".join(stamped))
+        read = LOG.read(str(path), None)
+    assert sum(call.usage.tokens.total for call in read.calls) == truth
+    assert read.unreadable == 0
+
+
+@pytest.mark.parametrize("trap", ["repeated", "last_missing", "compacted", "fork"])
+def test_history_that_is_written_again_into_its_own_file_counts_once(trap: str, tmp_path: Path) -> None:
+    """A resume may repeat what a rollout already holds, as it was."""
+    rollout = max((HERE / trap).glob("rollout-*.jsonl"))
+    first = {call.id for call in LOG.read(str(rollout), None).calls}
+    path = tmp_path / "rollout-a.jsonl"
+    path.write_bytes(rollout.read_bytes() * 2)
+    assert {call.id for call in LOG.read(str(path), None).calls} == first
 
 
 def test_a_compressed_rollout_is_said_to_be_unreadable(tmp_path: Path) -> None:

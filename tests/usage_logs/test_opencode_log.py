@@ -6,8 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.domain.usage import MAIN_LOOP, Tokens, Unpriced
 from gateway.ports import UsageLog
@@ -84,6 +87,15 @@ def test_the_legacy_tree_is_priced_by_its_tokens() -> None:
     assert {call.directory for call in found} == {"/home/me/api"}
 
 
+def test_a_message_of_several_calls_counts_them_all(home: Path, writer: sqlite3.Connection) -> None:
+    """Older versions made several calls for one message, which tells the last one: the parts beside it tell the others, once."""
+    shutil.copytree(HERE / "steps" / "storage", home / "storage")
+    told = json.loads((home / "storage" / "message" / "ses_1" / "msg_1.json").read_bytes())
+    put(writer, "msg_1", told)
+    # 1000 x 1250 + 1000 x 125 + 200 x 10000 (in both); 1000 x 1250 + 100 x 10000
+    assert costs(scan(LOG, home).values()) == [3_375_000, 2_250_000]
+
+
 def test_the_total_tells_where_the_reasoning_is(home: Path, writer: sqlite3.Connection) -> None:
     """Reasoning within the output is not counted again, reasoning beside it is, with or without the cache in the total."""
     cache = {"read": 500, "write": 0}
@@ -151,6 +163,30 @@ def test_a_later_look_gives_what_is_new_or_changed(home: Path, writer: sqlite3.C
     assert [call.at_ms for call in once((*first.calls, *later.calls)).values()] == [AT, AT + 1, AT + 2]
 
 
+@settings(max_examples=25, deadline=None)
+@given(turns=st.lists(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=6), max_size=5))
+def test_looks_at_a_growing_database_give_the_calls_of_the_whole(turns: list[list[tuple[int, bool]]]) -> None:
+    """Whenever it is looked at, a message that was empty then is counted when it is done, and none twice."""
+    empty, looks, mark, at = {"input": 0, "output": 0}, [], None, AT
+    with (
+        TemporaryDirectory() as folder,
+        closing(sqlite3.connect(f"{folder}/opencode.db", isolation_level=None)) as database,
+    ):
+        database.executescript((HERE / "database" / "schema.sql").read_text())
+        done: set[int] = set()
+        for turn in turns:
+            for name, finished in turn:
+                at += 1
+                done |= {name} if finished else set()
+                tokens = {"input": 10 + name, "output": 1} if name in done else empty
+                put(database, f"msg_{name}", said(tokens, AT + name), at=at)
+            look = LOG.read(f"{folder}/opencode.db", mark)
+            looks, mark = [*looks, *look.calls], look.mark
+        at_once = LOG.read(f"{folder}/opencode.db", None)
+    assert once(looks) == once(at_once.calls)
+    assert len(at_once.calls) == len(done)
+
+
 def test_a_locked_database_is_said_and_read_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another holds it alone it is one unreadable record; nothing of it is lost."""
     monkeypatch.setattr("gateway.usage_logs.opencode._LOCKED_FOR_S", 0.01)
@@ -166,7 +202,7 @@ def test_a_locked_database_is_said_and_read_the_next_time(tmp_path: Path, monkey
 
 
 def test_a_database_closed_in_write_ahead_mode_is_read(home: Path) -> None:
-    """Its log is gone when OpenCode ended, and reading leaves nothing that was not there."""
+    """Its log is gone when OpenCode ended."""
     with closing(sqlite3.connect(home / "opencode.db", isolation_level=None)) as database:
         put(database, "msg_1", said({"input": 1000, "output": 100}))
     assert costs(LOG.read(str(home / "opencode.db"), None).calls) == [2_250_000]
