@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.domain.logged import LoggedCall, LogRead, Mark
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
-from gateway.usage_logs.lines import MOST_TOKENS, UNREADABLE, Growing, below, count, moment, text
+from gateway.usage_logs.lines import MOST_TOKENS, UNREADABLE, Growing, below, count, decoded, moment, text
 
 _FIELDS: Final = (
     "input_tokens",
@@ -125,7 +125,7 @@ class CodexLog:
                 if _NOTHING in line[:96] or not any(needle in line for needle in _NEEDLES):
                     continue
                 try:
-                    reading.take(_LINE.decode(line))
+                    reading.take(decoded(_LINE, line))
                 except UNREADABLE:
                     log.unreadable += 1
             state = msgspec.json.encode(reading.memory).decode()

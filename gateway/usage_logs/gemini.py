@@ -19,6 +19,7 @@ from gateway.usage_logs.lines import (
     Growing,
     below,
     count,
+    decoded,
     moment,
     open_regular,
     read_exactly,
@@ -93,7 +94,7 @@ class GeminiLog:
                 if not any(needle in line for needle in _NEEDLES):
                     continue
                 try:
-                    reading.take(_RECORD.decode(line))
+                    reading.take(decoded(_RECORD, line))
                 except UNREADABLE:
                     log.unreadable += 1
             log.unreadable += reading.unreadable
@@ -111,7 +112,7 @@ class _Reading:
         """Messages within a record; of records, whoever decodes them counts."""
         self.messages = 0
         self._folder = str(Path(path).parent)
-        self._name = Path(path).stem
+        self._name = text(Path(path).stem)
 
     def take(self, record: _Record, depth: int = 0) -> None:
         """One record and those within it. Raises what `UNREADABLE` says."""
@@ -144,7 +145,7 @@ class _Reading:
         if not memory.directory:
             memory.directory = _project(self._folder)
         own = memory.session or self._name
-        parent = Path(self._folder).name
+        parent = text(Path(self._folder).name)
         nested = memory.kind == "subagent" and parent != "chats"
         usage = Usage(text(message.model), tokens)
         name = text(message.id) or f"{memory.at_ms}:{tokens.total}"
@@ -169,7 +170,7 @@ def _read_whole(path: str, since: Mark | None) -> LogRead:
         return LogRead((), mark, 0, 0, 0)
     reading = _Reading(path, _Memory())
     try:
-        reading.take(_RECORD.decode(data))
+        reading.take(decoded(_RECORD, data))
     except UNREADABLE:
         return LogRead((), mark, 1, 1, 0)
     return LogRead(tuple(reading.calls.values()), mark, reading.messages, reading.unreadable, reading.copies)

@@ -4,6 +4,7 @@ Everything here was written by another program, perhaps while it crashed, perhap
 """
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from errno import EINVAL
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self, TypeVar
 
 import msgspec
 
@@ -26,7 +27,7 @@ MOST_TOKENS: Final = 10**8
 UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """What decoding hostile JSON, and `count`, may raise."""
 _MOST_FILES: Final = 1_000_000
-_CHUNK: Final = 4 << 20
+_CHUNK: Final = 256 << 10
 _HEAD: Final = 1024
 _TAIL: Final = 4096
 _LONGEST_TEXT: Final = 512
@@ -34,6 +35,11 @@ _LONGEST_TIME: Final = 40
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01: before any of these agents
 _LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
+_ESCAPES: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+_Told = TypeVar("_Told")
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -170,9 +176,24 @@ def below(place: str, wanted: Callable[[str, str], bool]) -> Iterator[str]:
             yield str(Path(folder, name))
 
 
+def decoded(decoder: msgspec.json.Decoder[_Told], data: bytes) -> _Told:
+    """What the JSON says. Programs in JavaScript cut a text within a character and write half of it, which no decoder takes: it is
+    replaced. Raises what `UNREADABLE` says.
+    """
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError:
+        mended = _ESCAPES.sub(lambda found: b"\\ufffd" if found["half"] else found[0], data)
+        if mended == data:
+            raise
+        return decoder.decode(mended)
+
+
 def text(value: object, longest: int = _LONGEST_TEXT) -> str:
-    """The value where it is a text that can be a name; else nothing."""
-    return value if isinstance(value, str) and len(value) <= longest and "\0" not in value else ""
+    """The value where it is a text that can be a name, and be written; else nothing."""
+    if not isinstance(value, str) or len(value) > longest or "\0" in value:
+        return ""
+    return value if value.isascii() else value.encode(errors="ignore").decode()
 
 
 def count(value: object, most: int = MOST_TOKENS) -> int:

@@ -21,6 +21,7 @@ from gateway.usage_logs.lines import (
     UNREADABLE,
     below,
     count,
+    decoded,
     moment,
     open_regular,
     read_exactly,
@@ -137,8 +138,8 @@ class OpenCodeLog:
         if data is None:
             return LogRead((), mark, 0, 0, 0)
         try:
-            message = _MESSAGE.decode(data)
-            session, sessions = text(message.session) or Path(path).parent.name, _Sessions(path)
+            message = decoded(_MESSAGE, data)
+            session, sessions = text(message.session) or text(Path(path).parent.name), _Sessions(path)
             told = (_call(step, session, sessions) for step in (*_earlier(message, path), message))
             calls = tuple(call for call in told if call is not None)
         except UNREADABLE:
@@ -258,7 +259,7 @@ class _Rows:
     def _row(self, session: str, data: object, sessions: _Sessions) -> None:
         if not isinstance(data, bytes):
             raise ValueError("not a message")  # noqa: TRY004 (what a row says)
-        call = _call(_MESSAGE.decode(data), session, sessions)
+        call = _call(decoded(_MESSAGE, data), session, sessions)
         if call is None:
             return
         if call.id in self.calls:

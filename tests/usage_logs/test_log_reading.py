@@ -170,6 +170,16 @@ def test_invalid_characters_in_what_is_not_needed_do_not_matter(reader: Reader, 
 
 
 @each
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\udc00\ud83d", rb"\ud83d\ude00\uD83D", rb"\\\udc00"], ids=repr)
+def test_half_a_character_in_a_text_costs_no_call(reader: Reader, half: bytes, tmp_path: Path) -> None:
+    """Agents in JavaScript cut texts anywhere, and write what is left as an escape that is no character."""
+    path = at(reader, tmp_path)
+    path.write_bytes(reader.hostile(9).replace(b"{", b'{"x":"' + half + b'",', 1) + b"\n")
+    read = reader.log.read(str(path), None)
+    assert ([call.usage.tokens.total for call in read.calls], read.unreadable) == ([10], 0)
+
+
+@each
 def test_another_file_in_its_place_is_read_from_its_start(reader: Reader, tmp_path: Path) -> None:
     """A mark holds for the file that was read: not for a shorter one, nor for one with another beginning."""
     path = at(reader, tmp_path)
