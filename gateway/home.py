@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
-from gateway.ports import TollbridgeError
+from gateway.domain.errors import TollbridgeError
 
 HOME_VARIABLE: Final = "TOLLBRIDGE_HOME"
 _OWNER_ONLY: Final = 0o600
@@ -31,6 +29,8 @@ def home_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """TOLLBRIDGE_HOME, else the platform's place for a user's data. It need not exist. Raises SettingsError."""
     text = environ.get(HOME_VARIABLE, "").strip()
     if not text:
+        import platformdirs  # noqa: PLC0415 - what names its home, and is to start fast, does without
+
         return Path(platformdirs.user_data_dir("tollbridge", appauthor=False))
     try:
         return Path(os.path.normpath(Path(text).expanduser().absolute()))

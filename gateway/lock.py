@@ -14,11 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
-from gateway.ports import TollbridgeError
+from gateway.domain.errors import TollbridgeError
 
 LOCK_FILE: Final = "lock"
+SCAN_LOCK_FILE: Final = "usage.lock"
 # Somebody who only looks who holds the lock holds it for a moment: a gateway that starts then tries again.
 _TRIES: Final = 10
 _WAIT_S: Final = 0.05
@@ -100,10 +99,26 @@ def close_to_others(path: Path) -> bool:
     return True
 
 
+class ScanLockedError(LockedError):
+    """Another process reads agents' logs for this home."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        who = "another scan" if pid is None else f"another scan (process {pid})"
+        TollbridgeError.__init__(self, f"{who} is reading the logs: wait until it is done")
+
+
 @contextmanager
 def hold(home: Path) -> Iterator[None]:
     """Make the home and be its only gateway for as long as the block runs. Raises HomeError, LockedError."""
     with _held(make_home(home) / LOCK_FILE, lambda pid: LockedError(home, pid)):
+        yield
+
+
+@contextmanager
+def hold_scan(home: Path) -> Iterator[None]:
+    """Make the home and be the only one that reads agents' logs for it; a gateway may work there meanwhile. Raises HomeError, LockedError."""
+    with _held(make_home(home) / SCAN_LOCK_FILE, ScanLockedError):
         yield
 
 
@@ -113,7 +128,10 @@ def hold_token(token: str, base_url: str, places: Path | None = None) -> Iterato
 
     `places`: where the locks are; the file is named by a hash, which does not tell the token.
     """
-    places = places or Path(platformdirs.user_state_dir("tollbridge", appauthor=False)) / "bots"
+    if places is None:
+        import platformdirs  # noqa: PLC0415 - only gateways need it
+
+        places = Path(platformdirs.user_state_dir("tollbridge", appauthor=False)) / "bots"
     name = hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()[:32]
     with _held(make_home(places) / f"{name}.lock", TokenLockedError):
         yield

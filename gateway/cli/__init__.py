@@ -11,6 +11,11 @@ def main() -> None:
     if arguments == ["--version"]:
         sys.stdout.write(f"tollbridge {VERSION}\n")
         return
+    if arguments[:1] == ["scan"]:
+        from gateway.cli.quick import quick
+
+        if quick(arguments[1:]):
+            return
     from gateway.cli.run import run
 
     sys.exit(run(arguments))

@@ -16,6 +16,7 @@ from gateway.cli.forget import forget
 from gateway.cli.pair import pair
 from gateway.cli.report import report
 from gateway.cli.reprice import reprice
+from gateway.cli.scan import scan
 from gateway.cli.sessions import sessions
 from gateway.cli.setup import setup
 from gateway.cli.up import down, up
@@ -35,7 +36,7 @@ def application() -> typer.Typer:
         help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
     )
     app.callback()(_options)
-    for command in (up, down, setup, pair, doctor, sessions, report, reprice, demo, forget):
+    for command in (up, down, setup, pair, doctor, sessions, report, reprice, scan, demo, forget):
         app.command()(command)
     app.add_typer(people.group, name="people")
     app.add_typer(budget.group, name="budget")

@@ -12,21 +12,34 @@ def price(usage: Usage, rates: Rates) -> Usd:
     A cliff applies to the call as a whole: the highest threshold that its context exceeds.
     """
     tokens = usage.tokens
-    rates = applied(usage, rates)
+    written = tokens.cache_write_5m, tokens.cache_write_1h, tokens.cache_write_unsplit
+    return Usd(nano((tokens.input, tokens.cache_read, *written, tokens.output), usage.web_searches, rates))
+
+
+def nano(counts: tuple[int, int, int, int, int, int], web_searches: int, rates: Rates) -> int:
+    """The same in nano-dollars, from token counts alone: input, cache read, writes (5 m, 1 h, unsplit), output."""
+    read, cached, short, long, unsplit, output = counts
+    if rates.above:
+        rates = _beyond(read + cached + short + long + unsplit, rates)
     scaled = (
-        tokens.input * rates.input
-        + tokens.cache_read * rates.cache_read
-        + tokens.cache_write_5m * rates.cache_write_5m
-        + tokens.cache_write_1h * rates.cache_write_1h
-        + tokens.cache_write_unsplit * max(rates.cache_write_5m, rates.cache_write_1h)
-        + tokens.output * rates.output
+        read * rates.input
+        + cached * rates.cache_read
+        + short * rates.cache_write_5m
+        + long * rates.cache_write_1h
+        + output * rates.output
     )
-    return Usd((scaled + _PER // 2) // _PER + usage.web_searches * rates.web_search)
+    if unsplit:
+        scaled += unsplit * max(rates.cache_write_5m, rates.cache_write_1h)
+    return (scaled + _PER // 2) // _PER + web_searches * rates.web_search
 
 
 def applied(usage: Usage, rates: Rates) -> Rates:
     """The rates that the usage is priced at: those beyond the highest cliff that its context exceeds."""
+    return _beyond(usage.tokens.context, rates)
+
+
+def _beyond(context: int, rates: Rates) -> Rates:
     for threshold, dearer in sorted(rates.above, key=lambda cliff: cliff[0]):
-        if usage.tokens.context > threshold:
+        if context > threshold:
             rates = dearer
     return rates

@@ -21,6 +21,8 @@ class LoggedCall:
     """The log never told the final count: at least this much was used."""
     prompt: str = ""
     """The agent's own name for the prompt that caused it; empty where the log does not tell."""
+    request: str = ""
+    """The vendor's name for the request, by which telemetry tells of the same call; empty where the log does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

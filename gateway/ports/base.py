@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from gateway.domain.errors import TollbridgeError
+
+__all__ = ["AGENT_MARK", "TollbridgeError"]
+
 AGENT_MARK: Final = "TOLLBRIDGE_AGENT"
 """In the environment of everything that an agent starts: the path of its session's journal."""
-
-
-class TollbridgeError(Exception):
-    """Something a person has to mend; the message says what is wrong and what to do. Every adapter raises only these."""

@@ -1,0 +1,383 @@
+"""What was read in agents' logs: a database of its own in the gateway's home, so that no gateway waits for whoever reads logs.
+
+What is kept belongs to a place: what one `tollbridge scan` was asked to look at. Marks commit together with the calls that they cover, so
+whatever ends a scan, the next one goes on where the figures end. Calls stay when their log is gone.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from gateway.core.logged import Priced, Row, Sums, as_sums, changes, rank
+from gateway.domain.logged import Mark
+from gateway.domain.usage import Rates
+
+DATABASE: Final = "usage.db"
+VERSION: Final = 1
+_BUSY_S: Final = 5.0
+_COLUMNS: Final = ", ".join(Row._fields)
+_SUMS: Final = (
+    *("calls", "lower_bound", "unpriced", "nano", "web_searches", "input", "cache_read"),
+    *("cache_write_5m", "cache_write_1h", "cache_write_unsplit", "output", "reasoning"),
+)
+_SCHEMA: Final = f"""
+CREATE TABLE places (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, prices TEXT NOT NULL) STRICT;
+CREATE TABLE files (
+  place INTEGER NOT NULL REFERENCES places(id), path BLOB NOT NULL, agent TEXT NOT NULL,
+  device INTEGER NOT NULL, inode INTEGER NOT NULL, seen_size INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
+  head TEXT NOT NULL, size INTEGER NOT NULL, offset INTEGER NOT NULL, state TEXT NOT NULL,
+  records INTEGER NOT NULL, unreadable INTEGER NOT NULL, told INTEGER NOT NULL,
+  PRIMARY KEY (place, path)) STRICT, WITHOUT ROWID;
+CREATE TABLE calls (
+  place INTEGER NOT NULL REFERENCES places(id), agent TEXT NOT NULL, id TEXT NOT NULL, session TEXT NOT NULL,
+  directory TEXT NOT NULL, at_ms INTEGER NOT NULL, loop TEXT NOT NULL, lower_bound INTEGER NOT NULL, prompt TEXT NOT NULL,
+  request TEXT NOT NULL, model TEXT NOT NULL, service_tier TEXT NOT NULL, speed TEXT NOT NULL, geo TEXT NOT NULL,
+  web_searches INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS[5:])}, nano INTEGER,
+  PRIMARY KEY (place, agent, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE rates (
+  source TEXT NOT NULL, model TEXT NOT NULL, day INTEGER NOT NULL, service_tier TEXT NOT NULL, speed TEXT NOT NULL,
+  geo TEXT NOT NULL, rates TEXT NOT NULL, PRIMARY KEY (source, model, day, service_tier, speed, geo)) STRICT, WITHOUT ROWID;
+CREATE TABLE sums (
+  place INTEGER NOT NULL REFERENCES places(id), agent TEXT NOT NULL, model TEXT NOT NULL,
+  {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS)},
+  PRIMARY KEY (place, agent, model)) STRICT, WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+"""
+_KNOWN: Final = (
+    f"SELECT {_COLUMNS}, nano FROM calls WHERE place = ? AND agent = ? AND id IN (SELECT value FROM json_each(?))"  # noqa: S608
+)
+_PUT: Final = f"INSERT OR REPLACE INTO calls (place, agent, {_COLUMNS}, nano) VALUES ({', '.join('?' * 23)})"  # noqa: S608
+_ADD: Final = (
+    f"INSERT INTO sums (place, agent, model, {', '.join(_SUMS)}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
+    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUMS)}"
+)
+_READ: Final = (
+    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+    " agent = excluded.agent, device = excluded.device, inode = excluded.inode, seen_size = excluded.seen_size,"
+    " seen_ns = excluded.seen_ns, head = excluded.head, size = excluded.size, offset = excluded.offset,"
+    " state = excluded.state, records = excluded.records + {more} records,"
+    " unreadable = excluded.unreadable + {more} unreadable, told = excluded.told + {more} told"
+)
+_NUMBERS: Final = 1 << 64
+Cost = Callable[[Row], int | None]
+Terms = tuple[str, int, str, str, str]
+"""Model, day, service tier, speed, geo: `Row.terms`."""
+
+
+class UsageError(Exception):
+    """The database cannot be used; the message says why and what to do."""
+
+
+class Seen(NamedTuple):
+    """A file as it was when it was read last."""
+
+    agent: str
+    device: int
+    inode: int
+    seen_size: int
+    seen_ns: int
+    head: str
+    size: int
+    offset: int
+    state: str
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.device % _NUMBERS, self.inode % _NUMBERS, self.head, self.size, self.offset, self.state)
+
+    def is_as_it_was(self, about: os.stat_result) -> bool:
+        """Nothing was written to the file since."""
+        same = (self.seen_size, self.seen_ns, self.inode % _NUMBERS, self.device % _NUMBERS)
+        return same == (about.st_size, about.st_mtime_ns, about.st_ino, about.st_dev)
+
+
+class Looked(NamedTuple):
+    """What one look at one file gave, for the database. `anew`: it was read from its start. `told`: lines that told of calls."""
+
+    agent: str
+    path: str
+    mark: Mark
+    seen_size: int
+    seen_ns: int
+    records: int
+    unreadable: int
+    told: int
+    anew: bool
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that was read of a place. `told`: lines that told of calls, copies included."""
+
+    files: int
+    records: int
+    unreadable: int
+    told: int
+    by_model: dict[tuple[str, str], Sums]
+    """By agent and model."""
+
+
+class UsageStore:
+    """The database, for one place. Raises UsageError from whatever it does."""
+
+    def __init__(self, connection: sqlite3.Connection, place: int) -> None:
+        self._connection = connection
+        self._place = place
+
+    def seen(self) -> dict[str, Seen]:
+        """All files that were read, by path."""
+        found = self._connection.execute(
+            "SELECT path, agent, device, inode, seen_size, seen_ns, head, size, offset, state FROM files WHERE place = ?",
+            (self._place,),
+        )
+        return {os.fsdecode(path): Seen(*rest) for path, *rest in found}
+
+    def add(self, looks: Sequence[Looked], cost: Cost) -> None:
+        """Write down what was read, calls and marks in one transaction: a better copy of a call replaces the one that is known."""
+        by_agent: dict[str, dict[str, Row]] = {}
+        for look in looks:
+            best = by_agent.setdefault(look.agent, {})
+            for row in look.rows:
+                known = best.setdefault(row.id, row)
+                if known is not row and rank(row) > rank(known):
+                    best[row.id] = row
+        with self._transaction():
+            for agent, best in by_agent.items():
+                self._put(agent, best, cost)
+            for look in looks:
+                self._mark(look)
+
+    def _put(self, agent: str, best: dict[str, Row], cost: Cost) -> None:
+        gone: list[Priced] = []
+        if best and self._any(agent):
+            ids = _json(best)
+            for *values, amount in self._connection.execute(_KNOWN, (self._place, agent, ids)).fetchall():
+                known = Row._make(values)
+                if rank(best[known.id]) > rank(known):
+                    gone.append((known, amount))
+                else:
+                    del best[known.id]
+        come = [(row, cost(row)) for row in best.values()]
+        place = self._place
+        self._connection.executemany(_PUT, [(place, agent, *row, amount) for row, amount in come])
+        change = changes(come, gone)
+        self._connection.executemany(_ADD, [(place, agent, model, *counts) for model, counts in change.items()])
+
+    def _any(self, agent: str) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM calls WHERE place = ? AND agent = ? LIMIT 1", (self._place, agent)
+        )
+        return found.fetchone() is not None
+
+    def _mark(self, look: Looked) -> None:
+        mark = look.mark
+        values = (
+            *(
+                self._place,
+                os.fsencode(look.path),
+                look.agent,
+                _signed(mark.device),
+                _signed(mark.inode),
+                look.seen_size,
+            ),
+            *(look.seen_ns, mark.head, mark.size, mark.offset, mark.state, look.records, look.unreadable, look.told),
+        )
+        self._connection.execute(_READ.format(more="0 *" if look.anew else ""), values)
+
+    def prices(self) -> str:
+        """Where the prices come from with which the calls were priced; empty: there are none yet."""
+        found = self._connection.execute("SELECT prices FROM places WHERE id = ?", (self._place,)).fetchone()
+        return str(found[0])
+
+    def rates(self, source: str) -> dict[Terms, Rates | None]:
+        """The rates that are known from this list of prices; None: it has none."""
+        found = self._connection.execute(
+            "SELECT model, day, service_tier, speed, geo, rates FROM rates WHERE source = ?", (source,)
+        )
+        return {(model, day, tier, speed, geo): _rates(said) for model, day, tier, speed, geo, said in found}
+
+    def keep_rates(self, source: str, terms: Terms, rates: Rates | None) -> None:
+        """Remember them. What other lists said is forgotten."""
+        self._connection.execute("DELETE FROM rates WHERE source != ?", (source,))
+        self._connection.execute(
+            "INSERT OR REPLACE INTO rates VALUES (?, ?, ?, ?, ?, ?, ?)", (source, *terms, _said(rates))
+        )
+
+    def reprice(self, source: str, cost: Cost) -> None:
+        """Price every call of the place by these prices, and remember where they come from."""
+        with self._transaction():
+            agents = [
+                agent
+                for (agent,) in self._connection.execute(
+                    "SELECT DISTINCT agent FROM sums WHERE place = ?", (self._place,)
+                )
+            ]
+            for agent in agents:
+                self._reprice(agent, cost)
+            self._connection.execute("UPDATE places SET prices = ? WHERE id = ?", (source, self._place))
+
+    def _reprice(self, agent: str, cost: Cost) -> None:
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS}, nano FROM calls WHERE place = ? AND agent = ?",  # noqa: S608
+            (self._place, agent),
+        )
+        come: list[Priced] = []
+        gone: list[Priced] = []
+        for *values, amount in found:
+            row = Row._make(values)
+            now = cost(row)
+            if now != amount:
+                gone.append((row, amount))
+                come.append((row, now))
+        place = self._place
+        self._connection.executemany(
+            "UPDATE calls SET nano = ? WHERE place = ? AND agent = ? AND id = ?",
+            [(now, place, agent, row.id) for row, now in come],
+        )
+        change = changes(come, gone)
+        self._connection.executemany(_ADD, [(place, agent, model, *counts) for model, counts in change.items()])
+
+    def figures(self) -> Figures:
+        """What all that was read of the place comes to."""
+        counts = self._connection.execute(
+            "SELECT count(*), total(records), total(unreadable), total(told) FROM files WHERE place = ?", (self._place,)
+        ).fetchone()
+        rows = self._connection.execute(
+            f"SELECT agent, model, {', '.join(_SUMS)} FROM sums WHERE place = ? AND calls ORDER BY agent, model",  # noqa: S608
+            (self._place,),
+        )
+        files, records, unreadable, told = map(int, counts)
+        return Figures(
+            files, records, unreadable, told, {(agent, model): as_sums(sums) for agent, model, *sums in rows}
+        )
+
+    def metered(self, agent: str, database: Path) -> frozenset[str]:
+        """The names of those calls that stand in the gateway's own ledger too, by their message's name or by their request's.
+
+        `database`: the gateway's, which is only read. What counts both sources leaves these out of one.
+        """
+        self._connection.execute("ATTACH ? AS gateway", (_uri(database, "ro"),))
+        try:
+            found = self._connection.execute(
+                "SELECT id FROM calls WHERE place = ? AND agent = ? AND EXISTS (SELECT 1 FROM gateway.entries"
+                " WHERE call_id = calls.id OR (calls.request != '' AND call_id = calls.request))",
+                (self._place, agent),
+            )
+            return frozenset(str(name) for (name,) in found)
+        finally:
+            self._connection.execute("DETACH gateway")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+
+@contextmanager
+def open_usage(home: Path, place: bytes) -> Iterator[UsageStore]:
+    """The database in this home (made if need be, for its owner alone), for one place. Raises UsageError."""
+    database = home / DATABASE
+    try:
+        connection = _connect(database)
+        try:
+            yield UsageStore(connection, _place(connection, place))
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise UsageError(_meaning(database, error)) from error
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(database, flags, 0o600)
+        os.fchmod(descriptor, 0o600)
+        os.close(descriptor)
+    except OSError as error:
+        raise UsageError(f"{database} cannot be opened ({error.strerror}): mend its permissions") from None
+    connection = sqlite3.connect(_uri(database, "rw"), timeout=_BUSY_S, isolation_level=None, uri=True)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _upgrade(connection, database)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _upgrade(connection: sqlite3.Connection, database: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise UsageError(f"{database} was written by a newer Tollbridge: update this one, or move the file away")
+    if version == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+
+def _place(connection: sqlite3.Connection, name: bytes) -> int:
+    found = connection.execute("SELECT id FROM places WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        found = connection.execute("INSERT INTO places (name, prices) VALUES (?, '') RETURNING id", (name,)).fetchone()
+    return int(found[0])
+
+
+def _said(rates: Rates | None) -> str:
+    """Rates as text: a line for those of each threshold, each the numbers in the order of `Rates`; empty: there are none."""
+    if rates is None:
+        return ""
+    steps = [(0, rates), *rates.above]
+    return "\n".join(
+        " ".join(
+            map(str, (start, at.input, at.cache_read, at.cache_write_5m, at.cache_write_1h, at.output, at.web_search))
+        )
+        for start, at in steps
+    )
+
+
+def _rates(said: str) -> Rates | None:
+    if not said:
+        return None
+    (_, base), *beyond = [_step(line) for line in said.split("\n")]
+    return replace(base, above=tuple(beyond))
+
+
+def _step(line: str) -> tuple[int, Rates]:
+    start, read, cached, short, long, output, search = map(int, line.split())
+    return start, Rates(read, cached, short, long, output, search)
+
+
+def _uri(database: Path, mode: str) -> str:
+    return f"file:{quote(str(database.absolute()))}?mode={mode}"
+
+
+def _json(names: Iterable[str]) -> str:
+    import json  # noqa: PLC0415 - a first scan knows no calls yet, and does without
+
+    return json.dumps(list(names))
+
+
+def _signed(number: int) -> int:
+    """SQLite's integers have a sign; numbers of devices and inodes have none."""
+    return number - _NUMBERS if number >= _NUMBERS // 2 else number
+
+
+def _meaning(database: Path, error: sqlite3.Error) -> str:
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f"{database} is held by another program: end it and try again"
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return f"{database} is damaged: move it away, and everything is read again"
+    if name.startswith("SQLITE_FULL"):
+        return f"{database} cannot grow, the disk is full: make room and try again"
+    return f"{database} cannot be used ({name or 'SQLite'}: {error})"

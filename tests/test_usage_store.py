@@ -1,0 +1,156 @@
+"""What was read in agents' logs, kept: each call once, marks together with the calls that they cover."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.core.logged import Row
+from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.logged import Mark
+from gateway.domain.money import Usd
+from gateway.ports import Decision
+from gateway.store import open_store
+from gateway.usage_store import DATABASE, Looked, UsageError, UsageStore, open_usage
+
+ROW = Row("msg_1", "s", "/srv", 1_000, "main", 0, "", "req_1", "m", "standard", "standard", "", 0, 10, 0, 0, 0, 0, 5, 0)
+MARK = Mark(1, (1 << 64) - 1, "4-00", 100, 90, "{}")
+
+
+def looked(*rows: Row, path: str = "/logs/a", told: int | None = None, anew: bool = True, offset: int = 90) -> Looked:
+    """A look at a file that told these calls."""
+    mark = Mark(MARK.device, MARK.inode, MARK.head, MARK.size, offset, MARK.state)
+    return Looked("claude", path, mark, 100, 7, 12, 1, len(rows) if told is None else told, anew, rows)
+
+
+def cost(row: Row) -> int | None:
+    """A nano-dollar a token of output; some models are unpriced."""
+    return None if row.model == "unpriced" else row.output
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with nothing in it."""
+    place = tmp_path / "home"
+    place.mkdir(mode=0o700)
+    return place
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[UsageStore]:
+    """The database, for one place."""
+    with open_usage(home, b"/logs") as opened:
+        yield opened
+
+
+def figures(store: UsageStore) -> tuple[int, int, int]:
+    """Calls, nano-dollars and output tokens of all models."""
+    sums = store.figures().by_model.values()
+    return sum(one.calls for one in sums), sum(one.cost.nano for one in sums), sum(one.tokens.output for one in sums)
+
+
+def test_a_call_that_is_told_in_two_files_counts_once(store: UsageStore):
+    """Within one look, in a later one, and whichever comes first."""
+    store.add([looked(ROW), looked(ROW, path="/logs/b")], cost)
+    store.add([looked(ROW, path="/logs/c")], cost)
+    assert figures(store) == (1, 5, 5)
+    found = store.figures()
+    assert (found.files, found.records, found.unreadable, found.told) == (3, 36, 3, 3)
+
+
+def test_a_better_copy_replaces_the_one_that_is_known_and_a_worse_one_does_not(store: UsageStore):
+    """Sums hold the one that counts, also where its model is another."""
+    early = ROW._replace(output=1, lower_bound=1, model="unpriced")
+    store.add([looked(early)], cost)
+    assert [sums.unpriced for sums in store.figures().by_model.values()] == [1]
+    store.add([looked(ROW, path="/logs/b")], cost)
+    store.add([looked(early, path="/logs/c")], cost)
+    assert list(store.figures().by_model) == [("claude", "m")]
+    assert figures(store) == (1, 5, 5)
+
+
+def test_of_two_copies_in_one_portion_the_better_counts(store: UsageStore):
+    """Whichever file is named first."""
+    early = ROW._replace(output=1)
+    store.add([looked(early), looked(ROW, path="/logs/b"), looked(early, path="/logs/c")], cost)
+    assert figures(store) == (1, 5, 5)
+
+
+def test_what_is_known_of_a_file_is_told_to_the_next_scan(home: Path, store: UsageStore):
+    """Its mark, numbers of devices and inodes included, and how it looked; other places know nothing of it."""
+    name = os.fsdecode(b"/logs/\xff.jsonl")
+    store.add([looked(ROW, path=name)], cost)
+    (seen,) = store.seen().values()
+    assert (list(store.seen()), seen.mark, seen.agent, seen.seen_size, seen.seen_ns) == ([name], MARK, "claude", 100, 7)
+    with open_usage(home, b"/other") as other:
+        assert other.seen() == {}
+        assert figures(other) == (0, 0, 0)
+
+
+def test_what_was_added_to_a_file_is_added_to_its_records_and_a_new_file_begins_anew(store: UsageStore):
+    """Records, unreadable ones and tellings of one path."""
+    store.add([looked(ROW)], cost)
+    store.add([looked(ROW, anew=False)], cost)
+    assert (store.figures().records, store.figures().told) == (24, 2)
+    store.add([looked(ROW, anew=True)], cost)
+    assert (store.figures().records, store.figures().told) == (12, 1)
+
+
+def test_marks_are_written_with_the_calls_that_they_cover_or_not_at_all(store: UsageStore):
+    """A scan that ends in the middle of a portion leaves the figures and the marks of before it."""
+
+    def ends(row: Row) -> int:
+        raise KeyboardInterrupt(row.id)
+
+    store.add([looked(ROW)], cost)
+    with pytest.raises(KeyboardInterrupt):
+        store.add([looked(ROW._replace(id="msg_2"), path="/logs/b")], ends)
+    assert figures(store) == (1, 5, 5)
+    assert list(store.seen()) == ["/logs/a"]
+
+
+def test_new_prices_are_those_of_all_calls(store: UsageStore):
+    """What was unpriced gets its price, and the sums follow."""
+    store.add([looked(ROW, ROW._replace(id="msg_2", model="unpriced"))], cost)
+    store.reprice("another list", lambda row: row.output * 10)
+    assert (store.prices(), figures(store)) == ("another list", (2, 100, 10))
+    assert [sums.unpriced for sums in store.figures().by_model.values()] == [0, 0]
+    store.reprice("a third", lambda _row: None)
+    assert figures(store) == (2, 0, 10)
+
+
+@pytest.mark.anyio
+async def test_what_the_gateway_metered_itself_is_known(home: Path, store: UsageStore):
+    """By the name of the message or of the request, beside a gateway that has its database open."""
+    rows = [ROW._replace(id=f"msg_{number}", request=f"req_{number}") for number in range(4)]
+    store.add([looked(*rows)], cost)
+    async with open_store(home) as ledger:
+        booked = [Entry(EntryKind.CALL, (), spent=Usd(5), call_id=name) for name in ("msg_1", "req_2", "msg_9")]
+        await ledger.transact(lambda _view: Decision(None, entries=tuple(booked)), 1)
+        assert store.metered("claude", home / "tollbridge.db") == {"msg_1", "msg_2"}
+        assert store.metered("codex", home / "tollbridge.db") == frozenset()
+
+
+def test_the_database_is_its_owners_alone_and_is_not_followed_through_a_link(home: Path, tmp_path: Path):
+    """0600; a link in its place is refused."""
+    with open_usage(home, b""):
+        assert (home / DATABASE).stat().st_mode & 0o777 == 0o600
+    for file in home.iterdir():
+        file.unlink()
+    (home / DATABASE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="mend"), open_usage(home, b""):
+        pass
+
+
+def test_a_database_of_a_newer_program_or_a_damaged_one_is_refused(home: Path):
+    """The message says what to do."""
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(UsageError, match="newer"), open_usage(home, b""):
+        pass
+    (home / DATABASE).write_bytes(b"no database" * 1000)
+    with pytest.raises(UsageError, match="damaged"), open_usage(home, b""):
+        pass
