@@ -5,7 +5,6 @@ The lock is the kernel's (`flock`): it is gone when its holder is, however that 
 
 import errno
 import fcntl
-import hashlib
 import os
 import stat
 import time
@@ -132,6 +131,8 @@ def hold_token(token: str, base_url: str, places: Path | None = None) -> Iterato
         import platformdirs  # noqa: PLC0415 - only gateways need it
 
         places = Path(platformdirs.user_state_dir("tollbridge", appauthor=False)) / "bots"
+    import hashlib  # noqa: PLC0415 - only gateways need it
+
     name = hashlib.sha256(f"{base_url}\n{token}".encode()).hexdigest()[:32]
     with _held(make_home(places) / f"{name}.lock", TokenLockedError):
         yield

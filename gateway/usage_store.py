@@ -8,14 +8,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from gateway.core.logged import Priced, Row, Sums, as_sums, changes, rank
 from gateway.domain.logged import Mark
-from gateway.domain.usage import Rates
 
 DATABASE: Final = "usage.db"
 VERSION: Final = 1
@@ -39,9 +38,6 @@ CREATE TABLE calls (
   request TEXT NOT NULL, model TEXT NOT NULL, service_tier TEXT NOT NULL, speed TEXT NOT NULL, geo TEXT NOT NULL,
   web_searches INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS[5:])}, nano INTEGER,
   PRIMARY KEY (place, agent, id)) STRICT, WITHOUT ROWID;
-CREATE TABLE rates (
-  source TEXT NOT NULL, model TEXT NOT NULL, day INTEGER NOT NULL, service_tier TEXT NOT NULL, speed TEXT NOT NULL,
-  geo TEXT NOT NULL, rates TEXT NOT NULL, PRIMARY KEY (source, model, day, service_tier, speed, geo)) STRICT, WITHOUT ROWID;
 CREATE TABLE sums (
   place INTEGER NOT NULL REFERENCES places(id), agent TEXT NOT NULL, model TEXT NOT NULL,
   {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS)},
@@ -65,8 +61,6 @@ _READ: Final = (
 )
 _NUMBERS: Final = 1 << 64
 Cost = Callable[[Row], int | None]
-Terms = tuple[str, int, str, str, str]
-"""Model, day, service tier, speed, geo: `Row.terms`."""
 
 
 class UsageError(Exception):
@@ -195,20 +189,6 @@ class UsageStore:
         found = self._connection.execute("SELECT prices FROM places WHERE id = ?", (self._place,)).fetchone()
         return str(found[0])
 
-    def rates(self, source: str) -> dict[Terms, Rates | None]:
-        """The rates that are known from this list of prices; None: it has none."""
-        found = self._connection.execute(
-            "SELECT model, day, service_tier, speed, geo, rates FROM rates WHERE source = ?", (source,)
-        )
-        return {(model, day, tier, speed, geo): _rates(said) for model, day, tier, speed, geo, said in found}
-
-    def keep_rates(self, source: str, terms: Terms, rates: Rates | None) -> None:
-        """Remember them. What other lists said is forgotten."""
-        self._connection.execute("DELETE FROM rates WHERE source != ?", (source,))
-        self._connection.execute(
-            "INSERT OR REPLACE INTO rates VALUES (?, ?, ?, ?, ?, ?, ?)", (source, *terms, _said(rates))
-        )
-
     def reprice(self, source: str, cost: Cost) -> None:
         """Price every call of the place by these prices, and remember where they come from."""
         with self._transaction():
@@ -330,31 +310,6 @@ def _place(connection: sqlite3.Connection, name: bytes) -> int:
     if found is None:
         found = connection.execute("INSERT INTO places (name, prices) VALUES (?, '') RETURNING id", (name,)).fetchone()
     return int(found[0])
-
-
-def _said(rates: Rates | None) -> str:
-    """Rates as text: a line for those of each threshold, each the numbers in the order of `Rates`; empty: there are none."""
-    if rates is None:
-        return ""
-    steps = [(0, rates), *rates.above]
-    return "\n".join(
-        " ".join(
-            map(str, (start, at.input, at.cache_read, at.cache_write_5m, at.cache_write_1h, at.output, at.web_search))
-        )
-        for start, at in steps
-    )
-
-
-def _rates(said: str) -> Rates | None:
-    if not said:
-        return None
-    (_, base), *beyond = [_step(line) for line in said.split("\n")]
-    return replace(base, above=tuple(beyond))
-
-
-def _step(line: str) -> tuple[int, Rates]:
-    start, read, cached, short, long, output, search = map(int, line.split())
-    return start, Rates(read, cached, short, long, output, search)
 
 
 def _uri(database: Path, mode: str) -> str:

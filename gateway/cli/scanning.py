@@ -70,10 +70,12 @@ def name_of(paths: Sequence[str]) -> bytes:
 
 
 def look(
-    store: UsageStore, where: Iterable[tuple[int, str]], watch: "Callable[[int, int], None]" = lambda _done, _of: None
+    store: UsageStore,
+    where: Iterable[tuple[int, str]],
+    prices: Prices,
+    watch: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Scan:
     """Read what was added since the last time and write it down. `watch` is told of bytes done, and of how many there are."""
-    prices = Prices(store)
     if prices.source != (before := store.prices()):
         store.reprice(prices.source, prices.cost)
     seen = store.seen()

@@ -68,8 +68,10 @@ class ClaudeLog:
                             continue
                         known = found.get(told.id)
                         tally.copies += known is not None
-                        if known is None or (
-                            not told.repeats(known) and better(told.call(session), known.call(session))
+                        if (
+                            known is None
+                            or told.total > known.total
+                            or (not told.repeats(known) and better(told.call(session), known.call(session)))
                         ):
                             found[told.id] = told
                     except ValueError:

@@ -14,12 +14,17 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import scan_readers, scanning
+from gateway.cli import scan_prices, scan_readers, scanning
+from gateway.cli.scan_prices import Prices
+from gateway.core.logged import Row, flat
 from gateway.domain.errors import TollbridgeError
+from gateway.domain.logged import LoggedCall
+from gateway.domain.usage import Tokens, Usage
 from gateway.usage_store import open_usage
 from tests.cli.kit import COMMAND, ROOT, environment
 
 TRAPS = ROOT / "tests" / "usage_logs" / "fixtures" / "claude"
+DAY = 1_793_527_200_000
 TOKENS = {
     "input",
     "cache_read",
@@ -51,7 +56,7 @@ def renamed(trap: str, place: Path, number: str) -> None:
 
 def run(user: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, in that user's home."""
-    plain = {"HOME": str(user), "CLAUDE_CONFIG_DIR": "", "XDG_CONFIG_HOME": "", **more}
+    plain = {"HOME": str(user), "CLAUDE_CONFIG_DIR": "", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", **more}
     return subprocess.run(
         [*COMMAND, "scan", *arguments],
         env=environment(user / "tollbridge", **plain),
@@ -185,7 +190,7 @@ def test_logs_that_cannot_be_read_are_counted(user: Path, monkeypatch: pytest.Mo
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     with open_usage(home, b"") as store:
-        found = scanning.look(store, [(0, str(user / ".claude"))])
+        found = scanning.look(store, [(0, str(user / ".claude"))], Prices())
     assert (found.unread, found.figures.files) == (3, 0)
 
 
@@ -218,7 +223,9 @@ def test_many_logs_are_read_by_several_processes_to_the_same_figures(
         told: list[tuple[int, int]] = []
         with open_usage(home, b"") as store:
             found.append(
-                scanning.look(store, [(0, str(user / ".claude"))], lambda *so_far, told=told: told.append(so_far))
+                scanning.look(
+                    store, [(0, str(user / ".claude"))], Prices(), lambda *so_far, told=told: told.append(so_far)
+                )
             )
         assert told[-1][0] == told[-1][1]
     assert found[0] == found[1]
@@ -306,3 +313,41 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away_again(user: Path):
     assert done.returncode == 0
     assert b"reading logs" in shown
     assert b"reading logs" not in done.stdout
+
+
+def row(model: str, at_ms: int, **more: int) -> Row:
+    """A call of a hundred thousand tokens, or of more."""
+    usage = Usage(model, Tokens(**({"input": 100_000} | more)), web_searches=1)
+    return flat(LoggedCall("id", "s", "", at_ms, usage))
+
+
+def test_prices_that_were_looked_up_are_kept_and_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Cliffs and models without a price too; they count while the list of prices is the same, and whatever else is in the file does not."""
+    kept = tmp_path / "cache" / "list-prices.tsv"
+    rows = [
+        row("claude-sonnet-4-5", DAY),
+        row("claude-sonnet-4-5", DAY, output=1, cache_read=200_000),
+        row("nobody's", DAY),
+    ]
+    first = scan_prices.Prices(kept)
+    costs = [first.cost(one) for one in rows]
+    # 100,000 tokens at $3 a million and a search; beyond 200,000 at $6, $0.60 and $22.50; no price
+    assert costs == [300_000_000 + 10_000_000, 600_000_000 + 120_000_000 + 22_500 + 10_000_000, None]
+    first.keep()
+    looked_up: list[scan_prices.Terms] = []
+    monkeypatch.setattr(scan_prices, "_look_up", looked_up.append)
+    second = scan_prices.Prices(kept)
+    assert ([second.cost(one) for one in rows], looked_up) == (costs, [])
+    for broken in (kept.read_bytes() + b"\nx", b"\xff", kept.read_bytes().replace(b"-", b"+", 1), b""):
+        kept.write_bytes(broken)
+        scan_prices.Prices(kept).cost(rows[0])
+    assert len(looked_up) == 4
+
+
+def test_where_prices_cannot_be_kept_they_are_looked_up_again(tmp_path: Path):
+    """A file in the folder's place is no error."""
+    (tmp_path / "cache").write_text("")
+    prices = scan_prices.Prices(tmp_path / "cache" / "list-prices.tsv")
+    assert prices.cost(row("claude-opus-4-8", DAY)) == 510_000_000
+    prices.keep()
+    assert (tmp_path / "cache").read_text() == ""
