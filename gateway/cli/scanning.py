@@ -23,7 +23,7 @@ SMALL: Final = 8 * 1024 * 1024
 JOB_BYTES: Final = 8 * 1024 * 1024
 JOB_FILES: Final = 100
 SHARES_MAX: Final = 2_000
-BATCH: Final = 5_000
+BATCH: Final = 2_000
 """So many calls are written in one transaction."""
 
 
