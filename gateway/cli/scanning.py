@@ -20,7 +20,7 @@ FILES_MAX: Final = 1_000_000
 WORKERS_MAX: Final = 8
 SMALL: Final = 8 * 1024 * 1024
 """So many bytes are read sooner than other processes have started."""
-JOB_BYTES: Final = 8 * 1024 * 1024
+JOB_BYTES: Final = 3 * 1024 * 1024
 JOB_FILES: Final = 100
 SHARES_MAX: Final = 2_000
 BATCH: Final = 2_000
