@@ -72,7 +72,7 @@ class Claude:
     # ---------------------------------------------------------------------------------------------------------- sessions
     def session(self, until: int) -> None:
         """A new session of some turns, or a fork of a late one; at most about so many bytes in the whole tree."""
-        old = self.draw.choice(self.latest) if self.latest and self.tree.chance(0.08) else None
+        old = self.draw.choice(self.latest) if self.latest and self.tree.chance(0.12) else None
         made = self._fork(old) if old else self._new()
         self.latest.append(made)
         for _ in range(self.tree.many(4, 0.8, 40)):
@@ -210,7 +210,7 @@ class Claude:
                 },
             )
         self._write(made)
-        if self.tree.chance(0.03) and made.last_calls and made.split:
+        if self.tree.chance(0.05) and made.last_calls and made.split:
             self._side_question(made)
 
     def _call(self, made: Session, *, last: bool) -> None:
