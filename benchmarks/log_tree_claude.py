@@ -95,7 +95,7 @@ class Claude:
         directory = self.draw.choice(self.projects)
         path = self._home(directory) / f"{id_}.jsonl"
         self.tree.forms["sessions"] += 1
-        spaced = self.tree.chance(0.02)
+        spaced = self.tree.chance(0.04)
         self.tree.forms["sessions with spaces after colons"] += spaced
         model = self.draw.choice(MAIN_MODELS[:-1] if day < 200 else MAIN_MODELS)  # noqa: PLR2004 - it did not exist before
         made = Session(
@@ -179,7 +179,7 @@ class Claude:
         return told
 
     def _write(self, made: Session) -> None:
-        if self.tree.chance(0.004):  # the process died while it wrote
+        if self.tree.chance(0.01):  # the process died while it wrote
             self.tree.forms["lines cut off"] += 1
             made.lines.append(made.lines[-1][: len(made.lines[-1]) // 2] + b"\n")
         self.tree.add(made.path, made.lines)

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import log_tree
 from benchmarks.log_tree import Growing
 from benchmarks.scan_programs import ALONE, OURS, THEIRS, Programs, Run
-from benchmarks.scan_totals import Totals, compare, of_ccusage, of_tollbridge, of_truth, totals_table
+from benchmarks.scan_totals import Totals, compare, exact, of_ccusage, of_tollbridge, of_truth, totals_table
 
 ADDED = 0.01
 AIM_COLD, AIM_ADDED, AIM_MEMORY = 1.0, 0.05, 1.0
@@ -86,15 +86,17 @@ def _round(programs: Programs, made: Growing, number: int) -> dict[str, Any]:
     names = [*programs.names[first:], *programs.names[:first]]
     state = f"round{number}"
     cold = {name: programs.run(name, state) for name in names}
-    right = [_totals(cold, made)]
+    right, ours = [_totals(cold, made)], exact(cold[OURS].said, made.tree.used)
     made.go_on(round(made.tree.written * ADDED))
     added = {name: programs.run(name, state) for name in names}
     right.append(_totals(added, made))
+    ours = ours and exact(added[OURS].said, made.tree.used)
+    true = {name: all(each[name] == each["true"] for each in right) for name in (OURS, THEIRS)}
     return {
         "cold": cold,
         "added": added,
         "totals": compare(right[-1], made.tree.apart),
-        "true": {name: all(each[name] == each["true"] for each in right) for name in (OURS, THEIRS)},
+        "true": {**true, OURS: true[OURS] and ours},
     }
 
 

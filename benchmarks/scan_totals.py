@@ -11,6 +11,7 @@ from benchmarks.scan_programs import OURS, THEIRS
 
 CLASSES = ("input", "cache_write", "cache_read", "output")
 """What both tell: ccusage does not tell how long cache writes last."""
+OURS_ONLY = ("cache_write_5m", "cache_write_1h", "cache_write_unsplit", "reasoning")
 Totals = dict[str, dict[str, int]]
 """Model, class, tokens."""
 WHY = {
@@ -47,18 +48,24 @@ def of_ccusage(said: str) -> Totals:
 
 def of_tollbridge(said: str) -> Totals:
     """What `tollbridge scan --json` says."""
-    sums: dict[str, Counter[str]] = {}
-    for told in json.loads(said)["models"]:
+    found: Totals = {}
+    for model, told in json.loads(said)["by_model"].items():
         tokens = told["tokens"]
-        wrote = tokens["cache_write_5m"] + tokens["cache_write_1h"] + tokens["cache_write_unsplit"]
-        counts = {
+        wrote = sum(tokens[name] for name in ("cache_write_5m", "cache_write_1h", "cache_write_unsplit"))
+        found[model] = {
             "input": tokens["input"],
             "cache_write": wrote,
             "cache_read": tokens["cache_read"],
             "output": tokens["output"],
         }
-        sums.setdefault(told["model"], Counter()).update(counts)
-    return _sorted(sums)
+    return {model: counts for model, counts in sorted(found.items()) if any(counts.values())}
+
+
+def exact(said: str, used: Mapping[tuple[str, str], Used]) -> bool:
+    """Whether `tollbridge scan --json` says the truth in all that only it tells as well: calls, and how long cache writes last."""
+    told, sums = json.loads(said), list(used.values())
+    calls = told["calls"] == sum(each.calls for each in sums)
+    return calls and all(told["tokens"][name] == sum(getattr(each, name) for each in sums) for name in OURS_ONLY)
 
 
 def _sorted(sums: Mapping[str, Counter[str]]) -> Totals:

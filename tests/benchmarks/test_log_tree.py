@@ -3,12 +3,15 @@
 import json
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from benchmarks import log_tree
 from benchmarks.log_tree import Growing
+from benchmarks.log_tree_codex import Codex
+from benchmarks.log_writing import Tree
 
 SIZE = 12_000_000
 CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_unsplit", "output")
@@ -92,20 +95,34 @@ def test_the_truth_about_codex_is_what_the_lines_tell(made: Growing) -> None:
     assert {model: +Counter(told) for model, told in truth.items()} == codex_sums(made.tree.root)
 
 
-def test_every_form_is_in_the_tree(made: Growing) -> None:
-    """Also the rare ones, in a tree that is far smaller than what is measured with."""
-    forms = made.tree.forms
-    rare = (
-        "forks",
+def test_every_form_is_made(tmp_path: Path) -> None:
+    """Also the rare ones, in trees that together are far smaller than what is measured with."""
+    forms = Counter[str]()
+    for seed in range(8):
+        forms.update(log_tree.build(tmp_path / str(seed), 6_000_000, seed).tree.forms)
+    agents = {f"sub-agents ({way})" for way in ("file", "progress", "both")} | {
         "side questions",
+        "forks",
+        "codex sessions",
+    }
+    lines = {
         "lines cut off",
-        "sub-agents (file)",
-        "sub-agents (progress)",
         "codex sums told again",
-    )
-    assert all(forms[name] > 0 for name in rare), forms
-    assert forms["codex forks (old timestamps)"] + forms["codex forks (new timestamps)"] > 0
-    assert any((made.tree.root / ".claude").rglob("subagents/agent-*.jsonl"))
+        "sessions with spaces after colons",
+        "calls of tools with a null in their input",
+    }
+    assert +forms >= Counter(agents | lines)
+
+
+def test_forks_of_codex_tell_nothing_new(tmp_path: Path) -> None:
+    """Whether by their own clock or by that of whom they were forked from: sums that are told again are counted once."""
+    tree = Tree(tmp_path, Random(1), 10**9)  # noqa: S311 - a tree is repeatable
+    codex = Codex(tree)
+    for _ in range(80):
+        codex.session(tree.written + 50_000)
+    assert tree.forms["codex forks (old timestamps)"] > 0
+    assert tree.forms["codex forks (new timestamps)"] > 0
+    assert {model: +Counter(told) for model, told in tree.truth()["codex"].items()} == codex_sums(tmp_path)
 
 
 def test_a_tree_is_as_large_as_was_asked_and_grows_by_as_much(made: Growing) -> None:
