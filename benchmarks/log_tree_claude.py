@@ -95,7 +95,7 @@ class Claude:
         directory = self.draw.choice(self.projects)
         path = self._home(directory) / f"{id_}.jsonl"
         self.tree.forms["sessions"] += 1
-        spaced = self.tree.chance(0.04)
+        spaced = self.tree.chance(0.02)
         self.tree.forms["sessions with spaces after colons"] += spaced
         model = self.draw.choice(MAIN_MODELS[:-1] if day < 200 else MAIN_MODELS)  # noqa: PLR2004 - it did not exist before
         made = Session(

@@ -39,7 +39,7 @@ class Codex:
 
     def session(self, until: int) -> None:
         """A new session, or a fork of a late one; at most about so many bytes in the whole tree."""
-        made = self._begin(self.draw.choice(self.latest) if self.latest and self.tree.chance(0.2) else None)
+        made = self._begin(self.draw.choice(self.latest) if self.latest and self.tree.chance(0.25) else None)
         self.latest.append(made)
         for _ in range(self.tree.many(4, 0.8, 30)):
             self._turn(made)

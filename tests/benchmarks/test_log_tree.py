@@ -98,8 +98,8 @@ def test_the_truth_about_codex_is_what_the_lines_tell(made: Growing) -> None:
 def test_every_form_is_made(tmp_path: Path) -> None:
     """Also the rare ones, in trees that together are far smaller than what is measured with."""
     forms = Counter[str]()
-    for seed in range(8):
-        forms.update(log_tree.build(tmp_path / str(seed), 6_000_000, seed).tree.forms)
+    for seed in range(16):
+        forms.update(log_tree.build(tmp_path / str(seed), 5_000_000, seed).tree.forms)
     agents = {f"sub-agents ({way})" for way in ("file", "progress", "both")} | {
         "side questions",
         "forks",
