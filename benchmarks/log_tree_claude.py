@@ -65,7 +65,7 @@ class Claude:
         self.tree, self.draw = tree, tree.draw
         self.latest: deque[Session] = deque(maxlen=LATEST)
         self.projects = [
-            f"/home/ada/code/{name}-{tree.name(4)}"
+            f"/home/me/code/{name}-{tree.name(4)}"
             for name in ("api", "web", "shop", "infra", "notes", "engine", "site")
         ]
 

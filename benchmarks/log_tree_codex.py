@@ -60,7 +60,7 @@ class Codex:
             at_ms = max(at_ms, old.at_ms + 60_000)
         day, at = stamp(at_ms)[:10], stamp(at_ms)[:19].replace(":", "-")
         path = self.tree.root / ".codex" / "sessions" / Path(*day.split("-")) / f"rollout-{at}-{id_}.jsonl"
-        directory = old.directory if old else f"/home/ada/code/tool-{self.tree.name(4)}"
+        directory = old.directory if old else f"/home/me/code/tool-{self.tree.name(4)}"
         made = Thread(path, id_, directory, old.model if old else self.draw.choice(MODELS), at_ms)
         meta = {
             "id": id_,
