@@ -1,6 +1,7 @@
 """The programs that read a home of logs: where they are, how they are run, and what a run took."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,7 @@ class Programs:
 
     def run(self, name: str, state: str) -> Run:
         """One run. Its CPU is that of all processes that it waited for."""
-        before, began = os.times(), time.perf_counter()
+        before, began = _cpu_s(), time.perf_counter()
         done = subprocess.run(  # noqa: S603 - made here
             self.commands[name],
             cwd=ROOT,
@@ -89,11 +90,10 @@ class Programs:
             timeout=LIMIT_S,
             check=False,
         )
-        took, after = time.perf_counter() - began, os.times()
+        took = time.perf_counter() - began
         if done.returncode:
             raise SystemExit(f"{name} ended with {done.returncode}: {(done.stderr or done.stdout)[-2000:]}")
-        cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
-        return Run(done.stdout, took, cpu_s)
+        return Run(done.stdout, took, _cpu_s() - before)
 
     def most(self, name: str, kind: str) -> int:
         """The bytes that its processes had in memory, each at its most, summed; `kind`: cold, or added, where it has read the home before."""
@@ -109,6 +109,12 @@ class Programs:
                 most.update((pid, bytes_) for pid in below(process.pid) if (bytes_ := high_water(pid)))
                 time.sleep(LOOK_S)
         return sum(most.values())
+
+
+def _cpu_s() -> float:
+    """Of all processes that were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def below(pid: int) -> Iterator[int]:
