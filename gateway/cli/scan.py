@@ -31,13 +31,13 @@ def scan(
     named = paths or []
     if len(named) > PATHS_MAX:
         raise TollbridgeError(f"more than {PATHS_MAX} paths: name a folder that they are in")
-    shown = False
+    shown = None
     while True:
         found = once(named)
-        if found.changed or not shown:
+        if found.figures != shown:
             width = shutil.get_terminal_size().columns
             typer.echo(scan_words.as_json(found, in_a_line=watch) if as_json else scan_words.as_text(found, width))
-            shown = True
+            shown = found.figures
         if not watch:
             return
         time.sleep(WATCH_S)

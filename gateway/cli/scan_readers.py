@@ -14,11 +14,14 @@ from gateway.core.logged import flat
 from gateway.domain.errors import TollbridgeError
 from gateway.domain.logged import Mark
 from gateway.usage_logs.claude import CLAUDE
+from gateway.usage_logs.codex import CODEX
+from gateway.usage_logs.gemini import GEMINI
+from gateway.usage_logs.opencode import OPENCODE
 
 if TYPE_CHECKING:
     from gateway.ports import UsageLog
 
-LOGS: "tuple[UsageLog, ...]" = (CLAUDE,)
+LOGS: "tuple[UsageLog, ...]" = (CLAUDE, CODEX, OPENCODE, GEMINI)
 """Every kind of agent whose logs can be read, in the order in which they are asked whose a folder is."""
 _NUMBER: Final = struct.Struct("<I")
 _LENGTH: Final = struct.Struct("<Q")

@@ -124,8 +124,13 @@ def _found(where: Iterable[tuple[int, str]], seen: Mapping[str, Seen]) -> Iterat
             if known is not None and known.agent != log.agent:
                 known = None
             since = None if known is None else known.mark
-            same = known is not None and known.is_as_it_was(about)
+            same = known is not None and known.is_as_it_was(about) and not _has_journal(path)
             yield Job(agent, path, since, about.st_size, about.st_mtime_ns), same
+
+
+def _has_journal(path: str) -> bool:
+    """A database in use is written to beside itself, which its own size and time do not tell."""
+    return path.endswith(".db") and os.path.exists(f"{path}-wal")
 
 
 def _looked(outcome: Outcome, mark: Mark) -> Looked:

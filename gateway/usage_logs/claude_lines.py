@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.domain.logged import LoggedCall
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
+from gateway.usage_logs.lines import decoded
 
 CALL_MAX: Final = 10**8
 """No single call counts so many tokens, by two orders of magnitude."""
@@ -175,7 +176,7 @@ def telling(raw: bytes, session: str, agent: str) -> Telling | None:
     `session`, `agent`: by the file's name, where the line does not say; `agent` is empty in a conversation's own file.
     """
     try:
-        line = _LINE.decode(raw)
+        line = decoded(_LINE, raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         if _kind(raw) in _TELLING:
             raise ValueError(str(error)) from None
@@ -199,7 +200,7 @@ def telling(raw: bytes, session: str, agent: str) -> Telling | None:
 def _kind(raw: bytes) -> str:
     """What kind of line it is; one that does not say may be any."""
     try:
-        return _KIND.decode(raw).type or "assistant"
+        return decoded(_KIND, raw).type or "assistant"
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return "assistant"
 

@@ -21,7 +21,8 @@ from gateway.domain.errors import TollbridgeError
 from gateway.domain.logged import LoggedCall
 from gateway.domain.usage import Tokens, Usage
 from gateway.usage_store import open_usage
-from tests.cli.kit import COMMAND, ROOT, environment
+from tests.cli.kit import ROOT, environment
+from tests.nursery import COMMAND
 
 TRAPS = ROOT / "tests" / "usage_logs" / "fixtures" / "claude"
 DAY = 1_793_527_200_000
@@ -351,3 +352,19 @@ def test_where_prices_cannot_be_kept_they_are_looked_up_again(tmp_path: Path):
     assert prices.cost(row("claude-opus-4-8", DAY)) == 510_000_000
     prices.keep()
     assert (tmp_path / "cache").read_text() == ""
+
+
+def test_the_logs_of_every_known_agent_are_read_together(user: Path):
+    """Four agents have worked here: the figures are the sum of what each says alone, whichever way their home is named."""
+    others = TRAPS.parent
+    shutil.copytree(others / "codex" / "models", user / ".codex" / "sessions")
+    shutil.copytree(others / "gemini" / "totals", user / ".gemini" / "tmp" / "p")
+    shutil.copytree(others / "opencode" / "legacy", user / ".local" / "share" / "opencode")
+    homes = (".claude", ".codex", ".gemini", ".local/share/opencode")
+    alone = [figures(user, str(user / home)) for home in homes]
+    assert all(one["calls"] > 0 for one in alone)
+    together = figures(user)
+    for name in ("files", "records", "calls", "duplicates", "unreadable", "unpriced_calls"):
+        assert together[name] == sum(one[name] for one in alone), name
+    assert together["tokens"]["total"] == sum(one["tokens"]["total"] for one in alone)
+    assert figures(user, str(user))["calls"] == together["calls"]

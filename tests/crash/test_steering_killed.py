@@ -17,6 +17,12 @@ JOB, WORDS = "job 1", "use tabs, please"
 STEP = Tool("Bash", {"command": "ls", "description": "a step"})
 
 
+def is_on_disk(place: Path) -> bool:
+    """Whether the client has written down that a run took the words in."""
+    files = place.glob("claude/config/projects/*/*.jsonl")
+    return any('"queued_command"' in line and WORDS in line for file in files for line in file.read_text().splitlines())
+
+
 @pytest.mark.parametrize("moment", ["on their way", "in a call"])
 async def test_killed_while_words_are_told_they_are_told_once(tmp_path: Path, moment: str) -> None:
     """The agent's conversation decides at the next start: what it holds is not sent again, what it does not runs next."""
@@ -35,13 +41,13 @@ async def test_killed_while_words_are_told_they_are_told_once(tmp_path: Path, mo
             first.release()
             await here.phone.waits_for(f"Told the agent while it works: {WORDS}", timeout=30)
             await anyio.to_thread.run_sync(second.wait_reached)
+            with anyio.fail_after(30):
+                while not is_on_disk(here.place):  # noqa: ASYNC110 - the client writes its transcript a little later
+                    await anyio.sleep(0.02)
         await here.kill(gateway)
         first.release()
         second.release()
-        files = here.place.glob("claude/config/projects/*/*.jsonl")
-        on_disk = any(
-            '"queued_command"' in line and WORDS in line for file in files for line in file.read_text().splitlines()
-        )
+        on_disk = is_on_disk(here.place)
         gateway = await here.start()
         await here.phone.waits_for("The gateway stopped while this was at work", timeout=60)
         if not on_disk and moment == "on their way":

@@ -228,3 +228,13 @@ def test_files_are_the_conversations_below_and_no_link_to_a_folder_is_followed(t
     found = [str(Path(path).relative_to(home / "projects" / "-srv-project")) for path in CLAUDE.files(str(home))]
     assert found == [f"{SESSION}/subagents/agent-a21e2f5.jsonl", f"{SESSION}.jsonl"]
     assert list(CLAUDE.files(log("forks"))) == [log("forks")]
+
+
+def test_half_a_character_in_what_an_agent_wrote_costs_no_call(tmp_path: Path) -> None:
+    """A program in JavaScript cuts a text within a character, and writes half of it: the line's usage counts all the same."""
+    line = (TRAPS / "stream_copies" / f"{SESSION}.jsonl").read_bytes().splitlines()[0]
+    assert b'"type":"assistant"' in line
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes(line.replace(b'"type":"assistant"', b'"note":"a \\ud83d","type":"assistant"', 1) + b"\n")
+    found = CLAUDE.read(str(cut), None)
+    assert (len(found.calls), found.unreadable) == (1, 0)
