@@ -232,6 +232,7 @@ async def test_who_was_paired_is_listed_lowered_and_taken_out(home: Path) -> Non
         assert re.search(r"4711 .* owner +everywhere .* settings", out)
         code, out, _ = await people(here, "role", "815", "writer")
         assert (code, out) == (0, '815 ("Grace \\u{202e}ecalg") is a writer everywhere.\n')
+        await newcomer.waits_for("You are a writer everywhere", BOT_LIMIT_S)
         code, out, _ = await people(here, "remove", "815")
         assert (code, out) == (
             0,
@@ -240,7 +241,6 @@ async def test_who_was_paired_is_listed_lowered_and_taken_out(home: Path) -> Non
         code, _, said = await people(here, "remove", "4711")
         assert code == 1
         assert "4711 is an owner everywhere by the settings: change telegram.allowed_users there" in said
-        await newcomer.waits_for("You are a writer everywhere", BOT_LIMIT_S)
         before = len(newcomer.sees())
         newcomer.says("do it")
         await handled(here)
