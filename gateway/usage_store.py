@@ -7,7 +7,7 @@ whatever ends a scan, the next one goes on where the figures end. Calls stay whe
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -255,13 +255,9 @@ class UsageStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._connection:  # COMMIT at the end, ROLLBACK where something is raised
+            self._connection.execute("BEGIN IMMEDIATE")
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
 
 @contextmanager
@@ -287,13 +283,12 @@ def _connect(database: Path) -> sqlite3.Connection:
     except OSError as error:
         raise UsageError(f"{database} cannot be opened ({error.strerror}): mend its permissions") from None
     connection = sqlite3.connect(_uri(database, "rw"), timeout=_BUSY_S, isolation_level=None, uri=True)
-    try:
+    with ExitStack() as undo:
+        undo.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         _upgrade(connection, database)
-    except BaseException:
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 
