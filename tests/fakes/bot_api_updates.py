@@ -116,6 +116,11 @@ class Updates:
             self._poll.by_webhook = True
             self.beat()
 
+    @property
+    def polled(self) -> bool:
+        """A poll is in flight: a newer one ends it."""
+        return self._poll is not None
+
     def beat(self) -> bool:
         """End the poll in flight as a newer one would; False when there is none whose client still listens."""
         older, self._poll = self._poll, None

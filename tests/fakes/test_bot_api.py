@@ -177,7 +177,7 @@ async def test_a_newer_poll_ends_the_older_one_with_a_conflict(server, bot):
     with anyio.fail_after(20):
         async with make_bot(server) as rival, anyio.create_task_group() as tasks:
             tasks.start_soon(older)
-            await server.waits_for_request("getUpdates")
+            await server.until(lambda: server.world.updates.polled)
             words += [update.message.text for update in await rival.get_updates(timeout=30) if update.message]
     assert words == [
         "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
@@ -89,10 +88,7 @@ async def test_polls_and_a_webhook_exclude_each_other() -> None:
         found: list[tuple[int, Any]] = []
         poll = threading.Thread(target=lambda: found.append(call(server, "getUpdates", timeout=20)))
         poll.start()
-        await server.waits_for_request("getUpdates")
-        with anyio.fail_after(30):
-            while server.world.updates._poll is None:
-                await anyio.lowlevel.checkpoint()
+        await server.until(lambda: server.world.updates.polled)
         assert call(server, "setWebhook", url="http://127.0.0.1:1/hook")[0] == 200
         poll.join()
         assert found == [(409, "Conflict: terminated by setWebhook request")]
