@@ -29,11 +29,10 @@ BATCH: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a scan saw. `unread`: files that the system did not let it read. `changed`: something was new."""
+    """What a scan saw. `unread`: files that the system did not let it read."""
 
     figures: Figures
     unread: int
-    changed: bool
 
 
 def places(paths: Sequence[str], environ: Mapping[str, str], home: str) -> list[tuple[int, str]]:
@@ -76,7 +75,7 @@ def look(
     watch: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Scan:
     """Read what was added since the last time and write it down. `watch` is told of bytes done, and of how many there are."""
-    if prices.source != (before := store.prices()):
+    if prices.source != store.prices():
         store.reprice(prices.source, prices.cost)
     seen = store.seen()
     jobs: list[Job] = []
@@ -101,7 +100,7 @@ def look(
                 batch, waiting = [], 0
     if batch:
         store.add(batch, prices.cost)
-    return Scan(store.figures(), unread, bool(jobs) or before != prices.source)
+    return Scan(store.figures(), unread)
 
 
 def _found(where: Iterable[tuple[int, str]], seen: Mapping[str, Seen]) -> Iterator[tuple[Job, bool]]:

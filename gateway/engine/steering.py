@@ -77,12 +77,7 @@ async def tell(world: World, live: Live | None, effect: Steer) -> bool:
             return True
         live.steering.pop(turn.prompt_uuid, None)
 
-    def decide(view: View) -> Decision[None]:
-        draft = Draft()
-        back(world, view, draft, turn.session_id, turn.prompt_uuid)
-        return draft.done(None)
-
-    await world.commit(decide)
+    await world.commit(returned(world, turn.session_id, turn.prompt_uuid))
     return False
 
 
@@ -112,12 +107,12 @@ def back(world: World, view: View, draft: Draft, session_id: str, prompt_uuid: s
             _shows(world, view, draft, turn, words.NOT_STEERED, _waits(turn))
 
 
-def returned(world: World, session_id: str) -> Callable[[View], Decision[None]]:
-    """The run has ended, though its turn has not: agents of it work on."""
+def returned(world: World, session_id: str, prompt_uuid: str = "") -> Callable[[View], Decision[None]]:
+    """The same as a decision of its own, where the turn at work goes on or is over already."""
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()
-        back(world, view, draft, session_id)
+        back(world, view, draft, session_id, prompt_uuid)
         return draft.done(None)
 
     return decide
@@ -129,13 +124,5 @@ async def settle(world: World, session: Session, process: Process | None) -> Non
         if not queue.is_steering(turn):
             continue
         found = await world.agents[session.agent].recover(launch(session), process, turn.prompt_uuid)
-        if found.prompt_known:
-            await world.commit(joined(world, turn.id))
-            continue
-
-        def decide(view: View, uuid: str = turn.prompt_uuid) -> Decision[None]:
-            draft = Draft()
-            back(world, view, draft, session.id, uuid)
-            return draft.done(None)
-
-        await world.commit(decide)
+        known = found.prompt_known
+        await world.commit(joined(world, turn.id) if known else returned(world, session.id, turn.prompt_uuid))
