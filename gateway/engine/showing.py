@@ -35,19 +35,25 @@ async def laid_out(world: World, turn_id: str, text: str) -> tuple[str, tuple[Pa
 
     It stays as it is where nothing of it is too large, where the chat takes no files, and where they cannot be made.
     """
-    found = await anyio.to_thread.run_sync(presenting.present, text)
-    if found.plain:
+    if await _is_plain(text):
         return text, ()
     turn = await world.store.read(lambda view: view.turn(turn_id))
     if turn is None or turn.origin is Origin.DESK:  # then it stands on the screen that it was asked for on
         return text, ()
-    return await fitted(world, text)
+    return await _enclosed(world, text)
 
 
 async def fitted(world: World, text: str) -> tuple[str, tuple[Parcel, ...]]:
     """The same of words that are meant for the chat, wherever their turn began."""
-    found = await anyio.to_thread.run_sync(presenting.present, text)
-    answer = None if found.plain or world.spool is None else world.chat.enclosable(text)
+    return (text, ()) if await _is_plain(text) else await _enclosed(world, text)
+
+
+async def _is_plain(text: str) -> bool:
+    return (await anyio.to_thread.run_sync(presenting.present, text)).plain
+
+
+async def _enclosed(world: World, text: str) -> tuple[str, tuple[Parcel, ...]]:
+    answer = None if world.spool is None else world.chat.enclosable(text)
     if answer is None:
         return text, ()
     found = await anyio.to_thread.run_sync(presenting.present, answer)
