@@ -18,6 +18,7 @@ PURE = {
     "enum",
     "fractions",
     "hashlib",
+    "itertools",
     "json",
     "math",
     "re",

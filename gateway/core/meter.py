@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import date
 
-from gateway.core.price import applied, price
+from gateway.core.price import applied, parts, price
 from gateway.domain.budget import Counts, Entry, EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
-from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Call, Flag, Rates, Tokens, Unpriced, Usage
+from gateway.domain.usage import MAIN_LOOP, NO_PARTS, NO_TOKENS, Call, Flag, Parts, Rates, Tokens, Unpriced, Usage
 from gateway.view import change_words
 
 LONG_CACHE_S = 3600
@@ -27,6 +27,7 @@ def book(turn: Turn, call: Call, *, ended: bool = True, work_ms: int = 0) -> tup
     after = replace(
         turn,
         spent=turn.spent + cost,
+        parts=turn.parts + call.parts,
         held_left=turn.held_left - freed,
         tokens=turn.tokens + call.usage.tokens,
         calls=turn.calls + 1,
@@ -54,7 +55,7 @@ def reconcile(totals: Iterable[Usage], metered: Iterable[Usage]) -> tuple[Usage,
     return tuple(missing)
 
 
-def book_difference(turn: Turn, usage: Usage, cost: Usd | Unpriced) -> tuple[Turn, Entry]:
+def book_difference(turn: Turn, usage: Usage, cost: Usd | Unpriced, made_of: Parts = NO_PARTS) -> tuple[Turn, Entry]:
     """The turn and the entry for usage that only the agent's totals show; it is not a call.
 
     Where its price is unknown it counts as one of unknown price, so that the turn is not taken for fully priced.
@@ -64,6 +65,7 @@ def book_difference(turn: Turn, usage: Usage, cost: Usd | Unpriced) -> tuple[Tur
     after = replace(
         turn,
         spent=turn.spent + amount,
+        parts=turn.parts + made_of,
         held_left=turn.held_left - freed,
         tokens=turn.tokens + usage.tokens,
         unpriced_calls=turn.unpriced_calls + isinstance(cost, Unpriced),
@@ -83,7 +85,12 @@ def reprice(
     is the call's; `source` says where they are published. The entry's call id makes it unique.
     """
     amount = price(usage, rates)
-    after = replace(turn, spent=turn.spent + amount, unpriced_calls=max(0, turn.unpriced_calls - 1))
+    after = replace(
+        turn,
+        spent=turn.spent + amount,
+        parts=turn.parts + parts(usage, rates),
+        unpriced_calls=max(0, turn.unpriced_calls - 1),
+    )
     used = {field.name: getattr(applied(usage, rates), field.name) for field in fields(Rates) if field.name != "above"}
     facts = _facts(usage) | {"entry": seq, "rates": used, "priced_on": on.isoformat(), "source": source}
     return after, Entry(

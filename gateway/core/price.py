@@ -1,7 +1,9 @@
 """From tokens to money: integers all the way, rounded once per call."""
 
+from itertools import accumulate, pairwise
+
 from gateway.domain.money import Usd
-from gateway.domain.usage import Rates, Usage
+from gateway.domain.usage import Parts, Rates, Usage
 
 _PER = 1_000_000
 
@@ -14,6 +16,17 @@ def price(usage: Usage, rates: Rates) -> Usd:
     tokens = usage.tokens
     written = tokens.cache_write_5m, tokens.cache_write_1h, tokens.cache_write_unsplit
     return Usd(nano((tokens.input, tokens.cache_read, *written, tokens.output), usage.web_searches, rates))
+
+
+def parts(usage: Usage, rates: Rates) -> Parts:
+    """What the same price is made of, to the nano-dollar: a fraction that one class leaves is counted with the next."""
+    tokens, rates = usage.tokens, applied(usage, rates)
+    written = tokens.cache_write_5m * rates.cache_write_5m + tokens.cache_write_1h * rates.cache_write_1h
+    written += tokens.cache_write_unsplit * max(rates.cache_write_5m, rates.cache_write_1h)
+    charged = tokens.input * rates.input, tokens.cache_read * rates.cache_read, written, tokens.output * rates.output
+    ends = [(scaled + _PER // 2) // _PER for scaled in accumulate(charged)]
+    each = (Usd(end - start) for start, end in pairwise((0, *ends)))
+    return Parts(*each, web_search=Usd(usage.web_searches * rates.web_search))
 
 
 def nano(counts: tuple[int, int, int, int, int, int], web_searches: int, rates: Rates) -> int:

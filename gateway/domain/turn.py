@@ -7,7 +7,7 @@ from gateway.domain.budget import Lift, Scope
 from gateway.domain.estimate import Estimate
 from gateway.domain.files import Attachment
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.usage import NO_TOKENS, Flag, Tokens
+from gateway.domain.usage import NO_PARTS, NO_TOKENS, Flag, Parts, Tokens
 
 
 class Origin(StrEnum):
@@ -103,6 +103,8 @@ class Turn:
     held_left: Usd = ZERO
     ceiling: Usd = ZERO
     spent: Usd = ZERO
+    parts: Parts = NO_PARTS
+    """What `spent` is made of, as far as that is known: it was not told apart from the beginning."""
     tokens: Tokens = NO_TOKENS
     calls: int = 0
     work_ms: int = 0

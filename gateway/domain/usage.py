@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from gateway.domain.money import Usd
+from gateway.domain.money import ZERO, Usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,27 @@ class Rates:
     above: tuple[tuple[int, "Rates"], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a cost is made of: what was charged for each class of tokens, and for searches."""
+
+    input: Usd = ZERO
+    cache_read: Usd = ZERO
+    cache_write: Usd = ZERO
+    """Of any lifetime."""
+    output: Usd = ZERO
+    web_search: Usd = ZERO
+
+    def __add__(self, other: "Parts") -> "Parts":
+        return Parts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def total(self) -> Usd:
+        """All of them together."""
+        return self.input + self.cache_read + self.cache_write + self.output + self.web_search
+
+
+NO_PARTS = Parts()
 MAIN_LOOP = "main"
 UNLISTED = "unlisted-"
 """So begin the names of calls that no transcript shows, booked from a client's own sums when its session ended."""
@@ -95,6 +116,8 @@ class Call:
     price: Usd | Unpriced
     loop: str = MAIN_LOOP
     """`main`, or the agent's own name for the sub-agent loop that made the call."""
+    parts: Parts = NO_PARTS
+    """What the price is made of."""
 
 
 class Flag(StrEnum):

@@ -51,7 +51,7 @@ def finish(
 ) -> Callable[[View], Decision[None]]:
     """A run ended and nothing works for it any more: reconcile, then end its turn, or leave that paused or to go on."""
     missing = meter.reconcile(event.totals, metered) if event.totals is not None else ()
-    priced = [(usage, world.cost(usage)) for usage in missing]
+    priced = [(usage, *world.cost(usage)) for usage in missing]
 
     def decide(view: View) -> Decision[None]:
         draft = Draft()
@@ -62,8 +62,8 @@ def finish(
         if turn.origin is not Origin.BACKGROUND:
             steering.back(world, view, draft, session.id)
         turn = gating.counted(world, view, session, turn) if priced else turn
-        for usage, amount in priced:
-            turn, entry = meter.book_difference(turn, usage, amount)
+        for usage, amount, made_of in priced:
+            turn, entry = meter.book_difference(turn, usage, amount, made_of)
             draft.entries.append(entry)
         halted = event.end is End.HALTED and not after.stopped
         cut = event.end is End.INTERRUPTED and not after.stopped
@@ -117,7 +117,7 @@ def cost(world: World, turn_id: str, agents: int) -> Callable[[View], str]:
 
 def aside(world: World, turn_id: str, metered: Sequence[Usage]) -> Callable[[View], Decision[str]]:
     """Calls that no gate was asked about, and no run's: they are booked on the turn before. The line that the desk shows."""
-    found = [(usage, world.cost(usage)) for usage in metered]
+    found = [(usage, world.cost(usage)[0]) for usage in metered]
     spent = sum((amount.nano for _, amount in found if isinstance(amount, Usd)), 0)
     unknown = sum(not isinstance(amount, Usd) for _, amount in found)
     tokens = sum((usage.tokens for usage, _ in found), Tokens())

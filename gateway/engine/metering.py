@@ -13,7 +13,7 @@ from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.domain.usage import MAIN_LOOP, Call, Unpriced
+from gateway.domain.usage import MAIN_LOOP, Call, Parts, Unpriced
 from gateway.engine import approvals, bounds, gating, judging, menus
 from gateway.engine.decision import Draft
 from gateway.engine.world import STATUS_ENDING, World
@@ -48,10 +48,17 @@ def book_call(
 
 
 def book(
-    world: World, view: View, draft: Draft, turn: Turn, event: CallMetered, priced: Usd | Unpriced, work_ms: int = 0
+    world: World,
+    view: View,
+    draft: Draft,
+    turn: Turn,
+    event: CallMetered,
+    priced: tuple[Usd | Unpriced, Parts],
+    work_ms: int = 0,
 ) -> Booked:
-    """Book a call that is not known yet on this turn, inside a decision."""
-    call = Call(event.call_id, event.usage, priced, event.loop)
+    """Book a call that is not known yet on this turn, inside a decision. `priced`: as `World.cost` gives it."""
+    cost, made_of = priced
+    call = Call(event.call_id, event.usage, cost, event.loop, made_of)
     session = view.session(turn.session_id)
     if session is not None:
         turn = gating.counted(world, view, session, turn)

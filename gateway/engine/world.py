@@ -15,14 +15,14 @@ from gateway.core.forecast import Prior
 from gateway.core.new import Found
 from gateway.core.pairing import Window
 from gateway.core.policy import DAY_MINUTES
-from gateway.core.price import price
+from gateway.core.price import parts, price
 from gateway.core.turn import ENDED
 from gateway.domain.effects import Edit, Effect, Leave, Say
 from gateway.domain.money import Usd
 from gateway.domain.place import Deed, Session, Thread
 from gateway.domain.preferences import Offered, Verbosity
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.domain.usage import Rates, Unpriced, Usage
+from gateway.domain.usage import NO_PARTS, Parts, Rates, Unpriced, Usage
 from gateway.engine.clock import Clock
 from gateway.engine.locks import Locks
 from gateway.engine.reach import Reach
@@ -219,10 +219,10 @@ class World:
         """Today's list prices of a model, on the usual terms."""
         return self.prices.rates(model, self._utc_date(), "standard", "standard")
 
-    def cost(self, usage: Usage) -> Usd | Unpriced:
-        """What a usage costs at today's list price."""
+    def cost(self, usage: Usage) -> tuple[Usd | Unpriced, Parts]:
+        """What a usage costs at today's list price, and what that is made of."""
         rates = self.prices.rates(usage.model, self._utc_date(), usage.service_tier, usage.speed, usage.geo)
-        return rates if isinstance(rates, Unpriced) else price(usage, rates)
+        return (rates, NO_PARTS) if isinstance(rates, Unpriced) else (price(usage, rates), parts(usage, rates))
 
     def _utc_date(self) -> date:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0014_forks"
+HEAD = "0015_parts"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -199,6 +199,7 @@ turns = _table(
     _words("attachments", default="[]"),
     _words("message_id", default=""),
     _number("forgotten_at_ms", null=True),
+    _words("parts", default="{}"),
 )
 Index("turns_session", turns.c.session_id, turns.c.created_at_ms)
 Index("turns_undone", turns.c.session_id, turns.c.created_at_ms, sqlite_where=text(UNDONE))

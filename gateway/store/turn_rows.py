@@ -1,6 +1,7 @@
 """Turns to rows and back, and what the forecast looks at in them."""
 
 import json
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -11,9 +12,10 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.files import Attachment, FileKind
 from gateway.domain.money import Usd
 from gateway.domain.turn import Claim, ClaimKind, Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Flag
+from gateway.domain.usage import Flag, Parts
 from gateway.store import rows, stored
 
+_PARTS = tuple(field.name for field in fields(Parts))
 PAST_KEPT = 20_000
 """Of how many past turns what the forecast looks at is kept in memory, about a kilobyte each."""
 
@@ -42,6 +44,7 @@ def turn_row(turn: Turn) -> dict[str, Any]:
         "ceiling": rows.nano(turn.ceiling),
         "spent": rows.nano(turn.spent),
         "tokens": rows.dump({name: getattr(turn.tokens, name) for name in rows.TOKENS}),
+        "parts": rows.dump(_parts_json(turn.parts)),
         "calls": turn.calls,
         "work_ms": turn.work_ms,
         "lifts": rows.dump([rows.lift_json(lift) for lift in turn.lifts]),
@@ -80,6 +83,7 @@ def turn_of(row: rows.Row) -> Turn:
             ceiling=Usd(row["ceiling"]),
             spent=Usd(row["spent"]),
             tokens=rows.tokens_of(json.loads(row["tokens"])),
+            parts=_parts_of(json.loads(row["parts"])),
             calls=row["calls"],
             work_ms=row["work_ms"],
             lifts=tuple(rows.lift_of(lift) for lift in stored.members(json.loads(row["lifts"]), "lifts")),
@@ -128,6 +132,15 @@ def _attachment_of(facts: Any) -> Attachment:
         passed_on=stored.optional(said, "passed_on", bool) is True,
         heard=stored.optional(said, "heard", str),
     )
+
+
+def _parts_json(made_of: Parts) -> dict[str, int]:
+    """Those that are something."""
+    return {name: amount for name in _PARTS if (amount := rows.nano(getattr(made_of, name)))}
+
+
+def _parts_of(facts: Any) -> Parts:
+    return Parts(**{name: Usd(stored.field(facts, name, int, 0)) for name in _PARTS})
 
 
 def _outcome_of(facts: Any) -> Outcome:

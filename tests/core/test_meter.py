@@ -12,7 +12,7 @@ from gateway.core.meter import book, book_difference, remember, reprice, settle
 from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Turn
-from gateway.domain.usage import NO_TOKENS, Call, Flag, Tokens, Unpriced, Usage
+from gateway.domain.usage import NO_TOKENS, Call, Flag, Parts, Tokens, Unpriced, Usage
 from tests.core.make import DAY, OPUS, SESSION, UNHURRIED, call, session, turn, usd
 
 TOKENS = Tokens(input=3, cache_read=40, cache_write_1h=500, output=6_000, reasoning=70)
@@ -42,6 +42,15 @@ def test_calls_add_up() -> None:
     once, _ = book(turn(), call("c_1", "0.25", TOKENS))
     twice, _ = book(once, call("c_2", "0.50", TOKENS))
     assert (twice.spent, twice.calls, twice.tokens) == (usd("0.75"), 2, TOKENS + TOKENS)
+
+
+def test_what_calls_are_made_of_adds_up_too() -> None:
+    """Dollars for reading the cache and dollars for answers are told apart in the turn, for calls and for differences."""
+    one, two = Parts(cache_read=usd("0.10"), output=usd("0.15")), Parts(usd("0.20"), cache_write=usd("0.30"))
+    once, _ = book(turn(), call("c_1", "0.25", TOKENS, parts=one))
+    twice, _ = book_difference(once, Usage("opus", TOKENS), usd("0.50"), two)
+    assert twice.parts == Parts(usd("0.20"), usd("0.10"), usd("0.30"), usd("0.15"))
+    assert twice.parts.total == twice.spent
 
 
 def test_an_unpriced_call_is_counted_and_never_priced_at_nothing() -> None:
@@ -218,7 +227,8 @@ def test_a_call_is_priced_later_by_an_entry_of_its_own() -> None:
     later = replace(booked, scopes=(SESSION,))
     after, priced = reprice(later, 12, entry, usage, OPUS, on=ON, source="a list")
     assert (after.spent, after.unpriced_calls, after.calls, after.tokens) == (usd("26.03"), 0, 1, booked.tokens)
-    assert after == replace(later, spent=after.spent, unpriced_calls=0)
+    made_of = Parts(output=usd("25"), web_search=usd("0.03"))
+    assert after == replace(later, spent=after.spent, parts=made_of, unpriced_calls=0)
     assert (priced.kind, priced.spent, priced.held, priced.limit) == (EntryKind.REPRICED, usd("25.03"), ZERO, None)
     assert (priced.scopes, priced.turn_id, priced.session_id) == ((SESSION, DAY), "t_1", "s_1")
     assert (priced.who, priced.call_id) == ("reprice", "reprice:12")

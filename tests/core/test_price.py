@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.price import price
+from gateway.core.price import parts, price
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.usage import Rates, Tokens, Usage
+from gateway.domain.usage import Parts, Rates, Tokens, Usage
 from tests.core.make import OPUS, UNHURRIED, usd
 
 COUNTS = st.integers(min_value=0, max_value=10**6)
@@ -148,3 +148,21 @@ def test_more_tokens_never_cost_less(tokens: Tokens, rates: Rates, name: str, mo
     """Adding tokens of any class cannot make a call cheaper."""
     usage = Usage("m", tokens)
     assert price(replace(usage, tokens=tokens + Tokens(**{name: more})), rates) >= price(usage, rates)
+
+
+# --------------------------------------------------------------------------------------------------------------- parts
+def test_a_price_tells_what_it_is_made_of() -> None:
+    """The same call as above: 15,000 + 22,839,000 + 12,340,000 + 20,000,000 nano-dollars, and a search for a cent."""
+    usage = Usage("opus", Tokens(input=3, cache_read=45_678, cache_write_1h=1_234, output=800), web_searches=1)
+    found = parts(usage, OPUS)
+    assert found == Parts(Usd(15_000), Usd(22_839_000), Usd(12_340_000), Usd(20_000_000), Usd(10_000_000))
+
+
+@UNHURRIED
+@given(TOKENS, RATES, RATES, st.integers(min_value=0, max_value=100))
+def test_the_parts_of_a_price_come_to_the_price(tokens: Tokens, low: Rates, high: Rates, searches: int) -> None:
+    """To the nano-dollar, on both sides of a cliff, and none of them is below nothing."""
+    usage, rates = Usage("m", tokens, web_searches=searches), replace(low, above=((1_000_000, high),))
+    found = parts(usage, rates)
+    assert found.total == price(usage, rates)
+    assert min(getattr(found, field.name) for field in fields(Parts)) >= Usd(0)

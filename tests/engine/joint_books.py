@@ -192,6 +192,6 @@ class Books:
     def agrees(self, turn: Turn, *, ended: bool) -> None:
         """The turn's own figures are what its entries come to, and it may cost no more than somebody saw."""
         assert turn.held_left.nano == self.of_turn[turn.id]
-        assert turn.spent.nano == self.paid[turn.id]
+        assert turn.spent.nano == turn.parts.total.nano == self.paid[turn.id]
         assert not ended or not turn.held_left, "an ended turn holds money"
         assert turn.ceiling.nano <= max(self.confirm_above, self.agreed[turn.id].most)

@@ -12,7 +12,7 @@ from gateway.domain.files import Attachment, FileKind
 from gateway.domain.money import Usd
 from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Flag, Tokens
+from gateway.domain.usage import Flag, Parts, Tokens
 from gateway.ports import Decision, NewPost, Store, View
 from gateway.store import Flaw, SqliteStore, ledger
 from gateway.store.view import all_sessions
@@ -54,6 +54,7 @@ TURN = Turn(
     held_left=Usd(4),
     ceiling=Usd(20),
     spent=Usd(6),
+    parts=Parts(Usd(1), Usd(2), output=Usd(3)),
     tokens=Tokens(1, 2, 3, 4, 5, 6, 2),
     calls=2,
     work_ms=61_000,

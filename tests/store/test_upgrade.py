@@ -15,7 +15,7 @@ from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, GrantFrom, Role, Thread
 from gateway.domain.turn import Outcome, OutcomeKind, TurnState
-from gateway.domain.usage import Tokens, Usage
+from gateway.domain.usage import NO_PARTS, Tokens, Usage
 from gateway.ports import Process, StoreError, Update
 from gateway.store import SqliteStore, ledger, migrate, open_readonly, open_store, sqlite
 from gateway.store.home import prepare
@@ -84,7 +84,7 @@ async def test_a_filled_database_of_the_first_revision_reads_back_whole(old_home
                 view.current_session(SESSION.thread),
             )
         )
-        known = replace(TURN, work_ms=0, lifts=(), attachments=(), message_id="")
+        known = replace(TURN, parts=NO_PARTS, work_ms=0, lifts=(), attachments=(), message_id="")
         assert view == (known, APPROVAL, (Grant("7", Role.OWNER),), replace(SESSION, mode=""))
         done = await store.read(lambda view: view.turn("t_0"))
         assert done is not None
