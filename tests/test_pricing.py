@@ -1,4 +1,6 @@
-from datetime import UTC, date, datetime
+import itertools
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import version
 from time import perf_counter
@@ -6,7 +8,7 @@ from time import perf_counter
 import pytest
 from genai_prices import Usage as TheirUsage
 from genai_prices import data_snapshot
-from genai_prices.types import ModelInfo, Provider
+from genai_prices.types import ModelInfo, Provider, StartDateConstraint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -264,3 +266,54 @@ def test_prices_name_their_source() -> None:
     """What the ledger writes beside a price that was found later: the library's version and the newest correction's day."""
     newest = max(line.read_on for line in CORRECTIONS)
     assert PRICES.source == f"genai-prices {version('genai-prices')}, with corrections read by {newest}"
+
+
+TERMS = [
+    *itertools.product(("standard", "batch", "priority", "flex"), ("standard", "fast"), ("", "us")),
+]
+
+
+def test_spans_say_of_every_day_what_that_days_price_is():
+    """Every model that genai-prices knows, under all terms, on every day on which any price begins or ends, and the days beside it."""
+    providers = data_snapshot.get_snapshot().providers
+    models = {model.id: model for provider in providers for model in provider.models}
+    dated = {
+        name: [
+            each.constraint for each in (*(m.prices if isinstance(m.prices, list) else ()), *(m.price_variants or ()))
+        ]
+        for name, m in models.items()
+    }
+    starts = {one.start_date for each in dated.values() for one in each if isinstance(one, StartDateConstraint)}
+    ends = {day for line in CORRECTIONS for day in (line.since, line.until) if day is not None}
+    days = {near for day in starts | ends for near in (day - timedelta(1), day, day + timedelta(1))}
+    changing = 0
+    for name in sorted(models):
+        for terms in TERMS if any(dated[name]) or name.startswith("claude") else TERMS[:1]:
+            spans = PRICES.spans(name, *terms)
+            assert [since for since, _ in spans] == sorted({since for since, _ in spans})
+            assert spans[0][0] == date.min
+            changing += len(spans) > 1
+            for day in (date.min, *days, date.max):
+                (held,) = [said for since, said in spans if since <= day][-1:]
+                assert held == PRICES.rates(name, day, *terms), (name, day, terms)
+    assert len(models) > 1000
+    assert changing > 20
+
+
+def test_a_price_that_depends_on_what_is_not_known_has_no_span():
+    """A newer genai-prices may have reasons of its own why a price changes: such a model is unpriced, and never at a price of another day."""
+
+    class Weekday:
+        def active(self, _at: datetime) -> bool:
+            return True
+
+    model = next(model for model in PROVIDERS["anthropic"].models if model.id == "claude-opus-4-6")
+    before = model.price_variants
+    model.price_variants = [replace(each, constraint=Weekday()) for each in before or ()]  # type: ignore[arg-type]
+    try:
+        ((since, said),) = PRICES.spans("claude-opus-4-6", "standard", "standard")
+    finally:
+        model.price_variants = before
+    assert before
+    assert since == date.min
+    assert isinstance(said, Unpriced)

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway import lock
 from gateway.cli import scanning
-from gateway.cli.scan_prices import Prices, cache
+from gateway.cli.scan_prices import KEPT, Prices
 from gateway.domain.errors import TollbridgeError
 from gateway.home import home_directory
 from gateway.usage_store import UsageError, open_usage
@@ -23,7 +23,7 @@ def once(paths: Sequence[str]) -> scanning.Scan:
     home = home_directory()
     try:
         with lock.hold_scan(home), open_usage(home, scanning.name_of(paths)) as store, _bar() as tell:
-            prices = Prices(cache())
+            prices = Prices(home / KEPT)
             found = scanning.look(store, where, prices, tell)
             prices.keep()
             return found

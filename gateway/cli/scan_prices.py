@@ -2,8 +2,10 @@
 
 import importlib.machinery
 import os
+from bisect import bisect
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +13,19 @@ from gateway.core.logged import Row, cost, day
 from gateway.domain.usage import Rates, Unpriced
 from gateway.home import replace_file
 
-Terms = tuple[str, int, str, str, str]
-"""Model, day, service tier, speed, geo: `Row.terms`."""
+KEPT: Final = "list-prices.tsv"
+"""The file's name, in the gateway's home."""
 KEPT_MAX: Final = 20_000
 KEPT_BYTES_MAX: Final = 8 * 1024 * 1024
 _LIBRARY: Final = "genai_prices"
-_OWNER_ONLY: Final = 0o700
+_FIRST: Final = day(date.min)
+_FORM: Final = "spans"
+"""Another form of the file has another name here."""
+
+Terms = tuple[str, str, str, str]
+"""Model, service tier, speed, geo: `Row.terms`."""
+Spans = tuple[tuple[int, ...], tuple[Rates | None, ...]]
+"""The first days of spans in which a price is the same (`Row.day`, ascending), and the rates in each; None: there are none."""
 
 
 class Prices:
@@ -25,33 +34,47 @@ class Prices:
     def __init__(self, kept: Path | None = None) -> None:
         self.source = source()
         self._kept = kept
-        self._known: dict[Terms, Rates | None] = _read(kept, self.source) if kept else {}
+        self._known: dict[Terms, Spans] | None = None
         self._is_kept = True
 
     def cost(self, row: Row) -> int | None:
         """Nano-dollars; None: unpriced."""
-        terms = row.terms
-        if terms not in self._known:
-            self._known[terms] = _look_up(terms)
+        known = self._known
+        if known is None:
+            known = self._known = _read(self._kept, self.source) if self._kept else {}
+        terms = (row.model, row.service_tier, row.speed, row.geo)
+        spans = known.get(terms)
+        if spans is None:
+            spans = known[terms] = _look_up(terms)
             self._is_kept = False
-        return cost(row, self._known[terms])
+        starts, rates = spans
+        return cost(row, rates[0] if len(starts) == 1 else rates[bisect(starts, row.day) - 1])
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any were looked up before, by this list of prices."""
+        if self._known is None:
+            self._known = _read(self._kept, self.source) if self._kept else {}
+        return bool(self._known)
 
     def keep(self) -> None:
         """Keep what was looked up. Where that cannot be written it is looked up again another time."""
-        if self._kept is None or self._is_kept or len(self._known) > KEPT_MAX:
+        if self._kept is None or self._is_kept or self._known is None or len(self._known) > KEPT_MAX:
             return
-        lines = ["\t".join((*map(str, terms), _said(rates))) for terms, rates in self._known.items()]
+        # A name that could be taken for more than one is never kept: logs are somebody else's.
+        lines = [
+            "\t".join((*terms, *map(_said, *spans)))
+            for terms, spans in self._known.items()
+            if all(map(str.isprintable, terms))
+        ]
         with suppress(OSError, UnicodeEncodeError):
-            self._kept.parent.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-            replace_file(self._kept, "\n".join([self.source, *lines]).encode())
+            replace_file(self._kept, "\n".join([_first(self.source), *lines]).encode())
             self._is_kept = True
 
 
-def cache() -> Path:
-    """Where prices are kept between scans: this user's caches."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("tollbridge", appauthor=False)) / "list-prices.tsv"
+def prepare() -> None:
+    """Load the list of prices, which takes a while."""
+    import gateway.pricing  # noqa: F401
 
 
 def source() -> str:
@@ -63,46 +86,58 @@ def source() -> str:
     return " ".join(f"{about.st_size}-{about.st_mtime_ns}" for about in map(os.stat, sorted(files)))
 
 
-def _look_up(terms: Terms) -> Rates | None:
+def _look_up(terms: Terms) -> Spans:
     from gateway.pricing import ListPrices
 
-    model, number, tier, speed, geo = terms
-    found = ListPrices().rates(model, day(number), tier, speed, geo)
-    return None if isinstance(found, Unpriced) else found
+    model, tier, speed, geo = terms
+    spans = ListPrices().spans(model, tier, speed, geo)
+    return (
+        tuple(day(since) for since, _ in spans),
+        tuple(None if isinstance(rates, Unpriced) else rates for _, rates in spans),
+    )
 
 
-def _read(kept: Path, source: str) -> dict[Terms, Rates | None]:
+def _first(source: str) -> str:
+    return f"{_FORM} {source}"
+
+
+def _read(kept: Path, source: str) -> dict[Terms, Spans]:
     try:
         if kept.stat().st_size > KEPT_BYTES_MAX:
             return {}
         first, *lines = kept.read_text(encoding="utf-8").split("\n")
-        return dict(map(_line, lines)) if first == source else {}
+        return dict(map(_line, lines)) if first == _first(source) else {}
     except (OSError, ValueError, TypeError):
         return {}
 
 
-def _line(line: str) -> tuple[Terms, Rates | None]:
-    model, number, tier, speed, geo, said = line.split("\t")
-    return (model, int(number), tier, speed, geo), _rates(said)
+def _line(line: str) -> tuple[Terms, Spans]:
+    model, tier, speed, geo, *said = line.split("\t")
+    starts, rates = zip(*map(_span, said), strict=True)
+    if starts[0] != _FIRST or list(starts) != sorted(starts):
+        raise ValueError("days that nobody wrote so")
+    return (model, tier, speed, geo), (starts, rates)
 
 
-def _said(rates: Rates | None) -> str:
-    """Those of each threshold, each the numbers in the order of `Rates`; empty: there are none."""
+def _said(start: int, rates: Rates | None) -> str:
+    """The first day, and the rates of each threshold, each the numbers in the order of `Rates`; without any there are none."""
     if rates is None:
-        return ""
-    return ";".join(
+        return f"{start}:"
+    steps = (
         " ".join(
-            map(str, (start, at.input, at.cache_read, at.cache_write_5m, at.cache_write_1h, at.output, at.web_search))
+            map(str, (at, of.input, of.cache_read, of.cache_write_5m, of.cache_write_1h, of.output, of.web_search))
         )
-        for start, at in ((0, rates), *rates.above)
+        for at, of in ((0, rates), *rates.above)
     )
+    return f"{start}:{';'.join(steps)}"
 
 
-def _rates(said: str) -> Rates | None:
-    if not said:
-        return None
-    (_, base), *beyond = [_step(step) for step in said.split(";")]
-    return replace(base, above=tuple(beyond))
+def _span(said: str) -> tuple[int, Rates | None]:
+    start, _, steps = said.partition(":")
+    if not steps:
+        return int(start), None
+    (_, base), *beyond = map(_step, steps.split(";"))
+    return int(start), replace(base, above=tuple(beyond)) if beyond else base
 
 
 def _step(step: str) -> tuple[int, Rates]:

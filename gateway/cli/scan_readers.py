@@ -50,6 +50,7 @@ class Outcome(NamedTuple):
     records: int
     unreadable: int
     told: int
+    anew: bool
     rows: Sequence[tuple[object, ...]]
 
 
@@ -60,10 +61,10 @@ def read(jobs: Sequence[Job]) -> list[Outcome]:
         try:
             log = LOGS[job.agent].read(job.path, job.since)
         except OSError:
-            found.append(Outcome(job, None, 0, 0, 0, ()))
+            found.append(Outcome(job, None, 0, 0, 0, False, ()))
             continue
         rows = [tuple(flat(call)) for call in log.calls]
-        found.append(Outcome(job, log.mark, log.records, log.unreadable, len(log.calls) + log.copies, rows))
+        found.append(Outcome(job, log.mark, log.records, log.unreadable, len(log.calls) + log.copies, log.anew, rows))
     return found
 
 

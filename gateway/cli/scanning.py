@@ -133,11 +133,10 @@ def _has_journal(path: str) -> bool:
 
 
 def _looked(outcome: Outcome, mark: Mark) -> Looked:
-    job, since = outcome.job, outcome.job.since
-    anew = since is None or (since.device, since.inode) != (mark.device, mark.inode) or mark.offset < since.offset
+    job = outcome.job
     rows = [Row._make(row) for row in outcome.rows]
     about = (mark, job.size, job.changed_ns, outcome.records, outcome.unreadable, outcome.told)
-    return Looked(LOGS[job.agent].agent, job.path, *about, anew, rows)
+    return Looked(LOGS[job.agent].agent, job.path, *about, outcome.anew, rows)
 
 
 @contextmanager

@@ -39,14 +39,19 @@ class Row(NamedTuple):
     reasoning: int
 
     @property
-    def terms(self) -> tuple[str, int, str, str, str]:
-        """What its price depends on beside the counts: model, day (since 1970, UTC), service tier, speed, geo."""
-        return self.model, self.at_ms // _DAY_MS, self.service_tier, self.speed, self.geo
+    def terms(self) -> tuple[str, str, str, str]:
+        """What its price depends on beside the counts and the day: model, service tier, speed, geo."""
+        return self.model, self.service_tier, self.speed, self.geo
+
+    @property
+    def day(self) -> int:
+        """The number of its day, in UTC, as `day` has it."""
+        return self.at_ms // _DAY_MS
 
 
-def day(number: int) -> date:
-    """The day of `Row.terms`."""
-    return date.fromordinal(_EPOCH + number)
+def day(on: date) -> int:
+    """A day's number, counted from the first of 1970."""
+    return on.toordinal() - _EPOCH
 
 
 def flat(call: LoggedCall) -> Row:

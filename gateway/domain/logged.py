@@ -52,3 +52,5 @@ class LogRead:
     """Those of them that could not be understood, and may have told a call."""
     copies: int
     """Those that told a call of this look again."""
+    anew: bool = True
+    """Whether the file was read from its start: what was counted of it before counts no more."""

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Final
 
 from genai_prices import data_snapshot
@@ -22,6 +21,7 @@ from genai_prices.types import (
     MatchLogic,
     ModelInfo,
     ModelPrice,
+    StartDateConstraint,
     TieredPrices,
     TimeOfDateConstraint,
 )
@@ -52,9 +52,25 @@ class ListPrices:
         """The rates of a model on a day under these terms; `geo` is the vendor's inference_geo ("us": only there)."""
         return _resolve(model.strip().lower()[:_LONGEST_NAME], on, service_tier.lower(), speed.lower(), geo.lower())
 
+    def spans(
+        self, model: str, service_tier: str, speed: str, geo: str = ""
+    ) -> tuple[tuple[date, Rates | Unpriced], ...]:
+        """What `rates` says of every day there is: the first days of the spans in which it says the same, the earliest first."""
+        days = _changes(model.strip().lower()[:_LONGEST_NAME])
+        if days is None:
+            return ((date.min, Unpriced("the price depends on what is not known here")),)
+        found: list[tuple[date, Rates | Unpriced]] = []
+        for on in days:
+            said = self.rates(model, on, service_tier, speed, geo)
+            if not found or said != found[-1][1]:
+                found.append((on, said))
+        return tuple(found)
+
 
 @lru_cache(maxsize=1)
 def _source() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - slow, and looking up prices needs it not
+
     return (
         f"genai-prices {version('genai-prices')}, with corrections read by {max(line.read_on for line in CORRECTIONS)}"
     )
@@ -76,6 +92,23 @@ def _resolve(model: str, on: date, service_tier: str, speed: str, geo: str) -> R
     if line is None:
         return Unpriced(f"no list price is known for {info.id} with inference in {geo[:20]!r}")
     return _scaled(rates, line.factor)
+
+
+def _changes(model: str) -> list[date] | None:
+    """The first day there is, and all days on which anything about a model's price can begin or end; None: nobody knows."""
+    days = {date.min}
+    for line in CORRECTIONS:
+        days |= {line.since} if line.until is None else {line.since, line.until}
+    found = _find(model)
+    if found is not None:
+        _, info = found
+        dated = info.prices if isinstance(info.prices, list) else ()
+        for constraint in (each.constraint for each in (*dated, *(info.price_variants or ()))):
+            if isinstance(constraint, StartDateConstraint):
+                days.add(constraint.start_date)
+            elif not isinstance(constraint, TimeOfDateConstraint | None):  # a newer library's
+                return None
+    return sorted(days)
 
 
 def _terms(service_tier: str, speed: str) -> tuple[tuple[str, str], ...]:

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.core.logged import better
 from gateway.domain.logged import LoggedCall, LogRead, Mark
-from gateway.usage_logs.claude_lines import Telling, telling
 from gateway.usage_logs.growing import growing
+
+if TYPE_CHECKING:
+    from gateway.usage_logs.claude_lines import Telling
 
 PROJECTS: Final = "projects"
 DEPTH_MAX: Final = 12
@@ -56,6 +58,8 @@ class ClaudeLog:
 
     def read(self, path: str, since: Mark | None) -> LogRead:
         """The calls that were added since, each once. Raises OSError."""
+        from gateway.usage_logs.claude_lines import telling
+
         session, agent = _named(path)
         found: dict[str, Telling] = {}
         tally = _Tally()
@@ -77,8 +81,8 @@ class ClaudeLog:
                     except ValueError:
                         tally.unreadable += 1
             calls = tuple(tally.made(found.values(), session))
-            records, unreadable = tally.records + log.too_long, tally.unreadable + log.too_long
-            return LogRead(calls, log.mark(), records, unreadable, tally.copies)
+            log.records, log.unreadable = log.records + tally.records, log.unreadable + tally.unreadable
+            return log.read(calls, tally.copies)
 
 
 class _Tally:
@@ -102,7 +106,7 @@ class _Tally:
                 yield block[at:stop]
             at = stop + 1
 
-    def made(self, tellings: Iterable[Telling], session: str) -> Iterator[LoggedCall]:
+    def made(self, tellings: "Iterable[Telling]", session: str) -> Iterator[LoggedCall]:
         """The calls, without those that have a name that is none."""
         for told in tellings:
             try:

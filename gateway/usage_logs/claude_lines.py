@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.domain.logged import LoggedCall
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
-from gateway.usage_logs.lines import decoded
+from gateway.usage_logs.values import decoded
 
 CALL_MAX: Final = 10**8
 """No single call counts so many tokens, by two orders of magnitude."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,17 @@ import pytest
 
 from gateway.cli import scan_prices, scan_readers, scanning
 from gateway.cli.scan_prices import Prices
-from gateway.core.logged import Row, flat
+from gateway.core.logged import Row, day, flat
 from gateway.domain.errors import TollbridgeError
 from gateway.domain.logged import LoggedCall
-from gateway.domain.usage import Tokens, Usage
+from gateway.domain.usage import Rates, Tokens, Usage
 from gateway.usage_store import open_usage
 from tests.cli.kit import ROOT, environment
 from tests.nursery import COMMAND
 
 TRAPS = ROOT / "tests" / "usage_logs" / "fixtures" / "claude"
 DAY = 1_793_527_200_000
+RATES = Rates(1_000_000, 0, 0, 0, 0)
 TOKENS = {
     "input",
     "cache_read",
@@ -318,13 +320,14 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away_again(user: Path):
 
 def row(model: str, at_ms: int, **more: int) -> Row:
     """A call of a hundred thousand tokens, or of more."""
-    usage = Usage(model, Tokens(**({"input": 100_000} | more)), web_searches=1)
+    searches = more.pop("web_searches", 1)
+    usage = Usage(model, Tokens(**({"input": 100_000} | more)), web_searches=searches)
     return flat(LoggedCall("id", "s", "", at_ms, usage))
 
 
 def test_prices_that_were_looked_up_are_kept_and_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Cliffs and models without a price too; they count while the list of prices is the same, and whatever else is in the file does not."""
-    kept = tmp_path / "cache" / "list-prices.tsv"
+    kept = tmp_path / scan_prices.KEPT
     rows = [
         row("claude-sonnet-4-5", DAY),
         row("claude-sonnet-4-5", DAY, output=1, cache_read=200_000),
@@ -336,7 +339,8 @@ def test_prices_that_were_looked_up_are_kept_and_are_the_same(tmp_path: Path, mo
     assert costs == [300_000_000 + 10_000_000, 600_000_000 + 120_000_000 + 22_500 + 10_000_000, None]
     first.keep()
     looked_up: list[scan_prices.Terms] = []
-    monkeypatch.setattr(scan_prices, "_look_up", looked_up.append)
+    nothing = ((day(date.min),), (None,))
+    monkeypatch.setattr(scan_prices, "_look_up", lambda terms: looked_up.append(terms) or nothing)
     second = scan_prices.Prices(kept)
     assert ([second.cost(one) for one in rows], looked_up) == (costs, [])
     for broken in (kept.read_bytes() + b"\nx", b"\xff", kept.read_bytes().replace(b"-", b"+", 1), b""):
@@ -347,11 +351,54 @@ def test_prices_that_were_looked_up_are_kept_and_are_the_same(tmp_path: Path, mo
 
 def test_where_prices_cannot_be_kept_they_are_looked_up_again(tmp_path: Path):
     """A file in the folder's place is no error."""
-    (tmp_path / "cache").write_text("")
-    prices = scan_prices.Prices(tmp_path / "cache" / "list-prices.tsv")
+    (tmp_path / "home").write_text("")
+    prices = scan_prices.Prices(tmp_path / "home" / scan_prices.KEPT)
     assert prices.cost(row("claude-opus-4-8", DAY)) == 510_000_000
     prices.keep()
-    assert (tmp_path / "cache").read_text() == ""
+    assert (tmp_path / "home").read_text() == ""
+
+
+def test_a_new_day_of_a_known_model_needs_no_list_of_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is kept holds for every day: the price of o3 fell on 10 June 2025, whichever day was asked for first."""
+    kept = tmp_path / scan_prices.KEPT
+    first = scan_prices.Prices(kept)
+    change = 1_749_513_600_000  # 2025-06-10, UTC
+    # 100,000 tokens at $2 a million, and before that day at $10
+    assert [first.cost(row("o3", change, web_searches=0))] == [200_000_000]
+    first.keep()
+    monkeypatch.setattr(scan_prices, "_look_up", None)
+    second = scan_prices.Prices(kept)
+    days = (change - 1, change, change + 86_400_000, 0, 4_102_444_799_999)
+    costs = [second.cost(row("o3", at, web_searches=0)) for at in days]
+    assert costs == [1_000_000_000, 200_000_000, 200_000_000, 1_000_000_000, 200_000_000]
+
+
+def test_a_model_without_a_price_is_looked_up_again_in_another_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It stays unpriced while the list is the same, and no longer."""
+    kept = tmp_path / scan_prices.KEPT
+    first = scan_prices.Prices(kept)
+    assert first.cost(row("nobody's", DAY)) is None
+    first.keep()
+    asked: list[scan_prices.Terms] = []
+    monkeypatch.setattr(scan_prices, "_look_up", lambda terms: asked.append(terms) or ((day(date.min),), (RATES,)))
+    assert (scan_prices.Prices(kept).cost(row("nobody's", DAY)), asked) == (None, [])
+    monkeypatch.setattr(scan_prices, "source", lambda: "another list")
+    assert scan_prices.Prices(kept).cost(row("nobody's", DAY, web_searches=0)) == 100_000
+    assert asked == [("nobody's", "standard", "standard", "")]
+
+
+def test_no_name_in_a_log_can_write_a_price(tmp_path: Path):
+    """A model whose name holds a line of the kept file's own form leaves the others what they are."""
+    kept = tmp_path / scan_prices.KEPT
+    hostile = f"x\tstandard\tstandard\t\t{day(date.min)}:0 0 0 0 0 0 0\nclaude-opus-4-8"
+    first = scan_prices.Prices(kept)
+    assert first.cost(row(hostile, DAY)) is None
+    assert first.cost(row("claude-haiku-4-5", DAY)) is not None
+    first.keep()
+    second = scan_prices.Prices(kept)
+    assert second.is_known
+    assert second.cost(row("claude-opus-4-8", DAY)) == 510_000_000
+    assert hostile.encode() not in kept.read_bytes()
 
 
 def test_the_logs_of_every_known_agent_are_read_together(user: Path):

@@ -41,8 +41,8 @@ def test_a_row_holds_all_that_a_call_tells():
         6,
         7,
     )
-    assert row.terms == ("m", 1, "batch", "fast", "us")
-    assert day(row.terms[1]) == date(1970, 1, 2)
+    assert row.terms == ("m", "batch", "fast", "us")
+    assert row.day == day(date(1970, 1, 2)) == 1
 
 
 @pytest.mark.parametrize("rates", [RATES, replace(RATES, above=((10, replace(RATES, input=9_000_000_000)),))])

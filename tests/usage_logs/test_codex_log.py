@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -221,10 +222,54 @@ def test_history_that_is_written_again_into_its_own_file_counts_once(trap: str, 
     assert {call.id for call in LOG.read(str(path), None).calls} == first
 
 
-def test_a_compressed_rollout_is_said_to_be_unreadable(tmp_path: Path) -> None:
-    """It is one unreadable record, once."""
+@pytest.mark.parametrize("trap", ["repeated", "fork", "cliff"])
+def test_a_packed_rollout_tells_what_it_told_before(trap: str, tmp_path: Path) -> None:
+    """Codex packs what was left alone for a week: the same calls under the same names, once; several frames are one log."""
+    for rollout in sorted((HERE / trap).rglob("rollout-*.jsonl")):
+        path = tmp_path / f"{rollout.name}.zst"
+        lines = rollout.read_bytes().splitlines(keepends=True)
+        pack = zstandard.ZstdCompressor().compress
+        path.write_bytes(pack(b"".join(lines[:3])) + pack(b"".join(lines[3:])))
+        plain, read = LOG.read(str(rollout), None), LOG.read(str(path), None)
+        assert (read.calls, read.records, read.unreadable) == (plain.calls, plain.records, 0)
+        again = LOG.read(str(path), read.mark)
+        assert (again.calls, again.records, again.anew, again.mark) == ((), 0, False, read.mark)
+    assert scan(LOG, tmp_path).keys() == scan(LOG, HERE / trap).keys()
+
+
+@pytest.mark.parametrize("how", ["torn", "no archive", "wide"])
+def test_a_packed_rollout_that_is_broken_tells_what_is_before_it(how: str, tmp_path: Path) -> None:
+    """The rest is one unreadable record, once."""
+    rollout = max((HERE / "repeated").glob("rollout-*.jsonl")).read_bytes()
     path = tmp_path / "rollout-a.jsonl.zst"
-    path.write_bytes(b"\x28\xb5\x2f\xfd...")
+    whole = zstandard.ZstdCompressor().compress(rollout)
+    wider = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=28))
+    rest = {
+        "torn": whole[:-9],
+        "no archive": b"and more",
+        "wide": (wide := wider.compressobj()).compress(rollout) + wide.flush(),
+    }[how]
+    path.write_bytes(whole + rest)
     read = LOG.read(str(path), None)
-    assert (read.calls, read.records, read.unreadable) == ((), 1, 1)
+    assert len(read.calls) == len({call.id for call in read.calls}) > 0
+    assert read.unreadable == 1
     assert LOG.read(str(path), read.mark).unreadable == 0
+
+
+def test_a_packed_rollout_without_end_is_left_at_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may unpack to more than any machine holds: what is read of it is limited, and little of it is held."""
+    monkeypatch.setattr("gateway.usage_logs.packed.UNPACKED_MAX", 400_000)
+    monkeypatch.setattr("gateway.usage_logs.packed._BITE", 16)
+    path = tmp_path / "rollout-a.jsonl.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(b"{}\n" * 1_000_000))
+    read = LOG.read(str(path), None)
+    assert read.unreadable == 1
+    assert read.records < 1_000_000
+
+
+def test_a_packed_rollout_is_hidden_by_its_plain_one(tmp_path: Path) -> None:
+    """While Codex unpacks one to go on in it, both are there: they are one history, and tell each call once."""
+    rollout = max((HERE / "repeated").glob("rollout-*.jsonl"))
+    (tmp_path / rollout.name).write_bytes(rollout.read_bytes())
+    (tmp_path / f"{rollout.name}.zst").write_bytes(zstandard.ZstdCompressor().compress(rollout.read_bytes()))
+    assert scan(LOG, tmp_path).keys() == scan(LOG, HERE / "repeated").keys()

@@ -242,8 +242,8 @@ def test_a_line_beyond_the_limit_is_counted_and_never_held(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is longer than any record is skipped to its end."""
-    monkeypatch.setattr("gateway.usage_logs.lines.LONGEST_LINE", 4096)
-    monkeypatch.setattr("gateway.usage_logs.lines._CHUNK", 1024)
+    monkeypatch.setattr("gateway.usage_logs.growing.LINE_MAX", 4096)
+    monkeypatch.setattr("gateway.usage_logs.growing.BLOCK", 1024)
     path = at(reader, tmp_path)
     path.write_bytes(b'{"x":"' + b"y" * 20_000 + b'"}\n' + reader.hostile(9) + b"\n")
     read = reader.log.read(str(path), None)

@@ -96,6 +96,25 @@ def test_a_message_of_several_calls_counts_them_all(home: Path, writer: sqlite3.
     assert costs(scan(LOG, home).values()) == [3_375_000, 2_250_000]
 
 
+def test_a_message_of_several_calls_counts_them_all_in_the_database_alone(
+    home: Path, writer: sqlite3.Connection
+) -> None:
+    """The migration moves messages with their parts, which tell the earlier calls; a look between two of them takes nothing away."""
+    told = json.loads((HERE / "steps" / "storage" / "message" / "ses_1" / "msg_1.json").read_bytes())
+    parts = sorted((HERE / "steps" / "storage" / "part" / "msg_1").iterdir())
+    for path in parts:
+        data = path.read_text()
+        writer.execute("INSERT INTO part VALUES (?, 'msg_1', 'ses_1', ?, ?, ?)", (path.stem, AT, AT, data))
+    long = json.dumps({"type": "tool", "text": "step-finish" * 1000})
+    writer.execute("INSERT INTO part VALUES ('prt_9', 'msg_1', 'ses_1', ?, ?, ?)", (AT, AT, long))
+    put(writer, "msg_1", told)
+    read = LOG.read(str(home / "opencode.db"), None)
+    # 1000 x 1250 + 1000 x 125 + 200 x 10000 told by a part alone; 1000 x 1250 + 100 x 10000 by the message
+    assert sorted(costs(read.calls)) == [2_250_000, 3_375_000]
+    shutil.copytree(HERE / "steps" / "storage", home / "storage")
+    assert len(scan(LOG, home)) == 2
+
+
 def test_the_total_tells_where_the_reasoning_is(home: Path, writer: sqlite3.Connection) -> None:
     """Reasoning within the output is not counted again, reasoning beside it is, with or without the cache in the total."""
     cache = {"read": 500, "write": 0}
@@ -189,7 +208,7 @@ def test_looks_at_a_growing_database_give_the_calls_of_the_whole(turns: list[lis
 
 def test_a_locked_database_is_said_and_read_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another holds it alone it is one unreadable record; nothing of it is lost."""
-    monkeypatch.setattr("gateway.usage_logs.opencode._LOCKED_FOR_S", 0.01)
+    monkeypatch.setattr("gateway.usage_logs.opencode_rows._LOCKED_FOR_S", 0.01)
     path = tmp_path / "opencode.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.executescript((HERE / "database" / "schema.sql").read_text())
