@@ -37,12 +37,22 @@ async def respond(world: World, live: Live | None, effect: Respond) -> None:
 
 
 async def unpause(world: World, live: Live, answer: GoOn | EndTurn) -> None:
-    """The limit was raised, or the turn ends at it: every boundary that the agent stands at is answered."""
+    """The limit was raised, or the turn ends at it: every boundary that the agent stands at is answered.
+
+    Where somebody said stop after that yes, it makes no further call: the interrupt that follows answers.
+    """
+    if isinstance(answer, GoOn) and await world.store.read(lambda view: _is_stopped(view, live)):
+        return
     live.limit = live.paused_ms = None
     live.work(world.clock.ticks_ms())
     if isinstance(answer, EndTurn) and not live.over:
         live.stopping_ms = world.clock.ticks_ms()
     await answer_held(world, live, answer)
+
+
+def _is_stopped(view: View, live: Live) -> bool:
+    turn = view.turn(live.turn_id or "")
+    return view.frozen or (turn is not None and turn.outcome is not None)
 
 
 async def answer_held(world: World, live: Live, answer: Answer) -> None:

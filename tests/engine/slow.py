@@ -19,6 +19,7 @@ class Slow(ScriptedAgent):
         self.answers = answers
         self.ends = ends
         self.let_go = anyio.Event()
+        self.answered: list[Answer] = []
 
     async def start(self, launch: Launch) -> Any:
         """Start a slow client."""
@@ -39,6 +40,7 @@ class SlowClient:
         """Take the answer when the time has come."""
         if self._agent.answers is not None and isinstance(answer, AllowTool):
             await self._agent.answers.wait()
+        self._agent.answered.append(answer)
         taken = await self._client.respond(request_id, answer)
         if isinstance(answer, EndTurn):
             self._agent.let_go.set()

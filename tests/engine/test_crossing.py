@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from gateway.agents.scripted import ScriptedAgent, UseTool
+from gateway.domain.effects import GoOn
 from gateway.domain.events import AgentEvent, End, Finished
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import TurnState
@@ -136,3 +137,24 @@ async def test_a_limit_that_is_lowered_in_mid_run_holds_from_the_next_call_on() 
         goes_on.set()
         turn = await gateway.ended(TurnState.PAUSED)
         assert turn.calls <= 2
+
+
+@pytest.mark.parametrize("words", ["/stop", "/stop all"])
+async def test_a_stop_that_comes_before_an_agent_hears_of_the_yes_lets_no_call_go_out(words: str) -> None:
+    """Yes and stop are both decided when the agent is told of the first: it makes no further call."""
+    async with Slow(TWENTY_CALLS) as agent, bench(TWENTY_CALLS, AT_EASE, agents={"scripted": agent}) as gateway:
+        gateway.says("go")
+        asked = await gateway.sees("Paused:")
+        before = len(agent.answered)
+        perform = gateway.world.perform
+        held_up: list[Any] = []
+        gateway.world.perform = held_up.extend
+        gateway.chat.taps(asked, "Raise +$2", OWNER)
+        await gateway.until(lambda turns: turns[0].state is TurnState.RUNNING)
+        gateway.says(words)
+        await gateway.sees("Stopping")
+        gateway.world.perform = perform
+        perform(held_up)
+        await gateway.ended(TurnState.STOPPED)
+        assert not any(isinstance(answer, GoOn) for answer in agent.answered[before:])
+        await within_the_limit(gateway, agent)
