@@ -14,6 +14,7 @@ from gateway.config.ready import misplaced, require_ready
 from gateway.config.retention import RetentionSettings
 from gateway.config.settings import Settings
 from gateway.config.telegram import WebhookSettings
+from gateway.config.telemetry import MetricsSettings, TelemetrySettings
 from gateway.config.values import MOST_USERS
 from gateway.config.voice import VoiceSettings
 from gateway.home import SettingsError, home_directory
@@ -25,12 +26,14 @@ __all__ = [
     "BudgetSettings",
     "ClaudeSettings",
     "LocalSettings",
+    "MetricsSettings",
     "PersonSettings",
     "PolicySettings",
     "RetentionSettings",
     "Settings",
     "SettingsError",
     "TelegramSettings",
+    "TelemetrySettings",
     "VoiceSettings",
     "WebhookSettings",
     "config_file",

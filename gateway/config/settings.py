@@ -14,6 +14,7 @@ from gateway.config.local import LocalSettings
 from gateway.config.people import People, TelegramSettings
 from gateway.config.policy import Policy, PolicySettings
 from gateway.config.retention import RetentionSettings
+from gateway.config.telemetry import MetricsSettings, TelemetrySettings
 from gateway.config.values import MOST_USERS, Minutes, Section, Zone, machine_zone, zone_of
 from gateway.config.voice import VoiceSettings
 from gateway.core.contradictions import contradiction
@@ -32,6 +33,8 @@ class Settings(Section):
     local: LocalSettings = LocalSettings()
     voice: VoiceSettings = VoiceSettings()
     retention: RetentionSettings = RetentionSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     policy: Policy = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     people: People = Field(default=(), max_length=MOST_USERS)

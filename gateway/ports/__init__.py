@@ -35,7 +35,7 @@ from gateway.ports.logs import UsageLog
 from gateway.ports.prices import Prices
 from gateway.ports.speech import Heard, Transcriber
 from gateway.ports.store import LONGEST_WAIT_MS, Decision, FullError, NewPost, Store, StoreError, Update
-from gateway.ports.view import Record, View
+from gateway.ports.view import Heads, Record, Standing, View
 
 __all__ = [
     "AGENT_MARK",
@@ -57,6 +57,7 @@ __all__ = [
     "Elsewhere",
     "FullError",
     "Gone",
+    "Heads",
     "Heard",
     "Launch",
     "NewPost",
@@ -68,6 +69,7 @@ __all__ = [
     "Recovered",
     "Rejected",
     "Saved",
+    "Standing",
     "Store",
     "StoreError",
     "TollbridgeError",

@@ -30,6 +30,23 @@ class Record:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """How far the store is written: the numbers of the newest ledger entry and of the newest turn; 0: there is none."""
+
+    entry: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many updates wait to be handled, bookings wait for a price, and agents have a process."""
+
+    updates: int
+    unpriced: int
+    processes: int
+
+
 class View(Protocol):
     """What one transaction sees. Valid only inside `decide`."""
 
@@ -207,4 +224,22 @@ class View(Protocol):
 
     def traffic(self) -> Traffic:
         """How many messages to people wait, and how many may not have arrived."""
+        ...
+
+    def heads(self) -> Heads:
+        """How far the store is written now: what comes later has higher numbers."""
+        ...
+
+    def records(self, after: int, limit: int) -> tuple[Record, ...]:
+        """Ledger entries numbered above `after`, in order."""
+        ...
+
+    def turns_after(self, after: int, limit: int) -> tuple[tuple[int, Turn], ...]:
+        """(number, turn) of the turns that came after the one with this number, in order. A turn keeps its number while it changes, as
+        long as the store is open.
+        """
+        ...
+
+    def standing(self) -> Standing:
+        """What waits, by the number."""
         ...

@@ -67,6 +67,17 @@ class ListPrices:
         return tuple(found)
 
 
+def named(model: str) -> tuple[str, str] | None:
+    """(provider, model) as the price list names them, of a model under any of its names; None where it is in no list."""
+    return _named(model.strip().lower()[:_LONGEST_NAME])
+
+
+@lru_cache(maxsize=2048)
+def _named(model: str) -> tuple[str, str] | None:
+    found = _find(model)
+    return None if found is None else (found[0], found[1].id)
+
+
 @lru_cache(maxsize=1)
 def _source() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - slow, and looking up prices needs it not

@@ -15,7 +15,7 @@ from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
-from gateway.ports import Record, StoreError
+from gateway.ports import Heads, Record, Standing, StoreError
 from gateway.store import (
     approval_rows,
     forgetting,
@@ -27,6 +27,7 @@ from gateway.store import (
     rows,
     turn_rows,
     unmetered,
+    watching,
 )
 from gateway.store.prepared import Prepared
 from gateway.store.schema import (
@@ -310,6 +311,18 @@ class SqlView:
 
     def traffic(self) -> Traffic:
         return posts.traffic(self._open)
+
+    def heads(self) -> Heads:
+        return watching.heads(self._open)
+
+    def records(self, after: int, limit: int) -> tuple[Record, ...]:
+        return watching.records(self._open, after, limit)
+
+    def turns_after(self, after: int, limit: int) -> tuple[tuple[int, Turn], ...]:
+        return watching.turns_after(self._open, after, limit)
+
+    def standing(self) -> Standing:
+        return watching.standing(self._open)
 
     def _approval(self, row: rows.Row) -> Approval:
         tokens = tuple(found["token"] for found in self._read(_TOKENS, id=row["id"]))
