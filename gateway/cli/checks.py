@@ -379,7 +379,7 @@ def everything(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[C
     yield from database(path, now_ms, running=pid is not None)
     if settings is None:
         return
-    from gateway.cli import desk_checks, telegram_checks, voice_checks
+    from gateway.cli import desk_checks, telegram_checks, telemetry_checks, voice_checks
 
     yield from telegram_checks.ways(settings.telegram, running=pid is not None)
     yield from telegram(settings.telegram, now(), running=pid is not None)
@@ -387,6 +387,8 @@ def everything(environ: Mapping[str, str], now: Callable[[], int]) -> Iterator[C
     yield from places(settings.agents, path)
     yield from retention(settings.retention)
     yield from listener(settings.local, running=pid is not None)
+    yield from telemetry_checks.metrics(settings.metrics, running=pid is not None)
+    yield from telemetry_checks.telemetry(settings.telemetry)
     yield from claude(settings.agents, environ)
     yield from desk_checks.desk(settings, environ, running=pid is not None)
     yield from desk_checks.calls(settings, environ)

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -161,7 +161,10 @@ class Otlp:
     # -------------------------------------------------------------------------------------------------- as it is encoded
     def _data(self, points: Sequence[Point]) -> MetricsData:
         now_ns = self._now_ms() * _NANO
-        own = (self._metric(tuple(group), now_ns) for _, group in groupby(points, key=lambda point: point.metric.name))
+        by_name: dict[str, list[Point]] = {}
+        for point in points:
+            by_name.setdefault(point.metric.name, []).append(point)
+        own = (self._metric(group, now_ns) for group in by_name.values())
         found = ScopeMetrics(self._scope, [*own, *self._usage(points, now_ns)], genai.SCHEMA_URL)
         return MetricsData([ResourceMetrics(self._resource, [found], genai.SCHEMA_URL)])
 
