@@ -142,6 +142,7 @@ BANK_UP: Final = _gauge("bank.up", FLAG, "1: the team's bank answered when it wa
 FROZEN: Final = _gauge("frozen", FLAG, "1: everything was stopped, and nothing starts.")
 STARTED: Final = _gauge("start.time", SECONDS, "When the gateway began, in seconds since 1970.")
 LAG: Final = _gauge("unread.entries", _count("entry"), "Entries of the ledger that are not in these figures yet.")
+FULL: Final = _gauge("full", FLAG, "1: there are more combinations of labels than are kept, and some are not counted.")
 
 # ------------------------------------------------------------------------------------------------- from the export itself
 EXPORT_FAILURES: Final = _counter("export.failures", _count("export"), "Exports that nobody took.", "signal")
@@ -151,6 +152,6 @@ TABLE: Final[tuple[Metric, ...]] = (
     *(COST, TOKENS, REASONING, CALLS, UNPRICED, WEB_SEARCHES, WORK, ENTRIES),
     *(TURNS, TURN_COST, TURN_ESTIMATE),
     *(LIMIT, SPENT, HELD, HOLDS, HOLDS_USD, OPEN_TURNS, UNPRICED_NOW),
-    *(INBOX, OUTBOX, UNSURE, PROCESSES, CHAT_UP, BANK_UP, FROZEN, STARTED, LAG),
+    *(INBOX, OUTBOX, UNSURE, PROCESSES, CHAT_UP, BANK_UP, FROZEN, STARTED, LAG, FULL),
     *(EXPORT_FAILURES, SPANS_LOST),
 )

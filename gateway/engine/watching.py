@@ -150,6 +150,7 @@ class Watch:
             yield Point(metrics.BANK_UP, (), int(not team.away))
         yield Point(metrics.STARTED, (), self.began_ms)
         yield Point(metrics.LAG, (), self._behind)
+        yield Point(metrics.FULL, (), int(self.totals.full))
 
 
 def _about(view: View, known: dict[str, tuple[Turn, Session | None]], turn_id: str | None) -> About:

@@ -197,6 +197,7 @@ async def test_what_is_too_much_for_one_look_comes_with_the_next(monkeypatch: py
     assert (only(first, metrics.LAG), only(second, metrics.LAG)) == (1, 0)
     assert summed(first, metrics.COST) == {"": 2}
     assert summed(second, metrics.COST) == {"": 3}
+    assert only(second, metrics.FULL) == 0
 
 
 async def test_a_ledger_that_cannot_be_read_is_said_and_nothing_is_counted_twice_afterwards() -> None:
