@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import lock
 from gateway.chats.memory import MemoryChat
 from gateway.core import meter, metrics
 from gateway.core.metrics import Metric
@@ -182,6 +184,28 @@ async def test_what_was_booked_before_the_gateway_started_is_not_counted() -> No
     assert only(points, metrics.COST, "claude", MODEL, "person") == 11
     assert only(points, metrics.TURNS, "claude", "person", "finished", "answer") == 1
     assert only(points, metrics.TURN_COST, "claude", "person", "answer") == 18
+
+
+async def test_after_a_restart_counters_begin_anew_and_what_was_open_goes_on(tmp_path: Path) -> None:
+    """As counters do: nothing of the time before is counted again, and no turn is told of twice."""
+    home = lock.make_home(tmp_path / "home")
+    found: list[tuple[int, list[str]]] = []
+    moves = [Move(0, "call", 7, Tokens(5), MODEL, looks=True), Move(0, "end", 1, Tokens(), MODEL, looks=True)]
+    books: Books | None = None
+    for start in ([*moves, moves[0]], [moves[1]], []):
+        async with open_store(home) as store:
+            world = World(store, MemoryChat(), {}, ListPrices(), RULES)
+            watch, ended = Watch(world, KNOWN.get), list[str]()
+            watch.ended = lambda one, ended=ended: ended.append(one.turn.id)
+            await watch.begin()
+            books = books or Books(world)
+            books.world = world
+            for move in start:
+                await books.does(move)
+            found.append((sum(summed(await watch.points(), metrics.COST).values()), ended))
+    (first, [one]), (second, [other]), (third, none) = found
+    assert (first, second, third, none) == (14, 0, 0, [])
+    assert one != other
 
 
 async def test_what_is_too_much_for_one_look_comes_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
