@@ -130,4 +130,4 @@ def test_the_dashboard_can_be_imported() -> None:
         for target in panel.get("targets", ()):
             assert target["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
     used = set(re.findall(r"\$(\w+)", " ".join(expressions())))
-    assert used - {"__range", "__rate_interval"} <= set(variables)
+    assert used - {"__range", "__interval", "__rate_interval"} <= set(variables)

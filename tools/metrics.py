@@ -58,6 +58,10 @@ WITHIN_P90: Final = (
 )
 RANGE: Final = "$__range"
 STEP: Final = "$__rate_interval"
+BAR: Final = "$__interval"
+"""Bars stand beside each other, so that they can be summed up."""
+SMOOTH: Final = "1h"
+"""Of shares and quantiles: a few turns in a quarter of an hour make none."""
 
 Targets = tuple[tuple[str, str], ...]
 """(PromQL, legend) of each."""
@@ -65,14 +69,17 @@ Targets = tuple[tuple[str, str], ...]
 
 def _panel(kind: str, title: str, unit: str, targets: Targets, **more: Any) -> dict[str, Any]:
     custom: dict[str, Any] = {}
+    bars = False
     if kind == "timeseries":
         stacked = more.pop("stacked", False)
         custom = {
             "fillOpacity": 30 if stacked else 10,
             "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         }
-        if more.pop("bars", False):
+        bars = more.pop("bars", False)
+        if bars:
             custom |= {"drawStyle": "bars", "fillOpacity": 80}
+        custom |= {"showPoints": "never"}
     steps = more.pop("steps", [(None, "green")])
     defaults = {
         "unit": unit,
@@ -86,16 +93,16 @@ def _panel(kind: str, title: str, unit: str, targets: Targets, **more: Any) -> d
         "description": more.pop("description", ""),
         "datasource": SOURCE,
         "fieldConfig": {"defaults": defaults | more, "overrides": []},
-        "options": _options(kind),
+        "options": _options(kind, bars=bars),
         "targets": [
             {"datasource": SOURCE, "refId": chr(ord("A") + place), "expr": expr, "legendFormat": legend}
             | ({"instant": True} if kind != "timeseries" else {})
             for place, (expr, legend) in enumerate(targets)
         ],
-    }
+    } | ({"interval": "5m"} if bars else {})
 
 
-def _options(kind: str) -> dict[str, Any]:
+def _options(kind: str, *, bars: bool) -> dict[str, Any]:
     reduced = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
     match kind:
         case "stat":
@@ -104,7 +111,7 @@ def _options(kind: str) -> dict[str, Any]:
             return reduced | {"displayMode": "basic", "orientation": "horizontal", "showUnfilled": True}
         case _:
             return {
-                "legend": {"displayMode": "table", "placement": "bottom", "calcs": ["sum"]},
+                "legend": {"displayMode": "table", "placement": "bottom", "calcs": ["sum" if bars else "lastNotNull"]},
                 "tooltip": {"mode": "multi"},
             }
 
@@ -114,7 +121,7 @@ def _row(title: str) -> dict[str, Any]:
 
 
 def _spent(by: str) -> str:
-    return f"sum by ({by}) (increase(tollbridge_cost_usd_total{{{MINE}}}[{STEP}]))"
+    return f"sum by ({by}) (increase(tollbridge_cost_usd_total{{{MINE}}}[{BAR}]))"
 
 
 USED_STEPS: Final = [(None, "green"), (0.75, "orange"), (0.95, "red")]
@@ -201,7 +208,7 @@ def panels() -> list[tuple[int, int, dict[str, Any]]]:
                 "timeseries",
                 "By what came of it",
                 "currencyUSD",
-                ((f"sum by (outcome) (increase(tollbridge_turn_cost_usd_sum{{{MINE}}}[{STEP}]))", "{{outcome}}"),),
+                ((f"sum by (outcome) (increase(tollbridge_turn_cost_usd_sum{{{MINE}}}[{BAR}]))", "{{outcome}}"),),
                 stacked=True,
                 bars=True,
                 description="Whole turns, when they end: money in turns that ended with nothing, an error or a cancel is told apart.",
@@ -258,7 +265,7 @@ def panels() -> list[tuple[int, int, dict[str, Any]]]:
                 "timeseries",
                 "Tokens by class",
                 "short",
-                ((f"sum by (class) (increase(tollbridge_tokens_total{{{MINE}}}[{STEP}]))", "{{class}}"),),
+                ((f"sum by (class) (increase(tollbridge_tokens_total{{{MINE}}}[{BAR}]))", "{{class}}"),),
                 stacked=True,
                 bars=True,
             ),
@@ -270,7 +277,7 @@ def panels() -> list[tuple[int, int, dict[str, Any]]]:
                 "timeseries",
                 "Read from the cache",
                 "percentunit",
-                ((CACHE_SHARE % (STEP, STEP), "share of input tokens"),),
+                ((CACHE_SHARE % (SMOOTH, SMOOTH), "share of input tokens"),),
                 max=1,
             ),
         ),
@@ -292,7 +299,9 @@ def panels() -> list[tuple[int, int, dict[str, Any]]]:
                 "timeseries",
                 "Cost of a turn",
                 "currencyUSD",
-                tuple((quantile % (level, MINE, STEP), name) for level, name in (("0.5", "half"), ("0.9", "9 in 10"))),
+                tuple(
+                    (quantile % (level, MINE, SMOOTH), name) for level, name in (("0.5", "half"), ("0.9", "9 in 10"))
+                ),
                 description="As well as the buckets tell it.",
             ),
         ),
@@ -303,7 +312,7 @@ def panels() -> list[tuple[int, int, dict[str, Any]]]:
                 "timeseries",
                 "Turns by how they ended",
                 "short",
-                ((f"sum by (state) (increase(tollbridge_turns_total{{{MINE}}}[{STEP}]))", "{{state}}"),),
+                ((f"sum by (state) (increase(tollbridge_turns_total{{{MINE}}}[{BAR}]))", "{{state}}"),),
                 stacked=True,
                 bars=True,
             ),

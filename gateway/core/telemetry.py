@@ -89,18 +89,28 @@ class Totals:
     )
     full: bool = False
 
+    def know(self, increments: Iterable[Increment]) -> None:
+        """Tell these figures from now on, though nothing is counted of them yet: who looks sees them grow, and not appear."""
+        for one in increments:
+            key = one.metric.name, one.labels
+            if key in self.sums or key in self.buckets:
+                continue
+            if len(self.sums) + len(self.buckets) >= SERIES_MAX:
+                self.full = True
+            elif one.metric.kind is Kind.HISTOGRAM:
+                self.buckets[key] = Buckets([0] * (len(one.metric.bounds) + 1))
+            else:
+                self.sums[key] = 0
+
     def add(self, increments: Iterable[Increment]) -> None:
         """Count these as well. What only grows takes nothing that is below zero."""
         for one in increments:
+            self.know((one,))
             key = one.metric.name, one.labels
-            known = self.sums if one.metric.kind is not Kind.HISTOGRAM else self.buckets
-            if key not in known and len(self.sums) + len(self.buckets) >= SERIES_MAX:
-                self.full = True
-            elif one.metric.kind is Kind.HISTOGRAM:
-                found = self.buckets.setdefault(key, Buckets([0] * (len(one.metric.bounds) + 1)))
-                found.add(one.amount, one.metric.bounds)
-            else:
-                self.sums[key] = self.sums.get(key, 0) + max(0, one.amount)
+            if key in self.buckets:
+                self.buckets[key].add(one.amount, one.metric.bounds)
+            elif key in self.sums:
+                self.sums[key] += max(0, one.amount)
 
     def points(self) -> Iterator[Point]:
         """Every figure as it stands, in the order of the table."""

@@ -72,12 +72,24 @@ class Watch:
         return self._models.seen
 
     async def begin(self) -> None:
-        """Count from here on: before the engine runs, so that what it recovers is counted. Raises StoreError."""
+        """Count from here on: before the engine runs, so that what it recovers is counted. Raises StoreError.
 
-        def look(view: View) -> tuple[Heads, frozenset[str]]:
-            return view.heads(), frozenset(turn.id for turn in view.all_open_turns())
+        Figures that the last entries and turns before were of are told from the start, as nothing.
+        """
 
-        self._heads, self._open = await self._world.store.read(look)
+        def look(view: View) -> tuple[Heads, frozenset[str], tuple[Increment, ...]]:
+            heads = view.heads()
+            known: dict[str, tuple[Turn, Session | None]] = {}
+            lately: list[Increment] = []
+            for record in view.records(max(0, heads.entry - ENTRIES_AT_ONCE), ENTRIES_AT_ONCE):
+                lately += telemetry.of_entry(record.entry, _about(view, known, record.entry.turn_id), self._models)
+            for _, turn in view.turns_after(max(0, heads.turn - TURNS_AT_ONCE), TURNS_AT_ONCE):
+                if turn.state in ENDED:
+                    lately += telemetry.of_ended(turn, _agent(view.session(turn.session_id)))
+            return heads, frozenset(turn.id for turn in view.all_open_turns()), tuple(lately)
+
+        self._heads, self._open, lately = await self._world.store.read(look)
+        self.totals.know(lately)
 
     async def points(self) -> tuple[Point, ...]:
         """Every figure as it stands now. One look at a time. Raises StoreError, and what was read by then is not read again."""

@@ -122,6 +122,17 @@ def test_only_so_many_combinations_of_labels_are_kept() -> None:
     assert found["7",] == 2
 
 
+def test_a_figure_can_be_told_before_anything_is_counted_of_it() -> None:
+    """Who looks sees it grow; what is counted already stays."""
+    totals = Totals()
+    told = [Increment(metrics.ENTRIES, ("call",), 3), Increment(metrics.TURN_ESTIMATE, ("claude",), 9)]
+    totals.know(told)
+    assert [(point.amount, sum(point.counts)) for point in totals.points()] == [(0, 0), (0, 0)]
+    totals.add(told)
+    totals.know(told)
+    assert [(point.amount, sum(point.counts)) for point in totals.points()] == [(3, 0), (9, 1)]
+
+
 def test_what_only_grows_takes_nothing_below_zero() -> None:
     """A counter that goes down would be taken for a restart."""
     totals = Totals()
