@@ -20,9 +20,9 @@ KEPT_BYTES: Final = 16_384
 """Of what it writes."""
 LOOK_AGAIN_S: Final = 0.2
 DISCARD_S: Final = 10.0
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME")
+KEPT_NAMES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CONFIG_HOME")
 """What git is told of this process's environment: there may be secrets in it, and a repository can have programs run."""
-_SAFELY = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
+SAFELY = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 """No program that stands in the repository is run: an agent may have written it."""
 
 _NO_FILTER = (("smudge", ""), ("process", ""), ("required", "false"))
@@ -107,11 +107,11 @@ async def _git(
     repository: str, *arguments: str, settings: Sequence[tuple[str, str]] = ()
 ) -> tuple[int | None, bytes, bytes]:
     """Its status, and the end of what it wrote to stdout and stderr. Cancelled, nothing that it started is left."""
-    environ = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environ = {name: os.environ[name] for name in KEPT_NAMES if name in os.environ}
     process = await anyio.open_process(
-        ["git", *_SAFELY, "-C", repository, *arguments],
+        ["git", *SAFELY, "-C", repository, *arguments],
         stdin=subprocess.DEVNULL,
-        env=environ | {"GIT_TERMINAL_PROMPT": "0"} | _told(settings),
+        env=environ | {"GIT_TERMINAL_PROMPT": "0"} | as_environment(settings),
         start_new_session=True,
     )
     output, errors, ended = bytearray(), bytearray(), False
@@ -151,7 +151,7 @@ async def _no_filters(repository: str) -> list[tuple[str, str]] | None:
     return [(f"{name}.{key}", value) for name in drivers for key, value in _NO_FILTER]
 
 
-def _told(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
+def as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Settings in the environment: there a name may have any sign in it."""
     told = {"GIT_CONFIG_COUNT": str(len(settings))} if settings else {}
     for n, (name, value) in enumerate(settings):
