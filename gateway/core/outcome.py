@@ -5,13 +5,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.domain.outcome import Left, LeftKind, Seen, SeenTests, Sight, Whose
+from gateway.domain.outcome import Commit, Fate, Left, LeftKind, Looked, Seen, SeenTests, Sight, Whose
 from gateway.domain.turn import OutcomeKind
 
 SECOND_MS: Final = 1000
 DAY_MS: Final = 24 * 3600 * SECOND_MS
 FATE_DAYS: Final = (1, 7, 30)
 """So many days after it was made a commit is looked at again."""
+TRIED_DAYS: Final = 60
+"""For so long it is tried where nothing can be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,14 @@ def with_run(tests: SeenTests, runner: str, passed: bool | None) -> SeenTests:  
 def due_ms(committed_ms: int, after_ms: int) -> int | None:
     """When a commit is to be looked at next, after it was at `after_ms`; None: not any more."""
     return next((at for at in (committed_ms + day * DAY_MS for day in FATE_DAYS) if at > after_ms), None)
+
+
+def looked(commit: Commit, fate: Fate | None, now_ms: int) -> Looked:
+    """What is kept of a look at a commit. Where nothing could be seen it is tried again the next day, for a while."""
+    if fate is not None:
+        return Looked(commit.turn_id, commit.sha, fate, due_ms(commit.committed_ms, now_ms))
+    again = now_ms < commit.committed_ms + TRIED_DAYS * DAY_MS
+    return Looked(commit.turn_id, commit.sha, None, now_ms + DAY_MS if again else None)
 
 
 def overlaps(places: Sequence[tuple[str, str]], mine: Seen) -> tuple[bool, bool]:

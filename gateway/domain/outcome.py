@@ -121,6 +121,18 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """A commit was looked at: what became of it (None: that could not be seen, what was known stays), and when it is looked at next
+    (None: not any more).
+    """
+
+    turn_id: str
+    sha: str
+    fate: Fate | None
+    due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """What a turn left behind. `before` and `after` are None unless `sight` is SEEN; `commits` also where they are too many."""
 

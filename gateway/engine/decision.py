@@ -10,6 +10,7 @@ from gateway.domain.approval import Approval
 from gateway.domain.budget import Balance, Entry, Lift, Quota, Scope
 from gateway.domain.effects import Edit, Effect, Say
 from gateway.domain.events import Moved
+from gateway.domain.outcome import Left
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences
 from gateway.domain.turn import Turn
@@ -22,7 +23,9 @@ T = TypeVar("T")
 class Draft:
     """A decision in the making: what is to be written, said and done, in order. What it writes counts in it at once."""
 
-    put: list[Session | Turn | Approval | Process | Quota | Unmetered | Preferences] = field(default_factory=list)
+    put: list[Session | Turn | Approval | Process | Quota | Unmetered | Preferences | Left] = field(
+        default_factory=list
+    )
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     current: Session | None = None

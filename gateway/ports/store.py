@@ -13,6 +13,7 @@ from gateway.domain.lease import (
     Figure,
     Loan,
 )
+from gateway.domain.outcome import Left, Looked
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Offered, Preferences
 from gateway.domain.turn import Turn
@@ -71,7 +72,9 @@ class Decision(Generic[T]):
     """
 
     result: T
-    put: tuple[Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered, ...] = ()
+    put: tuple[
+        Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered | Left | Looked, ...
+    ] = ()
     grants: tuple[Grant, ...] | None = None
     current: Session | None = None
     entries: tuple[Entry, ...] = ()

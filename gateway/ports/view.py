@@ -13,6 +13,7 @@ from gateway.domain.lease import (
     Loan,
 )
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Commit, Left
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn
@@ -220,6 +221,14 @@ class View(Protocol):
 
     def offered(self, service: str) -> tuple[str, ...]:
         """The chats where the service was told which commands to offer."""
+        ...
+
+    def left(self, turn_id: str) -> Left | None:
+        """What the turn left behind; None: nobody has looked."""
+        ...
+
+    def commits_due(self, now_ms: int, limit: int) -> tuple[Commit, ...]:
+        """Commits that are counted to turns and are to be looked at again by now, the longest due first."""
         ...
 
     def traffic(self) -> Traffic:

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, func, select, text
 
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Left
 from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Turn
 from gateway.domain.usage import UNLISTED
 from gateway.ports import Record, StoreError, View
 from gateway.store import home as homes
-from gateway.store import inbox, ledger, migrate, posts, sqlite, turn_rows, unmetered
+from gateway.store import inbox, ledger, migrate, outcomes, posts, sqlite, turn_rows, unmetered
 from gateway.store.ledger import Flaw
 from gateway.store.schema import UNPRICED, balances, turns
 from gateway.store.view import SqlView, all_sessions
@@ -73,6 +74,10 @@ class Reader:
     def unlisted(self) -> dict[str, Usd]:
         """By session what was booked when it ended because no transcript shows it; the prices that were found later included."""
         return ledger.spent_on(self._connection, UNLISTED)
+
+    def left(self, since_ms: int, until_ms: int) -> tuple[Left, ...]:
+        """What the turns left behind that were asked for in this time, oldest first; those that nobody has looked at are missing."""
+        return outcomes.between(self._connection, since_ms, until_ms)
 
     def balances(self) -> tuple[Balance, ...]:
         """The balance of every scope that the ledger names."""

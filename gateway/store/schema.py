@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0015_parts"
+HEAD = "0016_outcomes"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -37,6 +37,7 @@ UNPRICED = "unpriced_calls > 0"
 WAITING = "state = 'waiting'"
 REMEMBERED = "forgotten_at_ms IS NULL"
 QUESTIONED = "text <> ''"
+DUE = "due_ms IS NOT NULL"
 UNSETTLED = "room IN ('wanted', 'closing', 'reopening')"
 
 
@@ -368,3 +369,32 @@ preferences = _table(
 )
 
 offered = _table("offered", _words("service", key=True), _words("chat", key=True))
+
+outcomes = _table(
+    "outcomes",
+    Column("turn_id", Words, ForeignKey("turns.id"), primary_key=True, nullable=False),
+    _words("kind"),
+    _words("sight"),
+    _words("before", null=True),
+    _words("after", null=True),
+    _number("counted"),
+    _words("tests"),
+)
+
+outcome_commits = _table(
+    "outcome_commits",
+    Column("turn_id", Words, ForeignKey("outcomes.turn_id"), primary_key=True, nullable=False),
+    _words("sha", key=True),
+    _words("repository"),
+    _words("whose"),
+    *(_number(name) for name in ("files", "added", "removed", "authored_ms", "committed_ms")),
+    _number("due_ms", null=True),
+    _number("seen_at_ms", null=True),
+    _number("gone", default="0"),
+    _words("branch", default=""),
+    _words("merged", default=""),
+    _words("reverted_by", default=""),
+    _number("after_7", null=True),
+    _number("after_30", null=True),
+)
+Index("outcome_commits_due", outcome_commits.c.due_ms, sqlite_where=text(DUE))

@@ -11,6 +11,7 @@ from gateway.domain.approval import APPROVAL_REF, REMINDER_REF, Approval, Approv
 from gateway.domain.budget import Balance, Lift, Quota, Scope
 from gateway.domain.lease import Figure, Loan
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Commit, Left
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn, TurnState
@@ -22,6 +23,7 @@ from gateway.store import (
     ledger,
     loans,
     moves,
+    outcomes,
     posts,
     preferences,
     rows,
@@ -308,6 +310,12 @@ class SqlView:
 
     def offered(self, service: str) -> tuple[str, ...]:
         return preferences.told(self._open, service)
+
+    def left(self, turn_id: str) -> Left | None:
+        return outcomes.find(self._open, turn_id)
+
+    def commits_due(self, now_ms: int, limit: int) -> tuple[Commit, ...]:
+        return outcomes.due(self._open, now_ms, limit)
 
     def traffic(self) -> Traffic:
         return posts.traffic(self._open)

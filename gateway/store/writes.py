@@ -11,6 +11,7 @@ from gateway.domain.approval import Approval, ApprovalState
 from gateway.domain.budget import Entry, EntryKind, Quota
 from gateway.domain.effects import SAID_REF
 from gateway.domain.lease import Loan
+from gateway.domain.outcome import Left, Looked
 from gateway.domain.place import Session, Unmetered
 from gateway.domain.preferences import Offered, Preferences
 from gateway.domain.turn import Turn
@@ -22,6 +23,7 @@ from gateway.store import (
     ledger,
     loans,
     moves,
+    outcomes,
     posts,
     preferences,
     rows,
@@ -38,7 +40,7 @@ _NO_TOKENS = Prepared(delete(approval_tokens).where(approval_tokens.c.approval_i
 _NEW_TOKEN = Prepared(insert(approval_tokens))
 TOKENS_KEPT_MS = 90 * inbox.DAY_MS
 """How long a late tap is still told what became of its question."""
-Put = Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered
+Put = Session | Turn | Approval | Process | Quota | Loan | Unmetered | Preferences | Offered | Left | Looked
 
 FACTS = {EntryKind.CALL, EntryKind.RECONCILED, EntryKind.REPRICED, EntryKind.SETTLED, EntryKind.VOIDED}
 """Entries that tell what has happened: a full outbox does not keep them out of the ledger."""
@@ -50,7 +52,7 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:  
         moves.move(connection, decision.moved, now_ms)
     if decision.gone is not None:
         moves.leave(connection, decision.gone)
-    for record in sorted(decision.put, key=lambda record: not isinstance(record, Session)):
+    for record in sorted(decision.put, key=_after_what_it_belongs_to):
         _put(connection, record, now_ms)
     if decision.current is not None:
         _make_current(connection, decision.current)
@@ -73,6 +75,10 @@ def write(connection: Connection, decision: Decision[T], now_ms: int) -> None:  
         inbox.handle(connection, *decision.handled, now_ms)
     for also in decision.also:
         inbox.handle(connection, *also, now_ms)
+
+
+def _after_what_it_belongs_to(record: Put) -> int:
+    return 0 if isinstance(record, Session) else 2 if isinstance(record, Left | Looked) else 1
 
 
 def _can_wait(decision: Decision[T]) -> bool:
@@ -112,6 +118,10 @@ def _put(connection: Connection, record: Put, now_ms: int) -> None:  # noqa: C90
             preferences.keep(connection, record)
         case Offered():
             preferences.note(connection, record)
+        case Left():
+            outcomes.keep(connection, record)
+        case Looked():
+            outcomes.note(connection, record)
 
 
 def _put_session(connection: Connection, session: Session) -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.outcome import DAY_MS, Made, Span, counted, due_ms, kind, made_here, overlaps, with_run
-from gateway.domain.outcome import Change, Commit, Left, LeftKind, Seen, SeenTests, Sight, Whose
+from gateway.core.outcome import DAY_MS, Made, Span, counted, due_ms, kind, looked, made_here, overlaps, with_run
+from gateway.domain.outcome import Change, Commit, Fate, Left, LeftKind, Looked, Seen, SeenTests, Sight, Whose
 from gateway.domain.turn import OutcomeKind
 
 SPAN = Span(10_500, 20_400)
@@ -123,6 +123,14 @@ def test_the_last_tests_count_and_all_runs_are_counted() -> None:
 def test_a_commit_is_looked_at_after_one_seven_and_thirty_days() -> None:
     """And after a long silence at the next of these that is not over."""
     assert [due_ms(0, at) for at in (0, DAY_MS, 8 * DAY_MS, 30 * DAY_MS)] == [DAY_MS, 7 * DAY_MS, 30 * DAY_MS, None]
+
+
+def test_a_commit_that_could_not_be_looked_at_is_tried_again_for_a_while() -> None:
+    """A repository may be on a disk that is not there; after two months it is given up."""
+    fate = Fate(DAY_MS)
+    assert looked(OWN, fate, 2 * DAY_MS) == Looked("t_1", "a", fate, 12_000 + 7 * DAY_MS)
+    assert looked(OWN, None, 2 * DAY_MS) == Looked("t_1", "a", None, 3 * DAY_MS)
+    assert looked(OWN, None, 61 * DAY_MS) == Looked("t_1", "a", None, None)
 
 
 def test_worktrees_of_one_repository_are_told_from_one_worktree() -> None:

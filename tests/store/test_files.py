@@ -130,7 +130,7 @@ async def test_a_damaged_database_is_said_to_be(home: Path) -> None:
     async with open_store(home) as store:
         await put(store, put=(SESSION, *(turn(number) for number in range(500))))
     with (home / DATABASE).open("r+b") as file:
-        file.seek(4096 * 60)
+        file.seek(4096 * 90)
         file.write(b"\xa5" * 4096 * 60)
     with open_readonly(home) as reader:
         assert any("the file is damaged" in flaw.what for flaw in reader.verify())
