@@ -153,6 +153,15 @@ class Acted:
 
 
 @dataclass(frozen=True, slots=True)
+class Ran:
+    """The agent ran tests, with this runner (`pytest`), and they have ended. `passed`: None where that is not known."""
+
+    runner: str
+    passed: bool | None
+    loop: str = MAIN_LOOP
+
+
+@dataclass(frozen=True, slots=True)
 class CallMetered:
     """An API call used this much. `ended` is False where the call was cut short, so that it is a lower bound."""
 
@@ -318,6 +327,7 @@ AgentEvent = (
     Started
     | Said
     | Acted
+    | Ran
     | CallMetered
     | AskedPermission
     | AskedQuestion

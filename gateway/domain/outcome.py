@@ -5,6 +5,7 @@ What could not be seen is None, or `Sight.UNKNOWN`: it is never taken for nothin
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Sight(StrEnum):
@@ -78,6 +79,9 @@ class SeenTests:
     passed: bool | None = None
 
 
+NO_TESTS: Final = SeenTests()
+
+
 class Merged(StrEnum):
     """How a commit came to the default branch."""
 
@@ -142,7 +146,7 @@ class Left:
     before: Seen | None = None
     after: Seen | None = None
     commits: tuple[Commit, ...] | None = None
-    tests: SeenTests = SeenTests()
+    tests: SeenTests = NO_TESTS
 
     @property
     def own(self) -> tuple[Commit, ...]:

@@ -14,6 +14,7 @@ from gateway.engine import attachments, desk, groups, parcels, projects
 from gateway.engine.arrivals import Arrival, Arrivals, with_parts
 from gateway.engine.clients import Clients
 from gateway.engine.clock import Clock
+from gateway.engine.fates import keep_looking
 from gateway.engine.forgetting import keep_forgetting
 from gateway.engine.inbound import handle_edited, handle_message, handle_unsupported
 from gateway.engine.leases import Leases
@@ -97,6 +98,7 @@ class Engine:
                 tasks.start_soon(self._repeat_forever)
                 tasks.start_soon(keep_forgetting, self.world)
                 tasks.start_soon(offer_forever, self.world)
+                tasks.start_soon(keep_looking, self.world)
                 if leases is not None:
                     tasks.start_soon(leases.run)
                 self.ready.set()

@@ -12,14 +12,15 @@ from gateway.domain.effects import Say, StartTurn
 from gateway.domain.events import End, Finished
 from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Left
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
 from gateway.domain.usage import Flag, Tokens, Usage
-from gateway.engine import approvals, bounds, gating, metering, steering
+from gateway.engine import approvals, bounds, gating, metering, outcomes, steering
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
 from gateway.ports import Decision, View
-from gateway.view import desk_words, question_words, turn_words
+from gateway.view import desk_words, outcome_words, question_words, turn_words
 
 OUTCOME_CHARACTERS_MAX = 500
 
@@ -44,6 +45,8 @@ class Aftermath:
     """The agent's last words, where the run was cut off: they are paid for, and the status message loses them."""
     files: tuple[Parcel, ...] = ()
     """What goes with the answer."""
+    left: Left | None = None
+    """What it has left behind, its kind still open; None: nobody has looked."""
 
 
 def finish(
@@ -70,6 +73,8 @@ def finish(
         if turn.state in ENDED or event.prompt_uuid not in (None, turn.prompt_uuid):
             # It ended before, or goes on already under another prompt: this is only what it had spent until then.
             draft.put.append(turn)
+            if turn.state in ENDED:
+                _leave(draft, turn, after)
         elif turn.state in (TurnState.ASKING, TurnState.QUEUED):
             # A run that nobody asked for, and its agent is gone while it waited for a yes.
             approvals.withdraw(
@@ -149,7 +154,7 @@ def _tell(
     turn = gating.settle(draft, turn, after.work_ms)
     draft.put.append(turn)
     approvals.withdraw(draft, view.open_approvals(turn.id), question_words.NOT_NEEDED, state=ApprovalState.WITHDRAWN)
-    line = _line(world, view, draft, session, turn)
+    line = turn_words.with_left(_line(world, view, draft, session, turn), _leave(draft, turn, after))
     ending = turn_words.ending(turn, world.clock.now_ms())
     metering.renew(view, draft, session, turn, ending)
     if turn.origin is Origin.DESK:
@@ -170,6 +175,15 @@ def _tell(
         draft.say(
             Say(session.thread, f"turn:{turn.id}:end", f"{words}\n\n{line}", ring=not after.stopped, files=after.files)
         )
+
+
+def _leave(draft: Draft, turn: Turn, after: Aftermath) -> str:
+    """Keep what the turn has left behind, and say it."""
+    if after.left is None or turn.outcome is None:
+        return ""
+    left = outcomes.named(after.left, turn.outcome)
+    draft.put.append(left)
+    return outcome_words.left(left)
 
 
 def _follows(world: World, view: View, draft: Draft, session: Session) -> list[str]:

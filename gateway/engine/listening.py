@@ -21,6 +21,7 @@ from gateway.domain.events import (
     ModeTold,
     Paused,
     QuotaTold,
+    Ran,
     Said,
     Started,
     Steered,
@@ -30,7 +31,7 @@ from gateway.domain.events import (
 from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import approvals, desk, drafts, ending, metering, permissions, showing, steering
+from gateway.engine import approvals, desk, drafts, ending, metering, outcomes, permissions, showing, steering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.decision import Draft
 from gateway.engine.live import Live, launch
@@ -52,6 +53,8 @@ async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C9
             live.writes(text, world.clock.ticks_ms())
         case Acted(title, subject):
             live.acted(f"{title} {subject}".strip(), world.clock.ticks_ms())
+        case Ran(runner, passed):
+            outcomes.ran(world, live.turn_id, runner, passed)
         case CallMetered():
             await _metered(world, live, event)
         case Paused():
@@ -140,6 +143,7 @@ async def _unprompted(world: World, live: Live) -> bool:
     if decision.result is None:
         return ended
     live.begin(decision.result.id, world.clock.ticks_ms())
+    await outcomes.begin(world, decision.result.id)
     match decision.result.state:
         case TurnState.QUEUED:
             live.limit = turn_words.BANK_ASKED
@@ -162,6 +166,7 @@ async def _typed(world: World, live: Live, prompt: str) -> bool:
         live.blocked = found.why
     else:
         live.begin(found.turn.id, world.clock.ticks_ms())
+        await outcomes.begin(world, found.turn.id)
     return ended
 
 
@@ -328,7 +333,9 @@ async def _settle(world: World, live: Live, event: Finished, metered: Sequence[U
     said = live.said if event.end in (End.INTERRUPTED, End.HALTED) else ""
     work_ms = live.book_work(world.clock.ticks_ms())
     after = ending.Aftermath(stopped=stopped, let_go=live.ends, told=told, said=said, work_ms=work_ms, files=files)
+    after = replace(after, left=await outcomes.look(world, turn_id))
     await world.commit(ending.finish(world, turn_id, event, metered, after))
+    outcomes.forget(world, turn_id)
     world.on_step("turn.settled")
     return True
 
@@ -357,7 +364,9 @@ async def _exited(world: World, live: Live, reason: str) -> None:
             work_ms=live.book_work(world.clock.ticks_ms()) if turn_id == live.turn_id else 0,
             said=live.said if turn_id == live.turn_id and not behind else "",
         )
+        after = replace(after, left=await outcomes.look(world, turn_id))
         await world.commit(ending.finish(world, turn_id, event, metered, after))
+        outcomes.forget(world, turn_id)
     live.settled_ms = None
 
 

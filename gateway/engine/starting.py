@@ -14,7 +14,7 @@ from gateway.core.turn import Step, advance
 from gateway.domain.effects import Say, StartTurn
 from gateway.domain.place import Session
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
-from gateway.engine import attachments, bounds, desk, gating, metering, threads
+from gateway.engine import attachments, bounds, desk, gating, metering, outcomes, threads
 from gateway.engine.decision import Draft
 from gateway.engine.live import Live, launch
 from gateway.engine.roster import Roster
@@ -209,6 +209,7 @@ class Starting:
     async def _hand_over(self, live: Live, effect: StartTurn, prompt: str) -> bool:
         """Give the prompt to the client; False: the client has ended, and never had it."""
         world = self._world
+        await outcomes.begin(world, effect.turn_id)
 
         def decide(view: View) -> Decision[tuple[Turn, Session] | None]:
             draft = Draft()

@@ -29,6 +29,7 @@ from gateway.engine.reach import Reach
 from gateway.engine.rules import Rules
 from gateway.engine.steps import no_step
 from gateway.engine.team import Team
+from gateway.engine.watch import Watch
 from gateway.files import Spool
 from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Store, Transcriber, View
 from gateway.view import turn_words
@@ -112,6 +113,8 @@ class World:
     """Ends a session's agent that rests; False: it works, or a person has it open."""
     checkouts: Locks = field(default_factory=Locks)
     """One worktree is made in a directory at a time."""
+    watched: dict[str, Watch] = field(default_factory=dict[str, Watch])
+    """Turns whose repository was looked at before them, by id: what they leave behind is told at their end."""
     looked: tuple[tuple[Thread, str, str], Found] | None = None
     """What the directories are that the message (thread, person, text) names which is handled now: decisions look at none."""
     looking: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(LOOKED_AT_ONCE))
@@ -159,6 +162,8 @@ class World:
             self.team.woken.set()
         self.on_step("committed")
         for turn in ended.values():
+            if turn.id in self.watched:
+                self.watched[turn.id].over = True
             why = turn.outcome.text if turn.outcome is not None and turn.state is TurnState.FAILED else ""
             log.info("turn ended", turn=turn.id, state=turn.state, spent=str(turn.spent), why=why)
         self.perform(decision.effects)

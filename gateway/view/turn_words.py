@@ -28,6 +28,11 @@ def closing_line(turn: Turn, session: Balance, *, list_price: bool = False, toke
     return " · ".join(parts)
 
 
+def with_left(line: str, left: str) -> str:
+    """The same with what the turn left behind, if that is known: `... · 2 commits, +120 -14`."""
+    return f"{line} · {left}" if left else line
+
+
 def with_agents(line: str, agents: int) -> str:
     """The same where so many agents still work in the background."""
     if not agents:

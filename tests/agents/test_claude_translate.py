@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.agents.claude import reading, wire
+from gateway.agents.claude import reading, translate, wire
 from gateway.agents.claude.counts import ModelUsage, Usages
 from gateway.agents.claude.transcript import Record
 from gateway.agents.claude.translate import Translator
@@ -18,6 +18,7 @@ from gateway.domain.events import (
     End,
     Finished,
     ModeTold,
+    Ran,
     Said,
     Started,
 )
@@ -410,3 +411,63 @@ def test_another_mode_is_told_by_the_name_that_people_know(told: Mapping[str, ob
 def test_a_mode_that_nobody_can_choose_is_not_told(told: Mapping[str, object]) -> None:
     """Nor is one that is not there."""
     assert translated([line(type="system", subtype="status", status=None, **told)]) == []
+
+
+def _command(number: int, command: str) -> bytes:
+    """A use of the shell, as the client prints it."""
+    use = {"type": "tool_use", "id": f"use{number}", "name": "Bash", "input": {"command": command}}
+    message = {"id": f"msg{number}", "model": "m", "content": [use], "stop_reason": "tool_use", "usage": {}}
+    return json.dumps({"type": "assistant", "message": message}, separators=(",", ":")).encode()
+
+
+def _result_of(number: int, said: str, result: object) -> bytes:
+    """What it returned, as seen with the client 2.1.328."""
+    block = {"tool_use_id": f"use{number}", "type": "tool_result", "content": said, "is_error": isinstance(result, str)}
+    line = {"type": "user", "message": {"role": "user", "content": [block]}, "tool_use_result": result}
+    return json.dumps(line, separators=(",", ":")).encode()
+
+
+SUCCEEDED = {"stdout": "1 passed", "stderr": "", "interrupted": False, "isImage": False, "noOutputExpected": False}
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "result", "passed"),
+    [
+        ("pytest -q", "1 passed", SUCCEEDED, [True]),
+        ("pytest -q", "Exit code 1\nfailed", "Error: Exit code 1\nfailed", [False]),
+        ("pytest -q", "Exit code 143\nkilled", "Error: Exit code 143\nkilled", [None]),
+        ("pytest -q | tail", "1 passed", SUCCEEDED, [None]),
+        ("pytest -q", "", SUCCEEDED | {"interrupted": True}, [None]),
+        ("pytest -q", "in the background", SUCCEEDED | {"backgroundTaskId": "b1"}, [None]),
+        ("pytest -q", "The user said no", "Error: The user said no", []),
+        ("ls", "1 passed", SUCCEEDED, []),
+        ("pytest -q", "x" * 300_000, SUCCEEDED, []),
+    ],
+)
+def test_tests_that_the_agent_ran_are_told_with_how_they_ended(
+    command: str, said: str, result: object, passed: list[bool | None]
+) -> None:
+    """Once, when they have ended; a command that did not run, or runs no tests, is none."""
+    translator = Translator("a")
+    events = [
+        event
+        for raw in (_command(1, command), *[_result_of(1, said, result)] * 2)
+        for event in translator.feed(reading.parse(raw))
+    ]
+    assert [event for event in events if isinstance(event, Ran)] == [Ran("pytest", one) for one in passed]
+
+
+def test_a_result_that_cannot_be_read_is_let_through() -> None:
+    """It counts nothing."""
+    assert reading.parse(b'{"type":"user","tool_use_result":{"stdout"') == wire.Unknown()
+    assert reading.parse(b'{"type":"user","tool_use_result":{"stdout":1}}') == wire.Unknown()
+
+
+def test_only_so_many_commands_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that is never told what came of them fills no memory."""
+    monkeypatch.setattr(translate, "LIVE_MAX", 1)
+    translator = Translator("a")
+    for number in (1, 2):
+        translator.feed(reading.parse(_command(number, "pytest")))
+    assert translator.feed(reading.parse(_result_of(1, "", SUCCEEDED))) == []
+    assert translator.feed(reading.parse(_result_of(2, "", SUCCEEDED))) == [Ran("pytest", passed=True)]

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import math
+import re
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -35,8 +36,12 @@ _COUNTED = frozenset({"assistant", "stream_event", "result"})
 _DELTA = b'"type":"content_block_delta"'
 _TEXT = b'"text_delta"'
 _RESULT = b'{"type":"user"'
-"""What tools returned: read only where it is a file that was read or written."""
+"""What tools returned: read only where it is a file that was read or written, or how a command ended."""
 _OF_FILE = b'"filePath"'
+_OF_COMMAND = re.compile(rb'"tool_use_result":(\{"stdout"|"Error: Exit code )')
+_EXIT = re.compile(r"Exit code (\d{1,3})\b")
+_SIGNALLED = 128
+"""A status above it: the command was ended from outside."""
 RESULT_MAX: Final = 256 * 1024
 _TOO_LONG = "tollbridge_line_too_long"
 
@@ -44,7 +49,7 @@ _TOO_LONG = "tollbridge_line_too_long"
 def parse(raw: bytes) -> wire.Line:  # noqa: PLR0911 - one for each way in which a line can be
     """One line, whatever it holds: it never raises. What is not JSON, or not in the form that its kind has, is Unreadable."""
     if raw.startswith(_RESULT):
-        return _file(raw) if _OF_FILE in raw else wire.Unknown()
+        return _file(raw) if _OF_FILE in raw else _command(raw) if _OF_COMMAND.search(raw) else wire.Unknown()
     if _DELTA in raw and raw.startswith(b'{"type":"stream_event"'):
         return _written(raw)
     if len(raw) > PARSED_MAX and not raw.startswith(b'{"type":"control_'):
@@ -95,6 +100,23 @@ def _file(raw: bytes) -> wire.Line:  # noqa: PLR0911 - one for each kind of tool
             return wire.FileTold(path=path)
         case _:
             return wire.Unknown()
+
+
+def _command(raw: bytes) -> wire.Line:
+    """How a command ended. It counts nothing, so what cannot be read is no loss."""
+    if len(raw) > RESULT_MAX:
+        return wire.Unknown()
+    try:
+        value = json.loads(raw.decode(errors="replace"), parse_int=_whole)
+        match value.get("tool_use_result"), value.get("message"):
+            case {"stdout": str(), **more}, {"content": [{"tool_use_id": str(name)}]}:
+                whole = more.get("interrupted") is False and not more.get("backgroundTaskId")
+                return wire.CommandEnded(tool_use_id=name, well=True if whole else None)
+            case str(), {"content": [{"tool_use_id": str(name), "content": str(said)}]} if found := _EXIT.match(said):
+                return wire.CommandEnded(tool_use_id=name, well=None if int(found[1]) > _SIGNALLED else False)
+    except (ValueError, RecursionError):
+        return wire.Unknown()
+    return wire.Unknown()
 
 
 def _whole(digits: str) -> float:

@@ -17,6 +17,7 @@ from gateway.agents.claude.control import MODES, USUAL_MODE, Hook
 from gateway.agents.claude.counts import Usages
 from gateway.agents.claude.partial import Partial
 from gateway.agents.claude.transcript import Record
+from gateway.core.runners import RunsTests, recognised
 from gateway.domain.events import (
     Acted,
     AgentEvent,
@@ -26,12 +27,14 @@ from gateway.domain.events import (
     Finished,
     ModeTold,
     QuotaTold,
+    Ran,
     Said,
     Started,
     Steered,
 )
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 
+SHELL: Final = "Bash"
 SIDE_LOOP: Final = "side"
 NOT_AGENTS: Final = frozenset({"local_bash", "monitor", "monitor_mcp", "dream"})
 """Background tasks of these kinds spend no tokens; one of an unknown kind is taken for an agent."""
@@ -80,6 +83,8 @@ class Translator:
         self.calls = Calls()
         self.partial = Partial()
         self._acted = Recent()
+        self._tests: dict[str, tuple[str, RunsTests]] = {}
+        """Tests that run, by the name of the use of the tool, with the loop that runs them."""
         self._background: dict[str, str] = {}
         self._handed: set[str] = set()
         """Prompts that have not ended; the client is given one at a time."""
@@ -146,6 +151,9 @@ class Translator:
             case wire.Reset():
                 self.agent_session = line.new_conversation_id
                 self.calls.tally.restarted()
+            case wire.CommandEnded(tool_use_id=name) if name in self._tests:
+                loop, tests = self._tests.pop(name)
+                return [Ran(tests.runner, tests.passed(line.well), loop)]
             case wire.RateLimited():
                 return [*self.told(quotas.of_event(line.rate_limit_info))]
             case wire.Marker():
@@ -257,7 +265,17 @@ class Translator:
                 events.append(Said(describe.readable(block.text)))
             elif block.type == "tool_use" and self._acted.add(block.id):
                 events.append(Acted(*describe.action(block.name, block.input, self.directory), loop))
+                self._runs(block, loop)
         return events
+
+    def _runs(self, block: wire.Block, loop: str) -> None:
+        """Remember a command that runs tests, until it has ended."""
+        command = block.input.get("command")
+        tests = recognised(command) if block.name == SHELL and isinstance(command, str) else None
+        if tests is not None:
+            self._tests[block.id] = (loop, tests)
+            if len(self._tests) > LIVE_MAX:
+                del self._tests[next(iter(self._tests))]
 
     def settle(self, record: Record) -> list[AgentEvent]:
         """A call as the transcript has it; only a final one counts."""

@@ -107,6 +107,13 @@ class FileTold(Wire):
     text: str | None = None
 
 
+class CommandEnded(Wire):
+    """A command of a shell that a tool ran has ended. `well`: with status 0; None: not known, as where it goes on in the background."""
+
+    tool_use_id: Id
+    well: bool | None = None
+
+
 class Lifecycle(Wire):
     """What becomes of a prompt: queued, started, completed, cancelled."""
 
@@ -303,6 +310,7 @@ Line = (
     | StreamEvent
     | Written
     | FileTold
+    | CommandEnded
     | Lifecycle
     | System
     | Result

@@ -40,6 +40,7 @@ from gateway.domain.events import (
     Finished,
     Paused,
     QuotaTold,
+    Ran,
     Said,
     Started,
     Steered,
@@ -272,6 +273,8 @@ class ScriptedClient:
                 self._remembered.add(step.title)
         self._emit(Acted(step.title, step.subject, loop.name))
         await self._pass(step.lasts)
+        if step.tests is not None:
+            self._emit(Ran(*step.tests, loop.name), record=False)
         return True
 
     async def _ask_person(self, step: AskPerson, loop: Loop) -> None:

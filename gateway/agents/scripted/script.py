@@ -37,13 +37,16 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class UseTool:
-    """A tool. `if_denied`, where given, is played instead of all that follows when the person says no."""
+    """A tool. `if_denied`, where given, is played instead of all that follows when the person says no. `tests`: it runs these, and they
+    pass, or do not.
+    """
 
     title: str
     subject: str = ""
     asks_permission: bool = False
     lasts: Lasts = 0.0
     if_denied: "tuple[Step, ...]" = ()
+    tests: tuple[str, bool | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
