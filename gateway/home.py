@@ -3,7 +3,6 @@ need not load them.
 """
 
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -40,7 +39,7 @@ def home_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put this into the file's place, for its owner alone: it is there whole or not at all. Raises OSError; then nothing has changed."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(beside, flags, _OWNER_ONLY), "wb") as file:

@@ -7,50 +7,23 @@ whatever ends a scan, the next one goes on where the figures end. Calls stay whe
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
-from urllib.parse import quote
 
 from gateway.core.logged import Priced, Row, Sums, as_sums, changes, rank
 from gateway.domain.logged import Mark
+from gateway.usage_database import DATABASE, SUMS, UsageError, connect, meaning, uri
 
-DATABASE: Final = "usage.db"
-VERSION: Final = 1
-_BUSY_S: Final = 5.0
 _COLUMNS: Final = ", ".join(Row._fields)
-_SUMS: Final = (
-    *("calls", "lower_bound", "unpriced", "nano", "web_searches", "input", "cache_read"),
-    *("cache_write_5m", "cache_write_1h", "cache_write_unsplit", "output", "reasoning"),
-)
-_SCHEMA: Final = f"""
-CREATE TABLE places (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, prices TEXT NOT NULL) STRICT;
-CREATE TABLE files (
-  place INTEGER NOT NULL REFERENCES places(id), path BLOB NOT NULL, agent TEXT NOT NULL,
-  device INTEGER NOT NULL, inode INTEGER NOT NULL, seen_size INTEGER NOT NULL, seen_ns INTEGER NOT NULL,
-  head TEXT NOT NULL, size INTEGER NOT NULL, offset INTEGER NOT NULL, state TEXT NOT NULL,
-  records INTEGER NOT NULL, unreadable INTEGER NOT NULL, told INTEGER NOT NULL,
-  PRIMARY KEY (place, path)) STRICT, WITHOUT ROWID;
-CREATE TABLE calls (
-  place INTEGER NOT NULL REFERENCES places(id), agent TEXT NOT NULL, id TEXT NOT NULL, session TEXT NOT NULL,
-  directory TEXT NOT NULL, at_ms INTEGER NOT NULL, loop TEXT NOT NULL, lower_bound INTEGER NOT NULL, prompt TEXT NOT NULL,
-  request TEXT NOT NULL, model TEXT NOT NULL, service_tier TEXT NOT NULL, speed TEXT NOT NULL, geo TEXT NOT NULL,
-  web_searches INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS[5:])}, nano INTEGER,
-  PRIMARY KEY (place, agent, id)) STRICT, WITHOUT ROWID;
-CREATE TABLE sums (
-  place INTEGER NOT NULL REFERENCES places(id), agent TEXT NOT NULL, model TEXT NOT NULL,
-  {", ".join(f"{name} INTEGER NOT NULL" for name in _SUMS)},
-  PRIMARY KEY (place, agent, model)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = {VERSION};
-"""
 _KNOWN: Final = (
     f"SELECT {_COLUMNS}, nano FROM calls WHERE place = ? AND agent = ? AND id IN (SELECT value FROM json_each(?))"  # noqa: S608
 )
 _PUT: Final = f"INSERT OR REPLACE INTO calls (place, agent, {_COLUMNS}, nano) VALUES ({', '.join('?' * 23)})"  # noqa: S608
 _ADD: Final = (
-    f"INSERT INTO sums (place, agent, model, {', '.join(_SUMS)}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in _SUMS)}"
+    f"INSERT INTO sums (place, agent, model, {', '.join(SUMS)}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
+    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
 )
 _READ: Final = (
     "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -61,10 +34,6 @@ _READ: Final = (
 )
 _NUMBERS: Final = 1 << 64
 Cost = Callable[[Row], int | None]
-
-
-class UsageError(Exception):
-    """The database cannot be used; the message says why and what to do."""
 
 
 class Seen(NamedTuple):
@@ -229,7 +198,7 @@ class UsageStore:
             "SELECT count(*), total(records), total(unreadable), total(told) FROM files WHERE place = ?", (self._place,)
         ).fetchone()
         rows = self._connection.execute(
-            f"SELECT agent, model, {', '.join(_SUMS)} FROM sums WHERE place = ? AND calls ORDER BY agent, model",  # noqa: S608
+            f"SELECT agent, model, {', '.join(SUMS)} FROM sums WHERE place = ? AND calls ORDER BY agent, model",  # noqa: S608
             (self._place,),
         )
         files, records, unreadable, told = map(int, counts)
@@ -242,7 +211,7 @@ class UsageStore:
 
         `database`: the gateway's, which is only read. What counts both sources leaves these out of one.
         """
-        self._connection.execute("ATTACH ? AS gateway", (_uri(database, "ro"),))
+        self._connection.execute("ATTACH ? AS gateway", (uri(database, "ro"),))
         try:
             found = self._connection.execute(
                 "SELECT id FROM calls WHERE place = ? AND agent = ? AND EXISTS (SELECT 1 FROM gateway.entries"
@@ -265,39 +234,13 @@ def open_usage(home: Path, place: bytes) -> Iterator[UsageStore]:
     """The database in this home (made if need be, for its owner alone), for one place. Raises UsageError."""
     database = home / DATABASE
     try:
-        connection = _connect(database)
+        connection = connect(database)
         try:
             yield UsageStore(connection, _place(connection, place))
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise UsageError(_meaning(database, error)) from error
-
-
-def _connect(database: Path) -> sqlite3.Connection:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(database, flags, 0o600)
-        os.fchmod(descriptor, 0o600)
-        os.close(descriptor)
-    except OSError as error:
-        raise UsageError(f"{database} cannot be opened ({error.strerror}): mend its permissions") from None
-    connection = sqlite3.connect(_uri(database, "rw"), timeout=_BUSY_S, isolation_level=None, uri=True)
-    with ExitStack() as undo:
-        undo.callback(connection.close)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        _upgrade(connection, database)
-        undo.pop_all()
-    return connection
-
-
-def _upgrade(connection: sqlite3.Connection, database: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise UsageError(f"{database} was written by a newer Tollbridge: update this one, or move the file away")
-    if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        raise UsageError(meaning(database, error)) from error
 
 
 def _place(connection: sqlite3.Connection, name: bytes) -> int:
@@ -305,10 +248,6 @@ def _place(connection: sqlite3.Connection, name: bytes) -> int:
     if found is None:
         found = connection.execute("INSERT INTO places (name, prices) VALUES (?, '') RETURNING id", (name,)).fetchone()
     return int(found[0])
-
-
-def _uri(database: Path, mode: str) -> str:
-    return f"file:{quote(str(database.absolute()))}?mode={mode}"
 
 
 def _json(names: Iterable[str]) -> str:
@@ -320,14 +259,3 @@ def _json(names: Iterable[str]) -> str:
 def _signed(number: int) -> int:
     """SQLite's integers have a sign; numbers of devices and inodes have none."""
     return number - _NUMBERS if number >= _NUMBERS // 2 else number
-
-
-def _meaning(database: Path, error: sqlite3.Error) -> str:
-    name = str(getattr(error, "sqlite_errorname", ""))
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return f"{database} is held by another program: end it and try again"
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return f"{database} is damaged: move it away, and everything is read again"
-    if name.startswith("SQLITE_FULL"):
-        return f"{database} cannot grow, the disk is full: make room and try again"
-    return f"{database} cannot be used ({name or 'SQLite'}: {error})"

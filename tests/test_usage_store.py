@@ -13,7 +13,8 @@ from gateway.domain.logged import Mark
 from gateway.domain.money import Usd
 from gateway.ports import Decision
 from gateway.store import open_store
-from gateway.usage_store import DATABASE, Looked, UsageError, UsageStore, open_usage
+from gateway.usage_database import DATABASE, UsageError
+from gateway.usage_store import Looked, UsageStore, open_usage
 
 ROW = Row("msg_1", "s", "/srv", 1_000, "main", 0, "", "req_1", "m", "standard", "standard", "", 0, 10, 0, 0, 0, 0, 5, 0)
 MARK = Mark(1, (1 << 64) - 1, "4-00", 100, 90, "{}")

@@ -1,5 +1,6 @@
 """Reading many logs at once: in processes of their own, which start as copies of this one and have nothing to import."""
 
+import fcntl
 import gc
 import marshal
 import os
@@ -88,6 +89,8 @@ class Readers:
 
     def _start(self, take: int, give: int) -> None:
         hear, tell = os.pipe()
+        with suppress(OSError):
+            _widen(tell)
         process = os.fork()
         if process == 0:
             for descriptor in (give, hear, *self._children):
@@ -137,6 +140,12 @@ class Readers:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)
             os.waitpid(process, 0)
+
+
+def _widen(pipe: int) -> None:
+    """Let a reader go on for a while where nobody listens yet. Raises OSError."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _CHUNK)
 
 
 def _plain(outcome: Outcome) -> tuple[Any, ...]:

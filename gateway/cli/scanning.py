@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.cli.scan_prices import Prices
+from gateway.cli.scan_prices import Prices, prepare
 from gateway.cli.scan_readers import LOGS, Job, Outcome, Readers, read
 from gateway.core.logged import Row
 from gateway.domain.errors import TollbridgeError
@@ -87,6 +87,8 @@ def look(
     sizes = sum(job.bytes for job in jobs)
     done, batch, waiting = 0, [], 0
     with _reading(jobs, sizes) as outcomes:
+        if sizes >= SMALL and not prices.is_known:
+            prepare()  # while others read
         for outcome in outcomes:
             done += outcome.job.bytes
             watch(done, sizes)
