@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.log_writing import BEGAN_MS, Tree, line, stamp
+from benchmarks.log_writing import BEGAN_MS, Tree, Writer, line, stamp
 
 DAY_MS = 24 * 3_600_000
 SYSTEM_TOKENS, CONTEXT_MOST, AFTER_COMPACTION = 16_000, 180_000, 30_000
@@ -58,35 +58,21 @@ class Session:
         return self.version not in {"1.0.128", "2.1.42"}
 
 
-class Claude:
+class Claude(Writer[Session]):
     """Writes sessions into the tree."""
 
+    latest_max, fork_share, turns_max = LATEST, 0.12, 40
+
     def __init__(self, tree: Tree) -> None:
-        self.tree, self.draw = tree, tree.draw
-        self.latest: deque[Session] = deque(maxlen=LATEST)
+        super().__init__(tree)
         self.projects = [
             f"/home/me/code/{name}-{tree.name(4)}"
             for name in ("api", "web", "shop", "infra", "notes", "engine", "site")
         ]
 
     # ---------------------------------------------------------------------------------------------------------- sessions
-    def session(self, until: int) -> None:
-        """A new session of some turns, or a fork of a late one; at most about so many bytes in the whole tree."""
-        old = self.draw.choice(self.latest) if self.latest and self.tree.chance(0.12) else None
-        made = self._fork(old) if old else self._new()
-        self.latest.append(made)
-        for _ in range(self.tree.many(4, 0.8, 40)):
-            self._turn(made)
-            if self.tree.written >= until:
-                return
-
-    def another_turn(self) -> None:
-        """One of the latest sessions goes on."""
-        if not self.latest:
-            return self.session(self.tree.written + 1)
-        made = self.draw.choice(self.latest)
-        made.at_ms = max(made.at_ms, self.tree.now_ms())
-        return self._turn(made)
+    def _begin(self, old: Session | None) -> Session:
+        return self._fork(old) if old else self._new()
 
     def _new(self) -> Session:
         now_ms, id_ = self.tree.now_ms(), self.tree.uuid()

@@ -1,12 +1,11 @@
 """Codex' part of a made-up home of logs: sums that grow and are told again, and forks that begin with another session's past."""
 
 import json
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.log_writing import Tree, line, stamp
+from benchmarks.log_writing import Writer, line, stamp
 
 MODELS = ("gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.4")
 CLASSES = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
@@ -30,29 +29,10 @@ class Thread:
     lines: list[bytes] = field(default_factory=list[bytes])
 
 
-class Codex:
+class Codex(Writer[Thread]):
     """Writes sessions into the tree."""
 
-    def __init__(self, tree: Tree) -> None:
-        self.tree, self.draw = tree, tree.draw
-        self.latest: deque[Thread] = deque(maxlen=LATEST)
-
-    def session(self, until: int) -> None:
-        """A new session, or a fork of a late one; at most about so many bytes in the whole tree."""
-        made = self._begin(self.draw.choice(self.latest) if self.latest and self.tree.chance(0.25) else None)
-        self.latest.append(made)
-        for _ in range(self.tree.many(4, 0.8, 30)):
-            self._turn(made)
-            if self.tree.written >= until:
-                return
-
-    def another_turn(self) -> None:
-        """One of the latest sessions goes on."""
-        if not self.latest:
-            return self.session(self.tree.written + 1)
-        made = self.draw.choice(self.latest)
-        made.at_ms = max(made.at_ms, self.tree.now_ms())
-        return self._turn(made)
+    latest_max, fork_share, turns_max = LATEST, 0.25, 30
 
     def _begin(self, old: Thread | None) -> Thread:
         at_ms, id_ = self.tree.now_ms(), f"019a{self.tree.uuid()[4:]}"

@@ -1,14 +1,15 @@
 """What a made-up home of logs is written with: text, ids, instants, and sums of what is used in it."""
 
 import json
-from collections import Counter
+from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 BEGAN_MS = 1_761_955_200_000  # 2025-11-01
 SPAN_MS = 380 * 24 * 3_600_000
@@ -162,6 +163,54 @@ class Tree:
         for (agent, model), sums in sorted(self.used.items()):
             found.setdefault(agent, {})[model] = asdict(sums)
         return found
+
+
+class Dated(Protocol):
+    """A session, as far as all agents' are alike: it was gone on with at that time."""
+
+    at_ms: int
+
+
+_Made = TypeVar("_Made", bound=Dated)
+
+
+class Writer(ABC, Generic[_Made]):
+    """Writes one agent's sessions into the tree."""
+
+    latest_max: int
+    """So many sessions are gone on with."""
+    fork_share: float
+    turns_max: int
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree, self.draw = tree, tree.draw
+        self.latest: deque[_Made] = deque(maxlen=self.latest_max)
+
+    def session(self, until: int) -> None:
+        """A new session of some turns, or a fork of a late one; at most about so many bytes in the whole tree."""
+        old = self.draw.choice(self.latest) if self.latest and self.tree.chance(self.fork_share) else None
+        made = self._begin(old)
+        self.latest.append(made)
+        for _ in range(self.tree.many(4, 0.8, self.turns_max)):
+            self._turn(made)
+            if self.tree.written >= until:
+                return
+
+    def another_turn(self) -> None:
+        """One of the latest sessions goes on."""
+        if not self.latest:
+            return self.session(self.tree.written + 1)
+        made = self.draw.choice(self.latest)
+        made.at_ms = max(made.at_ms, self.tree.now_ms())
+        return self._turn(made)
+
+    @abstractmethod
+    def _begin(self, old: _Made | None) -> _Made:
+        """A new session; a fork of that one."""
+
+    @abstractmethod
+    def _turn(self, made: _Made) -> None:
+        """What one prompt makes."""
 
 
 def line(record: Any, *, spaced: bool = False) -> bytes:
