@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from gateway.cli.scanning import Scan
+    from gateway.usage_store import Figures
 
 MODELS_SHOWN: Final = 40
 _CLASSES: Final = (
@@ -31,7 +32,7 @@ def as_values(found: "Scan") -> dict[str, Any]:
         "files": figures.files,
         "records": figures.records,
         "calls": everything.calls,
-        "duplicates": figures.told - everything.calls,
+        "duplicates": _copies(figures, everything),
         "unreadable": figures.unreadable + found.unread,
         "lower_bound_calls": everything.lower_bound,
         "unpriced_calls": everything.unpriced,
@@ -112,7 +113,7 @@ def _row(model: str, sums: Sums) -> tuple[str, ...]:
 
 def _about(found: "Scan") -> list[str]:
     figures, everything = found.figures, total(_by_model(found))
-    copies = _number(figures.told - everything.calls, "line")
+    copies = _number(_copies(figures, everything), "line")
     said = [f"{_number(figures.files, 'log')}, {_number(figures.records, 'record')}; {copies} told a call again."]
     if everything.lower_bound:
         said.append(f"+ at least this much: {_number(everything.lower_bound, 'call')} without a final count.")
@@ -123,6 +124,11 @@ def _about(found: "Scan") -> list[str]:
     if found.unread:
         said.append(f"{_number(found.unread, 'log')} could not be read: the system does not let you.")
     return said
+
+
+def _copies(figures: "Figures", everything: Sums) -> int:
+    """Lines that told a call again; calls whose log is gone or was rewritten are not told by any."""
+    return max(0, figures.told - everything.calls)
 
 
 def _number(number: int, what: str) -> str:

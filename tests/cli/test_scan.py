@@ -115,6 +115,21 @@ def test_a_second_look_reads_only_what_was_added_and_says_all(user: Path):
     assert figures(user) == second
 
 
+def test_a_log_that_was_rewritten_longer_in_its_place_is_counted_as_it_is_now(user: Path):
+    """Its records are those that are in it, and not those of both; the calls that it told before stay."""
+    (log,) = (user / ".claude" / "projects" / "-srv-other").glob("*.jsonl")
+    first = figures(user, str(log))
+    about = log.stat()
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(b"{}\n" + line.replace(b"msg_02", b"msg_07") for line in lines))
+    assert (log.stat().st_ino, log.stat().st_size > about.st_size) == (about.st_ino, True)
+    second = figures(user, str(log))
+    assert second["records"] == 2 * len(lines) == 2 * first["records"]
+    assert second["calls"] > first["calls"]
+    assert second["duplicates"] == 0
+    assert figures(user, str(log)) == second
+
+
 def test_a_place_has_figures_of_its_own(user: Path):
     """A user's home, an agent's, a folder, a log; each is read for itself."""
     claude = user / ".claude"

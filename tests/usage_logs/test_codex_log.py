@@ -91,6 +91,16 @@ def test_a_call_without_a_model_is_unpriced() -> None:
     assert isinstance(costs([call])[0], Unpriced)
 
 
+def test_each_tier_has_a_price_of_its_own() -> None:
+    """What is told of a thread holds for the calls after it; a tier without a known price is unpriced."""
+    found = calls_of("tiers")
+    assert [call.usage.service_tier for call in found] == ["standard", "priority", "flex", "urgent"]
+    # gpt-5.4: 1000 x 2500 + 100 x 15000; 600 x 5000 + 400 x 500 + 100 x 30000; 1000 x 1250 + 100 x 7500
+    assert costs(found)[:3] == [4_000_000, 6_200_000, 2_000_000]
+    assert isinstance(costs(found)[3], Unpriced)
+    assert found[1].usage.tokens == Tokens(input=600, cache_read=400, output=100)
+
+
 def test_a_cliff_is_judged_by_one_call() -> None:
     """A call is dear by its own context, not by the session's total."""
     # gpt-5.4: 150000 x 2500 + 50000 x 250 + 1000 x 15000; above 272000: 200000 x 5000 + 100000 x 500 + 1000 x 22500

@@ -115,6 +115,16 @@ def test_a_message_of_several_calls_counts_them_all_in_the_database_alone(
     assert len(scan(LOG, home)) == 2
 
 
+def test_reasoning_counts_once_wherever_it_stands() -> None:
+    """Beside the output, within it, and beside it where there is no total."""
+    found = list(scan(LOG, HERE / "reasoning").values())
+    assert [call.usage.tokens for call in found] == [
+        Tokens(input=1000, cache_read=500, output=output, reasoning=40) for output in (140, 100, 140)
+    ]
+    # gpt-5: 1000 x 1250 + 500 x 125 + 140 or 100 x 10000
+    assert costs(found) == [2_712_500, 2_312_500, 2_712_500]
+
+
 def test_the_total_tells_where_the_reasoning_is(home: Path, writer: sqlite3.Connection) -> None:
     """Reasoning within the output is not counted again, reasoning beside it is, with or without the cache in the total."""
     cache = {"read": 500, "write": 0}
