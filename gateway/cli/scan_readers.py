@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from gateway.core.logged import flat
 from gateway.domain.errors import TollbridgeError
 from gateway.domain.logged import Mark
 from gateway.usage_logs.claude import CLAUDE
@@ -64,7 +63,7 @@ def read(jobs: Sequence[Job]) -> list[Outcome]:
         except OSError:
             found.append(Outcome(job, None, 0, 0, 0, False, ()))
             continue
-        rows = [tuple(flat(call)) for call in log.calls]
+        rows = [tuple(call) for call in log.calls]
         found.append(Outcome(job, log.mark, log.records, log.unreadable, len(log.calls) + log.copies, log.anew, rows))
     return found
 

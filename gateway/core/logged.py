@@ -3,50 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
 
 from gateway.core.price import nano
-from gateway.domain.logged import LoggedCall
+from gateway.domain.logged import LoggedCall, Row
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Rates, Tokens
 
-_DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
-
-
-class Row(NamedTuple):
-    """A logged call, flat: as it goes from the process that reads to the one that counts, and into the database."""
-
-    id: str
-    session: str
-    directory: str
-    at_ms: int
-    loop: str
-    lower_bound: int
-    prompt: str
-    request: str
-    model: str
-    service_tier: str
-    speed: str
-    geo: str
-    web_searches: int
-    input: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
-    cache_write_unsplit: int
-    output: int
-    reasoning: int
-
-    @property
-    def terms(self) -> tuple[str, str, str, str]:
-        """What its price depends on beside the counts and the day: model, service tier, speed, geo."""
-        return self.model, self.service_tier, self.speed, self.geo
-
-    @property
-    def day(self) -> int:
-        """The number of its day, in UTC, as `day` has it."""
-        return self.at_ms // _DAY_MS
 
 
 def day(on: date) -> int:
@@ -92,29 +55,19 @@ def cost(row: Row, rates: Rates | None) -> int | None:
 Rank = tuple[int, int, bool, bool, int, str]
 
 
-def better(call: LoggedCall, known: LoggedCall) -> bool:
+def better(row: Row, known: Row) -> bool:
     """Whether this copy of a call counts instead of the one that is known.
 
     The larger total: copies that were written while the answer still came hold placeholders. Of equal ones the final one, then the
     main loop's, then the earlier; the rest makes the choice the same in whatever order files are read.
     """
-    usage = call.usage
-    other = known.usage
-    total, known_total = usage.tokens.total, other.tokens.total
-    if total != known_total:
-        return total > known_total
-    mine = _rank(total, usage.web_searches, call.lower_bound, call.loop, call.at_ms, call.session)
-    return mine > _rank(total, other.web_searches, known.lower_bound, known.loop, known.at_ms, known.session)
+    return rank(row) > rank(known)
 
 
 def rank(row: Row) -> Rank:
-    """The same rule for rows: of two copies the one with the higher rank counts."""
+    """The same rule as a value: of two copies the one with the higher rank counts."""
     total = row.input + row.cache_read + row.cache_write_5m + row.cache_write_1h + row.cache_write_unsplit + row.output
-    return _rank(total, row.web_searches, row.lower_bound, row.loop, row.at_ms, row.session)
-
-
-def _rank(total: int, searches: int, lower_bound: int, loop: str, at_ms: int, session: str) -> Rank:
-    return total, searches, not lower_bound, loop == MAIN_LOOP, -at_ms, session
+    return total, row.web_searches, not row.lower_bound, row.loop == MAIN_LOOP, -row.at_ms, row.session
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from gateway.core.logged import better
-from gateway.domain.logged import LoggedCall, LogRead, Mark
+from gateway.domain.logged import LogRead, Mark, Row
 from gateway.usage_logs.growing import growing
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class _Tally:
                 yield block[at:stop]
             at = stop + 1
 
-    def made(self, tellings: "Iterable[Telling]", session: str) -> Iterator[LoggedCall]:
+    def made(self, tellings: "Iterable[Telling]", session: str) -> Iterator[Row]:
         """The calls, without those that have a name that is none."""
         for told in tellings:
             try:

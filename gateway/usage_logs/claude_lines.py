@@ -8,8 +8,8 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from gateway.domain.logged import LoggedCall
-from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
+from gateway.domain.logged import Row
+from gateway.domain.usage import MAIN_LOOP
 from gateway.usage_logs.values import decoded
 
 CALL_MAX: Final = 10**8
@@ -63,22 +63,6 @@ class _Usage(msgspec.Struct, gc=False):
         written = self.cache_creation_input_tokens or 0
         read = (self.input_tokens or 0) + (self.cache_read_input_tokens or 0)
         return read + (max(parts, written)) + (self.output_tokens or 0)
-
-    def tokens(self) -> Tokens:
-        """Counts by class; a write that the split does not explain is unsplit."""
-        split, details = self.cache_creation, self.output_tokens_details
-        short = (split.ephemeral_5m_input_tokens or 0) if split else 0
-        long = (split.ephemeral_1h_input_tokens or 0) if split else 0
-        output = self.output_tokens or 0
-        return Tokens(
-            self.input_tokens or 0,
-            self.cache_read_input_tokens or 0,
-            short,
-            long,
-            max(0, (self.cache_creation_input_tokens or 0) - short - long),
-            output,
-            min(output, (details.thinking_tokens or 0) if details else 0),
-        )
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -147,26 +131,40 @@ class Telling(NamedTuple):
             return self.total < known.total
         return self.message.stop_reason is None and self.loop == known.loop and self.at_ms >= known.at_ms
 
-    def call(self, session: str) -> LoggedCall:
-        """The call that it tells. Raises ValueError for a name that is none."""
-        line, tools = self.line, self.usage.server_tool_use
+    def call(self, session: str) -> Row:
+        """The call that it tells; a write that the split does not explain is unsplit. Raises ValueError for a name that is none."""
+        line, usage, loop, request = self.line, self.usage, self.loop, self.request
+        tools, split, details = usage.server_tool_use, usage.cache_creation, usage.output_tokens_details
         model = self.message.model or UNKNOWN
-        tier, speed = self.usage.service_tier or "standard", self.usage.speed or "standard"
-        geo, prompt = self.usage.inference_geo or "", line.prompt_id or ""
+        tier, speed = usage.service_tier or "standard", usage.speed or "standard"
+        geo, prompt = usage.inference_geo or "", line.prompt_id or ""
         session = line.session_id or session
-        if not f"{self.id}{session}{model}{self.loop}{prompt}{self.request}{tier}{speed}{geo}".isprintable():
+        if not f"{self.id}{session}{model}{loop}{prompt}{request}{tier}{speed}{geo}".isprintable():
             raise ValueError("a name that is none")
-        searches = (tools.web_search_requests or 0) if tools else 0
-        return LoggedCall(
+        short = (split.ephemeral_5m_input_tokens or 0) if split else 0
+        long = (split.ephemeral_1h_input_tokens or 0) if split else 0
+        output = usage.output_tokens or 0
+        return Row(
             self.id,
             session,
             line.cwd if line.cwd and line.cwd.isprintable() else "",
             self.at_ms,
-            Usage(model, self.usage.tokens(), tier, speed, searches, geo),
-            self.loop,
-            self.message.stop_reason is None,
+            loop,
+            int(self.message.stop_reason is None),
             prompt,
-            self.request,
+            request,
+            model,
+            tier,
+            speed,
+            geo,
+            (tools.web_search_requests or 0) if tools else 0,
+            usage.input_tokens or 0,
+            usage.cache_read_input_tokens or 0,
+            short,
+            long,
+            max(0, (usage.cache_creation_input_tokens or 0) - short - long),
+            output,
+            min(output, (details.thinking_tokens or 0) if details else 0),
         )
 
 

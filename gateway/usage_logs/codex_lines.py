@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.logged import LoggedCall, LogRead
+from gateway.core.logged import flat
+from gateway.domain.logged import LoggedCall, LogRead, Row
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 from gateway.usage_logs.growing import Growing
 from gateway.usage_logs.values import MOST_TOKENS, UNREADABLE, count, decoded, moment, text
@@ -102,7 +103,7 @@ class _Reading:
 
     def __init__(self, memory: _Memory) -> None:
         self.memory = memory
-        self.calls: list[LoggedCall] = []
+        self.calls: list[Row] = []
         self.copies = 0
 
     def take(self, line: _Line) -> None:
@@ -184,11 +185,8 @@ class _Reading:
             reasoning=reasoning,
         )
         usage = Usage(model or memory.model, tokens, service_tier=memory.tier)
-        self.calls.append(
-            LoggedCall(
-                name, memory.session, memory.directory, memory.at_ms, usage, memory.loop, prompt=turn or memory.turn
-            )
-        )
+        where = memory.session, memory.directory
+        self.calls.append(flat(LoggedCall(name, *where, memory.at_ms, usage, memory.loop, prompt=turn or memory.turn)))
 
 
 def _begin(memory: _Memory, payload: _Payload) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.logged import LoggedCall, LogRead, Mark
+from gateway.core.logged import flat
+from gateway.domain.logged import LoggedCall, LogRead, Mark, Row
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 from gateway.usage_logs.files import open_regular, read_exactly, whole_file
 from gateway.usage_logs.growing import growing
@@ -81,7 +82,7 @@ class _Reading:
 
     def __init__(self, path: str, memory: _Memory) -> None:
         self.memory = memory
-        self.calls: dict[str, LoggedCall] = {}
+        self.calls: dict[str, Row] = {}
         self.copies = 0
         self.unreadable = 0
         """Messages within a record; of records, whoever decodes them counts."""
@@ -136,7 +137,7 @@ class _Reading:
         if before is not None:
             self.copies += 1
         if before is None or call.usage.tokens.total > before.usage.tokens.total:
-            self.calls[call.id] = call
+            self.calls[call.id] = flat(call)
 
 
 def _tokens(told: object) -> Tokens:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from gateway.domain.logged import LoggedCall, LogRead, Mark
+from gateway.domain.logged import LogRead, Mark, Row
 from gateway.usage_logs.files import open_regular
 
 BLOCK: Final = 256 * 1024
@@ -113,7 +113,7 @@ class Growing:
                 else:
                     self.unreadable += 1
 
-    def read(self, calls: tuple[LoggedCall, ...], copies: int, state: str = "") -> LogRead:
+    def read(self, calls: tuple[Row, ...], copies: int, state: str = "") -> LogRead:
         """What this look gave, once its lines were taken. `state`: what the reader remembers for what comes next."""
         return LogRead(calls, self.mark(state), self.records, self.unreadable, copies, anew=not self.resumed)
 

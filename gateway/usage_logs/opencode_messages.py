@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.logged import LoggedCall, LogRead, Mark
+from gateway.core.logged import flat
+from gateway.domain.logged import LoggedCall, LogRead, Mark, Row
 from gateway.domain.usage import MAIN_LOOP, Tokens, Usage
 from gateway.usage_logs.files import open_regular, read_exactly, whole_file
 from gateway.usage_logs.values import MOST_TOKENS, UNREADABLE, count, decoded, moment, text
@@ -168,12 +169,12 @@ def _parts(path: str) -> list[bytes]:
     return found
 
 
-def calls_of(message: Message, steps: Iterable[bytes], session: str, sessions: Sessions) -> list[LoggedCall]:
+def calls_of(message: Message, steps: Iterable[bytes], session: str, sessions: Sessions) -> list[Row]:
     """The calls that a message tells: it may hold several, and tells the tokens of the last one; the others are told by the parts of it
     that end a step, in their order. Raises ValueError.
     """
     found = (_call(each, session, sessions) for each in (*_earlier(message, steps), message))
-    return [call for call in found if call is not None]
+    return [flat(call) for call in found if call is not None]
 
 
 def _earlier(message: Message, steps: Iterable[bytes]) -> list[Message]:

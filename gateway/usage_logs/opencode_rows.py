@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.logged import LoggedCall, LogRead, Mark
+from gateway.domain.logged import LogRead, Mark, Row
 from gateway.usage_logs.files import open_regular
 from gateway.usage_logs.opencode_messages import LARGEST_STEP, LONGEST_PATH, MESSAGE, Sessions, calls_of
 from gateway.usage_logs.values import UNREADABLE, decoded, moment, text
@@ -66,7 +66,7 @@ class _Rows:
 
     def __init__(self, seen: dict[str, _Seen]) -> None:
         self.seen = seen
-        self.calls: dict[str, LoggedCall] = {}
+        self.calls: dict[str, Row] = {}
         self.records = self.unreadable = self.copies = 0
         self._parts: sqlite3.Connection | None = None
         """Where the parts of messages can be asked for."""

@@ -41,6 +41,7 @@ def test_a_row_holds_all_that_a_call_tells():
         6,
         7,
     )
+    assert row.usage == CALL.usage
     assert row.terms == ("m", "batch", "fast", "us")
     assert row.day == day(date(1970, 1, 2)) == 1
 
@@ -65,14 +66,14 @@ def test_a_row_costs_what_its_call_costs(rates: Rates):
 )
 def test_the_copy_that_counts_is_the_same_in_whatever_order_they_are_met(worse: LoggedCall):
     """The larger total, the final one, the main loop's, the earlier; for calls and for rows."""
-    assert better(CALL, worse)
-    assert not better(worse, CALL)
+    assert better(flat(CALL), flat(worse))
+    assert not better(flat(worse), flat(CALL))
     assert rank(flat(CALL)) > rank(flat(worse))
 
 
 def test_a_copy_that_is_the_same_replaces_nothing():
     """Equal in all that counts: the one that is known stays."""
-    assert not better(replace(CALL, directory="/elsewhere"), CALL)
+    assert not better(flat(replace(CALL, directory="/elsewhere")), flat(CALL))
 
 
 def test_sums_change_by_what_comes_and_what_goes():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.core.price import price
-from gateway.domain.logged import LoggedCall, LogRead, Mark
+from gateway.domain.logged import LogRead, Mark, Row
 from gateway.domain.usage import Unpriced
 from gateway.ports import UsageLog
 from gateway.pricing import ListPrices
@@ -14,7 +14,7 @@ from gateway.pricing import ListPrices
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-def nano(call: LoggedCall) -> int | Unpriced:
+def nano(call: Row) -> int | Unpriced:
     """What a call costs on its day, in nano-dollars."""
     usage = call.usage
     on = datetime.fromtimestamp(call.at_ms / 1000, UTC).date()
@@ -22,9 +22,9 @@ def nano(call: LoggedCall) -> int | Unpriced:
     return rates if isinstance(rates, Unpriced) else price(usage, rates).nano
 
 
-def once(calls: Iterable[LoggedCall]) -> dict[str, LoggedCall]:
+def once(calls: Iterable[Row]) -> dict[str, Row]:
     """Each call once: the copy with the larger total, of equal ones the earliest."""
-    kept: dict[str, LoggedCall] = {}
+    kept: dict[str, Row] = {}
     for call in calls:
         before = kept.get(call.id)
         if before is None or (call.usage.tokens.total, -call.at_ms) > (before.usage.tokens.total, -before.at_ms):
@@ -32,12 +32,12 @@ def once(calls: Iterable[LoggedCall]) -> dict[str, LoggedCall]:
     return kept
 
 
-def scan(log: UsageLog, *places: Path) -> dict[str, LoggedCall]:
+def scan(log: UsageLog, *places: Path) -> dict[str, Row]:
     """All calls below these places, in the order of the places."""
     return once(call for place in places for path in log.files(str(place)) for call in log.read(path, None).calls)
 
 
-def costs(calls: Iterable[LoggedCall]) -> list[int | Unpriced]:
+def costs(calls: Iterable[Row]) -> list[int | Unpriced]:
     """What the calls cost, one by one."""
     return [nano(call) for call in calls]
 

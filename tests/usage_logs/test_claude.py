@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.logged import better
 from gateway.core.price import price
-from gateway.domain.logged import LoggedCall
+from gateway.domain.logged import Row
 from gateway.domain.usage import MAIN_LOOP, Rates, Unpriced
 from gateway.pricing import ListPrices
 from gateway.usage_logs import growing
@@ -26,7 +26,7 @@ def log(trap: str, name: str = f"{SESSION}.jsonl") -> str:
     return str(TRAPS / trap / name)
 
 
-def nano(call: LoggedCall) -> int | None:
+def nano(call: Row) -> int | None:
     """What it costs at the list prices of its day; None: unpriced."""
     usage = call.usage
     on = datetime.fromtimestamp(call.at_ms / 1000, UTC).date()
@@ -35,7 +35,7 @@ def nano(call: LoggedCall) -> int | None:
     return None if isinstance(rates, Unpriced) else price(usage, rates).nano
 
 
-def counts(call: LoggedCall) -> tuple[int, ...]:
+def counts(call: Row) -> tuple[int, ...]:
     """Input, cache read, writes (5 m, 1 h, unsplit), output."""
     tokens = call.usage.tokens
     written = tokens.cache_write_5m, tokens.cache_write_1h, tokens.cache_write_unsplit

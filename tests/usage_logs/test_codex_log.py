@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.logged import LoggedCall
+from gateway.domain.logged import Row
 from gateway.domain.usage import MAIN_LOOP, Tokens, Unpriced
 from gateway.ports import UsageLog
 from gateway.usage_logs.codex import CODEX
@@ -23,7 +23,7 @@ LOG: UsageLog = CODEX
 _NAMES = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
 
 
-def calls_of(trap: str) -> list[LoggedCall]:
+def calls_of(trap: str) -> list[Row]:
     """The calls of a trap's files, once each."""
     return list(scan(LOG, HERE / trap).values())
 
