@@ -143,11 +143,12 @@ def _looked(outcome: Outcome, mark: Mark) -> Looked:
 
 @contextmanager
 def _reading(jobs: Sequence[Job], sizes: int) -> Iterator[Iterator[Outcome]]:
-    workers = min(WORKERS_MAX, _processors(), len(jobs))
-    if workers == 1 or sizes < SMALL:
+    processors = _processors()
+    if processors == 1 or len(jobs) == 1 or sizes < SMALL:
         yield (outcome for job in jobs for outcome in read([job]))
         return
-    readers = Readers(list(_shares(jobs)), workers)
+    # One processor is for this process: it has prices to load and calls to write down.
+    readers = Readers(list(_shares(jobs)), min(WORKERS_MAX, processors - 1, len(jobs)))
     try:
         yield readers.outcomes()
     finally:

@@ -7,6 +7,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import date
@@ -362,6 +363,31 @@ def test_prices_that_were_looked_up_are_kept_and_are_the_same(tmp_path: Path, mo
         kept.write_bytes(broken)
         scan_prices.Prices(kept).cost(rows[0])
     assert len(looked_up) == 4
+
+
+def test_a_second_look_loads_no_more_than_it_needs(user: Path):
+    """Nothing that decodes where nothing was added, and no list of prices where the model is known, whatever the day."""
+
+    def loaded() -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "gateway", "scan", "--json"],
+            env=environment(user / "tollbridge", HOME=str(user)),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=True,
+        )
+        return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert {"genai_prices", "msgspec"} <= loaded()
+    heavy = {"genai_prices", "typer", "rich", "sqlalchemy", "pydantic", "platformdirs"}
+    assert not loaded() & (heavy | {"msgspec"})
+    log = user / ".claude" / "projects" / "-srv-other" / "11111111-2222-4333-8444-555555555555.jsonl"
+    line = log.read_bytes().splitlines(keepends=True)[0].replace(b"msg_02A", b"msg_02X")
+    with log.open("ab") as file:
+        file.write(line.replace(b"2026-11-01T", b"2026-11-09T"))
+    assert not loaded() & heavy
 
 
 def test_where_prices_cannot_be_kept_they_are_looked_up_again(tmp_path: Path):
