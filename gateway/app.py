@@ -18,7 +18,7 @@ import structlog
 from anyio.abc import SocketListener
 from rich.console import Console
 
-from gateway import clock, host, lock, logs, outlets, priors
+from gateway import clock, history, host, lock, logs, outlets, priors
 from gateway.agents.claude import ClaudeAgent
 from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.forgetting import erase, erase_old
@@ -237,6 +237,12 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
         pace = Pace()
         also: list[Callable[[], Coroutine[Any, Any, None]]]
         also = [partial(answer_at, listener, running, pace), partial(host.collect, running, settings.home)]
+        learns = (
+            partial(history.follow, running, settings.home)
+            if settings.history.read_logs
+            else partial(history.forget, running)
+        )
+        also.append(learns)
         if loopback is not None:
             also.append(partial(host.listen_at, loopback, running, settings.home, pace))
         outward = outlets.opened(settings, running.world, partial(gateway_name, settings.home))

@@ -16,6 +16,9 @@ from gateway.core.logged import Priced, Row, Sums, as_sums, changes, rank
 from gateway.domain.logged import Mark
 from gateway.usage_database import DATABASE, SUMS, UsageError, connect, meaning, uri
 
+EVERYWHERE: Final = b""
+"""The place that is all homes of this machine: what a scan without a path looks at."""
+CALLS_MAX: Final = 200_000
 _COLUMNS: Final = ", ".join(Row._fields)
 _KNOWN: Final = (
     f"SELECT {_COLUMNS}, nano FROM calls WHERE place = ? AND agent = ? AND id IN (SELECT value FROM json_each(?))"  # noqa: S608
@@ -205,6 +208,20 @@ class UsageStore:
         return Figures(
             files, records, unreadable, told, {(agent, model): as_sums(sums) for agent, model, *sums in rows}
         )
+
+    def agents(self) -> tuple[str, ...]:
+        """Those whose calls were read."""
+        found = self._connection.execute("SELECT DISTINCT agent FROM sums WHERE place = ?", (self._place,))
+        return tuple(sorted(agent for (agent,) in found))
+
+    def calls(self, agent: str, since_ms: int, limit: int = CALLS_MAX) -> Iterator[Priced]:
+        """An agent's calls since then, the newest so many, session by session and in order of time within."""
+        found = self._connection.execute(
+            f"SELECT * FROM (SELECT {_COLUMNS}, nano FROM calls WHERE place = ? AND agent = ? AND at_ms >= ?"  # noqa: S608
+            " ORDER BY at_ms DESC LIMIT ?) ORDER BY session, at_ms, id",
+            (self._place, agent, since_ms, limit),
+        )
+        return ((Row._make(values), amount) for *values, amount in found)
 
     def metered(self, agent: str, database: Path) -> frozenset[str]:
         """The names of those calls that stand in the gateway's own ledger too, by their message's name or by their request's.

@@ -7,6 +7,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
+
 import gateway
 from gateway.cli import bot_api, machine
 from gateway.cli.bot_api import Person
@@ -29,7 +31,11 @@ REJECTED: Final = "Telegram does not accept this bot token: it was mistyped or r
 Changes = dict[str, dict[str, Any]]
 
 
-def setup() -> None:
+def setup(
+    logs: bool = typer.Option(
+        True, "--logs/--no-logs", help="Read what agents have used on this machine, for the estimates."
+    ),
+) -> None:
     """Set up the bot, who may write to it, the agent and the budgets."""
     from gateway import config, lock
     from gateway.cli import config_file
@@ -44,10 +50,14 @@ def setup() -> None:
         say(f"Tollbridge keeps its settings in {path}.")
         changes, token, newcomer = interview(settings, os.environ)
         text = config_file.merged(text, changes)
-        config.settings_from(text, os.environ, home)
+        written = config.settings_from(text, os.environ, home)
         config_file.write(path, text)
     if newcomer is not None:
         _welcome(token, settings, newcomer)
+    if logs and written.history.read_logs:
+        from gateway.cli import setup_history
+
+        setup_history.look(written)
     say()
     say(f"Written to {path}. Start the gateway with `tollbridge up`; `tollbridge doctor` tells what is wrong.")
     say(

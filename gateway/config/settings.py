@@ -10,6 +10,7 @@ from gateway.config.agents import AgentSettings
 from gateway.config.bank import BankSettings
 from gateway.config.budgets import BudgetSettings
 from gateway.config.desk import DeskSettings
+from gateway.config.history import HistorySettings
 from gateway.config.local import LocalSettings
 from gateway.config.people import People, TelegramSettings
 from gateway.config.policy import Policy, PolicySettings
@@ -35,6 +36,7 @@ class Settings(Section):
     retention: RetentionSettings = RetentionSettings()
     metrics: MetricsSettings = MetricsSettings()
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    history: HistorySettings = HistorySettings()
     policy: Policy = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     people: People = Field(default=(), max_length=MOST_USERS)

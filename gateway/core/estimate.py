@@ -99,7 +99,7 @@ def estimate(
     least, first = ZERO, None
     if rates is not None:
         least = floor(session, prompt, rates, warm=warm)
-        first = _first_call(session, prompt, rates, now_ms)
+        first = foreseen_first_call(session, prompt, rates, now_ms)
     told = forecast(past, session.id, first, least, prior)
     text = words(told)
     hold = least + default_hold
@@ -120,7 +120,8 @@ def estimate(
     )
 
 
-def _first_call(session: Session, prompt: str, rates: Rates, now_ms: int) -> FirstCall | None:
+def foreseen_first_call(session: Session, prompt: str, rates: Rates, now_ms: int) -> FirstCall | None:
+    """What is to be expected of the first call that a prompt causes now; None: nothing is known of the session's context."""
     if not session.context_tokens:
         return None
     pause_ms = None if session.last_call_at_ms is None else now_ms - session.last_call_at_ms

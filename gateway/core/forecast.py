@@ -73,7 +73,8 @@ class Past:
     """A settled turn: its first call as foreseen (None: nothing was known of its context), its cost, the p90 said then.
 
     `at_least`: the cost is a lower bound (the turn was stopped at a limit, or the meter lost sight of it): such a turn can raise
-    a forecast but not lower it. `model`: what it ran on, at whose prices all amounts are.
+    a forecast but not lower it. `model`: what it ran on, at whose prices all amounts are. `imported`: the gateway did not meter it,
+    the agent's own log tells of it.
     """
 
     session_id: str
@@ -82,13 +83,15 @@ class Past:
     p90: Usd | None = None
     at_least: bool = False
     model: str | None = None
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Quantiles of a turn's cost, None if nothing can be said. `n`: own past turns used; `own`: their share of the evidence.
 
-    `factor`: what the p90 was multiplied by because turns ran dearer or cheaper than nine in ten; 1 if they did not.
+    `factor`: what the p90 was multiplied by because turns ran dearer or cheaper than nine in ten; 1 if they did not. `imported`: so
+    many of the `n` are known from the agent's own logs alone.
     """
 
     p50: Usd | None
@@ -96,6 +99,7 @@ class Forecast:
     n: int
     own: float
     factor: float
+    imported: int = 0
 
     @property
     def adjusted(self) -> bool:
@@ -191,8 +195,9 @@ def forecast(
     is below it. Without a prior there are no figures before ENOUGH past turns.
     """
     past = past[:HISTORY_MAX]
+    imported = sum(turn.imported for turn in past)
     if prior is None and len(past) < ENOUGH:
-        return Forecast(None, None, len(past), 1.0, 1.0)
+        return Forecast(None, None, len(past), 1.0, 1.0, imported)
     # Without a prior the oldest turn is the measure of the next: its own error is nothing.
     history = _History(prior.typical, _PULL_PERSON) if prior else _History(past[-1].cost, 0.0)
     median, upper = (prior.median, prior.upper) if prior else (_NO_COEFFICIENTS, _NO_COEFFICIENTS)
@@ -217,7 +222,7 @@ def forecast(
     )
     shift = _correction(errors, new=now.new)
     p50 = max(_usd(middle), floor)
-    return Forecast(p50, max(_usd(above + shift), p50), len(past), own / (own + others), exp(shift))
+    return Forecast(p50, max(_usd(above + shift), p50), len(past), own / (own + others), exp(shift), imported)
 
 
 def _learn(history: _History, turn: Past, median: tuple[float, ...], upper: tuple[float, ...]) -> _Error:
@@ -290,9 +295,9 @@ def words(told: Forecast) -> str:
     if told.n < ENOUGH and told.own < 1:
         figures = money_words.forecast_of_others(told.p50, told.p90, told.n)
     elif told.own < _HALF:
-        figures = money_words.forecast_of_both(told.p50, told.p90, told.n)
+        figures = money_words.forecast_of_both(told.p50, told.p90, told.n, told.imported)
     else:
-        figures = money_words.forecast_of_own(told.p50, told.p90, told.n)
+        figures = money_words.forecast_of_own(told.p50, told.p90, told.n, told.imported)
     if not told.adjusted:
         return figures
     return f"{figures} {money_words.RAN_DEARER if told.factor > 1 else money_words.RAN_CHEAPER}"

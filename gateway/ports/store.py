@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from gateway.core.forgetting import Cut
+from gateway.core.imported import Imported
 from gateway.domain.approval import Approval
 from gateway.domain.budget import Entry, Quota
 from gateway.domain.effects import Effect
@@ -169,6 +170,10 @@ class Store(Protocol):
 
     async def cut(self, before_ms: int, now_ms: int) -> Cut:
         """Forget the words of a few turns and questions that were over before then; nothing taken: none is left."""
+        ...
+
+    async def import_turns(self, turns: Sequence[Imported]) -> None:
+        """Keep these turns, of each agent the newest `core.imported.KEPT_MAX`, instead of all that were kept. Raises StoreError."""
         ...
 
     async def scrub(self) -> bool:

@@ -164,7 +164,9 @@ class View(Protocol):
         ...
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
-        """The person's latest ended and fully priced turns that ran with this agent, newest first."""
+        """The person's latest ended and fully priced turns that ran with this agent, newest first. Where these are fewer than the limit
+        and the person owns the gateway, the latest that were imported from the agent's logs are among them.
+        """
         ...
 
     def call_known(self, call_id: str) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0016_outcomes"
+HEAD = "0017_imported"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -349,6 +349,20 @@ unmetered = _table(
     _number("last_ms"),
     _number("told_at_ms", null=True),
 )
+
+imported_turns = _table(
+    "imported_turns",
+    _words("agent", key=True),
+    _words("session", key=True),
+    _words("prompt", key=True),
+    _number("ended_at_ms"),
+    _words("model"),
+    _number("spent"),
+    _number("warm", null=True),
+    _number("expected", null=True),
+    _number("at_least"),
+)
+Index("imported_turns_ended", imported_turns.c.agent, imported_turns.c.ended_at_ms)
 
 moved_chats = _table(
     "moved_chats",

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from gateway import clock
 from gateway.core.forgetting import Cut
+from gateway.core.imported import Imported
 from gateway.domain.place import Thread
 from gateway.ports import Decision, Post, Process, Receipt, Update, View
-from gateway.store import forgetting, inbox, loans, migrate, posts, rows, sqlite, writes
+from gateway.store import forgetting, imported, inbox, loans, migrate, posts, rows, sqlite, writes
 from gateway.store import home as homes
 from gateway.store.commits import Commits, Reads
 from gateway.store.schema import processes
@@ -132,6 +133,9 @@ class SqliteStore:
 
     async def cut(self, before_ms: int, now_ms: int) -> Cut:
         return await self._commits.run(lambda connection: forgetting.cut(connection, before_ms, now_ms))
+
+    async def import_turns(self, turns: Sequence[Imported]) -> None:
+        await self._commits.run(lambda connection: imported.keep(connection, turns))
 
     async def scrub(self) -> bool:
         return await self._commits.scrub()

@@ -20,6 +20,7 @@ from gateway.ports import Heads, Record, Standing, StoreError
 from gateway.store import (
     approval_rows,
     forgetting,
+    imported,
     ledger,
     loans,
     moves,
@@ -103,7 +104,7 @@ _UNREMINDED = Prepared(
 )
 _PAST_TURNS = Prepared(
     select(
-        *(turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
+        *(turns.c.ended_at_ms, turns.c.id, turns.c.session_id, turns.c.state, turns.c.model),
         *(turns.c.spent, turns.c.estimate, turns.c.flags),
     )
     .where(turns.c.person == bindparam("person"), turns.c.agent == bindparam("agent"))
@@ -262,8 +263,13 @@ class SqlView:
         return posts.unsent_files(self._open)
 
     def past_turns(self, person: str, agent: str, limit: int) -> tuple[Past, ...]:
-        asked = {"person": person, "agent": agent, "most": min(limit, MOST_PAST_TURNS)}
-        return tuple(turn_rows.past_of(*row) for row in _PAST_TURNS.values(self._open, asked)[1])
+        limit = min(limit, MOST_PAST_TURNS)
+        asked = {"person": person, "agent": agent, "most": limit}
+        own = [(ended, turn_rows.past_of(*row)) for ended, *row in _PAST_TURNS.values(self._open, asked)[1]]
+        if (more := limit - len(own)) > 0:
+            own += imported.latest(self._open, person, agent, more)
+            own.sort(key=lambda one: -one[0])
+        return tuple(past for _, past in own)
 
     def call_known(self, call_id: str) -> bool:
         return ledger.call_known(self._open, call_id)

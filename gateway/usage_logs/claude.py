@@ -24,6 +24,10 @@ _AGENT: Final = "agent-"
 _SUB_AGENTS: Final = "subagents"
 _USAGE: Final = b'"usage"'
 _USER: Final = b'"type":"user"'
+_PROMPT: Final = b'"promptId":"'
+_PROMPT_MAX: Final = 200
+_KEPT: Final = "="
+"""So begins what is remembered of a log: the prompt that its last lines belong to."""
 _HEAD: Final = 600
 _BRACE: Final = ord("}")
 
@@ -62,14 +66,15 @@ class ClaudeLog:
 
         session, agent = _named(path)
         found: dict[str, Telling] = {}
-        tally = _Tally()
         with growing(path, since) as log:
+            tally = _Tally(log.state.removeprefix(_KEPT))
             for block, end in log.blocks():
                 for raw in tally.candidates(block, end):
                     try:
                         told = telling(raw, session, agent)
                         if told is None:
                             continue
+                        told.line.prompt_id = told.line.prompt_id or tally.prompt
                         known = found.get(told.id)
                         tally.copies += known is not None
                         if (
@@ -82,13 +87,16 @@ class ClaudeLog:
                         tally.unreadable += 1
             calls = tuple(tally.made(found.values(), session))
             log.records, log.unreadable = log.records + tally.records, log.unreadable + tally.unreadable
-            return log.read(calls, tally.copies)
+            return log.read(calls, tally.copies, f"{_KEPT}{tally.prompt}" if tally.prompt else "")
 
 
 class _Tally:
-    """What is counted at one look, beside the calls."""
+    """What is counted at one look, beside the calls. `prompt`: the client's name for what the calls from here on belong to, which only
+    the user's lines tell, those of sub-agents and of tools' results included.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
         self.records = self.unreadable = self.copies = 0
 
     def candidates(self, block: bytes, end: int) -> Iterator[bytes]:
@@ -101,10 +109,17 @@ class _Tally:
             if (block[stop - 1] != _BRACE or holes) and not _is_whole(block[at:stop]):
                 self.unreadable += 1
             elif user >= 0 and block.count(b"{", at, user) == 1:
-                pass  # nothing is nested before it: it is the line's own kind
+                self._begin(block[at:user])  # nothing is nested before it: it is the line's own kind
             elif find(_USAGE, at, stop) >= 0:
                 yield block[at:stop]
             at = stop + 1
+
+    def _begin(self, head: bytes) -> None:
+        """A line of the user's: what stands before its kind tells which prompt it belongs to."""
+        _, told, rest = head.partition(_PROMPT)
+        name, end, _ = rest.partition(b'"')
+        if told and end and name.isascii() and len(name) <= _PROMPT_MAX:
+            self.prompt = name.decode()
 
     def made(self, tellings: "Iterable[Telling]", session: str) -> Iterator[Row]:
         """The calls, without those that have a name that is none."""

@@ -184,14 +184,25 @@ def forecast_of_others(likely: Usd, upper: Usd, turns: int) -> str:
     return f"About {likely}, up to {upper} (from public sessions; you have {_turns(turns)})."
 
 
-def forecast_of_both(likely: Usd, upper: Usd, turns: int) -> str:
-    """A forecast that rests on the person's own turns and on others'."""
-    return f"About {likely}, up to {upper} (from {_turns(turns)} of yours and public sessions)."
+def _of_logs(turns: int, imported: int) -> str:
+    """How many of them no gateway has metered, where these are most of them."""
+    if 2 * imported <= turns:
+        return ""
+    number = "all" if imported == turns else f"{imported}"
+    return f", {number} of them from the agent's own logs"
 
 
-def forecast_of_own(likely: Usd, upper: Usd, turns: int) -> str:
+def forecast_of_both(likely: Usd, upper: Usd, turns: int, imported: int = 0) -> str:
+    """A forecast that rests on the person's own turns and on others'; `imported`: so many of them are known from logs alone."""
+    told = _of_logs(turns, imported)
+    return (
+        f"About {likely}, up to {upper} (from {_turns(turns)} of yours{told}{',' if told else ''} and public sessions)."
+    )
+
+
+def forecast_of_own(likely: Usd, upper: Usd, turns: int, imported: int = 0) -> str:
     """A forecast that rests on the person's own turns."""
-    return f"About {likely}, up to {upper} (9 in 10 of {_turns(turns)} of yours)."
+    return f"About {likely}, up to {upper} (9 in 10 of {_turns(turns)} of yours{_of_logs(turns, imported)})."
 
 
 RAN_DEARER: Final = "Turns ran dearer than forecast, so the upper figure is raised."

@@ -13,9 +13,10 @@ __all__ = ["ROOT", "environment", "session", "turn"]
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """The environment of the tests without anything that could reach the person's own gateway."""
+    """The environment of the tests without anything that could reach the person's own gateway, or what their agents have written."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBRIDGE_")}
-    return plain | {"TOLLBRIDGE_HOME": str(home), "PYTHONPATH": str(ROOT)} | more
+    ours = {"TOLLBRIDGE_HOME": str(home), "PYTHONPATH": str(ROOT), "TOLLBRIDGE_HISTORY__READ_LOGS": "false"}
+    return plain | ours | more
 
 
 def session(number: int) -> Session:

@@ -241,6 +241,7 @@ async def machine(
             "TOLLBRIDGE_AGENTS__DIRECTORY": str(place / "work"),
             "TOLLBRIDGE_AGENTS__CLAUDE__COMMAND": str(find_claude()),
             "TOLLBRIDGE_TIMEZONE": "UTC",
+            "TOLLBRIDGE_HISTORY__READ_LOGS": "false",
             **budgets,
             **(settings or {}),
         }

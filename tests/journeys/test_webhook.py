@@ -94,6 +94,7 @@ class Machine:
             "TOLLBRIDGE_AGENTS__DEFAULT": "scripted",
             "TOLLBRIDGE_AGENTS__DIRECTORY": str(self.place / "work"),
             "XDG_STATE_HOME": str(self.place / "state"),
+            "TOLLBRIDGE_HISTORY__READ_LOGS": "false",
             **(webhook if hooked else {}),
         }
         log = self.place / f"gateway-{len(list(self.place.iterdir()))}.log"

@@ -70,6 +70,7 @@ def plans(connection: Connection) -> Iterator[list[str]]:
         (lambda c: Reader(c).never_arrived(NOW), "outbox_state (state=? AND created_at_ms>?)"),
         (lambda c: Reader(c).unlisted(), "entries_call (call_id>? AND call_id<?)"),
         (lambda c: SqlView(c).unmetered("9f1c"), "unmetered"),
+        (lambda c: SqlView(c).past_turns("7", "claude", 300), "imported_turns_ended (agent=?)"),
         (posts.unsure, "outbox_state (state=?)"),
         (lambda c: posts.delayed_ms(c, "telegram", NOW), "outbox_delayed (service=? AND not_before_ms>?"),
     ],
