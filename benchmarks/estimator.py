@@ -73,8 +73,8 @@ def progress() -> Callable[[], None]:
 
 def measure(trace: Trace, tick: Callable[[], None]) -> dict[str, Any]:
     """All figures of a trace. Dollars are floats here; they were whole nano-dollars until the end."""
-    left_out = _left_out(trace.turns)
-    of_person = {(turn.source, turn.person): left_out(turn) for turn in trace.turns}
+    fair = left_out(trace.turns)
+    of_person = {(turn.source, turn.person): fair(turn) for turn in trace.turns}
     shipped = fitted()
     said = list(run(trace.turns, lambda turn: shipped[of_person[turn.source, turn.person]].prior, tick))
     judge = _Judge(said, of_person, shipped)
@@ -107,7 +107,7 @@ def measure(trace: Trace, tick: Callable[[], None]) -> dict[str, Any]:
     return found
 
 
-def _left_out(turns: Iterable[Turn]) -> Callable[[Turn], str]:
+def left_out(turns: Iterable[Turn]) -> Callable[[Turn], str]:
     """Which shipped prior is fair for a turn: the one without the source that its person's, or else its source's, data is from."""
     sources_of_prior: dict[str, dict[str, str]] = json.loads(text())["sources"]
     marks = {mark: name for name, source in sources_of_prior.items() for mark in source["marks"].split()}
@@ -118,11 +118,11 @@ def _left_out(turns: Iterable[Turn]) -> Callable[[Turn], str]:
         persons.setdefault((turn.source, turn.person), set()).update(known)
         sources.setdefault(turn.source, set()).update(known)
 
-    def left_out(turn: Turn) -> str:
+    def prior_of(turn: Turn) -> str:
         candidates = (persons[turn.source, turn.person], sources[turn.source])
         return next((name for known in candidates if len(known) == 1 for name in known), EVERYTHING)
 
-    return left_out
+    return prior_of
 
 
 def _priors_of(source: str, of_person: Mapping[tuple[str, str], str]) -> str:

@@ -50,7 +50,7 @@ class _Person:
 
 def run(turns: Sequence[Turn], prior_of: Callable[[Turn], Prior | None], tick: Callable[[], None]) -> Iterator[Said]:
     """Go through the turns of every person in order. `prior_of`: the prior to use for a turn's person."""
-    order = sorted(turns, key=_of_person)
+    order = sorted(turns, key=of_person)
     for _, own in groupby(order, key=lambda turn: (turn.source, turn.person)):
         person = _Person()
         for turn in own:
@@ -64,7 +64,8 @@ def run(turns: Sequence[Turn], prior_of: Callable[[Turn], Prior | None], tick: C
             insort(person.running, (turn.ended_s, turn.first_row, turn, settled), key=lambda one: one[:2])
 
 
-def _of_person(turn: Turn) -> tuple[str, str, float, int]:
+def of_person(turn: Turn) -> tuple[str, str, float, int]:
+    """What brings a trace's turns into the order of each person's, one person after the other."""
     return turn.source, turn.person, turn.started_s, turn.first_row
 
 

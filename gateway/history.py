@@ -50,11 +50,12 @@ async def take_over(running: Engine, home: Path, command: Sequence[str] = COMMAN
         if why := await _scanned(home, command):
             log.warning("the logs of agents could not be read to their end: `tollbridge scan` tells more", why=why)
         found = await to_thread.run_sync(histories, home, world.rates, world.clock.now_ms())
-        await world.store.import_turns([turn for one in found.values() for turn in one.kept])
+        turns = await to_thread.run_sync(lambda: [turn for one in found.values() for turn in one.kept(world.prior)])
+        await world.store.import_turns(turns)
     except (TollbridgeError, UsageError, OSError) as error:
         log.warning("what agents' logs tell could not be taken over: the estimates do without", why=str(error))
         return
-    counts = {agent: len(one.kept) for agent, one in found.items() if one.turns}
+    counts = {agent: len(one.turns) for agent, one in found.items() if one.turns}
     log.info("the estimates know the turns that agents' logs tell of", **counts)
 
 

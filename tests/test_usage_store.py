@@ -155,3 +155,14 @@ def test_a_database_of_a_newer_program_or_a_damaged_one_is_refused(home: Path):
     (home / DATABASE).write_bytes(b"no database" * 1000)
     with pytest.raises(UsageError, match="damaged"), open_usage(home, b""):
         pass
+
+
+def test_calls_come_session_by_session_in_order_of_time(store: UsageStore):
+    """With what each costs; older ones are left out, and so are the oldest of too many."""
+    rows = [ROW._replace(id=f"msg_{at}", session="st"[at % 2], at_ms=at) for at in (5, 2, 4, 3)]
+    store.add([looked(*rows, ROW._replace(id="msg_0", at_ms=0, model="unpriced"))], cost)
+    told = [(row.session, row.at_ms, amount) for row, amount in store.calls("claude", 2)]
+    assert told == [("s", 2, 5), ("s", 4, 5), ("t", 3, 5), ("t", 5, 5)]
+    assert [row.at_ms for row, _ in store.calls("claude", 0, limit=2)] == [4, 5]
+    assert [amount for row, amount in store.calls("claude", 0) if not row.at_ms] == [None]
+    assert (store.agents(), list(store.calls("codex", 0))) == (("claude",), [])

@@ -4,22 +4,23 @@ They are no part of the ledger. Of each there is what a settled turn leaves behi
 its session, as if the gateway had been asked then.
 """
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
 from gateway.core.estimate import foreseen_first_call
 from gateway.core.first_call import FirstCall
-from gateway.core.forecast import Past
+from gateway.core.forecast import HISTORY_MAX, Past, Prior, forecast
 from gateway.core.logged import Priced, Row, usage
 from gateway.core.meter import remember
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import AT_DESK, Session, Thread
 from gateway.domain.usage import MAIN_LOOP, Rates, Unpriced
 
-KEPT_MAX: Final = 1_000
-"""So many turns of an agent are kept, the newest."""
+KEPT_MAX: Final = HISTORY_MAX
+"""So many turns of an agent are kept, the newest: no forecast looks at more."""
 LOOKED_BACK_DAYS: Final = 90
 MAY_GO_ON_MS: Final = 600_000
 """A turn whose last call was less than so long ago may not be over."""
@@ -56,10 +57,16 @@ class History:
         """What the turns came to, at list prices."""
         return sum((one.past.cost for one in self.turns), ZERO)
 
-    @property
-    def kept(self) -> tuple[Imported, ...]:
-        """Those that are kept."""
-        return self.turns[:KEPT_MAX]
+    def kept(self, prior: Prior | None) -> tuple[Imported, ...]:
+        """Those that are kept, newest first, each with the p90 that would have been said of it by then: a forecast learns from its misses."""
+        known: deque[Past] = deque()
+        found: deque[Imported] = deque()
+        for turn in reversed(self.turns[:KEPT_MAX]):
+            told = forecast(tuple(known), turn.past.session_id, turn.past.first, ZERO, prior)
+            past = replace(turn.past, p90=told.p90)
+            known.appendleft(past)
+            found.appendleft(replace(turn, past=past))
+        return tuple(found)
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ _OWNS = (
 _LATEST = Prepared(
     select(
         *(imported_turns.c.ended_at_ms, imported_turns.c.session, imported_turns.c.model, imported_turns.c.spent),
-        *(imported_turns.c.warm, imported_turns.c.expected, imported_turns.c.at_least),
+        *(imported_turns.c.p90, imported_turns.c.warm, imported_turns.c.expected, imported_turns.c.at_least),
     )
     .where(imported_turns.c.agent == bindparam("agent"), _OWNS)
     .order_by(imported_turns.c.ended_at_ms.desc())
@@ -56,6 +56,7 @@ def _row(one: Imported) -> dict[str, object]:
         "ended_at_ms": one.ended_at_ms,
         "model": past.model or "",
         "spent": rows.nano(past.cost),
+        "p90": rows.optional_nano(past.p90),
         "warm": rows.optional_nano(past.first.warm if past.first else None),
         "expected": rows.optional_nano(past.first.expected if past.first else None),
         "at_least": int(past.at_least),
@@ -63,7 +64,9 @@ def _row(one: Imported) -> dict[str, object]:
 
 
 @lru_cache(maxsize=2 * KEPT_MAX)
-def _past(session: str, model: str, spent: int, warm: int | None, expected: int | None, at_least: int) -> Past:
+def _past(
+    session: str, model: str, spent: int, p90: int | None, warm: int | None, expected: int | None, at_least: int
+) -> Past:
     """Each verdict looks at hundreds of them, which never change: they are kept."""
     first = None if warm is None or expected is None else FirstCall(Usd(warm), Usd(expected))
-    return Past(session, first, Usd(spent), at_least=bool(at_least), model=model, imported=True)
+    return Past(session, first, Usd(spent), rows.usd(p90), at_least=bool(at_least), model=model, imported=True)

@@ -358,6 +358,7 @@ imported_turns = _table(
     _number("ended_at_ms"),
     _words("model"),
     _number("spent"),
+    _number("p90", null=True),
     _number("warm", null=True),
     _number("expected", null=True),
     _number("at_least"),

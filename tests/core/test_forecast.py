@@ -252,6 +252,10 @@ def test_a_full_history_takes_less_than_five_milliseconds_per_forecast() -> None
         ),
         (Forecast(usd("0.9"), usd("2.4"), 137, 0.6, 1), "About $0.90, up to $2.40 (9 in 10 of 137 turns of yours)."),
         (
+            Forecast(usd("0.9"), usd("2.4"), 37, 0.6, 1, 30),
+            "About $0.90, up to $2.40 (9 in 10 of 37 turns of yours, 30 of them from the agent's own logs).",
+        ),
+        (
             Forecast(usd("0.9"), usd("2.4"), 37, 0.6, 1.3),
             f"{PLAIN} Turns ran dearer than forecast, so the upper figure is raised.",
         ),

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.estimate import estimate
 from gateway.core.first_call import FirstCall
-from gateway.core.forecast import Past
+from gateway.core.forecast import ENOUGH, Past, forecast
 from gateway.core.imported import KEPT_MAX, MAY_GO_ON_MS, History, Imported, history, logs_of
 from gateway.core.logged import Priced, Row
 from gateway.core.meter import remember
@@ -18,13 +18,23 @@ NOW = 100_000_000
 MINUTE = 60_000
 
 
-def call(prompt: str, at_min: float, cents: int | None = 10, *, of: str = "s", name: str = "", **more: object) -> Priced:
+def call(
+    prompt: str, at_min: float, cents: int | None = 10, *, of: str = "s", name: str = "", **more: object
+) -> Priced:
     """A logged call so many minutes after the start, and what it costs."""
-    known: dict[str, object] = {"loop": MAIN_LOOP, "lower_bound": 0, "model": "opus", "cache_read": 10_000, "output": 100}
+    known: dict[str, object] = {
+        "loop": MAIN_LOOP,
+        "lower_bound": 0,
+        "model": "opus",
+        "cache_read": 10_000,
+        "output": 100,
+    }
     known |= {"input": 0, "cache_write_5m": 0, "cache_write_1h": 0, "cache_write_unsplit": 0, "web_searches": 0}
     known |= {"service_tier": "standard", "speed": "standard", "geo": "", "reasoning": 0} | more
     at_ms = round(at_min * MINUTE)
-    row = Row(id=name or f"{of} {prompt} {at_ms}", session=of, directory="/", at_ms=at_ms, prompt=prompt, request="", **known)  # type: ignore[arg-type]
+    row = Row(
+        id=name or f"{of} {prompt} {at_ms}", session=of, directory="/", at_ms=at_ms, prompt=prompt, request="", **known
+    )  # type: ignore[arg-type]
     return row, None if cents is None else cents * 10**7
 
 
@@ -40,7 +50,9 @@ def told(calls: Iterable[Priced], metered: tuple[str, ...] = ()) -> History:
 
 def test_calls_of_one_prompt_are_one_turn_sub_agents_included() -> None:
     """Their costs are summed, it ended with the last, and its model is the main loop's."""
-    found = told([call("a", 1), call("a", 2, 30, loop="explorer", model="haiku"), call("b", 5), call("a", 9, 5, loop="explorer")])
+    found = told(
+        [call("a", 1), call("a", 2, 30, loop="explorer", model="haiku"), call("b", 5), call("a", 9, 5, loop="explorer")]
+    )
     newest, other = found.turns
     assert (other.prompt, other.past.cost, other.ended_at_ms) == ("b", usd("0.10"), 5 * MINUTE)
     assert (newest.prompt, newest.past.cost, newest.ended_at_ms) == ("a", usd("0.45"), 9 * MINUTE)
@@ -106,10 +118,21 @@ def test_calls_of_no_prompt_are_no_turn() -> None:
     assert found.turns[0].past.first is not None
 
 
-def test_a_thousand_are_kept_the_newest() -> None:
-    """However many there were."""
-    made = tuple(Imported("claude", str(at), -at, Past("s", None, Usd(1))) for at in range(KEPT_MAX + 5))
-    assert History(made).kept == made[:KEPT_MAX]
+def test_the_newest_are_kept_as_many_as_a_forecast_looks_at() -> None:
+    """However many there were, and in their order."""
+    made = tuple(Imported("claude", str(at), -at, Past("s", None, Usd(10**9))) for at in range(KEPT_MAX + 5))
+    assert [one.prompt for one in History(made).kept(None)] == [one.prompt for one in made[:KEPT_MAX]]
+
+
+def test_what_is_kept_of_a_turn_says_what_would_have_been_forecast() -> None:
+    """From the turns before it alone: nothing of the first ones without a prior, and the p90 of the equal ones after."""
+    made = tuple(Imported("claude", str(at), -at, Past("s", None, usd("0.50"))) for at in range(ENOUGH + 2))
+    kept = History(made).kept(None)
+    assert [one.past.p90 for one in kept[2:]] == [None] * ENOUGH
+    assert [one.past.p90 for one in kept[:2]] == [
+        usd("0.50"),
+        forecast([one.past for one in kept[2:]], "s", None, ZERO, None).p90,
+    ]
 
 
 def test_the_desk_is_fed_by_claude_codes_logs() -> None:

@@ -20,7 +20,9 @@ OWNER = Grant("7", Role.OWNER)
 
 def logged(number: int, agent: str = "claude", ended_at_ms: int | None = None) -> Imported:
     """One of several, each a millisecond after the one before."""
-    past = Past("log", FirstCall(Usd(2), Usd(3)), Usd(number), at_least=number % 2 == 1, model="opus", imported=True)
+    past = Past(
+        "log", FirstCall(Usd(2), Usd(3)), Usd(number), Usd(9), at_least=number % 2 == 1, model="opus", imported=True
+    )
     return Imported(agent, f"p{number}", NOW + number if ended_at_ms is None else ended_at_ms, past)
 
 
@@ -69,7 +71,7 @@ async def test_each_import_takes_the_place_of_the_one_before(store: SqliteStore)
     assert await seen(store) == ()
 
 
-async def test_of_each_agent_a_thousand_are_kept(store: SqliteStore) -> None:
+async def test_of_each_agent_no_more_are_kept_than_a_forecast_looks_at(store: SqliteStore) -> None:
     """The newest, whatever is handed over."""
     await put(store, grants=(OWNER,))
     await store.import_turns([*map(logged, range(KEPT_MAX + 3)), logged(1, "codex")])

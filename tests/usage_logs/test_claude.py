@@ -238,3 +238,40 @@ def test_half_a_character_in_what_an_agent_wrote_costs_no_call(tmp_path: Path) -
     cut.write_bytes(line.replace(b'"type":"assistant"', b'"note":"a \\ud83d","type":"assistant"', 1) + b"\n")
     found = CLAUDE.read(str(cut), None)
     assert (len(found.calls), found.unreadable) == (1, 0)
+
+
+def said(kind: str, name: str, prompt: str = "") -> str:
+    """A line as the client writes it: the prompt's name stands in the user's lines alone, before their kind."""
+    belongs = f'"promptId":"{prompt}",' if prompt else ""
+    begins = f'{{"parentUuid":null,"isSidechain":false,{belongs}'
+    if kind == "user":
+        return f'{begins}"type":"user","message":{{"role":"user","content":[{{"type":"tool_result","content":"{name}"}}]}}}}\n'
+    usage = '{"input_tokens":100,"output_tokens":10}'
+    told = f'{{"id":"{name}","model":"claude-opus-4-8","stop_reason":"end_turn","usage":{usage}}}'
+    return f'{begins}"message":{told},"type":"assistant","timestamp":"2026-11-01T10:00:00.000Z"}}\n'
+
+
+def test_calls_belong_to_the_prompt_of_the_users_line_before_them(tmp_path: Path):
+    """Also where the log was read up to between the two, and of a sub-agent by its own file; what is no name is none."""
+    path = tmp_path / f"{SESSION}.jsonl"
+    lines = [
+        said("assistant", A),
+        said("user", "go", "p-1"),
+        said("assistant", B),
+        said("user", "result"),
+        said("assistant", C),
+    ]
+    path.write_text("".join([*lines, said("user", "on", "p-2")]), encoding="utf-8")
+    first = CLAUDE.read(str(path), None)
+    assert {call.id: call.prompt for call in first.calls} == {A: "", B: "p-1", C: "p-1"}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(
+            said("assistant", D) + said("user", "x", "p" * 201) + said("user", "x", "\u00fc") + said("assistant", E)
+        )
+    second = CLAUDE.read(str(path), first.mark)
+    assert {call.id: call.prompt for call in second.calls} == {D: "p-2", E: "p-2"}
+    side = tmp_path / SESSION / "subagents" / "agent-a1.jsonl"
+    side.parent.mkdir(parents=True)
+    side.write_text(said("user", "look", "p-1") + said("assistant", A), encoding="utf-8")
+    [call] = CLAUDE.read(str(side), None).calls
+    assert (call.session, call.loop, call.prompt) == (SESSION, "a1", "p-1")

@@ -152,6 +152,15 @@ def test_the_gate_speaks_english(said: str, words: str) -> None:
             "About $1.00, up to $10.00 (from 1 turn of yours and public sessions).",
         ),
         (money_words.forecast_of_own(ONE, TEN, 40), "About $1.00, up to $10.00 (9 in 10 of 40 turns of yours)."),
+        (
+            money_words.forecast_of_own(ONE, TEN, 37, 30),
+            "About $1.00, up to $10.00 (9 in 10 of 37 turns of yours, 30 of them from the agent's own logs).",
+        ),
+        (
+            money_words.forecast_of_both(ONE, TEN, 14, 14),
+            "About $1.00, up to $10.00 (from 14 turns of yours, all of them from the agent's own logs, and public sessions).",
+        ),
+        (money_words.forecast_of_own(ONE, TEN, 40, 20), "About $1.00, up to $10.00 (9 in 10 of 40 turns of yours)."),
         (money_words.price_unknown("m", "not listed"), "The price of m is not known (not listed)."),
         (money_words.at_least(ONE), "At least $1.00."),
         (

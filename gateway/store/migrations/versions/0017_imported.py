@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("ended_at_ms", sa.Integer(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("spent", sa.Integer(), nullable=False),
+        sa.Column("p90", sa.Integer(), nullable=True),
         sa.Column("warm", sa.Integer(), nullable=True),
         sa.Column("expected", sa.Integer(), nullable=True),
         sa.Column("at_least", sa.Integer(), nullable=False),
