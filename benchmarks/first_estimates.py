@@ -1,10 +1,11 @@
 """What a person's logs are worth to a new gateway: its forecasts with them and with the prior alone, on a trace.
 
-Usage: python benchmarks/first_estimates.py PATH [--json]     a trace of API calls, .csv or .csv.gz, as for `estimator.py`
+Usage: python benchmarks/first_estimates.py PATH [--times N] [--json]     a trace of API calls, .csv or .csv.gz, as for `estimator.py`
 
 From a person's tenth turn on, each twenty turns are taken for the first twenty of a gateway that is new there. They are forecast twice, online:
 by the prior and what that gateway has seen so far; and by the prior, that, and all turns before it, as the logs would have told of them.
-The prior leaves out the source that is judged.
+The prior leaves out the source that is judged. `--times` multiplies every amount: people whose turns are that much larger than those that the
+prior knows.
 """
 
 import argparse
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.estimator import left_out  # noqa: E402 - the tree is no package
 from benchmarks.online import of_person  # noqa: E402
 from benchmarks.trace import Trace, TraceError, Turn, read  # noqa: E402
+from gateway.core.first_call import FirstCall  # noqa: E402
 from gateway.core.forecast import ENOUGH, HISTORY_MAX, Forecast, Past, Prior, forecast  # noqa: E402
 from gateway.core.imported import KEPT_MAX, History, Imported  # noqa: E402
 from gateway.core.scores import score  # noqa: E402
@@ -49,14 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("path", type=Path, help="a trace of API calls, .csv or .csv.gz")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
+    parser.add_argument("--times", type=int, default=1, help="multiply every amount by this")
     given = parser.parse_args(arguments)
     try:
-        measured = measure(read(given.path))
+        measured = measure(larger(read(given.path), given.times))
     except (TraceError, PriorError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps(measured, indent=1, allow_nan=False) + "\n" if given.json else table(measured))
     return 0
+
+
+def larger(trace: Trace, times: int) -> Trace:
+    """The same turns, each of so many times the amounts."""
+    for turn in trace.turns:
+        turn.cost = Usd((turn.cost or ZERO).nano * times)
+        turn.floor = Usd(turn.floor.nano * times)
+        turn.first = turn.first and FirstCall(Usd(turn.first.warm.nano * times), Usd(turn.first.expected.nano * times))
+    return trace
 
 
 def measure(trace: Trace) -> dict[str, Any]:

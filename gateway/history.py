@@ -47,7 +47,7 @@ async def take_over(running: Engine, home: Path, command: Sequence[str] = COMMAN
     """Do so once."""
     world = running.world
     try:
-        if why := await _scanned(home, command):
+        if why := await scanned(home, command):
             log.warning("the logs of agents could not be read to their end: `tollbridge scan` tells more", why=why)
         found = await to_thread.run_sync(histories, home, world.rates, world.clock.now_ms())
         turns = await to_thread.run_sync(lambda: [turn for one in found.values() for turn in one.kept(world.prior)])
@@ -85,7 +85,7 @@ def histories(home: Path, rates: Callable[[str], Rates | Unpriced], now_ms: int)
     return found
 
 
-async def _scanned(home: Path, command: Sequence[str]) -> str:
+async def scanned(home: Path, command: Sequence[str]) -> str:
     """Have the machine's logs read, after everything else that wants to work; why they were not, or empty."""
     environ = {**os.environ, HOME_VARIABLE: str(home)}
     process = await anyio.open_process(

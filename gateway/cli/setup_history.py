@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 READING: Final = "Reading what your agents have used on this machine ..."
 NOT_READ: Final = "It could not be read ({}): the estimates begin without it, and the gateway tries again."
+NOTHING: Final = "Nothing yet: the first estimates rest on public sessions."
 NAMES: Final = {"claude": "Claude Code", "codex": "Codex", "opencode": "OpenCode", "gemini": "Gemini CLI"}
 ESTIMATED: Final = frozenset({"claude"})
 """Those that the gateway drives itself."""
 
 
 def look(settings: "Settings") -> None:
-    """Read the logs of agents, with a bar where that takes a while, and say what they tell. Nothing found: nothing is said of it."""
+    """Read the logs of agents, with a bar where that takes a while, and say what they tell."""
     from gateway import clock, history
     from gateway.cli.scan_look import once
     from gateway.pricing import ListPrices
@@ -41,7 +42,7 @@ def look(settings: "Settings") -> None:
     except (TollbridgeError, UsageError, OSError) as error:
         say(NOT_READ.format(error))
         return
-    for told in filter(None, map(words, found.values())):
+    for told in [*filter(None, map(words, found.values()))] or [NOTHING]:
         say(told)
 
 

@@ -1,12 +1,14 @@
 """The wizard against the Bot API stand-in: as a whole in a real process, and its one loop by itself."""
 
+import json
 import os
 import pty
 import select
 import stat
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,10 +16,13 @@ from typing import Any
 import pytest
 
 from gateway import lock
-from gateway.cli import bot_api, config_file
+from gateway.cli import bot_api, config_file, setup_history
 from gateway.cli.bot_api import Person
 from gateway.cli.setup import WAIT_FOR_MESSAGE_S, WELCOME, first_writer
 from gateway.config import SettingsError, settings_from
+from gateway.core.forecast import Past
+from gateway.core.imported import History, Imported
+from gateway.domain.money import Usd
 from tests import nursery
 from tests.cli.kit import ROOT, environment
 from tests.fakes.bot_api import BotApi
@@ -28,12 +33,14 @@ LIMIT_S = 150
 class Wizard:
     """`tollbridge setup` in a process of its own, its output read as it comes."""
 
-    def __init__(self, home: Path, server: BotApi, *, terminal: bool = False, **more: str) -> None:
+    def __init__(
+        self, home: Path, server: BotApi, *, terminal: bool = False, arguments: Sequence[str] = (), **more: str
+    ) -> None:
         path = f"{home.parent}/bin:{os.environ['PATH']}"
         self.seen = ""
         theirs, ours = pty.openpty() if terminal else (None, None)
         self.process = nursery.start(
-            ["setup"],
+            ["setup", *arguments],
             env=environment(home, PATH=path, TOLLBRIDGE_TELEGRAM__BASE_URL=server.base_url, **more),
             cwd=home.parent,
             stdin=ours or subprocess.PIPE,
@@ -168,6 +175,85 @@ def test_the_wizard_leads_from_a_token_to_settings_that_hold(home: Path, server:
     assert [message.text for message in alice.sees() if message.by_bot] == [WELCOME]
     assert [message for message in mallory.sees() if message.by_bot] == []
     assert sorted(entry.name for entry in home.iterdir()) == ["config.toml", "lock"]
+
+
+SETTLED = {
+    "TOLLBRIDGE_TELEGRAM__ALLOWED_USERS": "[4711]",
+    "TOLLBRIDGE_BUDGETS__DAY_USD": "9",
+    "TOLLBRIDGE_BUDGETS__SESSION_USD": "3",
+}
+
+
+def settled(home: Path, server: BotApi, *arguments: str, **more: str) -> str:
+    """What setup says that has nothing left to ask."""
+    known = {**SETTLED, "TOLLBRIDGE_TELEGRAM__TOKEN": server.token, "TOLLBRIDGE_AGENTS__DIRECTORY": str(home.parent)}
+    user = {
+        "HOME": str(home.parent),
+        "CLAUDE_CONFIG_DIR": "",
+        "XDG_CONFIG_HOME": "",
+        "XDG_CACHE_HOME": "",
+        "CODEX_HOME": "",
+    }
+    more = {"TOLLBRIDGE_HISTORY__READ_LOGS": "true", **known, **user, **more}
+    wizard = Wizard(home, server, arguments=arguments, **more)
+    assert wizard.ends() == 0, wizard.seen
+    return " ".join(wizard.seen.split())
+
+
+def test_at_the_end_it_is_said_what_agents_have_used_here(home: Path, server: BotApi):
+    """Turns and their cost at list prices, or that there are none; where nobody wants it, nothing is read."""
+    assert "Nothing yet: the first estimates rest on public sessions." in settled(home, server)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    log = home.parent / ".claude" / "projects" / "-srv" / "0f1e.jsonl"
+    log.parent.mkdir(parents=True)
+    lines = []
+    for number in range(12):
+        at = (hour_ago + timedelta(minutes=number)).isoformat().replace("+00:00", "Z")
+        lines.append({"promptId": f"p-{number}", "type": "user", "message": {"role": "user", "content": "go"}})
+        told = {"id": f"msg_01{number:022}", "model": "claude-opus-4-8", "stop_reason": "end_turn"}
+        message = {**told, "usage": {"input_tokens": 20_000, "output_tokens": 0}}
+        lines.append({"type": "assistant", "timestamp": at, "sessionId": "0f1e", "message": message})
+    log.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines), encoding="utf-8")
+    said = settled(home, server)
+    assert "Reading what your agents have used on this machine ..." in said
+    words = (
+        "12 turns of Claude Code in the last 90 days, $1.20 at list prices: the first estimate rests on all of them."
+    )
+    assert words in said
+    assert "Reading" not in settled(home, server, "--no-logs")
+    assert "Reading" not in settled(home, server, TOLLBRIDGE_HISTORY__READ_LOGS="false")
+
+
+@pytest.mark.parametrize(
+    ("agent", "turns", "words"),
+    [
+        ("claude", 0, ""),
+        (
+            "claude",
+            1,
+            "1 turn of Claude Code in the last 90 days, $0.50 at list prices: the first estimate rests on it.",
+        ),
+        (
+            "claude",
+            1_204,
+            "1,204 turns of Claude Code in the last 90 days, $602.00 at list prices: the first estimate rests on 300 of them.",
+        ),
+        ("codex", 2, "2 turns of Codex in the last 90 days, $1.00 at list prices."),
+    ],
+)
+def test_what_logs_tell_is_one_sentence(agent: str, turns: int, words: str):
+    """With how far an estimate rests on it, where the gateway drives that agent."""
+    past = Past("s", None, Usd.parse("0.50"), imported=True)
+    assert setup_history.words(History(tuple(Imported(agent, str(at), at, past) for at in range(turns)))) == words
+
+
+def test_logs_that_cannot_be_read_spoil_nothing(home: Path, server: BotApi):
+    """It is said in a sentence, and setup is done."""
+    lock.make_home(home)
+    (home / "usage.db").write_bytes(b"no database" * 99)
+    said = settled(home, server)
+    assert "It could not be read (" in said
+    assert "Written to" in said
 
 
 def test_a_second_run_keeps_what_is_there(home: Path, server: BotApi):
