@@ -4,7 +4,6 @@ They are no part of the ledger. Of each there is what a settled turn leaves behi
 its session, as if the gateway had been asked then.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -59,14 +58,12 @@ class History:
 
     def kept(self, prior: Prior | None) -> tuple[Imported, ...]:
         """Those that are kept, newest first, each with the p90 that would have been said of it by then: a forecast learns from its misses."""
-        known: deque[Past] = deque()
-        found: deque[Imported] = deque()
+        found: list[Imported] = []
         for turn in reversed(self.turns[:KEPT_MAX]):
-            told = forecast(tuple(known), turn.past.session_id, turn.past.first, ZERO, prior)
-            past = replace(turn.past, p90=told.p90)
-            known.appendleft(past)
-            found.appendleft(replace(turn, past=past))
-        return tuple(found)
+            known = [one.past for one in reversed(found)]
+            told = forecast(known, turn.past.session_id, turn.past.first, ZERO, prior)
+            found.append(replace(turn, past=replace(turn.past, p90=told.p90)))
+        return tuple(reversed(found))
 
 
 @dataclass(slots=True)

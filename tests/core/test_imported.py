@@ -1,6 +1,7 @@
 """Turns out of logged calls: what each cost, and what would have been foreseen of its first call."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def call(
     prompt: str, at_min: float, cents: int | None = 10, *, of: str = "s", name: str = "", **more: object
 ) -> Priced:
     """A logged call so many minutes after the start, and what it costs."""
-    known: dict[str, object] = {
+    known: dict[str, Any] = {
         "loop": MAIN_LOOP,
         "lower_bound": 0,
         "model": "opus",
@@ -34,7 +35,7 @@ def call(
     at_ms = round(at_min * MINUTE)
     row = Row(
         id=name or f"{of} {prompt} {at_ms}", session=of, directory="/", at_ms=at_ms, prompt=prompt, request="", **known
-    )  # type: ignore[arg-type]
+    )
     return row, None if cents is None else cents * 10**7
 
 
@@ -79,8 +80,8 @@ def test_the_first_call_is_foreseen_as_the_estimate_would_have() -> None:
 
 def test_nothing_is_foreseen_where_the_model_before_has_no_price() -> None:
     """The turn itself counts all the same."""
-    found = told([call("", 1, None, model="mystery"), call("b", 2)])
-    assert [one.past.first for one in found.turns] == [None]
+    found = told([call("", 1, None, model="mystery"), call("b", 2), call("c", 3), call("d", 4)])
+    assert [(one.prompt, one.past.first is None) for one in found.turns] == [("d", False), ("c", False), ("b", True)]
 
 
 def test_sessions_do_not_know_of_each_other() -> None:
