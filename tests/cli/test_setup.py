@@ -195,7 +195,7 @@ def settled(home: Path, server: BotApi, *arguments: str, **more: str) -> str:
         "CODEX_HOME": "",
     }
     more = {"TOLLBRIDGE_HISTORY__READ_LOGS": "true", **known, **user, **more}
-    wizard = Wizard(home, server, arguments=arguments, **more)
+    wizard = Wizard(home, server, terminal=False, arguments=arguments, **more)
     assert wizard.ends() == 0, wizard.seen
     return " ".join(wizard.seen.split())
 

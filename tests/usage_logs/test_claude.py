@@ -261,7 +261,7 @@ def test_calls_belong_to_the_prompt_of_the_users_line_before_them(tmp_path: Path
         said("user", "result"),
         said("assistant", C),
     ]
-    path.write_text("".join([*lines, said("user", "on", "p-2")]), encoding="utf-8")
+    path.write_text("".join([*lines, said("user", "on", "long-2")]), encoding="utf-8")
     first = CLAUDE.read(str(path), None)
     assert {call.id: call.prompt for call in first.calls} == {A: "", B: "p-1", C: "p-1"}
     with path.open("a", encoding="utf-8") as file:
@@ -269,7 +269,7 @@ def test_calls_belong_to_the_prompt_of_the_users_line_before_them(tmp_path: Path
             said("assistant", D) + said("user", "x", "p" * 201) + said("user", "x", "\u00fc") + said("assistant", E)
         )
     second = CLAUDE.read(str(path), first.mark)
-    assert {call.id: call.prompt for call in second.calls} == {D: "p-2", E: "p-2"}
+    assert {call.id: call.prompt for call in second.calls} == {D: "long-2", E: "long-2"}
     side = tmp_path / SESSION / "subagents" / "agent-a1.jsonl"
     side.parent.mkdir(parents=True)
     side.write_text(said("user", "look", "p-1") + said("assistant", A), encoding="utf-8")
