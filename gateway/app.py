@@ -28,12 +28,14 @@ from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import LOCAL_BYTES_MAX, TelegramChat, Webhook
 from gateway.config import Settings, TelegramSettings, VoiceSettings, config_file, require_ready, settings_from
+from gateway.core.hooks import Event, event, project_name
 from gateway.core.lease import LeaseTerms
 from gateway.core.scopes import period
 from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.change import Asker, Standing
 from gateway.domain.money import Usd
-from gateway.domain.place import AT_DESK, Grant, Role
+from gateway.domain.place import AT_DESK, Grant, Role, Session
+from gateway.domain.turn import Turn
 from gateway.engine import Desk, Engine, Rules, Team, World, bounds, pairing, requests
 from gateway.engine import people as who_may
 from gateway.engine.asked import Pace
@@ -42,11 +44,13 @@ from gateway.engine.forgetting import Beside
 from gateway.engine.forgetting import asked as forget_asked
 from gateway.engine.steps import no_step
 from gateway.files import Spool
+from gateway.hooks import Hook, Sender
 from gateway.local import autostart, changes, door, forgetting, people
 from gateway.ports import Agent, Bank, Chat, TollbridgeError, Transcriber
+from gateway.ports.hooks import Tell
 from gateway.pricing import ListPrices
 from gateway.reports.text import report_tables
-from gateway.store import open_readonly, open_store
+from gateway.store import SqliteStore, open_readonly, open_store
 from gateway.voice import CommandTranscriber, HttpTranscriber
 
 log = structlog.get_logger()
@@ -132,7 +136,7 @@ async def engine(
 ) -> AsyncGenerator[Engine]:
     """An engine over the home's store with every agent this gateway can start; not running yet. The caller holds the lock."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.home))
+        store = await stack.enter_async_context(open_store(settings.home, tell=tell_of(settings)))
         claude = ClaudeAgent(settings.home, settings.agents.claude.command)
         scripted = ScriptedAgent(pace=scripted_pace, directory=settings.home / "agents" / "scripted")
         agents: Mapping[str, Agent] = {
@@ -171,6 +175,26 @@ def transcriber_of(voice: VoiceSettings) -> Transcriber | None:
         return None
     key = "" if voice.key is None else voice.key.get_secret_value()
     return HttpTranscriber(voice.url, voice.model, key=key, language=voice.language or "", seconds=voice.seconds)
+
+
+def tell_of(settings: Settings) -> Tell | None:
+    """What the owner's webhook is told of a turn, by the settings; None: there is no webhook."""
+    if settings.hooks.url is None:
+        return None
+    how = settings.hooks.project
+
+    def tell(before: Turn | None, after: Turn, session: Session, version: int, at_ms: int) -> Event | None:
+        project = project_name(session.project or session.directory, how)
+        return event(before, after, session, project=project, version=version, at_ms=at_ms)
+
+    return tell
+
+
+def sender_of(settings: Settings, store: SqliteStore) -> Sender | None:
+    """Who sends that, by the settings."""
+    if settings.hooks.url is None:
+        return None
+    return Sender(store.hooks, Hook(settings.hooks.url.get_secret_value(), settings.hooks.keys), clock.now_ms)
 
 
 def team_of(settings: Settings) -> Team | None:
@@ -243,6 +267,9 @@ async def serve(settings: Settings, chat_name: str, *, on_step: Callable[[str], 
             else partial(history.forget, running)
         )
         also.append(learns)
+        sender = sender_of(settings, cast("SqliteStore", running.world.store))
+        if sender is not None:
+            also.append(partial(sender.run))
         if loopback is not None:
             also.append(partial(host.listen_at, loopback, running, settings.home, pace))
         outward = outlets.opened(settings, running.world, partial(gateway_name, settings.home))

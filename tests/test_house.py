@@ -12,12 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LINT = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True, no_logo=True))"
 PURE = {
+    "base64",
     "collections.abc",
     "dataclasses",
     "datetime",
     "enum",
     "fractions",
     "hashlib",
+    "hmac",
     "itertools",
     "json",
     "math",

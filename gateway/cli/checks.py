@@ -18,6 +18,7 @@ from gateway.ports import TollbridgeError
 if TYPE_CHECKING:
     from gateway.config import AgentSettings, BankSettings, LocalSettings, RetentionSettings, Settings, TelegramSettings
     from gateway.config.local import Place
+    from gateway.ports.hooks import Hooked
 
 OLDEST_PYTHON: Final = (3, 11)
 RELEASED: Final = date(2026, 11, 1)
@@ -308,6 +309,7 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
             flaws, queues = list(reader.verify()), reader.queues()
             unsure, aside = reader.unsure(), reader.quarantined()
             lost, unpriced = reader.never_arrived(now_ms - DAY_MS), reader.unpriced_calls()
+            hooked = reader.hooked()
     except TollbridgeError as error:
         yield _fail("database", str(error), "keep a copy of the home before you try anything with it")
         return
@@ -328,12 +330,20 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
         yield _warn("queues", waiting, "look at what the gateway logs" if running else "run `tollbridge up`")
     if aside:
         yield _warn("quarantine", f"{len(aside)} updates could not be read: {aside[-1][2][:120]}", "write them again")
+    yield from _webhook(hooked)
     if unpriced:
         yield _warn(
             "unpriced",
             f"{unpriced} calls have no known price",
             "`tollbridge report` shows in which turns, `tollbridge reprice` prices what has a price by now",
         )
+
+
+def _webhook(hooked: "Hooked") -> Iterator[Check]:
+    if hooked.why and (hooked.waiting or hooked.given_up):
+        found = f"{hooked.waiting} events wait, {hooked.given_up} were given up; the last failure: {hooked.why}"
+        mend = "`tollbridge hooks test` tries it; the turns themselves are all in `tollbridge report`"
+        yield _warn("webhook", found, mend)
 
 
 def listener(settings: "LocalSettings", *, running: bool) -> Iterator[Check]:

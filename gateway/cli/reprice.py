@@ -48,14 +48,14 @@ def _written(home: "Path") -> "Repriced":
     """Under the home's lock. Raises TollbridgeError while a gateway works with it."""
     import anyio
 
-    from gateway import clock, lock
+    from gateway import app, clock, config, lock
     from gateway.engine.repricing import Repriced, reprice_all
     from gateway.ports import TollbridgeError
     from gateway.pricing import ListPrices
     from gateway.store import open_store
 
     async def work() -> Repriced:
-        async with open_store(home) as store:
+        async with open_store(home, tell=app.tell_of(config.load())) as store:
             return await reprice_all(store, ListPrices(), clock.now_ms())
 
     try:

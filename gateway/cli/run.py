@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-from gateway.cli import bank, budget, mcp, people, plugin
+from gateway.cli import bank, budget, hooks, mcp, people, plugin
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
@@ -41,6 +41,7 @@ def application() -> typer.Typer:
     app.add_typer(people.group, name="people")
     app.add_typer(budget.group, name="budget")
     app.add_typer(bank.group, name="bank")
+    app.add_typer(hooks.group, name="hooks")
     app.add_typer(mcp.group, name="mcp")
     app.add_typer(plugin.group, name="plugin")
     return app

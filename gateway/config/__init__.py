@@ -6,6 +6,7 @@
 from gateway.config.agents import AgentSettings, ClaudeSettings
 from gateway.config.bank import BankSettings
 from gateway.config.budgets import BudgetSettings
+from gateway.config.hooks import HookSettings
 from gateway.config.local import LocalSettings
 from gateway.config.people import PersonSettings, TelegramSettings
 from gateway.config.policy import PolicySettings
@@ -25,6 +26,7 @@ __all__ = [
     "BankSettings",
     "BudgetSettings",
     "ClaudeSettings",
+    "HookSettings",
     "LocalSettings",
     "MetricsSettings",
     "PersonSettings",

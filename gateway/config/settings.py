@@ -11,6 +11,7 @@ from gateway.config.bank import BankSettings
 from gateway.config.budgets import BudgetSettings
 from gateway.config.desk import DeskSettings
 from gateway.config.history import HistorySettings
+from gateway.config.hooks import HookSettings
 from gateway.config.local import LocalSettings
 from gateway.config.people import People, TelegramSettings
 from gateway.config.policy import Policy, PolicySettings
@@ -37,6 +38,7 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     history: HistorySettings = HistorySettings()
+    hooks: HookSettings = HookSettings()
     policy: Policy = ()
     """Which runs are asked about, go unasked or are refused; the first rule that decides wins."""
     people: People = Field(default=(), max_length=MOST_USERS)

@@ -90,4 +90,7 @@ def _health(world: World, view: View) -> Iterator[str]:
         yield words.WITHOUT_BANK
     if unpriced := len(view.unpriced(("", 0), UNPRICED_MAX)):
         yield words.unpriced(unpriced)
+    hooked = view.hooked()
+    if hooked.waiting or hooked.given_up:
+        yield words.hooked(hooked.waiting, hooked.given_up, hooked.why)
     yield words.messages(view.traffic())

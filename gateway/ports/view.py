@@ -18,6 +18,7 @@ from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
+from gateway.ports.hooks import Hooked
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,10 @@ class View(Protocol):
 
     def commits_due(self, now_ms: int, limit: int) -> tuple[Commit, ...]:
         """Commits that are counted to turns and are to be looked at again by now, the longest due first."""
+        ...
+
+    def hooked(self) -> Hooked:
+        """How it stands with events for the owner's webhook."""
         ...
 
     def traffic(self) -> Traffic:

@@ -16,8 +16,9 @@ from gateway.domain.place import Session, Thread, Unmetered
 from gateway.domain.turn import Turn
 from gateway.domain.usage import UNLISTED
 from gateway.ports import Record, StoreError, View
+from gateway.ports.hooks import Hooked
 from gateway.store import home as homes
-from gateway.store import inbox, ledger, migrate, outcomes, posts, sqlite, turn_rows, unmetered
+from gateway.store import hooks, inbox, ledger, migrate, outcomes, posts, sqlite, turn_rows, unmetered
 from gateway.store.ledger import Flaw
 from gateway.store.schema import UNPRICED, balances, turns
 from gateway.store.view import SqlView, all_sessions
@@ -105,6 +106,10 @@ class Reader:
     def quarantined(self) -> tuple[tuple[str, str, str], ...]:
         """(service, key, why) of the updates that were put aside, oldest first."""
         return inbox.quarantined(self._connection)
+
+    def hooked(self) -> Hooked:
+        """How it stands with events for the owner's webhook."""
+        return hooks.hooked(self._connection)
 
     def queues(self) -> Queues:
         """How many updates and messages wait."""

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0017_imported"
+HEAD = "0018_hooks"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -38,6 +38,7 @@ WAITING = "state = 'waiting'"
 REMEMBERED = "forgotten_at_ms IS NULL"
 QUESTIONED = "text <> ''"
 DUE = "due_ms IS NOT NULL"
+HOOKED = "state = 'waiting'"
 UNSETTLED = "room IN ('wanted', 'closing', 'reopening')"
 
 
@@ -413,3 +414,18 @@ outcome_commits = _table(
     _number("after_30", null=True),
 )
 Index("outcome_commits_due", outcome_commits.c.due_ms, sqlite_where=text(DUE))
+hooks_out = _table(
+    "hooks_out",
+    Column("id", Integer, primary_key=True),
+    _words("key"),
+    _words("body"),
+    _number("created_at_ms"),
+    _number("attempts", default="0"),
+    _number("not_before_ms", default="0"),
+    _number("failed_at_ms", default="0"),
+    _words("state"),
+    _words("why", default=""),
+    UniqueConstraint("key", name="hooks_out_key"),
+    sqlite_autoincrement=True,
+)
+Index("hooks_out_queue", hooks_out.c.id, hooks_out.c.not_before_ms, sqlite_where=text(HOOKED))

@@ -13,7 +13,8 @@ from gateway.core.forgetting import Cut
 from gateway.core.imported import Imported
 from gateway.domain.place import Thread
 from gateway.ports import Decision, Post, Process, Receipt, Update, View
-from gateway.store import forgetting, imported, inbox, loans, migrate, posts, rows, sqlite, writes
+from gateway.ports.hooks import Tell
+from gateway.store import forgetting, hooks, imported, inbox, loans, migrate, posts, rows, sqlite, writes
 from gateway.store import home as homes
 from gateway.store.commits import Commits, Reads
 from gateway.store.schema import processes
@@ -23,10 +24,12 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def open_store(home: Path | None, now_ms: Callable[[], int] = clock.now_ms) -> AsyncGenerator["SqliteStore"]:
+async def open_store(
+    home: Path | None, now_ms: Callable[[], int] = clock.now_ms, tell: Tell | None = None
+) -> AsyncGenerator["SqliteStore"]:
     """The store in the directory `home`; in memory for None. Closed at the end.
 
-    `now_ms` is the clock. What was being sent when the gateway last stopped becomes uncertain. The caller has made the
+    `now_ms` is the clock, `tell` what the owner's webhook is told of turns (None: there is none). What was being sent when the gateway last stopped becomes uncertain. The caller has made the
     directory, and sees to it that one gateway at a time opens it (`gateway.lock.hold` does both). Raises StoreError.
     """
     opened: list[tuple[Engine, int]] = []
@@ -36,7 +39,7 @@ async def open_store(home: Path | None, now_ms: Callable[[], int] = clock.now_ms
     commits = Commits(engine)
     reads = commits if home is None else Reads(sqlite.reader(home / homes.DATABASE, immutable=False))
     try:
-        yield SqliteStore(commits, reads, now_ms, left)
+        yield SqliteStore(commits, reads, now_ms, left, tell)
     finally:
         await reads.close()
         await commits.close()
@@ -64,27 +67,43 @@ def _prune(connection: Connection, now_ms: int) -> None:
     posts.prune(connection, now_ms)
     writes.prune(connection, now_ms)
     loans.prune(connection, now_ms)
+    hooks.prune(connection, now_ms)
 
 
 class SqliteStore:
     """The gateway's own state; see `gateway.ports.Store`."""
 
-    def __init__(self, commits: Commits, reads: Commits | Reads, now_ms: Callable[[], int], left: int = 0) -> None:
+    def __init__(
+        self,
+        commits: Commits,
+        reads: Commits | Reads,
+        now_ms: Callable[[], int],
+        left: int = 0,
+        tell: Tell | None = None,
+    ) -> None:
         self._commits = commits
         self._reads = reads
         self._now_ms = now_ms
         self._left = left
         self._pruned_at_ms = now_ms()
+        self._tell = tell
+        self.hooks = hooks.HooksOut(commits, reads)
+        """Events for the owner's webhook."""
 
     async def transact(self, decide: Callable[[View], Decision[T]], now_ms: int) -> Decision[T]:
         """See the port. `decide` runs in a worker thread, at most once; what it raises is raised here, and nothing is kept."""
 
-        def work(connection: Connection) -> Decision[T]:
+        def work(connection: Connection) -> tuple[Decision[T], bool]:
             decision = _look(connection, decide)
+            ended = hooks.before(connection, decision.put) if self._tell is not None else {}
             writes.write(connection, decision, now_ms)
-            return decision
+            told = self._tell is not None and hooks.write(connection, ended, self._tell, now_ms)
+            return decision, told
 
-        return await self._commits.run(work)
+        decision, told = await self._commits.run(work)
+        if told:
+            self.hooks.wake()
+        return decision
 
     async def read(self, look: Callable[[View], T]) -> T:
         return await self._reads.run(lambda connection: _look(connection, look))

@@ -17,9 +17,11 @@ from gateway.domain.preferences import Preferences, Traffic
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Heads, Record, Standing, StoreError
+from gateway.ports.hooks import Hooked
 from gateway.store import (
     approval_rows,
     forgetting,
+    hooks,
     imported,
     ledger,
     loans,
@@ -337,6 +339,9 @@ class SqlView:
 
     def standing(self) -> Standing:
         return watching.standing(self._open)
+
+    def hooked(self) -> Hooked:
+        return hooks.hooked(self._open)
 
     def _approval(self, row: rows.Row) -> Approval:
         tokens = tuple(found["token"] for found in self._read(_TOKENS, id=row["id"]))

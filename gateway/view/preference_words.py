@@ -321,6 +321,13 @@ def messages(traffic: Traffic) -> str:
     return " ".join(part for part in (waiting, unsure) if part) or HEALTHY
 
 
+def hooked(waiting: int, given_up: int, why: str) -> str:
+    """How it stands with what the owner's webhook is told. `why`: it failed last, empty if it did not."""
+    told = f"Events that wait for the webhook: {waiting}." if waiting else ""
+    lost = f"Events for the webhook that were given up: {given_up}." if given_up else ""
+    return " ".join(part for part in (told, lost, why and f"The last failure: {why}.") if part)
+
+
 def _messages(number: int) -> str:
     return "1 message" if number == 1 else f"{number} messages"
 

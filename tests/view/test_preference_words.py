@@ -84,6 +84,11 @@ ASKED = replace(NOW, confirm_above=FIVE)
         (words.messages(Traffic(2, 0)), "2 messages wait to be sent."),
         (words.messages(Traffic(2, 1)), "2 messages wait to be sent. 1 message may not have arrived."),
         (words.messages(Traffic(0, 2)), "2 messages may not have arrived."),
+        (words.hooked(2, 0, ""), "Events that wait for the webhook: 2."),
+        (
+            words.hooked(1, 3, "it answered 500"),
+            "Events that wait for the webhook: 1. Events for the webhook that were given up: 3. The last failure: it answered 500.",
+        ),
         (words.unpriced(1), "1 call has no known price: `tollbridge reprice` looks for one."),
         (words.unpriced(2), "2 calls have no known price: `tollbridge reprice` looks for one."),
         (words.asked_sooner(ONE), "This chat wants to be asked above $1.00."),
