@@ -12,6 +12,7 @@ from gateway.cli import bank, budget, hooks, mcp, people, plugin
 from gateway.cli.called import as_called, program
 from gateway.cli.demo import demo
 from gateway.cli.doctor import doctor
+from gateway.cli.export import group as export
 from gateway.cli.forget import forget
 from gateway.cli.pair import pair
 from gateway.cli.report import report
@@ -41,6 +42,7 @@ def application() -> typer.Typer:
     app.add_typer(people.group, name="people")
     app.add_typer(budget.group, name="budget")
     app.add_typer(bank.group, name="bank")
+    app.add_typer(export, name="export")
     app.add_typer(hooks.group, name="hooks")
     app.add_typer(mcp.group, name="mcp")
     app.add_typer(plugin.group, name="plugin")

@@ -77,13 +77,9 @@ def ping(name: str, at_ms: int) -> Event:
 
 def project_name(path: str, how: ProjectName) -> str:
     """What a project is called outside of this machine: its directory's name, a hash of the path, or the path."""
-    match how:
-        case "full":
-            return path
-        case "hash":
-            return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        case "last":
-            return path.rstrip("/").rpartition("/")[2] or "/"
+    if how == "hash":
+        return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return path if how == "full" else path.rstrip("/").rpartition("/")[2] or "/"
 
 
 def secret(text: str) -> bytes:

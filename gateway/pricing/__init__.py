@@ -78,6 +78,14 @@ def _named(model: str) -> tuple[str, str] | None:
     return None if found is None else (found[0], found[1].id)
 
 
+@lru_cache(maxsize=2048)
+def provider(model: str) -> str:
+    """Whose list prices a model has: `Anthropic`, `AWS Bedrock`; `Unknown` for a model that nobody lists."""
+    found = _find(model.strip().lower()[:_LONGEST_NAME])
+    named = {one.id: one.name for one in data_snapshot.get_snapshot().providers}
+    return "Unknown" if found is None else named[found[0]]
+
+
 @lru_cache(maxsize=1)
 def _source() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - slow, and looking up prices needs it not

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, func, select, text
 
+from gateway.core.charges import Charge
 from gateway.domain.budget import Balance, Scope, ScopeKind
 from gateway.domain.money import Usd
 from gateway.domain.outcome import Left
@@ -17,8 +18,8 @@ from gateway.domain.turn import Turn
 from gateway.domain.usage import UNLISTED
 from gateway.ports import Record, StoreError, View
 from gateway.ports.hooks import Hooked
+from gateway.store import charges, hooks, inbox, ledger, migrate, outcomes, posts, sqlite, turn_rows, unmetered
 from gateway.store import home as homes
-from gateway.store import hooks, inbox, ledger, migrate, outcomes, posts, sqlite, turn_rows, unmetered
 from gateway.store.ledger import Flaw
 from gateway.store.schema import UNPRICED, balances, turns
 from gateway.store.view import SqlView, all_sessions
@@ -106,6 +107,10 @@ class Reader:
     def quarantined(self) -> tuple[tuple[str, str, str], ...]:
         """(service, key, why) of the updates that were put aside, oldest first."""
         return inbox.quarantined(self._connection)
+
+    def charges(self, since_ms: int, until_ms: int) -> Iterator[Charge]:
+        """What was booked from `since_ms` on and before `until_ms`, one after the other, in its order."""
+        return charges.charges(self._connection, since_ms, until_ms)
 
     def hooked(self) -> Hooked:
         """How it stands with events for the owner's webhook."""

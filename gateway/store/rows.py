@@ -173,15 +173,19 @@ def quota_of(row: Row) -> Quota:
 def usage_of(record: Record) -> Usage:
     """The usage that an entry's detail tells, as `core.meter` wrote it. Raises StoreError."""
     with stored.reading(f"ledger entry {record.seq}"):
-        facts = json.loads(record.entry.detail)
-        usage = Usage(stored.field(facts, "model", str), tokens_of(stored.field(facts, "tokens", dict)))
-        return replace(
-            usage,
-            service_tier=stored.field(facts, "service_tier", str, usage.service_tier),
-            speed=stored.field(facts, "speed", str, usage.speed),
-            web_searches=stored.field(facts, "web_searches", int, usage.web_searches),
-            geo=stored.field(facts, "geo", str, usage.geo),
-        )
+        return usage_in(json.loads(record.entry.detail))
+
+
+def usage_in(facts: Any) -> Usage:
+    """The usage in such a detail, read. Raises what `stored.UNREADABLE` names."""
+    usage = Usage(stored.field(facts, "model", str), tokens_of(stored.field(facts, "tokens", dict)))
+    return replace(
+        usage,
+        service_tier=stored.field(facts, "service_tier", str, usage.service_tier),
+        speed=stored.field(facts, "speed", str, usage.speed),
+        web_searches=stored.field(facts, "web_searches", int, usage.web_searches),
+        geo=stored.field(facts, "geo", str, usage.geo),
+    )
 
 
 def record_of(row: Row) -> Record:
