@@ -26,7 +26,6 @@ _ENTRIES = text("""
     AND (kind IN ('call', 'reconciled', 'repriced') OR spent <> 0)
     ORDER BY seq LIMIT :page
 """)
-_RATES = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "web_search")
 
 
 def charges(connection: Connection, since_ms: int, until_ms: int) -> Iterator[Charge]:
@@ -69,4 +68,14 @@ def _charge(
 
 
 def _rates(facts: Any) -> Rates:
-    return Rates(*(stored.field(facts, name, int, 0) for name in _RATES))
+    def rate(name: str) -> int:
+        return stored.field(facts, name, int, 0)
+
+    return Rates(
+        input=rate("input"),
+        cache_read=rate("cache_read"),
+        cache_write_5m=rate("cache_write_5m"),
+        cache_write_1h=rate("cache_write_1h"),
+        output=rate("output"),
+        web_search=rate("web_search"),
+    )

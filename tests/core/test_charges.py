@@ -30,9 +30,8 @@ def test_a_calls_cost_is_told_by_class_at_the_list_rates() -> None:
 
 def test_beyond_a_cliff_the_dearer_rates_are_told() -> None:
     """The call as a whole is charged at them."""
-    cliff = replace(
-        RATES, above=((40_000, Rates(*(2 * rate for rate in (5 * 10**9, 5 * 10**8, 1, 10**10, 25 * 10**9, 5)))),)
-    )
+    dearer = Rates(10 * 10**9, 10**9, 1, 2 * 10**10, 50 * 10**9, 5)
+    cliff = replace(RATES, above=((40_000, dearer),))
     found = parts(replace(CALL, spent=price(USAGE, cliff).nano), cliff)
     assert [part.rate for part in found][:2] == [10**10, 10**9]
 
