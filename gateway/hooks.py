@@ -124,11 +124,14 @@ class Sender:
 
     async def run(self) -> None:
         """Go on until the receiver says that it is gone. Then what waits is kept, and tried again when the gateway starts anew."""
-        try:
-            while await self.turn():
+        while True:
+            try:
+                if not await self.turn():
+                    return
                 await self._wait()
-        except StoreError as error:
-            log.warning("events for the webhook wait for the gateway's next start", why=str(error))
+            except StoreError as error:
+                log.warning("events for the webhook cannot be read or noted now, and are tried again", why=str(error))
+                await anyio.sleep(LONGEST_PAUSE_S * self._pause_s)
 
     async def turn(self) -> bool:
         """Send what is due now; False: the receiver is gone. Raises StoreError."""

@@ -230,15 +230,31 @@ async def test_the_body_of_an_answer_is_not_read() -> None:
     assert (answer.status, answer.why, read) == (200, "", [])
 
 
-async def test_a_database_that_refuses_ends_the_sending_and_not_the_gateway() -> None:
-    """What waits is there at the next start."""
+async def test_a_database_that_refuses_ends_neither_the_sending_nor_the_gateway() -> None:
+    """It is tried again, and what was sent but could not be noted may come twice."""
 
     class Broken(MemoryQueue):
-        async def due(self, now_ms: int, limit: int) -> tuple[Due, ...]:
-            raise StoreError(f"the disk is full at {now_ms}, for {limit}")
+        refusals = 2
+
+        async def delivered(self, due: Due) -> None:
+            self.refusals -= 1
+            if self.refusals >= 0:
+                raise StoreError("the disk is full")
+            await super().delivered(due)
+
+    queue, seen = Broken(), list[str]()
+    queue.add(1)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["webhook-id"])
+        return httpx.Response(200)
 
     with anyio.fail_after(5):
-        await sender(Broken(), lambda _: httpx.Response(200)).run()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sender(queue, handler).run)
+            await queue.empty.wait()
+            tasks.cancel_scope.cancel()
+    assert seen == ["e_1"] * 3
 
 
 def refusal(home: Path, lines: str) -> str:

@@ -17,7 +17,9 @@ from gateway.cli import checks, machine, telegram_checks, voice_checks
 from gateway.cli.checks import Check, Status
 from gateway.cli.doctor import as_text, as_values
 from gateway.config import Settings, config_file, settings_from
-from gateway.domain.place import Thread
+from gateway.core.hooks import Event
+from gateway.domain.place import Session, Thread
+from gateway.domain.turn import Turn
 from gateway.ports import Decision, NewPost, Rejected, TollbridgeError, Uncertain
 from gateway.store import open_store
 from tests import nursery
@@ -339,6 +341,25 @@ async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path)
     assert "rejected" not in statuses(checks.database(home, NOW_MS + checks.DAY_MS + 1, running=True))
     assert "not readable" in found["quarantine"].found
     assert "queues" not in statuses(checks.database(home, NOW_MS, running=True))
+
+
+@pytest.mark.anyio
+async def test_a_webhook_that_does_not_take_events_is_told(home: Path):
+    """With the last failure, and how to try it."""
+
+    def tell(_before: Turn | None, after: Turn, _session: Session, version: int, _at_ms: int) -> Event:
+        return Event(f"{after.id}_{version}", "{}")
+
+    owner = session(1)
+    async with open_store(home, lambda: NOW_MS, tell) as store:
+        await store.transact(lambda _: Decision(None, put=(owner, turn(owner, "1"))), NOW_MS)
+        [due] = await store.hooks.due(NOW_MS, 9)
+        assert "webhook" not in statuses(checks.database(home, NOW_MS, running=True))
+        await store.hooks.failed(due, "it answered 500", NOW_MS, NOW_MS + 5000)
+    found = {check.name: check for check in checks.database(home, NOW_MS, running=True)}
+    assert found["webhook"].status is Status.WARN
+    assert "1 events wait, 0 were given up; the last failure: it answered 500" in found["webhook"].found
+    assert "tollbridge hooks test" in found["webhook"].mend
 
 
 def test_a_home_that_the_gateway_would_close_is_no_failure(home: Path):
