@@ -80,8 +80,11 @@ class Hook:
                 asked = hooks.asked_ms(response.headers.get("retry-after", ""))
         except httpx.HTTPError as error:
             return Answer(None, f"it cannot be reached ({type(error).__name__})")
-        except httpx.InvalidURL:
-            return Answer(None, "its address cannot be used")
+        except (httpx.InvalidURL, ImportError, ValueError, OSError) as error:
+            # What the environment says of proxies and certificates is read here, and a proxy's address may hold a password.
+            return Answer(
+                None, f"its address, the proxy or the certificates that are set cannot be used ({type(error).__name__})"
+            )
         return Answer(status) if status in _FINE else Answer(status, _words(status), asked)
 
 

@@ -216,6 +216,16 @@ async def test_no_connection_and_no_answer_are_said_without_the_address() -> Non
     assert "no answer" in (await silent.send(Event("e", "{}"), 0)).why
 
 
+async def test_a_proxy_that_cannot_be_used_is_said_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its address may hold a password."""
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "gopher://me:t0psecret@proxy.example.org")
+    answer = await Hook(URL, (b"1" * 24,)).send(Event("e", "{}"), 0)
+    assert answer.status is None
+    assert "cannot be used" in answer.why
+    assert "t0psecret" not in answer.why
+
+
 async def test_the_body_of_an_answer_is_not_read() -> None:
     """However large it is."""
     read: list[int] = []

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +14,6 @@ import typer
 from gateway.cli.choices import one_of, shown
 
 if TYPE_CHECKING:
-    from gateway.core.charges import Charge
     from gateway.domain.usage import Rates, Unpriced, Usage
 
 group = typer.Typer(no_args_is_help=True, help="What was spent, for other programs.", rich_markup_mode=None)
@@ -68,6 +66,7 @@ def focus(
     """Write the ledger as FOCUS 1.2 CSV: rows by day, agent, model, class of tokens and project."""
     from gateway import clock, config
     from gateway.cli import ledger
+    from gateway.core.hooks import project_name
     from gateway.domain.money import Usd
     from gateway.ports import TollbridgeError
     from gateway.pricing import provider
@@ -84,7 +83,8 @@ def focus(
     told = Told(account.strip(), provider, subscription=subscription, priced_only=priced_only)
     home = config.home_directory()
     with ledger.naming(home), open_readonly(home) as reader, _file(out) as file:
-        found = write(_named(reader.charges(_ms(first), _ms(beyond)), project), _rates(), told, file)
+        charges = reader.charges(_ms(first), _ms(beyond), lambda path: project_name(path, project.value))
+        found = write(charges, _rates(), told, file)
     said = f"{found.rows} rows, ${Usd(found.nano).exact()} at list price"
     if found.unpriced_calls > 0:
         kept = "they are left out" if priced_only else "the cells of their costs are empty, and not 0"
@@ -111,17 +111,6 @@ def _day(text: str, option: str, today: date) -> date:
 
 def _ms(day: date) -> int:
     return (day - _EPOCH).days * _DAY_MS
-
-
-def _named(charges: "Iterator[Charge]", how: Project) -> "Iterator[Charge]":
-    """With what projects are called outside of this machine, and one name for each agent's sessions that are not known."""
-    from functools import lru_cache
-
-    from gateway.core.hooks import project_name
-
-    name = lru_cache(maxsize=10_000)(project_name)
-    for charge in charges:
-        yield replace(charge, project=name(charge.project, how.value))
 
 
 def _rates() -> "Callable[[Usage, date], Rates | Unpriced]":

@@ -1,7 +1,7 @@
 """Entries of the ledger that are about money or usage, one after the other, for exports."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -28,13 +28,13 @@ _ENTRIES = text("""
 """)
 
 
-def charges(connection: Connection, since_ms: int, until_ms: int) -> Iterator[Charge]:
-    """What was booked from `since_ms` on and before `until_ms`, in its order; `project` is the whole path.
+def charges(connection: Connection, since_ms: int, until_ms: int, name: Callable[[str], str]) -> Iterator[Charge]:
+    """What was booked from `since_ms` on and before `until_ms`, in its order. `name`: what a project is called, by its path.
 
     Raises StoreError for an entry that cannot be read: what is left out would not be noticed.
     """
     found = connection.execute(select(sessions.c.id, sessions.c.agent, sessions.c.project, sessions.c.directory))
-    places = {row[0]: (row[1], row[2] or row[3]) for row in found}
+    places = {row[0]: (row[1], name(row[2] or row[3])) for row in found}
     asked: dict[str, Any] = {"after": 0, "since": since_ms, "until": until_ms, "page": _PAGE}
     while page := connection.execute(_ENTRIES, asked).all():
         for seq, at_ms, kind, session_id, turn_id, spent, detail in page:

@@ -108,9 +108,9 @@ class Reader:
         """(service, key, why) of the updates that were put aside, oldest first."""
         return inbox.quarantined(self._connection)
 
-    def charges(self, since_ms: int, until_ms: int) -> Iterator[Charge]:
-        """What was booked from `since_ms` on and before `until_ms`, one after the other, in its order."""
-        return charges.charges(self._connection, since_ms, until_ms)
+    def charges(self, since_ms: int, until_ms: int, name: Callable[[str], str]) -> Iterator[Charge]:
+        """What was booked from `since_ms` on and before `until_ms`, in its order. `name`: what a project is called, by its path."""
+        return charges.charges(self._connection, since_ms, until_ms, name)
 
     def hooked(self) -> Hooked:
         """How it stands with events for the owner's webhook."""

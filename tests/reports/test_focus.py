@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.core.charges import Charge, ChargeKind
 from gateway.core.price import price
 from gateway.domain.usage import Rates, Tokens, Unpriced, Usage
-from gateway.reports.focus import Told, Totals, harmless, write
+from gateway.reports.focus import Told, Totals, harmless, sums, write
 from gateway.reports.focus_columns import (
     COLUMNS,
     EMPTY_WHERE_NOT_AT_LIST,
@@ -93,6 +94,20 @@ def test_the_columns_are_the_specifications() -> None:
     assert names == sorted(set(names))
     assert (*names, *OWN) == HEADER
     assert all(name.startswith("x_") for name in OWN)
+
+
+def test_of_a_long_ledger_no_more_than_a_day_is_held() -> None:
+    """The rows of a day are told once the next one begins."""
+    asked: list[int] = []
+
+    def years() -> Iterator[Charge]:
+        for number in range(1000):
+            asked.append(number)
+            day = DAY + timedelta(days=number // 10)
+            yield replace(CALL, booked=day, on=day)
+
+    key, total = next(sums(years(), rates))
+    assert (key.on, total.calls, len(asked)) == (DAY, 10, 11)
 
 
 @pytest.mark.parametrize("told", [TOLD, replace(TOLD, subscription=True)])
