@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from gateway.core.charges import Charge, ChargeKind, Part, TokenClass, parts
 from gateway.domain.money import Usd
@@ -33,8 +33,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MILLION: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(NamedTuple):
     """What makes a row. `rate` as in `Part`, -1 for None; `known`: there is a cost."""
 
     on: date

@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateway.domain.budget import Caps, Counts, Entry, EntryKind, Lift, Quota, Scope, ScopeKind, Unit
 from gateway.domain.money import Usd
 from gateway.domain.place import Grant, GrantFrom, Role, Room, Session, Thread
-from gateway.domain.usage import Tokens, Usage
+from gateway.domain.usage import NO_TOKENS, Tokens, Usage
 from gateway.ports import Process, Record, StoreError
 from gateway.store import stored
 
@@ -178,14 +178,18 @@ def usage_of(record: Record) -> Usage:
 
 def usage_in(facts: Any) -> Usage:
     """The usage in such a detail, read. Raises what `stored.UNREADABLE` names."""
-    usage = Usage(stored.field(facts, "model", str), tokens_of(stored.field(facts, "tokens", dict)))
-    return replace(
-        usage,
-        service_tier=stored.field(facts, "service_tier", str, usage.service_tier),
-        speed=stored.field(facts, "speed", str, usage.speed),
-        web_searches=stored.field(facts, "web_searches", int, usage.web_searches),
-        geo=stored.field(facts, "geo", str, usage.geo),
+    return Usage(
+        stored.field(facts, "model", str),
+        tokens_of(stored.field(facts, "tokens", dict)),
+        service_tier=stored.field(facts, "service_tier", str, _USUAL.service_tier),
+        speed=stored.field(facts, "speed", str, _USUAL.speed),
+        web_searches=stored.field(facts, "web_searches", int, _USUAL.web_searches),
+        geo=stored.field(facts, "geo", str, _USUAL.geo),
     )
+
+
+_USUAL: Final = Usage("", NO_TOKENS)
+"""What holds where nothing is told."""
 
 
 def record_of(row: Row) -> Record:
