@@ -9,14 +9,20 @@ from gateway.domain.turn import Origin, Turn, TurnState
 from gateway.domain.usage import Tokens
 from tests.nursery import REPOSITORY as ROOT
 
-__all__ = ["ROOT", "environment", "session", "turn"]
+__all__ = ["ROOT", "environment", "session", "turn", "without_settings"]
+
+NO_LOGS = {"TOLLBRIDGE_HISTORY__READ_LOGS": "false"}
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The environment of the tests without anything that could reach the person's own gateway, or what their agents have written."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TOLLBRIDGE_")}
-    ours = {"TOLLBRIDGE_HOME": str(home), "PYTHONPATH": str(ROOT), "TOLLBRIDGE_HISTORY__READ_LOGS": "false"}
-    return plain | ours | more
+    return plain | {"TOLLBRIDGE_HOME": str(home), "PYTHONPATH": str(ROOT)} | NO_LOGS | more
+
+
+def without_settings(home: Path, **more: str) -> dict[str, str]:
+    """The same for a home whose config.toml says everything, also that no logs are read: no variable decides anything."""
+    return {name: value for name, value in environment(home, **more).items() if name not in NO_LOGS}
 
 
 def session(number: int) -> Session:

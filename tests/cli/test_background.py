@@ -14,7 +14,7 @@ from gateway.config import config_file
 from gateway.local import autostart, client
 from gateway.processes import is_there
 from tests import nursery
-from tests.cli.kit import environment
+from tests.cli.kit import without_settings
 from tests.fakes.bot_api import BotApi
 from tests.mcp_servers import relay_kit
 
@@ -37,6 +37,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
             directory = "{tmp_path / "project"}"
             [local]
             autostart = true
+            [history]
+            read_logs = false
         """
         write(place, settings)
         yield place
@@ -52,7 +54,7 @@ def write(home: Path, settings: str) -> None:
 
 def tollbridge(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """One command of a terminal in which nothing else is set."""
-    known = environment(home, XDG_STATE_HOME=str(home.parent / "state"), **more)
+    known = without_settings(home, XDG_STATE_HOME=str(home.parent / "state"), **more)
     return nursery.run(words, env=known)
 
 
@@ -170,16 +172,16 @@ def test_no_session_may_start_what_would_be_another_gateway(
 
 def test_nothing_of_the_directory_is_part_of_the_program(home: Path) -> None:
     """An agent may write in the directory where the gateway was started: no part of a path in the note leads there by itself."""
-    parts = f":{environment(home)['PYTHONPATH']}:."
+    parts = f":{without_settings(home)['PYTHONPATH']}:."
     tollbridge(home, "up", "--background", PYTHONPATH=parts, PATH=f"{os.environ['PATH']}::bin")
     known = json.loads((home / autostart.FILE).read_text())["environment"]
-    assert known["PYTHONPATH"] == environment(home)["PYTHONPATH"]
+    assert known["PYTHONPATH"] == without_settings(home)["PYTHONPATH"]
     assert known["PATH"] == os.environ["PATH"]
 
 
 def test_a_gateway_that_is_stopped_while_it_starts_counts_as_stopped(home: Path) -> None:
     """It has its lock, and not yet its door: SIGTERM leaves no process in the lock that open sessions would take for killed."""
-    known = environment(home, XDG_STATE_HOME=str(home.parent / "state"))
+    known = without_settings(home, XDG_STATE_HOME=str(home.parent / "state"))
     with nursery.start(["up"], env=known, stderr=subprocess.PIPE) as process:
         while lock.holder(home) is None:
             pass

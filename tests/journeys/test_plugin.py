@@ -15,7 +15,7 @@ from gateway.config import config_file
 from gateway.domain.turn import Origin, TurnState
 from gateway.store import open_readonly
 from tests import nursery
-from tests.cli.kit import environment
+from tests.cli.kit import without_settings
 from tests.fakes.bot_api import BotApi
 from tests.fakes.claude_binary import find_claude
 from tests.fakes.messages_api import MessagesApi, Text
@@ -58,13 +58,14 @@ async def test_a_session_without_a_gateway_starts_it_and_its_first_prompt_is_gat
         phone = telegram.user(OWNER, "Ada")
         settings = f"""
             local.autostart = true
+            history.read_logs = false
             agents.directory = "{project}"
             telegram.token = "{telegram.token}"
             telegram.base_url = "{telegram.base_url}"
             telegram.allowed_users = [{OWNER}]
         """
         config_file(home).write_text(settings, encoding="utf-8")
-        terminal = environment(home, XDG_STATE_HOME=str(tmp_path / "state"))
+        terminal = without_settings(home, XDG_STATE_HOME=str(tmp_path / "state"))
         await anyio.to_thread.run_sync(_tollbridge, ("up", "--background"), terminal)
         os.kill(lock.holder(home) or 0, signal.SIGKILL)
         try:
