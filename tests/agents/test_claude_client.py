@@ -20,6 +20,7 @@ from gateway.domain.events import (
     Exited,
     Finished,
     Paused,
+    Ran,
     Said,
     Started,
 )
@@ -61,6 +62,23 @@ async def test_text_and_thinking_are_one_exact_call(tmp_path: Path) -> None:
         assert (finished.end, finished.prompt_uuid, finished.background) == (End.DONE, U1, 0)
         assert [call.loop for call in seen.calls] == [MAIN_LOOP]
         assert metered(seen.calls) == reported(seen) == api_total(rig), rig.api
+
+
+async def test_tests_that_it_runs_are_told_with_how_they_ended(tmp_path: Path) -> None:
+    """As the client itself tells the end of a command: well, badly, and in the background, where nobody knows."""
+    async with claude_rig(tmp_path) as rig, at_work(rig.agent, rig.launch) as (client, seen):
+        script = Path(rig.launch.directory) / "pytest"
+        script.write_text("#!/bin/sh\nexit $1\n")
+        script.chmod(0o755)
+        behind = {"command": "./pytest 0", "description": "again", "run_in_background": True}
+        runs = [{"command": f"./pytest {status}", "description": "tests"} for status in (0, 1)]
+        rig.plan(
+            *([Tool("Bash", inputs)] for inputs in (*runs, {"command": "echo pytest", "description": "no"}, behind)),
+            Text("."),
+        )
+        await client.prompt(U1, "test it")
+        await seen.finished()
+        assert seen.of(Ran) == [Ran("pytest", passed=True), Ran("pytest", passed=False), Ran("pytest", passed=None)]
 
 
 async def test_three_background_agents_are_metered_exactly(tmp_path: Path) -> None:
