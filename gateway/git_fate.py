@@ -12,7 +12,7 @@ import anyio
 
 from gateway.core.outcome import DAY_MS
 from gateway.domain.outcome import Commit, Fate, Merged
-from gateway.git_history import PLAIN, NotKnownError, run
+from gateway.git_run import PLAIN, NotKnownError, run
 
 FILES_MAX: Final = 100
 """Files of a commit: the lines of one with more are not followed."""

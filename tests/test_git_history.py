@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway import git_history
+from gateway import git_history, git_run
 from gateway.domain.outcome import Change, Sight, Whose
-from gateway.git_history import NotKnownError, look
+from gateway.git_history import look
+from gateway.git_run import NotKnownError
 from tests.git_kit import HOUR_S, LIMIT_S, NOW_MS, NOW_S, Repo, made, of
 
 pytestmark = pytest.mark.anyio
@@ -193,9 +194,9 @@ async def test_what_takes_too_long_or_is_too_much_is_not_known(repo: Repo, monke
             assert seen is not None
             assert seen.change is None
     with monkeypatch.context() as patched:
-        patched.setattr(git_history, "OUTPUT_MAX", 5)
+        patched.setattr(git_run, "OUTPUT_MAX", 5)
         with pytest.raises(NotKnownError):
-            await git_history.run(("-C", str(repo.place)), "rev-parse", one)
+            await git_run.run(("-C", str(repo.place)), "rev-parse", one)
     assert await repo.came(replace(before, seen=None)) is None
 
 
@@ -244,7 +245,7 @@ async def test_nothing_that_stands_in_a_repository_is_run(repo: Repo, tmp_path: 
     assert after.seen.change == Change(3, 4, 1)
     missing = ("--git-dir", str(repo.place / ".git"))
     with pytest.raises(NotKnownError):
-        await git_history.run(missing, "cat-file", "-p", "1" * 40)
+        await git_run.run(missing, "cat-file", "-p", "1" * 40)
     assert await repo.came(before) == ()
     assert not mark.exists(), mark.read_text()
     assert not tree.exists()
@@ -259,7 +260,7 @@ async def test_nothing_is_written_and_no_secret_is_passed_on(repo: Repo, monkeyp
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     os.utime(repo.place / "a.txt", (1, 1))
     was = (repo.place / ".git" / "index").read_bytes()
-    said = await git_history.run(("-C", str(repo.place)), "-c", "alias.seen=!env", "seen")
+    said = await git_run.run(("-C", str(repo.place)), "-c", "alias.seen=!env", "seen")
     assert b"secret" not in said
     assert b"/nowhere" not in said
     assert (await repo.look()).sight is Sight.SEEN
@@ -273,3 +274,35 @@ async def test_files_that_are_none_are_not_read(repo: Repo) -> None:
     seen = (await repo.look()).seen
     assert seen is not None
     assert seen.change == Change(1, 0, 0)
+
+
+async def test_a_git_that_hangs_is_ended_and_nothing_is_known(repo: Repo) -> None:
+    """Pipes where git, or the gateway itself, expects files: the one is ended at its limit, the other reads none."""
+    (repo.place / ".git" / "index").unlink()
+    os.mkfifo(repo.place / ".git" / "index")
+    assert (await repo.look()).sight is Sight.SEEN
+    os.mkfifo(repo.place / ".git" / "packed-refs")
+    assert (await look(str(repo.place), NOW_MS, 0.5)).sight is Sight.UNKNOWN
+
+
+async def test_a_submodule_is_not_entered(repo: Repo, tmp_path: Path) -> None:
+    """It has settings of its own; that it changed is no change of this repository's files."""
+    mark = tmp_path / "ran"
+    inner = made(tmp_path / "inner")
+    inner.commit("i.txt", "x")
+    repo.git("submodule", "--quiet", "add", str(inner.place), "sub")
+    repo.git("commit", "--quiet", "-m", "with a submodule")
+    evil = tmp_path / "evil"
+    evil.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    evil.chmod(0o755)
+    sub = Repo(repo.place / "sub")
+    sub.git("config", "filter.spy.clean", str(evil))
+    (repo.place / ".git" / "modules" / "sub" / "info").mkdir(exist_ok=True)
+    (repo.place / ".git" / "modules" / "sub" / "info" / "attributes").write_text("* filter=spy\n")
+    sub.write("i.txt", "y")  # as long as before: git has to look into it
+    seen = (await repo.look()).seen
+    assert seen is not None
+    assert seen.change == Change()
+    assert not mark.exists()
+    repo.git("status")
+    assert mark.exists()
