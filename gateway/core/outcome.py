@@ -60,7 +60,7 @@ def _whose(one: Made, span: Span, here: frozenset[str] | None) -> Whose | None:
 
 _MADE: Final = re.compile(
     r"(commit|cherry-pick|revert|am)\b|rebase\b[^:]*\((pick|squash|fixup|reword|edit|continue|merge)\)"
-    r"|(merge|pull)\b.*: Merge made by "
+    r"|(merge|pull)\b.*: Merge made\b"
 )
 _LOGGED: Final = re.compile(r"[0-9a-f]{40,64} ([0-9a-f]{40,64}) [^\t]*\t(.*)")
 _FAST_FORWARD: Final = re.compile(r": fast-?forward", re.IGNORECASE)
