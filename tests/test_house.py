@@ -63,6 +63,7 @@ def test_every_import_contract_is_kept() -> None:
         ("gateway/telemetry/scrape.py", "import prometheus_client", "Prometheus' library is imported only"),
         ("gateway/outlets.py", "import opentelemetry", "OpenTelemetry and requests"),
         ("gateway/telemetry/scrape.py", "import requests", "OpenTelemetry and requests"),
+        ("gateway/charts/__init__.py", "import matplotlib", "matplotlib is imported only"),
         ("gateway/bank/words.py", "import gateway.store", "Floors"),
         ("gateway/agents/scripted/script.py", "import gateway.agents.claude", "Agents do not meet"),
         ("gateway/chats/memory/__init__.py", "import gateway.chats.telegram", "Chats do not meet"),
