@@ -239,6 +239,43 @@ class UsageStore:
         finally:
             self._connection.execute("DETACH gateway")
 
+    def sort_by_time(self) -> None:
+        """Make what finds calls by their time, once: a first scan does not wait for it."""
+        self._connection.execute("CREATE INDEX IF NOT EXISTS calls_at ON calls (place, at_ms)")
+
+    def earliest_ms(self) -> int | None:
+        """When the first call was made; None: there is none."""
+        found = self._connection.execute("SELECT min(at_ms) FROM calls WHERE place = ?", (self._place,)).fetchone()
+        return found[0]
+
+    def latest_ms(self) -> int | None:
+        """When the last call was made; None: there is none."""
+        found = self._connection.execute("SELECT max(at_ms) FROM calls WHERE place = ?", (self._place,)).fetchone()
+        return found[0]
+
+    def calls_between(
+        self, since_ms: int, until_ms: int, gateway: Path | None
+    ) -> list[tuple[str, Row, int | None, bool]]:
+        """(agent, call, nano-dollars or None, whether it stands in the gateway's own ledger too) of this time, by agent and session in order.
+
+        `gateway`: its database, which is only read; None: there is none.
+        """
+        known = "EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.id)"
+        known += " OR (request != '' AND EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.request))"
+        query = (
+            f"SELECT {_COLUMNS}, agent, nano, {known if gateway else '0'} FROM calls"  # noqa: S608
+            " WHERE place = ? AND at_ms >= ? AND at_ms < ? ORDER BY agent, session, at_ms, id"
+        )
+        if gateway is not None:
+            idle = "" if os.path.lexists(f"{gateway}-wal") else "&immutable=1"  # leave no lock files behind
+            self._connection.execute("ATTACH ? AS gateway", (_uri(gateway, "ro") + idle,))
+        try:
+            found = self._connection.execute(query, (self._place, since_ms, until_ms))
+            return [(agent, Row._make(values), amount, bool(both)) for *values, agent, amount, both in found]
+        finally:
+            if gateway is not None:
+                self._connection.execute("DETACH gateway")
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._connection:  # COMMIT at the end, ROLLBACK where something is raised

@@ -57,6 +57,11 @@ class Prices:
             self._known = _read(self._kept, self.source) if self._kept else {}
         return bool(self._known)
 
+    def rates(self, row: Row) -> Rates | None:
+        """The rates at which it is priced; None: nobody knows them."""
+        self.cost(row)
+        return self._known[row.terms]
+
     def keep(self) -> None:
         """Keep what was looked up. Where that cannot be written it is looked up again another time."""
         if self._kept is None or self._is_kept or self._known is None or len(self._known) > KEPT_MAX:

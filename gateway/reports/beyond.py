@@ -11,7 +11,7 @@ from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import AT_DESK, UNMETERED_MAX, Session, Unmetered
 from gateway.domain.turn import Origin, Turn
 from gateway.reports.cost import by_session
-from gateway.reports.text import short_path
+from gateway.reports.cutting import short_path
 
 _WIDTH: Final = 80
 _PATH: Final = 40
@@ -43,7 +43,11 @@ def untold(sessions: Sequence[Session], turns: Sequence[Turn], unlisted: Mapping
     ours = [one for one in sessions if of[one.id] and (one.agent == AT_DESK or _typed(of[one.id]))]
     if not ours:
         return ""
-    booked = sum((unlisted.get(one.id, ZERO) for one in ours), ZERO)
+    return unseen(sum((unlisted.get(one.id, ZERO) for one in ours), ZERO))
+
+
+def unseen(booked: Usd) -> str:
+    """What transcripts of the desk do not show, of which so much was booked."""
     so_far = f" ({booked} so far)" if booked else ""
     return (
         "Sessions at the desk: calls that Claude Code keeps no record of (titles, compactions, /btw) are added when a session "

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from pathlib import PurePath
 from typing import Final
 
 from rich import box
-from rich.cells import cell_len, chop_cells
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,9 +16,9 @@ from gateway.domain.place import AT_DESK, Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_TOKENS, Flag
 from gateway.reports.cost import by_session, cost
+from gateway.reports.cutting import NOTE, short_path, shorten, shorten_cells
 from gateway.view.forget_words import FORGOTTEN_TITLE
 
-NOTE: Final = "Costs are list prices; on a subscription you pay none of them by the call."
 _MARKS: Final = {Flag.LOWER_BOUND: ("+", "+ at least this much"), Flag.RECONCILED: ("~", "~ corrected when settled")}
 _ID: Final = 10
 _WIDTH: Final = 80
@@ -154,28 +152,6 @@ def _least_width(columns: Mapping[str, Sequence[str]], elastic: str) -> int:
     """Columns of the terminal that the table takes with the elastic one as narrow as it may be."""
     whole = [max(map(len, (name.removesuffix(">"), *cells))) for name, cells in columns.items() if name != elastic]
     return sum(whole) + len(columns) - 1 + (_LEAST if elastic in columns else 0)
-
-
-def shorten(text: str, most: int) -> str:
-    """The text cut to so many characters, with a sign that it was."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def shorten_cells(text: str, most: int) -> str:
-    """The same by the columns that the text takes on a terminal: some letters take two."""
-    return text if cell_len(text) <= most else chop_cells(text, most - 1)[0] + "…"
-
-
-def short_path(path: str, most: int) -> str:
-    """A directory cut from the left at a slash, so that its own name stays."""
-    if len(path) <= most:
-        return path
-    kept = ""
-    for part in reversed(PurePath(path).parts):
-        if len(kept) + len(part) + 2 > most:
-            break
-        kept = f"/{part}{kept}"
-    return f"…{kept}" if kept else "…" + path[-(most - 1) :]
 
 
 _SESSIONS: Final = Layout(

@@ -28,8 +28,9 @@ TOKEN = "123456789:AAE-made_up_for_tests"
 
 
 def run(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return nursery.run(arguments, env=environment(home, **more), cwd=home.parent)
+    """Run the command to its end. A report looks for agents' logs in a home directory of its own."""
+    own = {"HOME": str(home.parent), "CLAUDE_CONFIG_DIR": "", "CODEX_HOME": ""} if "report" in arguments else {}
+    return nursery.run(arguments, env=environment(home, **{**own, **more}), cwd=home.parent)
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -135,7 +136,7 @@ def test_up_refuses_bad_settings_in_one_sentence(home: Path, variables: dict[str
     ("arguments", "words"),
     [
         (("up", "--chat", "consol"), "'consol' is none of telegram, console"),
-        (("report", "--team", "--by", "colour"), "'colour' is none of project, person, model, agent"),
+        (("report", "--team", "--by", "colour"), "'colour' is none of session, project, agent, model, person, day"),
         (("bank", "limit", "decade", "5"), "'decade' is none of day, week, month, ever"),
     ],
 )
@@ -183,7 +184,22 @@ def test_a_corrupt_database_is_one_sentence(home: Path):
     assert database.read_bytes() == before
 
 
-@pytest.mark.parametrize("options", [("--since", "7d"), ("--team", "--estimates"), ("--team", "--session", "s_1")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--team", "--estimates"),
+        ("--team", "--session", "s_1"),
+        ("--team", "--csv"),
+        ("--team", "--by", "day"),
+        ("--team", "week"),
+        ("--session", "s_1", "--since", "7d"),
+        ("--estimates", "--by", "model"),
+        ("--estimates", "--no-logs", "--top", "3"),
+        ("--csv", "--json"),
+        ("week", "--since", "7d"),
+        ("--by", "person", "--top", "3"),
+    ],
+)
 def test_a_report_says_which_options_do_not_go_together(home: Path, options: tuple[str, ...]):
     """None of them is dropped without a word."""
     assert "--" in refusal(run(home, "report", *options))
@@ -191,11 +207,13 @@ def test_a_report_says_which_options_do_not_go_together(home: Path, options: tup
 
 def test_reading_commands_make_nothing(home: Path):
     """A home without a ledger has an empty account, and still no ledger afterwards."""
-    assert json.loads(run(home, "report", "--json").stdout) == {"schema": 1, "sessions": [], "unmetered": []}
+    nothing = json.loads(run(home, "report", "--json").stdout)
+    assert (nothing["schema"], nothing["groups"], nothing["total"]["cost_usd"]) == (2, [], "0.00")
     assert "Nothing was spent yet" in run(home, "report").stdout
     assert "no sessions yet" in run(home, "sessions").stdout
     assert list(home.iterdir()) == []
-    assert "gone" in refusal(run(home.parent / "gone", "report"))
+    assert "Nothing was spent yet" in run(home.parent / "gone", "report").stdout
+    assert "gone" in refusal(run(home.parent / "gone", "sessions"))
     assert not (home.parent / "gone").exists()
 
 
@@ -206,11 +224,11 @@ async def test_report_and_sessions_show_what_the_ledger_holds(home: Path):
     put = (first, second, turn(first, "0.420000001"), replace(turn(second, "0"), unpriced_calls=2))
     async with open_store(home, lambda: 1_795_000_000_000) as store:
         await store.transact(lambda _: Decision(None, put=put), 1_795_000_000_000)
-    told = json.loads(run(home, "report", "--json").stdout)
-    assert [(one["id"], one["cost_usd"]) for one in told["sessions"]] == [(first.id, "0.420000001"), (second.id, None)]
+    told = json.loads(run(home, "report", "all", "--json").stdout)
+    assert [(one["name"], one["cost_usd"]) for one in told["groups"]] == [(first.id, "0.420000001"), (second.id, None)]
     only = json.loads(run(home, "report", "--json", "--session", second.id[:5]).stdout)
-    assert [one["id"] for one in only["sessions"]] == [second.id]
-    tables = run(home, "report").stdout
+    assert (only["schema"], [one["id"] for one in only["sessions"]]) == (1, [second.id])
+    tables = run(home, "report", "all").stdout
     assert "$0.42" in tables
     assert "unknown" in tables
     assert max(map(len, tables.splitlines())) <= 80
@@ -234,7 +252,7 @@ async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
     async with open_store(home, lambda: at_ms) as store:
         await store.transact(lambda _: Decision(None, put=(desk, other, own, off, old), entries=(unlisted,)), at_ms)
     where = {"HOME": str(home.parent), "TOLLBRIDGE_TIMEZONE": "UTC"}
-    told = run(home, "report", **where).stdout
+    told = run(home, "report", "all", **where).stdout
     assert "Not metered: 2 sessions went with TOLLBRIDGE_OFF, the last on 3 Nov 14:02 in\n~/app.\n" in told
     assert "are added when a session ends ($0.31 so far); `" in " ".join(told.split())
     assert "plugin install --exact`" in told
@@ -244,10 +262,9 @@ async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
     assert "keeps no record" not in listed
     assert all("at the desk" in said and "channel" not in said for said in (told, listed))
     one = {"session": "9f1c", "directory": off.directory, "since": "2026-11-03T11:32:00.000+00:00"}
-    [first, last] = json.loads(run(home, "report", "--json", **where).stdout)["unmetered"]
+    assert json.loads(run(home, "report", "all", "--json", **where).stdout)["unmetered_sessions"] == 2
+    [last] = json.loads(run(home, "report", "--json", "--session", desk.id, **where).stdout)["unmetered"]
     assert last == one | {"last": "2026-11-03T14:02:00.000+00:00"}
-    assert first["session"] == "0c6a"
-    assert json.loads(run(home, "report", "--json", "--session", desk.id).stdout)["unmetered"] == [last]
     assert json.loads(run(home, "report", "--json", "--session", other.id).stdout)["unmetered"] == []
     assert "transcript" not in run(home, "report", "--session", other.id, **where).stdout
 
@@ -304,4 +321,4 @@ async def test_report_tells_how_good_the_estimates_were(home: Path):
     assert text.startswith("1 of 2 turns cost at most the p90")
     assert max(map(len, text.splitlines())) <= 80
     assert "there is no session 'x'" in refusal(run(home, "report", "--estimates", "--session", "x"))
-    assert "estimates" not in run(home, "report", "--json").stdout
+    assert "coverage_p90" not in run(home, "report", "--json").stdout

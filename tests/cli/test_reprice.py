@@ -59,7 +59,7 @@ async def book(home: Path, *usages: Usage, state: TurnState = TurnState.FINISHED
 async def test_what_has_a_price_by_now_is_priced_once_and_the_report_shows_it(home: Path) -> None:
     """The dry run says the same and writes nothing; afterwards the account has the figures, and the ledger holds."""
     made = await book(home, KNOWN, UNKNOWN, KNOWN)
-    assert "unknown" in run(home, "report").stdout
+    assert "unknown" in run(home, "report", "all").stdout
     said = run(home, "reprice", "--dry-run")
     assert (said.returncode, said.stderr) == (0, "")
     why = "no list price is known for the model 'mystery-1'."
@@ -71,10 +71,10 @@ async def test_what_has_a_price_by_now_is_priced_once_and_the_report_shows_it(ho
         assert len(list(reader.records())) == 3
     assert run(home, "reprice").stdout == said.stdout.replace("Would price", "Priced")
     assert run(home, "reprice").stdout == f"Still without a price: 1 call: {why}\n"
-    (told,) = json.loads(run(home, "report", "--json").stdout)["sessions"]
+    (told,) = json.loads(run(home, "report", "--session", "s_", "--json").stdout)["sessions"]
     assert (told["cost_usd"], told["unpriced_calls"], told["calls"]) == ("2.00", 1, 3)
     assert [one["id"] for one in told["turns"]] == [made]
-    assert "$2.00?" in run(home, "report").stdout
+    assert "$2.00?" in run(home, "report", "all").stdout
     with open_readonly(home) as reader:
         assert reader.verify() == ()
         found = list(reader.records())
