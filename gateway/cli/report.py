@@ -124,7 +124,6 @@ def _refuse(option: str, others: set[str]) -> None:
 def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, *, no_logs: bool, form: str) -> None:
     from gateway import clock
     from gateway.cli.spending import Asked, gather
-    from gateway.reports import spending_values
 
     zone = _zone(timezone)
     found = gather(Asked(named, since, until, by, top, zone, clock.now_ms(), logs=not no_logs))
@@ -135,16 +134,18 @@ def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, 
         )
     told = found.spending
     heading = HEADINGS[Named(named or "month")] if not since and not until else "Spent"
-    match form:
-        case "--json":
-            values = spending_values.as_values(told, look) | {"unmetered_sessions": len(found.unmetered)}
-            typer.echo(json.dumps(values, indent=2))
-        case "--csv":
-            typer.echo(spending_values.as_csv(told, look), nl=False)
-        case "--markdown":
-            typer.echo(spending_values.as_markdown(told, heading, look), nl=False)
-        case _:
-            typer.echo(_text(found, heading, look, no_logs=no_logs))
+    if not form:
+        typer.echo(_text(found, heading, look, no_logs=no_logs))
+        return
+    from gateway.reports import spending_values
+
+    if form == "--json":
+        values = spending_values.as_values(told, look) | {"unmetered_sessions": len(found.unmetered)}
+        typer.echo(json.dumps(values, indent=2))
+    elif form == "--csv":
+        typer.echo(spending_values.as_csv(told, look), nl=False)
+    else:
+        typer.echo(spending_values.as_markdown(told, heading, look), nl=False)
 
 
 def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:

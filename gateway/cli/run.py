@@ -8,27 +8,15 @@ from contextlib import suppress
 
 import typer
 
-from gateway.cli import bank, budget, hooks, mcp, people, plugin
 from gateway.cli.called import as_called, program
-from gateway.cli.demo import demo
-from gateway.cli.doctor import doctor
-from gateway.cli.export import group as export
-from gateway.cli.forget import forget
-from gateway.cli.pair import pair
-from gateway.cli.report import report
-from gateway.cli.reprice import reprice
-from gateway.cli.scan import scan
-from gateway.cli.sessions import sessions
-from gateway.cli.setup import setup
-from gateway.cli.up import down, up
-from gateway.ports import TollbridgeError
+from gateway.domain.errors import TollbridgeError
 
 FAILED = 1
 INTERRUPTED = 130
 
 
-def application() -> typer.Typer:
-    """The command line, one command per group."""
+def application(first: str = "") -> typer.Typer:
+    """The command line, one command per group. `first`: the first word that was given; a report has no use for all the others."""
     app = typer.Typer(
         add_completion=False,
         no_args_is_help=True,
@@ -37,6 +25,29 @@ def application() -> typer.Typer:
         help="Drive coding agents from Telegram, with every turn estimated, held, confirmed, metered and settled.",
     )
     app.callback()(_options)
+    if first == "report":
+        from gateway.cli.report import report
+
+        app.command()(report)
+        return app
+    _all(app)
+    return app
+
+
+def _all(app: typer.Typer) -> None:
+    from gateway.cli import bank, budget, hooks, mcp, people, plugin
+    from gateway.cli.demo import demo
+    from gateway.cli.doctor import doctor
+    from gateway.cli.export import group as export
+    from gateway.cli.forget import forget
+    from gateway.cli.pair import pair
+    from gateway.cli.report import report
+    from gateway.cli.reprice import reprice
+    from gateway.cli.scan import scan
+    from gateway.cli.sessions import sessions
+    from gateway.cli.setup import setup
+    from gateway.cli.up import down, up
+
     for command in (up, down, setup, pair, doctor, sessions, report, reprice, scan, demo, forget):
         app.command()(command)
     app.add_typer(people.group, name="people")
@@ -46,13 +57,12 @@ def application() -> typer.Typer:
     app.add_typer(hooks.group, name="hooks")
     app.add_typer(mcp.group, name="mcp")
     app.add_typer(plugin.group, name="plugin")
-    return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line: 0 if all went well, 1 after an error sentence, 2 for a command that does not exist, 130 after Ctrl-C."""
     try:
-        application()(args=list(arguments), prog_name=program())
+        application(arguments[0] if arguments else "")(args=list(arguments), prog_name=program())
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED
     except TollbridgeError as error:

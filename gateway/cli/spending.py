@@ -21,6 +21,7 @@ from gateway.usage_store import DATABASE as USAGE
 from gateway.usage_store import UsageError, UsageStore, open_usage
 
 if TYPE_CHECKING:
+    from gateway.cli.scan_prices import Prices
     from gateway.core.logged import Row
     from gateway.domain.usage import Rates
     from gateway.store.spending import Dearest, Spendings
@@ -134,18 +135,15 @@ class _Gathering:
         except periods.PeriodError as error:
             raise TollbridgeError(str(error)) from None
         self.first = first
-        self._rates: Callable[[Row], Rates | None] | None = None
+        self._prices: Prices | None = None
 
     def _whole(self, period: Period) -> Period:
         """All days on which anything was spent, up to today: a clock may have been wrong, and then some of them are still to come."""
         sources = [one for one in (self.ledger, self.usage) if one is not None]
         found = [at_ms for one in sources for at_ms in (one.earliest_ms(), one.latest_ms()) if at_ms is not None]
         days = [periods.on(at_ms, self.asked.zone).date() for at_ms in found]
-        return (
-            Period(min(days, default=period.last), max(period.last, *days))
-            if days
-            else Period(period.last, period.last)
-        )
+        last = period.last if self.asked.until else max(days, default=period.last)
+        return Period(min([*days, period.last]), max(last, period.last))
 
     def found(self, *, looked: bool, busy: bool) -> Found:
         """All of it."""
@@ -161,6 +159,8 @@ class _Gathering:
             parts += portions(logged, self.first, self.begins, place, self.rates)
             dear += self._dear_logged([one for one in logged if since_ms <= one.began_ms < until_ms], place)
         dear.sort(key=lambda one: (-one.spent.cost.nano, one.at_ms))
+        if self._prices is not None:
+            self._prices.keep()
         ledger = self.ledger
         made = spending.spending(
             parts,
@@ -213,11 +213,11 @@ class _Gathering:
 
     def rates(self, row: "Row") -> "Rates | None":
         """The rates of a call, out of the lists."""
-        if self._rates is None:
+        if self._prices is None:
             from gateway.cli.scan_prices import Prices, cache
 
-            self._rates = Prices(cache()).rates
-        return self._rates(row)
+            self._prices = Prices(cache())
+        return self._prices.rates(row)
 
     def _dear(self, one: "Dearest") -> Dear:
         ledger = self.ledger

@@ -1,13 +1,12 @@
 """What was spent, out of portions of it: groups, days, and what stands beside them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import AT_DESK
 from gateway.domain.spending import (
-    NOTHING,
     By,
     Dear,
     Group,
@@ -20,10 +19,14 @@ from gateway.domain.spending import (
     Spent,
 )
 from gateway.domain.turn import OutcomeKind
+from gateway.domain.usage import Parts, Tokens
 
 FRUITLESS = (OutcomeKind.ERROR, OutcomeKind.NOTHING, OutcomeKind.CANCELLED)
 DESK_CLIENT = "claude"
 """The agent that sessions at the desk are with."""
+_PARTS = tuple(field.name for field in fields(Parts))
+_TOKENS = tuple(field.name for field in fields(Tokens))
+_COUNTS = tuple(field.name for field in fields(Spent))[3:]
 IN_ORDER = (By.DAY, By.PERSON)
 """What is told in its own order: days as they came, and people by their names, since nobody is ranked by what they spend."""
 
@@ -64,7 +67,16 @@ def spending(
 
 def total(portions: Iterable[Portion]) -> Spent:
     """All of them together."""
-    return sum((one.spent for one in portions), NOTHING)
+    spents = [one.spent for one in portions]
+    if len(spents) == 1:
+        return spents[0]
+    made_of, tokens = [one.parts for one in spents], [one.tokens for one in spents]
+    return Spent(
+        Usd(sum(one.cost.nano for one in spents)),
+        Parts(*(Usd(sum(getattr(one, name).nano for one in made_of)) for name in _PARTS)),
+        Tokens(*(sum(getattr(one, name) for one in tokens) for name in _TOKENS)),
+        *(sum(getattr(one, name) for one in spents) for name in _COUNTS),
+    )
 
 
 def groups(portions: Iterable[Portion], by: By) -> list[Group]:
@@ -91,7 +103,7 @@ def name_of(one: Portion, by: By) -> str:
             return one.model
         case By.PERSON:
             return one.person
-        case By.DAY:
+        case _:
             return one.day.isoformat()
 
 
