@@ -35,7 +35,7 @@ _OPEN: Final = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
 _OVER: Final = "t.state IN ('finished', 'failed', 'refused', 'stopped', 'interrupted', 'joined')"
 # What was booked for calls that nobody could see while they were made began and ended at once: nothing can be said of what came of it.
 _CAME_OF_IT: Final = f"""
-  CASE WHEN {_OVER} AND NOT (t.origin = 'desk' AND t.started_at_ms = t.ended_at_ms) THEN json_extract(t.outcome, '$[0]') END"""
+  CASE WHEN {_OVER} AND NOT (t.origin = 'desk' AND coalesce(t.started_at_ms = t.ended_at_ms, 0)) THEN json_extract(t.outcome, '$[0]') END"""
 _BOUND: Final = "instr(t.flags, '\"lower_bound\"') > 0"
 _SCORED: Final = f"""t.state IN ('finished', 'failed') AND t.calls > 0 AND t.unpriced_calls = 0 AND NOT {_BOUND}
     AND json_extract(t.estimate, '$.p90') IS NOT NULL"""

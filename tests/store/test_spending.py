@@ -1,0 +1,279 @@
+"""What turns of a time come to, by SQL: the same as adding the turns up one by one."""
+
+import json
+import random
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, date, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.core.meter import book
+from gateway.core.periods import beginnings, day_of
+from gateway.domain.budget import Entry, EntryKind
+from gateway.domain.estimate import Estimate
+from gateway.domain.money import ZERO, Usd
+from gateway.domain.place import Grant, Role, Unmetered
+from gateway.domain.spending import Open, Place, Portion, Source
+from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
+from gateway.domain.usage import UNLISTED, Call, Flag, Parts, Tokens, Unpriced, Usage
+from gateway.ports import Decision, StoreError
+from gateway.store import open_store, schema
+from gateway.store.home import DATABASE
+from gateway.store.spending import Spendings, newest, open_spending
+from tests.store.kit import NOW, SESSION, TURN
+
+pytestmark = pytest.mark.anyio
+FIRST = date(2027, 1, 10)
+DAYS = 6
+BEGINS = beginnings(FIRST, FIRST + timedelta(days=DAYS - 1), UTC)
+ESTIMATE = Estimate(Usd(1), Usd(2), Usd(100), 9, Usd(4), "words")
+OTHER = replace(
+    SESSION, id="s_2", agent="channel", directory="/srv/other", project="/srv", agent_session="1d7b", title=""
+)
+PLAIN = replace(
+    TURN, state=TurnState.FINISHED, flags=frozenset(), outcome=None, estimate=None, ended_at_ms=NOW, unpriced_calls=0
+)
+
+
+async def put(
+    home: Path, *records: object, entries: tuple[Entry, ...] = (), grants: tuple[Grant, ...] | None = None
+) -> None:
+    """Write it down."""
+    decision = Decision(None, put=records, entries=entries, grants=grants)  # type: ignore[arg-type]
+    async with open_store(home, lambda: NOW) as store:
+        await store.transact(lambda _: decision, NOW)
+
+
+def some_turns() -> list[Turn]:
+    """Turns of every kind, made up, the same each time: some without calls, some before and after the days that are looked at."""
+    dice = random.Random(7)  # noqa: S311 - the same each time
+    made: list[Turn] = []
+    for number in range(300):
+        state = dice.choice(list(TurnState))
+        kind = dice.choice([None, *OutcomeKind])
+        calls = dice.choice((0, 1, 5))
+        made.append(
+            replace(
+                TURN,
+                id=f"t_{number}",
+                session_id=dice.choice(("s_1", "s_2")),
+                prompt_uuid=f"u{number}",
+                origin=dice.choice(list(Origin)),
+                state=state,
+                person=dice.choice(("7", "8")),
+                model=dice.choice((None, "opus", "haiku")),
+                created_at_ms=dice.randrange(BEGINS[0] - 9_000_000, BEGINS[-1] + 9_000_000),
+                estimate=dice.choice((None, ESTIMATE, replace(ESTIMATE, p90=None))),
+                spent=Usd(dice.randrange(200)) if calls else ZERO,
+                parts=Parts(Usd(dice.randrange(9)), Usd(1), output=Usd(3)) if calls else Parts(),
+                tokens=Tokens(1, 2, 3, 4, 5, 6, 2) if calls else Tokens(),
+                calls=calls,
+                unpriced_calls=dice.choice((0, 0, 1)) if calls else 0,
+                flags=frozenset({Flag.LOWER_BOUND} if dice.random() < 0.2 else set()),
+                outcome=None if kind is None else Outcome(kind, "words"),
+                started_at_ms=5,
+                ended_at_ms=dice.choice((None, 9)),
+            )
+        )
+    return made
+
+
+def added_up(made: list[Turn]) -> dict[tuple[object, ...], list[int]]:
+    """The same figures by hand: turns, calls, unpriced, spent, at least, scored, within, tokens out, parts of input."""
+    found: dict[tuple[object, ...], list[int]] = {}
+    for turn in made:
+        day = day_of(turn.created_at_ms, FIRST, BEGINS)
+        if day is None or not (turn.calls or turn.spent or turn.unpriced_calls):
+            continue
+        over = turn.state in {"finished", "failed", "refused", "stopped", "interrupted", "joined"}
+        kind = turn.outcome.kind if over and turn.outcome else None
+        bound = Flag.LOWER_BOUND in turn.flags
+        p90 = turn.estimate.p90 if turn.estimate else None
+        scored = turn.state in {"finished", "failed"} and not bound and not turn.unpriced_calls and p90 is not None
+        key = (turn.session_id, day, turn.model or "", turn.person, turn.origin is Origin.BACKGROUND, kind)
+        within = scored and p90 is not None and turn.spent <= p90
+        figures = (
+            1,
+            turn.calls,
+            turn.unpriced_calls,
+            turn.spent.nano,
+            bound,
+            scored,
+            within,
+            turn.tokens.output,
+            turn.parts.input.nano,
+        )
+        found[key] = [sum(pair) for pair in zip(found.get(key, [0] * 9), figures, strict=True)]
+    return found
+
+
+def of(one: Portion) -> tuple[tuple[object, ...], list[int]]:
+    """A portion in the same form."""
+    spent = one.spent
+    key = (one.place.id, one.day, one.model, one.person, one.background, one.came_of_it)
+    figures = (spent.turns, spent.calls, spent.unpriced, spent.cost.nano, spent.at_least, one.scored, one.within_p90)
+    return key, [*figures, spent.tokens.output, spent.parts.input.nano]
+
+
+async def test_portions_are_the_turns_added_up(home: Path) -> None:
+    """Three hundred turns of every kind: what SQL adds up is what adding them up one by one gives, to the last figure."""
+    made = some_turns()
+    await put(home, SESSION, OTHER, *made)
+    with open_spending(home) as found:
+        portions = found.portions(FIRST, BEGINS)
+    assert dict(map(of, portions)) == added_up(made)
+    assert len(portions) > 100
+    assert {one.place for one in portions} == {
+        Place("s_1", "claude", "/srv/project", "Fix the login test"),
+        Place("s_2", "channel", "/srv"),
+    }
+    assert {one.source for one in portions} == {Source.GATEWAY}
+    assert all(BEGINS[0] <= one.first_ms <= one.last_ms < BEGINS[-1] for one in portions)
+
+
+async def test_what_was_booked_for_calls_that_nobody_saw_came_to_nothing_that_could_be_told(home: Path) -> None:
+    """Such a turn began and ended at once, at the desk: it is not one of those that ended with nothing."""
+    unseen = replace(
+        PLAIN, origin=Origin.DESK, outcome=Outcome(OutcomeKind.NOTHING), started_at_ms=NOW, ended_at_ms=NOW
+    )
+    await put(home, SESSION, unseen, replace(unseen, id="t_2", started_at_ms=NOW - 1))
+    with open_spending(home) as found:
+        kinds = {one.came_of_it: one.spent.turns for one in found.portions(FIRST, BEGINS)}
+    assert kinds == {None: 1, OutcomeKind.NOTHING: 1}
+
+
+async def test_the_dearest_turns_come_with_their_calls_and_what_was_before_them(home: Path) -> None:
+    """By cost, of the time alone; a forgotten one has no words; calls in order, a call that was cut off and one without a price."""
+    used = Usage("opus", Tokens(input=10, cache_read=5), speed="fast", web_searches=2)
+    first = replace(PLAIN, id="t_0", created_at_ms=NOW - 50, spent=Usd(1), prompt_uuid="0")
+    dear = replace(PLAIN, id="t_9", spent=Usd(900), forgotten_at_ms=NOW, prompt="", prompt_uuid="9", model="opus")
+    gone = replace(PLAIN, id="t_8", spent=Usd(9_999), created_at_ms=BEGINS[0] - 1, prompt_uuid="8")
+    entries = (
+        book(first, Call("c1", used, Usd(4)))[1],
+        book(first, Call("c2", used, Usd(5), loop="helper"))[1],
+        book(dear, Call("c3", used, Unpriced("nobody knows")))[1],
+        book(dear, Call("c4", used, Usd(6)), ended=False)[1],
+    )
+    await put(home, SESSION, first, dear, gone, entries=entries)
+    with open_spending(home) as found:
+        one, two = found.dearest(BEGINS[0], BEGINS[-1], 5)
+        assert (one.id, one.prompt, one.forgotten, one.spent.cost, one.spent.parts.output) == (
+            "t_9",
+            "",
+            True,
+            Usd(900),
+            Usd(3),
+        )
+        assert (two.id, two.prompt, two.forgotten) == ("t_0", TURN.prompt, False)
+        assert [(call.cost, call.ended, call.usage.speed) for call in found.calls("t_9")] == [
+            (None, True, "fast"),
+            (Usd(6), False, "fast"),
+        ]
+        before = found.before("t_9", "s_1")
+        assert before is not None
+        assert (before.cost, before.loop, before.usage.web_searches) == (Usd(4), "main", 2)
+        assert found.before("t_0", "s_1") is None
+        assert found.before("t_8", "s_1") is None
+        assert found.usual_model("s_1") == "a-model"
+        assert found.usual_model("s_9") == ""
+
+
+async def test_what_stands_beside_the_sums_is_read_too(home: Path) -> None:
+    """Unlisted calls of the time, turns that are not over, people's names, sessions without Tollbridge, the first and the last turn."""
+    waits = replace(PLAIN, id="t_2", state=TurnState.PAUSED, ended_at_ms=None, created_at_ms=5, prompt_uuid="2")
+    booked = Entry(EntryKind.CALL, (), turn_id="t_1", session_id="s_1", spent=Usd(31), call_id=f"{UNLISTED}9f1c-7")
+    off = Unmetered("9f1c", "/srv", 1, 2)
+    grants = (Grant("7", Role.OWNER, name="Ann"), Grant("8", Role.READER))
+    await put(home, SESSION, PLAIN, waits, off, entries=(booked,), grants=grants)
+    with open_spending(home) as found:
+        assert found.unlisted(BEGINS[0], BEGINS[-1]) == Usd(31)
+        assert found.unlisted(NOW + 1, NOW + 2) == ZERO
+        assert found.open() == [Open(TurnState.PAUSED, 1, PLAIN.spent)]
+        assert found.names() == {"7": "Ann"}
+        assert found.unmetered() == [off]
+        assert (found.earliest_ms(), found.latest_ms()) == (5, NOW)
+        assert found.places("agent_session", ["0c6a", "nobody"]) == {
+            "0c6a": Place("s_1", "claude", "/srv/project", "Fix the login test")
+        }
+        with pytest.raises(ValueError, match="title"):
+            found.places("title", [])
+
+
+async def test_turns_whose_cost_was_corrected_are_told_with_their_times(home: Path) -> None:
+    """By the agent's own name of the session; one that still runs lasts until now, and one long over is not told."""
+    fixed = replace(PLAIN, flags=frozenset({Flag.RECONCILED}), created_at_ms=NOW - 9, ended_at_ms=NOW - 5)
+    runs = replace(fixed, id="t_2", state=TurnState.RUNNING, ended_at_ms=None, created_at_ms=NOW - 2, prompt_uuid="2")
+    old = replace(fixed, id="t_3", created_at_ms=1, ended_at_ms=2, prompt_uuid="3")
+    await put(home, SESSION, fixed, runs, old, replace(PLAIN, id="t_4", prompt_uuid="4"))
+    with open_spending(home) as found:
+        assert sorted(found.corrected(["0c6a"], 100, NOW + 7)) == [
+            ("0c6a", NOW - 9, NOW - 5),
+            ("0c6a", NOW - 2, NOW + 7),
+        ]
+        assert found.corrected(["nobody"], 100, NOW) == []
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """Every file there, with what is in it."""
+    return {path.name: path.read_bytes() for path in home.iterdir()}
+
+
+async def test_nothing_is_made_or_changed(home: Path) -> None:
+    """Neither beside a gateway nor without one."""
+    await put(home, SESSION, PLAIN)
+    before = contents(home)
+    with open_spending(home) as found:
+        assert found.portions(FIRST, BEGINS)
+    assert contents(home) == before
+    async with open_store(home, lambda: NOW):
+        with open_spending(home) as found:
+            assert found.portions(FIRST, BEGINS)
+
+
+def test_the_newest_migration_is_known_by_its_file() -> None:
+    """Whoever adds one names its file as it names itself."""
+    assert newest() == schema.HEAD
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999_later'", "newer Tollbridge"),
+        ("UPDATE alembic_version SET version_num = '0001_spine'", "older Tollbridge"),
+        ("DROP TABLE alembic_version", "not one of Tollbridge's"),
+        ("UPDATE turns SET tokens = 'no JSON'", "malformed JSON"),
+    ],
+)
+async def test_a_database_that_cannot_be_read_is_one_sentence(home: Path, change: str, said: str) -> None:
+    """It says what to do."""
+    await put(home, SESSION, PLAIN)
+    connection = sqlite3.connect(home / DATABASE)
+    connection.execute(change)
+    connection.commit()
+    connection.close()
+
+    def look(found: Spendings) -> object:
+        return found.portions(FIRST, BEGINS)
+
+    with pytest.raises(StoreError, match=said), open_spending(home) as found:
+        look(found)
+
+
+async def test_a_write_while_it_is_read_without_a_gateway_is_told(home: Path) -> None:
+    """What was read may then be of two moments."""
+    await put(home, SESSION, PLAIN)
+    with pytest.raises(StoreError, match="again"), open_spending(home):
+        (home / DATABASE).touch()
+
+
+async def test_details_that_tell_less_are_read_all_the_same(home: Path) -> None:
+    """An entry of another version names no loop and no end."""
+    entry = Entry(
+        EntryKind.CALL, (), turn_id="t_1", session_id="s_1", spent=Usd(3), call_id="c", detail=json.dumps({"new": 1})
+    )
+    await put(home, SESSION, PLAIN, entries=(entry,))
+    with open_spending(home) as found:
+        (call,) = found.calls("t_1")
+    assert (call.cost, call.loop, call.ended, call.usage.model) == (Usd(3), "main", True, "")
