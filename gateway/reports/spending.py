@@ -66,10 +66,10 @@ class Look:
 def text(found: Spending, heading: str, look: Look) -> str:
     """The whole report. `heading`: the period as it was asked for, like `Last 30 days`."""
     if not found.total.calls and not found.total.turns:
-        return "\n".join(in_lines(f"{_heading(found, heading)}: nothing was spent.", look.columns))
+        return "\n".join(in_lines(f"{dated(found, heading)}: nothing was spent.", look.columns))
     look = replace(look, years=len(found.days) > _MONTHS_DAYS)
     blocks = [
-        [*in_lines(_heading(found, heading), look.columns, then="  "), *_sum(found, look), *_days(found, look)],
+        [*in_lines(dated(found, heading), look.columns, then="  "), *_sum(found, look), *_days(found, look)],
         _made_of(found.total, look),
         _groups(found, look),
         _dearest(found, look),
@@ -78,7 +78,8 @@ def text(found: Spending, heading: str, look: Look) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _heading(found: Spending, heading: str) -> str:
+def dated(found: Spending, heading: str) -> str:
+    """The heading with the days that are counted."""
     first = found.days[0][0] if found.days else found.period.last
     last = found.period.last
     return f"{heading}, {_day(last)} {last.year}" if first == last else f"{heading}, {_range(first, last)}"

@@ -10,7 +10,7 @@ from gateway.domain.spending import By, Dear, Group, Source, Spending, Spent
 from gateway.domain.turn import OutcomeKind
 from gateway.domain.usage import Tokens
 from gateway.reports.cutting import named
-from gateway.reports.spending import Look, grouped, name_of, number
+from gateway.reports.spending import Look, dated, grouped, name_of, number
 
 SCHEMA: Final = 2
 COLUMNS: Final = (
@@ -68,7 +68,7 @@ def as_markdown(found: Spending, heading: str, look: Look) -> str:
     rows = [(_escaped(name_of(one, found.by, look)), one.spent) for one in found.groups]
     if found.rest is not None:
         rows.append((f"{int(found.rest.name):,} more", found.rest.spent))
-    lines = [f"**{heading}**: {_cost(found.total)}, {number(found.total.turns, 'turn')}", ""]
+    lines = [f"**{dated(found, heading)}**: {_cost(found.total)}, {number(found.total.turns, 'turn')}", ""]
     names = (found.by.value, "turns", "cost/turn", "cached", "input", "cache reads", "cache writes", "output", "cost")
     lines += [f"| {' | '.join(names)} |", f"|---|{'---:|' * (len(names) - 1)}"]
     for name, spent in (*rows, ("all", found.total)):
