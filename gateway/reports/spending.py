@@ -33,7 +33,7 @@ _AGENTS: Final = {
 _KINDS: Final = {
     OutcomeKind.ERROR: "with an error",
     OutcomeKind.NOTHING: "with nothing",
-    OutcomeKind.CANCELLED: "cancelled",
+    OutcomeKind.CANCELLED: "because somebody stopped them",
 }
 _STATES: Final = {
     TurnState.QUEUED: "waiting",
@@ -123,7 +123,7 @@ def _days(found: Spending, look: Look) -> list[str]:
         return []
     drawn = line(costs)
     unit = "" if each == 1 else f"; {each} days a column"
-    words = f"most on {_day(day)}: {most}{unit}"
+    words = f"most on {_day(day)}: {grouped(most)}{unit}"
     if len(drawn) + 2 + len(words) <= look.columns:
         return [f"{look.pen.bar(drawn)}  {look.pen.faint(words)}"]
     return [look.pen.bar(drawn), *in_lines(words, look.columns)]
@@ -153,7 +153,7 @@ def _made_of(whole: Spent, look: Look) -> list[str]:
     most = max(row[1].nano for row in told)
     columns = [
         Column("made of", [row[0] for row in told]),
-        Column("cost", [str(row[1]) for row in told], right=True),
+        Column("cost", [grouped(row[1]) for row in told], right=True),
         Column("", [_percent(row[1].nano / whole.cost.nano) for row in told], right=True, may_go=2),
         Column("", [bar(row[1].nano, most, _BAR) for row in told], may_go=1, bar=True),
         Column("tokens", [row[2] for row in told], may_go=3),
@@ -165,14 +165,12 @@ def _writes(whole: Spent) -> str:
     """Tokens that were written, by how long they were to be kept."""
     tokens = whole.tokens
     kinds = {
-        "for 5 min": tokens.cache_write_5m,
-        "for 1 h": tokens.cache_write_1h,
-        "not told": tokens.cache_write_unsplit,
+        "5 min": tokens.cache_write_5m,
+        "1 h": tokens.cache_write_1h,
+        "untold": tokens.cache_write_unsplit,
     }
-    some = {kind: number for kind, number in kinds.items() if number}
-    if len(some) == 1:
-        return next(f"{count(number)} {kind}" for kind, number in some.items())
-    return ", ".join(f"{count(number)} {kind}" for kind, number in some.items()) or "0"
+    some = [f"{count(number)} {kind}" for kind, number in kinds.items() if number]
+    return ", ".join(some) or "0"
 
 
 def _groups(found: Spending, look: Look) -> list[str]:
@@ -335,11 +333,15 @@ def _notes(found: Spending, look: Look) -> list[str]:
 
 def _came_of_it(found: Spending) -> list[str]:
     some = [
-        f"{words} {number(found.fruitless[kind].turns, 'turn')} ({_cost(found.fruitless[kind])})"
+        f"{words}: {of.turns:,}, {_cost(of)}{_share(of, found.total)}"
         for kind, words in _KINDS.items()
-        if found.fruitless[kind].turns
+        if (of := found.fruitless[kind]).turns
     ]
-    return [f"Ended {', '.join(some)}."] if some else []
+    return [f"Turns that ended {'; '.join(some)}."] if some else []
+
+
+def _share(part: Spent, whole: Spent) -> str:
+    return f" ({_percent(part.cost.nano / whole.cost.nano)})" if part.cost and whole.cost.nano > 0 else ""
 
 
 def _unasked(found: Spending) -> list[str]:
@@ -377,7 +379,9 @@ def _uncertain(found: Spending) -> list[str]:
         calls = number(sum(found.unpriced.values()), "call")
         said.append(f"? without {calls} whose model has no known price: {', '.join(models[:_UNPRICED_SHOWN])}{rest}.")
     if found.total.at_least:
-        said.append(f"+ at least this much: of {number(found.total.at_least, 'turn')} not everything was told.")
+        said.append(
+            f"+ at least this much: {number(found.total.at_least, 'turn')} with calls whose final count was never told."
+        )
     if found.total.guessed:
         said.append("Turns are counted by pauses of 5 minutes where logs name no prompts.")
     return said

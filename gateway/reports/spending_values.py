@@ -1,6 +1,7 @@
 """What was spent, for programs: JSON, CSV and Markdown. No words of prompts are in any of them."""
 
 import csv
+from dataclasses import replace
 from io import StringIO
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ def as_csv(found: Spending, look: Look) -> str:
 
 def as_markdown(found: Spending, heading: str, look: Look) -> str:
     """A heading and a table, as an issue or a pull request shows it."""
-    rows = [(_escaped(name_of(one, found.by, look)), one.spent) for one in found.groups]
+    rows = [(_escaped(_untitled(one, found.by, look)), one.spent) for one in found.groups]
     if found.rest is not None:
         rows.append((f"{int(found.rest.name):,} more", found.rest.spent))
     lines = [f"**{dated(found, heading)}**: {_cost(found.total)}, {number(found.total.turns, 'turn')}", ""]
@@ -80,6 +81,14 @@ def as_markdown(found: Spending, heading: str, look: Look) -> str:
         ]
         lines.append(f"| {' | '.join((name, f'{spent.turns:,}', each, share, *amounts, _cost(spent)))} |")
     return "\n".join(lines) + "\n"
+
+
+def _untitled(one: Group, by: By, look: Look) -> str:
+    """A group's name, of a session where it is and when it began: what it is about stays here."""
+    if one.place is None:
+        return name_of(one, by, look)
+    at = on(one.first_ms, look.zone)
+    return f"{name_of(replace(one, place=replace(one.place, title='')), by, look)}, {at.day} {at:%b %H:%M}"
 
 
 def _spent(spent: Spent) -> dict[str, Any]:

@@ -58,6 +58,11 @@ def values(user: Path, *arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything has this name."""
+    return path.exists()
+
+
 def log(user: Path, agent_session: str, *calls: tuple[str, int], cwd: str = "/srv/app") -> None:
     """A log of Claude Code's with these calls, (name, minutes after noon), of $0.00075 each: 100 tokens in at $5, 10 out at $25 a million."""
     place = user / ".claude" / "projects" / "-srv-app"
@@ -209,7 +214,7 @@ async def test_a_machine_on_which_nothing_was_spent_gets_kind_words(user: Path, 
     )
     assert "`tollbridge setup`" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert not os.path.lexists(home)
+    assert not is_there(home)
     await metered(home, *ours())
     later = run(user, "--since", "2026-11-05", "--until", "2026-11-06", "--timezone", "UTC").stdout
     assert later == (
