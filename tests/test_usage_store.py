@@ -166,3 +166,43 @@ def test_calls_come_session_by_session_in_order_of_time(store: UsageStore):
     assert [row.at_ms for row, _ in store.calls("claude", 0, limit=2)] == [4, 5]
     assert [amount for row, amount in store.calls("claude", 0) if not row.at_ms] == [None]
     assert (store.agents(), list(store.calls("codex", 0))) == (("claude",), [])
+
+
+def test_calls_of_a_time_are_found_by_their_time(store: UsageStore):
+    """By agent and session in the order in which they were made, both ends as they are said; what finds them is made once."""
+    later = ROW._replace(id="msg_2", at_ms=2_000, model="unpriced")
+    store.add([looked(later, ROW, ROW._replace(id="msg_3", at_ms=3_000))], cost)
+    assert (store.earliest_ms(), store.latest_ms()) == (1_000, 3_000)
+    before = store.calls_between(1_000, 3_000, None)
+    assert before == [("claude", ROW, 5, False), ("claude", later, None, False)]
+    for _ in range(2):
+        store.sort_by_time()
+    assert store.calls_between(1_000, 3_000, None) == before
+    plan = store._connection.execute(
+        "EXPLAIN QUERY PLAN SELECT * FROM calls WHERE place = 1 AND at_ms >= 1 AND at_ms < 2"
+    )
+    assert "calls_at" in str(plan.fetchall())
+
+
+@pytest.mark.anyio
+async def test_calls_of_a_time_say_whether_the_gateway_has_them_too(home: Path, store: UsageStore):
+    """By the message's name or the request's, beside a running gateway and without one; its home stays as it was."""
+    store.add(
+        [
+            looked(
+                ROW, ROW._replace(id="msg_2", request="req_2", at_ms=2), ROW._replace(id="msg_3", request="", at_ms=3)
+            )
+        ],
+        cost,
+    )
+    told = tuple(Entry(EntryKind.CALL, (), spent=Usd(1), call_id=name) for name in ("msg_1", "req_2", ""))
+
+    def known() -> list[bool]:
+        return [both for *_, both in store.calls_between(0, 9_000, home / "tollbridge.db")]
+
+    async with open_store(home, lambda: 0) as ledger:
+        await ledger.transact(lambda _: Decision(None, entries=told), 0)
+        assert known() == [True, False, True]
+    files = sorted(path.name for path in os.scandir(home))
+    assert known() == [True, False, True]
+    assert sorted(path.name for path in os.scandir(home)) == files
