@@ -59,8 +59,9 @@ class Prices:
 
     def rates(self, row: Row) -> Rates | None:
         """The rates at which it is priced; None: nobody knows them."""
-        self.cost(row)
-        return self._known[row.terms]
+        self.cost(row)  # which looks them up
+        starts, rates = (self._known or {})[row.terms]
+        return rates[bisect(starts, row.day) - 1]
 
     def keep(self) -> None:
         """Keep what was looked up. Where that cannot be written it is looked up again another time."""

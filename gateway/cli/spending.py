@@ -214,9 +214,9 @@ class _Gathering:
     def rates(self, row: "Row") -> "Rates | None":
         """The rates of a call, out of the lists."""
         if self._prices is None:
-            from gateway.cli.scan_prices import Prices, cache
+            from gateway.cli.scan_prices import KEPT, Prices
 
-            self._prices = Prices(cache())
+            self._prices = Prices(home_directory() / KEPT)
         return self._prices.rates(row)
 
     def _dear(self, one: "Dearest") -> Dear:
