@@ -12,6 +12,7 @@ GATEWAY = Path(__file__).resolve().parent.parent.parent / "gateway"
 DECIDES = sorted(path for floor in ("core", "engine") for path in (GATEWAY / floor).rglob("*.py"))
 ELSEWHERE = {
     "core/contradictions.py": "what is wrong with the settings' rules, which only a terminal shows",
+    "core/periods.py": "what is wrong with a period, which only the command line shows",
     "core/policy.py": "what the command line tells of rules, and what is wrong with hours in the settings",
     "core/quoting.py": "agents read it: what a message's sender did not write",
     "core/speech.py": "agents read it: what is said in a recording, and that it is",
