@@ -268,7 +268,7 @@ class UsageStore:
         )
         if gateway is not None:
             idle = "" if os.path.lexists(f"{gateway}-wal") else "&immutable=1"  # leave no lock files behind
-            self._connection.execute("ATTACH ? AS gateway", (_uri(gateway, "ro") + idle,))
+            self._connection.execute("ATTACH ? AS gateway", (uri(gateway, "ro") + idle,))
         try:
             found = self._connection.execute(query, (self._place, since_ms, until_ms))
             return [(agent, Row._make(values), amount, bool(both)) for *values, agent, amount, both in found]
