@@ -14,11 +14,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import anyio
-from PIL import Image
+from PIL import Image, ImageColor
 
 from gateway.charts import Charts
 from gateway.charts.child import indexed
 from gateway.core.chart_times import days
+from gateway.core.scene import COLOURS, Ink
 from gateway.domain.charts import (
     Bar,
     Came,
@@ -42,6 +43,7 @@ PHONE: Final = 390
 """Points that a phone is wide."""
 FINE: Final = 1.5
 """Pixels for each of them in the README."""
+AROUND: Final = "#8796a5"
 BYTES_MAX: Final = 60_000
 BEGAN: Final = datetime(2026, 3, 2, 9, 4, tzinfo=ZONE)
 _MINUTE: Final = 60_000
@@ -131,11 +133,21 @@ def beside(drawn: Mapping[str, bytes]) -> bytes:
     wide, gap = round(PHONE * FINE), 24
     shown = [Image.open(BytesIO(one)).convert("RGB") for one in drawn.values()]
     small = [one.resize((wide, round(one.height * wide / one.width)), Image.Resampling.LANCZOS) for one in shown]
-    sheet = Image.new("RGB", (len(small) * (wide + gap) + gap, max(one.height for one in small) + 2 * gap), "#8796a5")
+    sheet = Image.new("RGB", (len(small) * (wide + gap) + gap, max(one.height for one in small) + 2 * gap), AROUND)
     for n, one in enumerate(small):
         sheet.paste(one, (gap + n * (wide + gap), gap))
-    most = sorted(sheet.getcolors(sheet.width * sheet.height) or [], reverse=True)[:256]
-    return indexed(sheet, [colour for _, colour in most if isinstance(colour, tuple)])
+    return indexed(sheet, [ImageColor.getrgb(AROUND), *palette()])
+
+
+def palette() -> list[tuple[int, ...]]:
+    """The colours of both themes, and four steps between each and its paper."""
+    found: list[tuple[int, ...]] = []
+    for colours in COLOURS.values():
+        paper = ImageColor.getrgb(colours[Ink.PAPER])
+        for colour in dict.fromkeys(colours.values()):
+            ends = list(zip(paper, ImageColor.getrgb(colour), strict=True))
+            found += [tuple(round(low + (high - low) * step / 5) for low, high in ends) for step in range(1, 6)]
+    return list(dict.fromkeys(found))[:255]
 
 
 def main() -> None:

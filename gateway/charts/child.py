@@ -22,6 +22,8 @@ NICE: Final = 10
 BLENDS: Final = 8
 """Steps from the paper to a colour, at the edges of what is drawn."""
 PALETTE_MAX: Final = 256
+BAND: Final = 64
+"""Lines that are looked at together: it takes memory by the colours in them."""
 REFUSED: Final = 2
 _FONTS: Final = (
     "Noto Sans CJK SC",
@@ -131,15 +133,18 @@ def indexed(picture: Any, palette: Sequence[tuple[int, ...]]) -> bytes:
     import numpy as np  # noqa: PLC0415 - matplotlib brings it
     from PIL import Image  # noqa: PLC0415
 
-    pixels = np.asarray(picture.convert("RGB"), np.int32)
-    packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
-    found, where = np.unique(packed, return_inverse=True)
-    rgb = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)
-    nearest = np.empty(len(found), np.uint8)
-    for begin in range(0, len(found), 4096):
-        apart = rgb[begin : begin + 4096, None, :] - np.asarray(palette, np.int32)[None]
-        nearest[begin : begin + 4096] = (apart * apart).sum(axis=2).argmin(axis=1)
-    out, image = BytesIO(), Image.fromarray(nearest[where].reshape(packed.shape))
+    wanted = np.asarray(palette, np.int32)
+    indices = np.empty((picture.height, picture.width), np.uint8)
+    for top in range(0, picture.height, BAND):
+        band = picture.crop((0, top, picture.width, min(top + BAND, picture.height))).convert("RGB")
+        pixels = np.asarray(band, np.int32)
+        packed = (pixels[..., 0] << 16) | (pixels[..., 1] << 8) | pixels[..., 2]
+        found, where = np.unique(packed, return_inverse=True)
+        rgb = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)
+        apart = rgb[:, None, :] - wanted[None]
+        nearest = (apart * apart).sum(axis=2).argmin(axis=1).astype(np.uint8)
+        indices[top : top + BAND] = nearest[where].reshape(packed.shape)
+    out, image = BytesIO(), Image.fromarray(indices)
     image.putpalette([part for colour in palette for part in colour])
     image.save(out, "PNG", optimize=True)
     return out.getvalue()

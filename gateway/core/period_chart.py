@@ -1,6 +1,5 @@
 """A period's chart: what each hour or day has cost and for whom, against the limit, what was paid for and what came of it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
@@ -52,10 +51,10 @@ _CLASS_INKS: Final = {
 
 def groups(bars: Sequence[Bar]) -> tuple[tuple[str, Usd], ...]:
     """Names with what was spent under them, the dearest first: at most five; what is left of the sum is others'."""
-    sums: Counter[str] = Counter()
+    sums: dict[str, int] = {}
     for bar in bars:
         for share in bar.shares:
-            sums[share.name] += share.spent.nano
+            sums[share.name] = sums.get(share.name, 0) + share.spent.nano
     dear = sorted((item for item in sums.items() if item[1]), key=lambda item: (-item[1], item[0]))
     return tuple((name, Usd(nano)) for name, nano in dear[: len(SERIES)])
 
@@ -79,10 +78,12 @@ def scene(chart: PeriodChart, zone: tzinfo) -> Scene:
     highest = max((_total(bar) for bar in chart.bars), default=0)
     line = chart.bar_limit.nano if chart.bar_limit is not None else 0
     line = line if line <= IN_SCALE * highest else 0
+    clear = line > highest * 6 // 5
+    canvas.y += 22 if line and not clear else 0  # for its words
     plot = money_axis(canvas, (max(highest, line) or NANO_PER_USD) * 110 // 100 + 1, HEIGHT)
     _bars(canvas, plot, chart.bars, [name for name, _ in named])
     if line:
-        _line(canvas, plot, Usd(line))
+        _line(canvas, plot, Usd(line), clear=clear)
     if not highest:
         middle = (plot.left + plot.right) / 2, (plot.top + plot.bottom) / 2
         canvas.words.append(Words(middle, chart_words.NONE_THEN, TEXT, Ink.MUTED, anchor=Anchor.MIDDLE))
@@ -136,11 +137,12 @@ def _parts(bar: Bar, named: Sequence[str]) -> list[tuple[int, Ink]]:
     return [part for part in of if part[0] > 0]
 
 
-def _line(canvas: Canvas, plot: Plot, limit: Usd) -> None:
+def _line(canvas: Canvas, plot: Plot, limit: Usd, *, clear: bool) -> None:
+    """A day's limit. `clear`: no bar comes near it, and its words stand on it; otherwise they stand above all bars."""
     y = plot.y(limit.nano)
     canvas.lines.append(Line(((plot.left, y), (plot.right, y)), Ink.LIMIT, 4, dashed=True))
     words = chart_words.day_limit(limit)
-    place = (plot.left + 8, plot.top + 24)  # no bar is so high
+    place = (plot.left + 8, y - 12 if clear else plot.top - 6)
     canvas.words.append(Words(place, words, SMALL, Ink.LIMIT))
 
 

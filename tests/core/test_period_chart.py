@@ -86,6 +86,8 @@ def test_calls_without_a_price_are_said_and_marked() -> None:
     assert said[0] == "≥ $1.00 spent"
     assert "2 calls have no known price: not included" in said
     assert said.count("?") == 1
+    beside = drawn(PeriodChart("days", Slot.DAY, bars[:1] * 20, 3, bar_limit=usd("0.9")))
+    assert "limit $0.90 a day" in texts(beside)
     assert "some calls were cut short: it may be more" in texts(drawn(month((1, "shop", "1"), lower_bound=True)))
 
 
