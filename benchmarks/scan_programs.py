@@ -28,8 +28,9 @@ ELSEWHERE = (
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
     "XDG_STATE_HOME",
+    "PYTHONDONTWRITEBYTECODE",
 )
-"""What would lead programs to other logs than those of the home."""
+"""What would lead programs to other logs than those of the home, or have ours compiled at every start."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ class Programs:
             for name, value in os.environ.items()
             if not name.startswith("TOLLBRIDGE_") and name not in ELSEWHERE
         }
-        return {**plain, "HOME": str(self.home), "TOLLBRIDGE_HOME": str(self.states / state), "TZ": "UTC"}
+        ours = {
+            "TOLLBRIDGE_HOME": str(self.states / state),
+            "PYTHONPYCACHEPREFIX": str(self.states / "bytecode"),  # compiled before, as what is installed is
+        }
+        return {**plain, **ours, "HOME": str(self.home), "TZ": "UTC"}
 
     def versions(self) -> dict[str, str]:
         """What each says that it is; another ccusage than the pinned one is told as such."""
