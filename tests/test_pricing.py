@@ -285,15 +285,16 @@ def test_spans_say_of_every_day_what_that_days_price_is():
     }
     starts = {one.start_date for each in dated.values() for one in each if isinstance(one, StartDateConstraint)}
     ends = {day for line in CORRECTIONS for day in (line.since, line.until) if day is not None}
-    days = {near for day in starts | ends for near in (day - timedelta(1), day, day + timedelta(1))}
+    days = sorted({near for day in starts | ends for near in (day - timedelta(1), day, day + timedelta(1))})
     changing = 0
     for name in sorted(models):
-        for terms in TERMS if any(dated[name]) or name.startswith("claude") else TERMS[:1]:
+        changes = any(dated[name]) or name.startswith("claude")
+        for terms in TERMS if changes else TERMS[:1]:
             spans = PRICES.spans(name, *terms)
             assert [since for since, _ in spans] == sorted({since for since, _ in spans})
             assert spans[0][0] == date.min
             changing += len(spans) > 1
-            for day in (date.min, *days, date.max):
+            for day in (date.min, *(days if changes else days[::10]), date.max):
                 (held,) = [said for since, said in spans if since <= day][-1:]
                 assert held == PRICES.rates(name, day, *terms), (name, day, terms)
     assert len(models) > 1000
