@@ -12,6 +12,8 @@ GATEWAY = Path(__file__).resolve().parent.parent.parent / "gateway"
 DECIDES = sorted(path for floor in ("core", "engine") for path in (GATEWAY / floor).rglob("*.py"))
 ELSEWHERE = {
     "core/contradictions.py": "what is wrong with the settings' rules, which only a terminal shows",
+    "core/genai.py": "what OpenTelemetry's figures and spans are, in its own words",
+    "core/metrics.py": "what the figures are that leave the house, which dashboards show",
     "core/periods.py": "what is wrong with a period, which only the command line shows",
     "core/policy.py": "what the command line tells of rules, and what is wrong with hours in the settings",
     "core/quoting.py": "agents read it: what a message's sender did not write",
