@@ -264,7 +264,7 @@ class _Drawn:
 
     def _badges(self, shown: Sequence[Stroke], named: Sequence[TurnSpend]) -> None:
         """The numbers of the dearest turns, and a question mark where calls have no price, beside their turns."""
-        taken = [words.box for words in self.canvas.words if words.ink in (Ink.LIMIT, Ink.RUNNING)]
+        taken = [words.box for words in self.canvas.words]
         marks = [
             (next(one for one in shown if turn.number in one.numbers), str(n)) for n, turn in enumerate(named, start=1)
         ]
