@@ -58,7 +58,7 @@ def test_every_error_that_a_person_can_mend_is_one_sentence_and_an_exit_code(
     words: str,
 ):
     """Also when it comes out of a group of tasks."""
-    monkeypatch.setattr(edge, "application", lambda: failing(error))
+    monkeypatch.setattr(edge, "application", lambda _first: failing(error))
     assert edge.run([]) == code
     said = capsys.readouterr()
     assert said.out == ""
@@ -69,7 +69,7 @@ def test_every_error_that_a_person_can_mend_is_one_sentence_and_an_exit_code(
 def test_a_fault_in_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
     """What nobody can mend shows as what it is, a sentence beside it notwithstanding."""
     for error in (ValueError("a bug"), ExceptionGroup("tasks", [KNOWN, ValueError("a bug")])):
-        monkeypatch.setattr(edge, "application", lambda error=error: failing(error))
+        monkeypatch.setattr(edge, "application", lambda _first, error=error: failing(error))
         with pytest.raises((ValueError, ExceptionGroup)):
             edge.run([])
 
