@@ -18,6 +18,9 @@ PHOTO_BYTES_MAX: Final = 10_000_000
 NAME_MAX: Final = 100
 UNNAMED: Final = "file"
 FILE_MARK: Final = ":file:"
+CARD_MARK: Final = ":card"
+CAPTION_UNITS_MAX: Final = 1024
+"""So long words may be that stand under a picture, in UTF-16 units."""
 
 _SYSTEM: Final = ("/proc", "/sys", "/dev")
 """What looks like files there is the system itself, and may hold what no agent is told."""
@@ -84,20 +87,42 @@ def file_ref(ref: str, number: int) -> str:
     return f"{ref}{FILE_MARK}{number}"
 
 
-def enclosed(parcel: Parcel) -> str:
-    """The body of the message that is nothing but this file, the same for every chat."""
-    return json.dumps(asdict(parcel))
+def card_ref(name: str) -> str:
+    """What the outbox calls a card: words that are sent alone, or under a picture if there is one in time."""
+    return f"{name}{CARD_MARK}"
+
+
+def may_hold_file(ref: str) -> bool:
+    """Whether a message of this name is a file, or may have become one."""
+    return FILE_MARK in ref or ref.endswith(CARD_MARK)
+
+
+def fits_under(text: str) -> bool:
+    """Whether the words may stand under a picture."""
+    return len(text.encode("utf-16-le", "surrogatepass")) <= 2 * CAPTION_UNITS_MAX
+
+
+def enclosed(parcel: Parcel, words: str = "") -> str:
+    """The body of the message that is this file, the same for every chat; `words`: as the chat composed them, to stand under it."""
+    return json.dumps(asdict(parcel) | ({"words": words} if words else {}))
 
 
 def parcel_of(ref: str, body: str) -> Parcel | None:
     """The file that a message of this name is; None: it is text. Raises ValueError for a body that `enclosed` did not make."""
-    if FILE_MARK not in ref:
+    if not may_hold_file(ref):
         return None
     match json.loads(body):
         case {"path": str(path), "name": str(name), "kind": str(kind), "size": int(size), "source": str(source)}:
             return Parcel(path, name, FileKind(kind), size, source)
+        case _ if FILE_MARK not in ref:
+            return None
         case _:
             raise ValueError("not the body of a file")
+
+
+def words_under(body: str) -> str:
+    """The words that stand under a file, as the chat composed them; `body`: as `enclosed` made it."""
+    return json.loads(body).get("words", "")
 
 
 def carried(ref: str, body: str) -> Parcel | None:

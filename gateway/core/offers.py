@@ -14,6 +14,7 @@ DEEDS: Final = {
     "sessions": Deed.READ,
     "budget": Deed.READ,
     "cost": Deed.READ,
+    "report": Deed.READ,
     "status": Deed.READ,
     "settings": Deed.READ,
     "model": Deed.READ,
@@ -34,7 +35,7 @@ DEEDS: Final = {
 offered to writers.
 """
 _GROUP: Final = frozenset(
-    {"new", "sessions", "resume", "close", "stop", "status", "cost", "budget", "settings", "help"}
+    {"new", "sessions", "resume", "close", "stop", "status", "cost", "report", "budget", "settings", "help"}
 )
 """What is offered in groups: the rest is as good when it is typed."""
 STRANGERS: Final = (Command("start", "", FOR_STRANGERS),)

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from gateway.core.digest import Digest, DigestError
 from gateway.core.policy import Hours, HoursError, Ruling
 from gateway.core.progress import Doing
 from gateway.domain.budget import Entry, EntryKind
@@ -18,6 +19,8 @@ AMOUNTS = tuple(map(Usd.parse, ("0.25", "1", "5", "20")))
 """On the buttons."""
 NIGHTS = ("22:00-07:00", "20:00-08:00", "mon-fri 18:00-08:00")
 """On the buttons."""
+DIGESTS = ("08:00", "18:00", "weekly mon 08:00")
+"""On the buttons."""
 VALUE_CHARACTERS_MAX = 64
 
 
@@ -28,6 +31,7 @@ class Topic(StrEnum):
     SHOW = "show"
     ASK = "ask"
     QUIET = "quiet"
+    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ def chosen(before: Preferences, settings: Settings, person: str) -> Preferences 
             return _asked(before, value, person)
         case Topic.QUIET:
             return _quiet(before, value)
+        case Topic.DIGEST:
+            return _digest(before, value)
         case _:
             return words.HOW_TO_SET
 
@@ -101,6 +107,13 @@ def _quiet(before: Preferences, value: str) -> Preferences | str:
         return replace(before, quiet="" if value == words.NONE else Hours.parse(value).words)
     except HoursError as error:
         return words.wrong_hours(str(error))
+
+
+def _digest(before: Preferences, value: str) -> Preferences | str:
+    try:
+        return replace(before, digest="" if value in (words.OFF, words.NONE) else Digest.parse(value).words)
+    except DigestError as error:
+        return words.wrong_digest(str(error))
 
 
 def needed(own: Usd, before: Preferences, after: Preferences) -> Deed:

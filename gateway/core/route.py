@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.core import gauges, preferences
+from gateway.core.card import Span
 from gateway.core.files import stand_in
 from gateway.core.preferences import Help, Mode, Model, Settings, Status
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message
 from gateway.domain.money import AmountError, Usd
-from gateway.view import command_words, forget_words, people_words
+from gateway.view import command_words, cost_words, forget_words, people_words
 
 PROMPT_CHARACTERS_MAX = 100_000
 NUMBER_DIGITS_MAX = 4
@@ -89,6 +90,13 @@ class ShowCost:
     """`/cost`."""
 
 
+@dataclass(frozen=True, slots=True)
+class ShowReport:
+    """`/report`, `/report day|week|month`: the period so far."""
+
+    span: Span = Span.DAY
+
+
 class Queued(StrEnum):
     """What can be done with what waits; only buttons say so."""
 
@@ -157,6 +165,7 @@ Intent = (
     | SetBudget
     | RaiseBudget
     | ShowCost
+    | ShowReport
     | Queue
     | Late
     | Forget
@@ -216,6 +225,8 @@ def route(message: Message) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one arm
             return _amount(RaiseBudget, "/raise", argument)
         case "cost":
             return ShowCost()
+        case "report":
+            return ShowReport(Span(whom or Span.DAY)) if whom in ("", *Span) else Explain(cost_words.HOW_TO_REPORT)
         case "start":
             return Start()
         case "now" | "run" | "drop" | "steer" if _TURN.fullmatch(argument):

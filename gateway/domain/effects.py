@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.domain.approval import Approval, Option
+from gateway.domain.charts import PeriodChart, SessionChart
 from gateway.domain.files import Parcel
 from gateway.domain.money import Usd
 from gateway.domain.place import Thread
@@ -24,7 +25,8 @@ class Button:
 class Say:
     """Send a message; Markdown. `ref` names it for later edits and makes saying it twice harmless. `ring`: notify aloud.
 
-    `files` follow it, each a message of its own; with files the text may be empty, and is then no message.
+    `files` follow it, each a message of its own; with files the text may be empty, and is then no message. `wait_ms`: it is not
+    sent before so long has passed, unless it is changed sooner.
     """
 
     thread: Thread
@@ -33,16 +35,23 @@ class Say:
     buttons: tuple[Button, ...] = ()
     ring: bool = False
     files: tuple[Parcel, ...] = ()
+    wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace what the message `ref` says; only the newest of several edits that wait is sent."""
+    """Replace what the message `ref` says; only the newest of several edits that wait is sent.
+
+    `picture`: the words stand under it from now on, if the message is a card (`core.files.card_ref`) that was not sent yet.
+    """
 
     thread: Thread
     ref: str
     text: str
     buttons: tuple[Button, ...] = ()
+    picture: Parcel | None = None
+    at_once: bool = False
+    """A message that waits because of its `wait_ms` is sent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +214,27 @@ class Browse:
     forks: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Illustrate:
+    """Have a picture drawn for a card that waits for it. Whatever becomes of the picture, the words are said."""
+
+    card: Say
+    chart: SessionChart | PeriodChart
+
+
 Effect = (
-    Say | Edit | StartTurn | Respond | Unpause | Interrupt | Steer | Borrow | Listen | Leave | Forget | Arrange | Browse
+    Say
+    | Edit
+    | StartTurn
+    | Respond
+    | Unpause
+    | Interrupt
+    | Steer
+    | Borrow
+    | Listen
+    | Leave
+    | Forget
+    | Arrange
+    | Browse
+    | Illustrate
 )

@@ -21,7 +21,9 @@ class Verbosity(StrEnum):
 class Preferences:
     """Of one chat, with all its topics. `confirm_above` None: as the settings say; `confirm_by` chose it.
 
-    `quiet` is a span of hours in the owner's time zone (`22:00-07:00`), empty for none.
+    `quiet` is a span of hours in the owner's time zone (`22:00-07:00`), empty for none. `digest` is a time there at which the chat is
+    told what was spent (`08:30`, `weekly mon 08:30`), empty for none; `digest_for` is the person whose private chat it is, empty in a
+    group; `digest_told` is the date (`2026-11-23`) of the last one, or of when it was chosen.
     """
 
     service: str
@@ -30,6 +32,9 @@ class Preferences:
     confirm_above: Usd | None = None
     confirm_by: str = ""
     quiet: str = ""
+    digest: str = ""
+    digest_for: str = ""
+    digest_told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from gateway.core.approve import TooLate
 from gateway.core.queue import is_late
 from gateway.domain.events import Edited, Ignored, Membership, Message, Moved, Tap, Unsupported
 from gateway.domain.turn import TurnState
-from gateway.engine import attachments, desk, groups, parcels, projects
+from gateway.engine import attachments, desk, groups, parcels, projects, reporting
 from gateway.engine.arrivals import Arrival, Arrivals, with_parts
 from gateway.engine.clients import Clients
 from gateway.engine.clock import Clock
@@ -213,21 +213,26 @@ class Engine:
         while True:
             await anyio.sleep(TICK_S)
             await ticking.tick()
-            overdue, unreminded, expected = await self.world.store.read(self._due)
+            overdue, unreminded, expected, digests = await self.world.store.read(self._due)
             if overdue:
                 await self.world.commit(expire(self.world, clients.waiting()))
             if unreminded:
                 await self.world.commit(remind(self.world))
             if expected:
                 await self.world.commit(desk.expire(self.world, BATCH))
+            if digests:
+                await self.world.commit(reporting.tell(self.world))
 
-    def _due(self, view: View) -> tuple[bool, bool, bool]:
-        """Whether there are questions whose time is over, some to remind of, and turns that were not sent again where they were typed."""
+    def _due(self, view: View) -> tuple[bool, bool, bool, bool]:
+        """Whether there are questions whose time is over, some to remind of, turns that were not sent again where they were typed, and
+        chats that are to be told what was spent.
+        """
         now_ms = self.world.clock.now_ms()
         return (
             bool(view.overdue_approvals(now_ms, 1)),
             bool(due(self.world, view)),
             bool(view.expected_turns(now_ms, 1)),
+            bool(reporting.due(self.world, view)),
         )
 
     async def _repeat_forever(self) -> None:

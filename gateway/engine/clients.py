@@ -12,6 +12,7 @@ from gateway.domain.effects import (
     Edit,
     Effect,
     Forget,
+    Illustrate,
     Interrupt,
     Leave,
     Listen,
@@ -22,7 +23,7 @@ from gateway.domain.effects import (
     Unpause,
 )
 from gateway.domain.place import Session
-from gateway.engine import answering, desk, forgetting, hearing, resuming, steering, threads
+from gateway.engine import answering, cards, desk, forgetting, hearing, resuming, steering, threads
 from gateway.engine.leases import Leases
 from gateway.engine.live import Live
 from gateway.engine.locks import Locks
@@ -121,6 +122,8 @@ class Clients:
                     await threads.arrange(self._world, session_id, before)
             case Browse():
                 await resuming.browse(self._world, effect)
+            case Illustrate():
+                await cards.illustrate(self._world, effect)
             case Say() | Edit() | Leave():
                 raise AssertionError("messages are written with their decision")
             case _:

@@ -24,6 +24,7 @@ from gateway.core.route import (
     SetBudget,
     ShowBudget,
     ShowCost,
+    ShowReport,
     Start,
     Stop,
     route,
@@ -45,6 +46,7 @@ from gateway.engine import (
     preferences,
     projects,
     replies,
+    reporting,
     resuming,
     sessions,
     status,
@@ -129,7 +131,7 @@ def needed(intent: Intent) -> Deed:  # noqa: PLR0911 - a table
             return Deed.RAISE
         case Settings() | Model() | Mode():
             return preferences.needed(intent)
-        case ShowBudget() | ShowCost() | Status() | Help() | Explain():
+        case ShowBudget() | ShowCost() | ShowReport() | Status() | Help() | Explain():
             return Deed.READ
         case _:
             assert_never(intent)
@@ -183,6 +185,8 @@ def _carry_out(  # noqa: C901, PLR0912 - a table
             budgets.raise_by(world, view, draft, message, intent)
         case ShowCost():
             cost.show(world, view, draft, message)
+        case ShowReport():
+            reporting.show(world, view, draft, message, intent)
         case Queue():
             waiting.do(world, view, draft, message, intent)
         case Late():

@@ -31,13 +31,13 @@ from gateway.domain.events import (
 from gateway.domain.files import Parcel
 from gateway.domain.turn import Origin, TurnState
 from gateway.domain.usage import MAIN_LOOP, Usage
-from gateway.engine import approvals, desk, drafts, ending, metering, outcomes, permissions, showing, steering
+from gateway.engine import approvals, cost, desk, drafts, ending, metering, outcomes, permissions, showing, steering
 from gateway.engine.answering import answer_boundary, answer_held, unpause
 from gateway.engine.decision import Draft
 from gateway.engine.live import Live, launch
 from gateway.engine.world import World
 from gateway.ports import Decision, View
-from gateway.view import turn_words
+from gateway.view import desk_words, turn_words
 
 
 async def take(world: World, live: Live, event: AgentEvent) -> bool:  # noqa: C901, PLR0912 - one arm an event: a table
@@ -368,6 +368,8 @@ async def _exited(world: World, live: Live, reason: str) -> None:
         await world.commit(ending.finish(world, turn_id, event, metered, after))
         outcomes.forget(world, turn_id)
     live.settled_ms = None
+    if live.attached and reason == desk_words.CLOSED:
+        await world.commit(cost.left_desk(world, live.session_id))
 
 
 async def _had(world: World, live: Live, turn_id: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from gateway.core.files import FILE_MARK, carried
+from gateway.core.files import FILE_MARK, carried, may_hold_file
 from gateway.domain.approval import APPROVAL_REF
 from gateway.domain.effects import LEAVE_REF, SAID_REF
 from gateway.domain.events import Moved
@@ -83,7 +83,7 @@ class Pace:
 
 
 def _is_file(post: Post) -> bool:
-    return FILE_MARK in post.ref
+    return FILE_MARK in post.ref or carried(post.ref, post.body) is not None
 
 
 def limit_s(post: Post) -> float:
@@ -254,4 +254,6 @@ async def repeat_unsure(world: World) -> None:
 
 def matters(ref: str) -> bool:
     """Whether a message is a question, an answer or a file: those are never lost."""
-    return ref.startswith((APPROVAL_REF, SAID_REF, LEAVE_REF)) or ref.endswith((":end", ":answer")) or FILE_MARK in ref
+    return (
+        ref.startswith((APPROVAL_REF, SAID_REF, LEAVE_REF)) or ref.endswith((":end", ":answer")) or may_hold_file(ref)
+    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gateway.core import offers, preferences
+from gateway.core import digest, offers, preferences
 from gateway.core.access import may
 from gateway.core.estimate import on_model
 from gateway.core.forecast import HISTORY_MAX
@@ -48,7 +48,7 @@ def settings(
     """Show what can be chosen, or choose it. `menu`: whose button said so; it goes on to show what is so then."""
     now = view.preferences(message.thread)
     if wanted.value:
-        after = preferences.chosen(now, wanted, message.person)
+        after = _chosen(world, now, wanted, message)
         refusal = after if isinstance(after, str) else _refusal(world, view, message, now, after)
         if isinstance(after, str) or refusal:
             draft.say(world.notice(message.thread, refusal))
@@ -60,6 +60,14 @@ def settings(
         now, wanted = after, Settings()
     text, entries = _shown(world, view, message, now, wanted.topic)
     _say(world, draft, message, menu, text, entries)
+
+
+def _chosen(world: World, now: Preferences, wanted: Settings, message: Message) -> Preferences | str:
+    after = preferences.chosen(now, wanted, message.person)
+    if isinstance(after, str) or wanted.topic is not Topic.DIGEST:
+        return after
+    person = message.person if message.thread.chat == message.person else ""
+    return digest.chosen(now, after, person, world.clock.now_ms(), world.rules.timezone)
 
 
 def _say(
@@ -100,12 +108,17 @@ def _shown(
             hours = (*preferences.NIGHTS, words.NONE)
             choices = ((one, words.ticked(one, now=one == (now.quiet or words.NONE))) for one in hours)
             return words.choose_quiet(now, zone), _entries("settings quiet", choices)
+        case Topic.DIGEST:
+            times = (*preferences.DIGESTS, words.OFF)
+            choices = ((one, words.ticked(one, now=one == (now.digest or words.OFF))) for one in times)
+            return words.choose_digest(now, zone), _entries("settings digest", choices)
         case _:
             session = view.current_session(message.thread)
             entries = (
                 (words.show_button(now.verbosity), "settings show"),
                 (words.ask_button(above, NEVER), "settings ask"),
                 (words.quiet_button(now.quiet), "settings quiet"),
+                (words.digest_button(now.digest), "settings digest"),
                 (words.MODEL_BUTTON, "model"),
             )
             model = None if session is None else session.model

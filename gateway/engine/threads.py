@@ -14,7 +14,7 @@ from gateway.domain.approval import Approval, ApprovalKind, ApprovalState
 from gateway.domain.effects import Arrange, Edit, Interrupt, Say
 from gateway.domain.events import Message
 from gateway.domain.place import UNSETTLED, Deed, Room, Session, Thread
-from gateway.engine import gating
+from gateway.engine import cost, gating
 from gateway.engine.askers import threads_of
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
@@ -72,7 +72,9 @@ def close(world: World, view: View, draft: Draft, message: Message) -> None:
     if not turns:
         draft.effects.append(Interrupt(session.id))  # what its agent left at work in the background
     owns = session.room in (Room.OPEN, Room.REOPENING)
-    draft.say(world.notice(message.thread, thread_words.CLOSED_TOPIC if owns else thread_words.CLOSED))
+    words = thread_words.CLOSED_TOPIC if owns else thread_words.CLOSED
+    if not cost.over(world, view, draft, session, words):
+        draft.say(world.notice(message.thread, words))
     if owns:
         draft.put.append(replace(session, room=Room.CLOSING))
         draft.effects.append(Arrange(session.id))

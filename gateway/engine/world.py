@@ -31,7 +31,7 @@ from gateway.engine.steps import no_step
 from gateway.engine.team import Team
 from gateway.engine.watch import Watch
 from gateway.files import Spool
-from gateway.ports import Agent, Bank, Chat, Decision, NewPost, Prices, Store, Transcriber, View
+from gateway.ports import Agent, Bank, Chat, Decision, Draw, NewPost, Prices, Store, Transcriber, View
 from gateway.view import turn_words
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ LEAVING = "leave"
 LEAVE_AFTER_MS = 3_000
 """A group that is known may come under a number that nobody knows, and say so only with the next update: so long is waited."""
 LISTENED_AT_ONCE = 2
+DRAWN_AT_ONCE = 1
 LOOKED_AT_ONCE = 4
 SAID_MAX = 200_000
 """Characters of what is said at once: some fifty messages on a phone."""
@@ -99,6 +100,9 @@ class World:
     """In which somebody may be paired just now. It belongs to a command that waits in a terminal, and is gone with the gateway."""
     spool: Spool | None = None
     """Where copies of files wait to be sent; None: none are."""
+    draw: Draw | None = None
+    """Draws what was spent; None: nothing does, and the words say it all."""
+    drawing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DRAWN_AT_ONCE))
     transcriber: Transcriber | None = None
     """Writes down what people say; None: nothing does."""
     perform: Callable[[Sequence[Effect]], None] = no_agents
@@ -175,12 +179,14 @@ class World:
             yield NewPost(effect.thread, effect.ref, (LEAVING,), wait_ms=LEAVE_AFTER_MS)
             return
         if isinstance(effect, Edit):
-            yield NewPost(effect.thread, effect.ref, self.chat.compose(effect.text, effect.buttons)[:1], edit=True)
+            body = self.chat.compose(effect.text, effect.buttons)[0]
+            body = body if effect.picture is None else enclosed(effect.picture, body)
+            yield NewPost(effect.thread, effect.ref, (body,), edit=True, at_once=effect.at_once)
             return
         worded = bool(effect.text.strip() or effect.buttons or not effect.files)
         if worded:
             bodies = self.chat.compose(_sayable(effect.text), effect.buttons)
-            yield NewPost(effect.thread, effect.ref, bodies, ring=effect.ring)
+            yield NewPost(effect.thread, effect.ref, bodies, ring=effect.ring, wait_ms=effect.wait_ms)
         for number, parcel in enumerate(effect.files, start=1):
             ring = effect.ring and number == 1 and not worded
             yield NewPost(effect.thread, file_ref(effect.ref, number), (enclosed(parcel),), ring=ring)

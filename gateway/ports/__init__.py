@@ -17,6 +17,7 @@ from gateway.ports.agent import (
 )
 from gateway.ports.bank import Bank, BankAwayError, BankError
 from gateway.ports.base import AGENT_MARK, TollbridgeError
+from gateway.ports.charts import Draw, DrawError
 from gateway.ports.chat import (
     Accept,
     Chat,
@@ -54,6 +55,8 @@ __all__ = [
     "Decision",
     "Delayed",
     "Delivered",
+    "Draw",
+    "DrawError",
     "Elsewhere",
     "FullError",
     "Gone",

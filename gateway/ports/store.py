@@ -50,6 +50,8 @@ class NewPost:
     """The first body notifies aloud; what follows it comes silently."""
     wait_ms: int = 0
     """It is not sent before so long has passed."""
+    at_once: bool = False
+    """An edit of what waits because of that lets it go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from gateway.core.forecast import Past
@@ -16,6 +17,7 @@ from gateway.domain.money import Usd
 from gateway.domain.outcome import Commit, Left
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences, Traffic
+from gateway.domain.spending import Portion
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Usage
 from gateway.ports.hooks import Hooked
@@ -112,6 +114,20 @@ class View(Protocol):
         """The session's turn whose prompt its agent knows under this name."""
         ...
 
+    def portions(self, first: date, begins: Sequence[int]) -> tuple[Portion, ...]:
+        """What the turns come to that began in these slots of time: `begins` says when each of them begins, and when the last one is
+        over. A portion's `day` is `first` for the first slot, the day after it for the second, whatever their length.
+        """
+        ...
+
+    def sessions_in(self, service: str, chat: str) -> frozenset[str]:
+        """The ids of all sessions in a chat, with all its topics."""
+        ...
+
+    def digests(self, service: str) -> tuple[Preferences, ...]:
+        """What people chose for the chats that have a digest."""
+        ...
+
     def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
         """The session's latest turns in any state, newest first."""
         ...
@@ -158,6 +174,10 @@ class View(Protocol):
 
     def message_id(self, ref: str) -> str | None:
         """The chat's own name for the message `ref`, once it was delivered."""
+        ...
+
+    def is_waiting(self, ref: str) -> bool:
+        """The message `ref` was said, and nothing of it is on its way yet."""
         ...
 
     def unsent_files(self) -> frozenset[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, text, update
 
-from gateway.core.files import FILE_MARK, carried
+from gateway.core.files import CARD_MARK, FILE_MARK, carried
 from gateway.domain.place import Thread
 from gateway.domain.preferences import Traffic
 from gateway.ports import (
@@ -102,7 +102,7 @@ _FOUND = Prepared(
     ).where(outbox.c.id == bindparam("id"))
 )
 _SENDS = Prepared(
-    select(outbox.c.id, outbox.c.state, outbox.c.message_id)
+    select(outbox.c.id, outbox.c.state, outbox.c.message_id, outbox.c.attempts)
     .where(outbox.c.ref == bindparam("ref"), outbox.c.edit == 0, outbox.c.state != "superseded")
     .order_by(outbox.c.part)
 )
@@ -154,7 +154,8 @@ def _edit(connection: Connection, post: NewPost, now_ms: int) -> int:
     sends = _sends(connection, post.ref)
     unsent = [send for send in sends if send["state"] == "waiting"]
     if unsent:
-        _set(connection, unsent[0]["id"], body=body)
+        now = {"not_before_ms": 0} if post.at_once and not unsent[0]["attempts"] else {}
+        _set(connection, unsent[0]["id"], body=body, **now)
         for rest in unsent[1:]:
             _set(connection, rest["id"], state="superseded", body="")
         return 0
@@ -199,6 +200,12 @@ def message_id(connection: Connection, ref: str) -> str | None:
     """The chat's name for a message's last part, which carries the buttons, once that was delivered."""
     sends = _sends(connection, ref)
     return sends[-1]["message_id"] if sends else None
+
+
+def is_waiting(connection: Connection, ref: str) -> bool:
+    """See `View.is_waiting`."""
+    sends = _sends(connection, ref)
+    return bool(sends) and all(send["state"] == "waiting" for send in sends)
 
 
 def ref_of(connection: Connection, thread: Thread, message_id: str) -> str | None:
@@ -380,7 +387,8 @@ def traffic(connection: Connection) -> Traffic:
 
 def unsent_files(connection: Connection) -> frozenset[str]:
     """The paths of the files that messages carry which may still be sent."""
-    unsent = outbox.c.state.in_(("waiting", "sending", "uncertain")) & outbox.c.ref.contains(FILE_MARK)
+    may_be = outbox.c.ref.contains(FILE_MARK) | outbox.c.ref.endswith(CARD_MARK)
+    unsent = outbox.c.state.in_(("waiting", "sending", "uncertain")) & may_be
     found = connection.execute(select(outbox.c.ref, outbox.c.body).where(unsent)).all()
     parcels = (carried(ref, body) for ref, body in found)
     return frozenset(parcel.path for parcel in parcels if parcel is not None)

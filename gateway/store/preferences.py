@@ -17,6 +17,12 @@ OF_CHAT = Prepared(
     select(preferences).where(preferences.c.service == bindparam("service"), preferences.c.chat == bindparam("chat"))
 )
 
+WITH_DIGEST = Prepared(
+    select(preferences)
+    .where(preferences.c.service == bindparam("service"), preferences.c.digest != "")
+    .order_by(preferences.c.chat)
+)
+
 
 def keep(connection: Connection, one: Preferences) -> None:
     """Write what a chat's people chose, in place of what they chose before."""
@@ -40,6 +46,9 @@ def of_row(thread: Thread, found: Row | None) -> Preferences:
             confirm_above=None if above is None else Usd(above),
             confirm_by=found["confirm_by"],
             quiet=found["quiet"],
+            digest=found["digest"],
+            digest_for=found["digest_for"],
+            digest_told=found["digest_told"],
         )
 
 

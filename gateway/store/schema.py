@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0018_hooks"
+HEAD = "0020_digest"
 """The newest migration: a database at this revision needs no Alembic to open."""
 
 # Conditions of partial indexes: a query uses the index only when it says the same, letter for letter.
@@ -382,6 +382,9 @@ preferences = _table(
     _number("confirm_above", null=True),
     _words("confirm_by"),
     _words("quiet"),
+    _words("digest", default=""),
+    _words("digest_for", default=""),
+    _words("digest_told", default=""),
 )
 
 offered = _table("offered", _words("service", key=True), _words("chat", key=True))

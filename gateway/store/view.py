@@ -1,6 +1,8 @@
 """What one transaction sees."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, case, literal, literal_column, or_, select, text
@@ -14,6 +16,7 @@ from gateway.domain.money import Usd
 from gateway.domain.outcome import Commit, Left
 from gateway.domain.place import Grant, Session, Thread, Unmetered
 from gateway.domain.preferences import Preferences, Traffic
+from gateway.domain.spending import Portion
 from gateway.domain.turn import Turn, TurnState
 from gateway.domain.usage import Usage
 from gateway.ports import Heads, Record, Standing, StoreError
@@ -50,6 +53,7 @@ from gateway.store.schema import (
     threads,
     turns,
 )
+from gateway.store.spending import Spendings
 
 _ROWID = literal_column("rowid")
 MOST_PAST_TURNS = 1000
@@ -206,6 +210,19 @@ class SqlView:
         row = self._one(query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(1))
         return None if row is None else turn_rows.turn_of(row)
 
+    def portions(self, first: date, begins: Sequence[int]) -> tuple[Portion, ...]:
+        # The driver's own connection, in this transaction: reports beside the gateway ask the same.
+        driver: Any = self._open.connection.driver_connection
+        return tuple(Spendings(driver, Path()).portions(first, begins))
+
+    def sessions_in(self, service: str, chat: str) -> frozenset[str]:
+        query = select(sessions.c.id).where(sessions.c.service == service, sessions.c.chat == chat)
+        return frozenset(self._open.scalars(query))
+
+    def digests(self, service: str) -> tuple[Preferences, ...]:
+        found = self._read(preferences.WITH_DIGEST, service=service)
+        return tuple(preferences.of_row(Thread(service, row["chat"]), row) for row in found)
+
     def latest_turns(self, session_id: str, limit: int) -> tuple[Turn, ...]:
         query = select(turns).where(turns.c.session_id == session_id)
         query = query.order_by(turns.c.created_at_ms.desc(), _ROWID.desc()).limit(limit)
@@ -260,6 +277,9 @@ class SqlView:
 
     def ref_of(self, thread: Thread, message_id: str) -> str | None:
         return posts.ref_of(self._open, thread, message_id)
+
+    def is_waiting(self, ref: str) -> bool:
+        return posts.is_waiting(self._open, ref)
 
     def unsent_files(self) -> frozenset[str]:
         return posts.unsent_files(self._open)

@@ -1,4 +1,4 @@
-"""Commands and plain messages: the help, what /new, /sessions, /start, /stop, /go and /cost answer, and what was typed wrong."""
+"""Commands and plain messages: the help, what /new, /sessions, /start, /stop and /go answer, and what was typed wrong."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,9 +19,14 @@ COMMANDS: Final = (
     ("go", "", "let turns start again"),
     ("budget", "[session|day|...] [amount]", "see the limits, or set one: 10, 200 calls, 2M tokens, 90 min, none"),
     ("raise", "[session|day|...] amount [2h|18:00]", "raise a limit, for a while if a time follows"),
-    ("cost", "", "what this session has cost"),
+    ("cost", "", "what this session has cost, and what came of it"),
+    ("report", "[day|week|month]", "the same of today, this week or this month"),
     ("status", "", "what runs, what waits, the limits, and whether all is well"),
-    ("settings", "[show|ask|quiet] [value]", "how much is shown, from when on you are asked, quiet hours"),
+    (
+        "settings",
+        "[show|ask|quiet|digest] [value]",
+        "how much is shown, from when on you are asked, quiet hours, a digest",
+    ),
     ("model", "[name]", "see or choose the session's model"),
     ("mode", "[name]", "see or choose the agent's mode of working"),
     ("forget", "", "forget this session's words, for good; amounts stay"),
@@ -175,19 +180,3 @@ def stopping(here: Sequence[str], number_here: int, elsewhere: int) -> str:
 
 NOTHING_STOPPED: Final = "Nothing was stopped."
 MAY_START_AGAIN: Final = "Turns may start again."
-
-# --------------------------------------------------------------------------------------------------------------- /cost
-NOTHING_SPENT: Final = "No session yet, so nothing was spent here."
-
-
-def cost_of_session(spent: Usd, limit: Usd | None) -> str:
-    """The first line of /cost."""
-    return f"Session: {spent}." if limit is None else f"Session: {spent} of {limit}."
-
-
-def cost_of_turn(spent: str, state: TurnState, title: str) -> str:
-    """A line of /cost; `spent` with what is not known of it."""
-    return f"{spent} · {turn_words.state(state)} · {title}"
-
-
-LIST_PRICES: Final = "List prices."

@@ -15,6 +15,7 @@ DESCRIPTION_CHARACTERS_MAX: Final = 256
 NEVER: Final = "never"
 DEFAULT: Final = "default"
 NONE: Final = "none"
+OFF: Final = "off"
 """What is written behind a command stays as it is, whatever the language."""
 BACK: Final = "Back"
 MODEL_BUTTON: Final = "Model"
@@ -51,7 +52,9 @@ _ROLES: Final = {
 
 
 # ------------------------------------------------------------------------------------------------------------ /settings
-HOW_TO_SET: Final = "Write /settings, or /settings show brief, /settings ask 1, /settings quiet 22:00-07:00."
+HOW_TO_SET: Final = (
+    "Write /settings, or /settings show brief, /settings ask 1, /settings quiet 22:00-07:00, /settings digest 08:30."
+)
 HOW_TO_SHOW: Final = "Write /settings show quiet, /settings show brief or /settings show full."
 MAY_NOT_RAISE: Final = "To be asked less takes somebody who may raise limits."
 ONLY_OWNERS: Final = "To be asked less than the gateway's settings say takes an owner."
@@ -72,6 +75,16 @@ def wrong_hours(why: str) -> str:
     return f"{why}. Like: /settings quiet 22:00-07:00, /settings quiet none."
 
 
+def no_digest(written: str) -> str:
+    """What was written is no time for a digest; without a full stop."""
+    return f"{written!r} is no time for a digest"
+
+
+def wrong_digest(why: str) -> str:
+    """The same as a sentence; `why` without its full stop."""
+    return f"{why}. Like: /settings digest 08:30, /settings digest weekly mon 08:30, /settings digest off."
+
+
 def _asked(preferences: Preferences, own: Usd, above: Usd, never: Usd) -> str:
     if preferences.confirm_above is None:
         return f"above {own} a run, as the gateway's settings say"
@@ -86,7 +99,7 @@ def settings(preferences: Preferences, own: Usd, above: Usd, never: Usd, zone: s
     """The answer to /settings; `own`: above which amount the gateway's settings ask, `above`: what counts here."""
     lines = ["**Settings of this chat**", "", f"Shown: {_SHOWS[preferences.verbosity]}."]
     lines += [f"You are asked {_asked(preferences, own, above, never)}."]
-    lines += [quiet_line(preferences.quiet, zone)]
+    lines += [quiet_line(preferences.quiet, zone), digest_line(preferences.digest, zone)]
     lines += [f"Model of this session: `{model}`." if model else "Model of this session: the agent's own choice."]
     return "\n".join(lines)
 
@@ -94,6 +107,14 @@ def settings(preferences: Preferences, own: Usd, above: Usd, never: Usd, zone: s
 def quiet_line(hours: str, zone: str) -> str:
     """When nothing rings."""
     return f"Quiet hours: {hours} ({zone}); nothing rings then, and questions wait." if hours else "Quiet hours: none."
+
+
+def digest_line(digest: str, zone: str) -> str:
+    """When it is told what was spent."""
+    if not digest:
+        return "Digest: none."
+    about = "the week before" if digest.startswith("weekly") else "the day before"
+    return f"Digest: {digest} ({zone}), what {about} cost; nothing where nothing was spent."
 
 
 def choose_shown(preferences: Preferences) -> str:
@@ -114,6 +135,13 @@ def choose_quiet(preferences: Preferences, zone: str) -> str:
     return f"{quiet_line(preferences.quiet, zone)}\n\nOthers: /settings quiet 23:30-06:30, /settings quiet sat,sun 00:00-24:00"
 
 
+def choose_digest(preferences: Preferences, zone: str) -> str:
+    """Over the buttons for the digest."""
+    return (
+        f"{digest_line(preferences.digest, zone)}\n\nOthers: /settings digest 07:15, /settings digest weekly fri 17:00"
+    )
+
+
 def show_button(verbosity: Verbosity) -> str:
     """How much is shown."""
     return f"Show: {verbosity}"
@@ -132,6 +160,11 @@ def default_button(own: Usd) -> str:
 def quiet_button(hours: str) -> str:
     """When nothing rings."""
     return f"Quiet: {hours or NONE}"
+
+
+def digest_button(digest: str) -> str:
+    """When it is told what was spent."""
+    return f"Digest: {digest or OFF}"
 
 
 def ticked(label: str, *, now: bool) -> str:

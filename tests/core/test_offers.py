@@ -9,8 +9,8 @@ from gateway.domain.place import Deed, Grant, Role
 from gateway.engine.inbound import needed
 from tests.core.make import CHAT
 
-READS = ["sessions", "budget", "cost", "status", "settings", "model", "mode", "help"]
-GROUP_LOOKS = {"sessions", "budget", "cost", "status", "settings", "help"}
+READS = ["sessions", "budget", "cost", "report", "status", "settings", "model", "mode", "help"]
+GROUP_LOOKS = {"sessions", "budget", "cost", "report", "status", "settings", "help"}
 
 
 def offered(*grants: Grant) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import gauges
+from gateway.core.card import Span
 from gateway.core.preferences import Help, Mode, Model, Settings, Status, Topic
 from gateway.core.route import (
     COMMANDS,
@@ -26,6 +27,7 @@ from gateway.core.route import (
     SetBudget,
     ShowBudget,
     ShowCost,
+    ShowReport,
     Start,
     Stop,
     read_amount,
@@ -33,6 +35,7 @@ from gateway.core.route import (
 )
 from gateway.domain.budget import ScopeKind, Unit
 from gateway.domain.events import Message
+from gateway.view import cost_words
 from gateway.view.command_words import unknown
 from gateway.view.forget_words import HOW as HOW_TO_FORGET
 from gateway.view.people_words import PAIRED_ALREADY
@@ -140,6 +143,11 @@ def test_a_prompt_that_is_too_long_is_explained_and_not_cut() -> None:
         ("raise", "5", RaiseBudget(ScopeKind.SESSION, Unit.USD, usd("5").nano)),
         ("raise", "project 0.50", RaiseBudget(ScopeKind.PROJECT, Unit.USD, usd("0.50").nano)),
         ("cost", "", ShowCost()),
+        ("report", "", ShowReport(Span.DAY)),
+        ("report", "day", ShowReport(Span.DAY)),
+        ("report", "Week", ShowReport(Span.WEEK)),
+        ("report", "month", ShowReport(Span.MONTH)),
+        ("report", "year", Explain(cost_words.HOW_TO_REPORT)),
         ("help", "", Help()),
         ("status", "", Status()),
         ("settings", "", Settings()),

@@ -59,7 +59,7 @@ async def test_settings_are_chosen_by_buttons_in_one_message() -> None:
     async with bench(script(call(1)), TEAM) as gateway:
         gateway.says("/settings")
         shown = await gateway.sees("Settings of this chat")
-        assert labels(shown) == ["Show: full", "Ask above $1.00", "Quiet: none", "Model"]
+        assert labels(shown) == ["Show: full", "Ask above $1.00", "Quiet: none", "Digest: off", "Model"]
         gateway.chat.taps(shown, "Show", OWNER)
         shown = await changed(gateway, "How much is shown")
         assert labels(shown) == ["quiet", "brief", "✓ full", "Back"]

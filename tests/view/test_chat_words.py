@@ -65,9 +65,6 @@ LIKE = "Like: /budget 10, /budget day 25, /budget session 200 calls; known: sess
         (command_words.stopping(["Fix it"], 1, 0), "Stopping: Fix it"),
         (command_words.stopping(["a", "b"], 2, 0), "Stopping 2 turns:\n- a\n- b"),
         (command_words.stopping(["a"], 2, 1), "Stopping 3 turns:\n- a\n- and 2 more"),
-        (command_words.cost_of_session(ONE, None), "Session: $1.00."),
-        (command_words.cost_of_session(ONE, TEN), "Session: $1.00 of $10.00."),
-        (command_words.cost_of_turn("$1.00", TurnState.FINISHED, "Fix it"), "$1.00 · done · Fix it"),
     ],
 )
 def test_commands_are_answered_in_english(said: str, words: str) -> None:

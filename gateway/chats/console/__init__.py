@@ -17,7 +17,7 @@ from gateway.chats.console.conversation import Conversation, Shown, dump, load, 
 from gateway.chats.console.keys import Editor, Ended, Entered, Typed, chunks, lines, single_keys
 from gateway.chats.console.player import Await, Player, PlayerStuckError, Press, Write
 from gateway.chats.console.screen import Screen
-from gateway.core.files import parcel_of, readable
+from gateway.core.files import parcel_of, readable, words_under
 from gateway.core.route import Command
 from gateway.core.summary import escape
 from gateway.domain.effects import Button
@@ -121,7 +121,9 @@ class ConsoleChat:
         except ValueError as error:
             return Rejected(str(error))
         # The person sits where the file is: its own place says more than a copy's.
-        text, buttons = load(post.body) if parcel is None else (_file(parcel), ())
+        words = post.body if parcel is None else words_under(post.body)
+        text, buttons = load(words) if words else ("", ())
+        text = text if parcel is None else f"{text}\n\n{_file(parcel)}".lstrip()
         old = None if post.edits is None else self.conversation.get(post.edits)
         if post.edits is not None and old is None and _OWN_ID.fullmatch(post.edits) is None:
             return Rejected("the message to edit is gone")

@@ -9,7 +9,7 @@ from typing import NoReturn
 import anyio
 
 from gateway.chats.memory import updates
-from gateway.core.files import parcel_of
+from gateway.core.files import parcel_of, words_under
 from gateway.core.route import Command
 from gateway.domain.effects import LEAVE_REF, Button
 from gateway.domain.events import Edited, Incoming, Message, Tap, Unsupported
@@ -269,12 +269,17 @@ class MemoryChat:
         self._changed.announce()
         return prepared if isinstance(prepared, Uncertain) else Delivered(shown.message_id)
 
-    async def _deliver_file(self, post: Post, parcel: Parcel, prepared: Receipt | None) -> Receipt:
+    async def _deliver_file(self, post: Post, file: Parcel, prepared: Receipt | None) -> Receipt:
+        words, held = words_under(post.body), file
+        body = json.loads(words) if words else {"text": file.name, "buttons": []}
         try:
-            content = await anyio.Path(parcel.path).read_bytes()
+            content = await anyio.Path(file.path).read_bytes()
         except OSError as error:
-            return Rejected(f"the copy of the file cannot be read ({error.strerror})")
-        shown = Shown(post.thread, self._number(), parcel.name, rang=post.ring, file=parcel, content=content)
+            if not words:
+                return Rejected(f"the copy of the file cannot be read ({error.strerror})")
+            held, content = None, b""
+        buttons = tuple(Button(label, token) for label, token in body["buttons"])
+        shown = Shown(post.thread, self._number(), body["text"], buttons, post.ring, file=held, content=content)
         self.messages[shown.message_id] = shown
         self._changed.announce()
         return prepared if isinstance(prepared, Uncertain) else Delivered(shown.message_id)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from gateway.chats.telegram.bot import (
     redact,
 )
 from gateway.chats.telegram.topics import is_closed, is_gone
-from gateway.core.files import parcel_of
+from gateway.core.files import parcel_of, words_under
 from gateway.domain.effects import LEAVE_REF
 from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
@@ -50,13 +51,15 @@ class Courier:
             return await self._leave(post)
         try:
             parcel = parcel_of(post.ref, post.body)
-            parameters = _parameters(post) if parcel is None else _place(post)
+            words = None if parcel is None or post.edits is not None else _under(post)
+            parameters = _parameters(post) if parcel is None else _place(post) | _caption(words)
         except ValueError:
             return Rejected("this message was not made for Telegram")
         try:
-            message_id = (
-                await self._ask(post, parameters) if parcel is None else await self._send_file(parcel, parameters)
-            )
+            if parcel is None:
+                message_id = await self._ask(post, parameters)
+            else:
+                message_id = await self._send_with(words, parcel, parameters)
         except TelegramError as error:
             return self._receipt(post, error)
         except OSError as error:
@@ -91,6 +94,15 @@ class Courier:
             await self._bot.call("editMessageText", parameters)
             return post.edits
         return _named(await self._bot.call("sendMessage", parameters))
+
+    async def _send_with(self, words: Post | None, parcel: Parcel, parameters: dict[str, Any]) -> str:
+        """A file that cannot be sent does not take the words with it that stand under it."""
+        try:
+            return await self._send_file(parcel, parameters)
+        except (OSError, BadRequest):
+            if words is None:
+                raise
+        return await self._ask(words, _parameters(words))
 
     async def _send_file(self, parcel: Parcel, parameters: dict[str, Any]) -> str:
         """A picture that Telegram does not take as one (too wide, broken) goes as any other file."""
@@ -170,6 +182,20 @@ def _place(post: Post) -> dict[str, Any]:
     """Where a new message goes, and whether it rings."""
     topic = {"message_thread_id": int(post.thread.topic)} if post.thread.topic else {}
     return {"chat_id": int(post.thread.chat), **topic, "disable_notification": not post.ring}
+
+
+def _under(post: Post) -> Post | None:
+    """The words that stand under a file, as a message of its own; None: there are none. Raises ValueError."""
+    words = words_under(post.body)
+    return replace(post, body=words) if words else None
+
+
+def _caption(words: Post | None) -> dict[str, Any]:
+    """The same as parameters of the file. Raises ValueError."""
+    if words is None:
+        return {}
+    names = {"text": "caption", "entities": "caption_entities", "reply_markup": "reply_markup"}
+    return {names[name]: value for name, value in _parameters(words).items() if name in names}
 
 
 def _parameters(post: Post) -> dict[str, Any]:
