@@ -18,14 +18,14 @@ from gateway.domain.place import Thread
 from gateway.engine import menus, parcels
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
-from gateway.ports import Decision, DrawError, FullError, View
+from gateway.ports import Decision, FullError, View
 
 log = structlog.get_logger()
 
-DRAWN_WITHIN_S: Final = 12.0
-"""With the wait for other pictures."""
-WAIT_MS: Final = 15_000
-"""So long words wait for their picture; then they go alone, also after a restart."""
+DRAWN_WITHIN_S: Final = 120.0
+"""With the wait for other pictures; the first one of all takes its time."""
+WAIT_MS: Final = 6_000
+"""So long words wait for their picture; then they go alone, also after a restart, and the picture follows."""
 PICTURE: Final = "spending.png"
 
 
@@ -80,15 +80,14 @@ async def _picture(world: World, chart: SessionChart | PeriodChart) -> Parcel | 
     """The picture's copy, to be sent; None: there is none, or it took too long."""
     if world.draw is None:
         return None
-    with anyio.move_on_after(DRAWN_WITHIN_S) as limit:
+    with anyio.move_on_after(DRAWN_WITHIN_S):
         try:
-            async with world.drawing:
-                picture = await world.draw(chart, world.rules.timezone)
-            return await _packed(world, picture)
-        except (DrawError, OSError) as error:
-            log.warning("a picture was not made", why=str(error))
-    if limit.cancelled_caught:
-        log.warning("a picture was not made in time", seconds=DRAWN_WITHIN_S)
+            picture = await world.draw(chart, world.rules.timezone)
+            return None if picture is None else await _packed(world, picture)
+        except OSError as error:
+            log.warning("a picture cannot be sent", why=str(error))
+            return None
+    log.warning("a picture was not made in time", seconds=DRAWN_WITHIN_S)
     return None
 
 

@@ -43,7 +43,6 @@ LEAVING = "leave"
 LEAVE_AFTER_MS = 3_000
 """A group that is known may come under a number that nobody knows, and say so only with the next update: so long is waited."""
 LISTENED_AT_ONCE = 2
-DRAWN_AT_ONCE = 1
 LOOKED_AT_ONCE = 4
 SAID_MAX = 200_000
 """Characters of what is said at once: some fifty messages on a phone."""
@@ -102,7 +101,6 @@ class World:
     """Where copies of files wait to be sent; None: none are."""
     draw: Draw | None = None
     """Draws what was spent; None: nothing does, and the words say it all."""
-    drawing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DRAWN_AT_ONCE))
     transcriber: Transcriber | None = None
     """Writes down what people say; None: nothing does."""
     perform: Callable[[Sequence[Effect]], None] = no_agents

@@ -17,7 +17,7 @@ from gateway.ports.agent import (
 )
 from gateway.ports.bank import Bank, BankAwayError, BankError
 from gateway.ports.base import AGENT_MARK, TollbridgeError
-from gateway.ports.charts import Draw, DrawError
+from gateway.ports.charts import Draw
 from gateway.ports.chat import (
     Accept,
     Chat,
@@ -56,7 +56,6 @@ __all__ = [
     "Delayed",
     "Delivered",
     "Draw",
-    "DrawError",
     "Elsewhere",
     "FullError",
     "Gone",

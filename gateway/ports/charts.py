@@ -4,12 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import tzinfo
 
 from gateway.domain.charts import PeriodChart, SessionChart
-from gateway.ports.base import TollbridgeError
 
-
-class DrawError(TollbridgeError):
-    """There is no picture: what draws is missing, failed or took too long. The message says which."""
-
-
-Draw = Callable[[SessionChart | PeriodChart, tzinfo], Awaitable[bytes]]
-"""A chart as a PNG, its times in this zone. Raises DrawError."""
+Draw = Callable[[SessionChart | PeriodChart, tzinfo], Awaitable[bytes | None]]
+"""A chart as a PNG, its times in this zone; None: there is no picture, and the log says why."""

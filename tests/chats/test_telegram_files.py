@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.chats.telegram import TelegramChat
-from gateway.core.files import enclosed, file_ref
+from gateway.core.files import card_ref, enclosed, file_ref
+from gateway.domain.effects import Button
 from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.ports import Delayed, Delivered, Post, Receipt, Rejected, Saved, Uncertain
@@ -117,6 +118,45 @@ async def test_a_copy_that_is_gone_is_rejected_before_anything_goes_out(chat: Te
     receipt = await chat.deliver(Post(1, PLACE, file_ref("r", 1), enclosed(parcel)))
     assert receipt == Rejected("the copy of the file cannot be read (No such file or directory)")
     assert server.log == []
+
+
+def card(chat: TelegramChat, place: Path, kind: FileKind = FileKind.PHOTO, **more: str) -> Post:
+    """A card whose picture lies there."""
+    [words] = chat.compose("**Spent:** $3.10", (Button("Today", "token-1"),))
+    parcel = Parcel(str(place), "spending.png", kind, 5, "/srv/spending.png")
+    return Post(1, PLACE, card_ref("note_1"), enclosed(parcel, words), **more)
+
+
+async def test_words_stand_under_their_picture_with_buttons(chat: TelegramChat, alice: Phone, tmp_path: Path) -> None:
+    """One message: its formatting and its buttons are those of the words."""
+    (tmp_path / "a.png").write_bytes(PNG)
+    assert isinstance(await chat.deliver(card(chat, tmp_path / "a.png")), Delivered)
+    [seen] = alice.sees()
+    assert "photo" in seen.data
+    assert (seen.text, [button.text for button in seen.buttons]) == ("Spent: $3.10", ["Today"])
+    assert [entity["type"] for entity in seen.entities] == ["bold"]
+
+
+async def test_a_picture_that_cannot_be_sent_does_not_take_its_words_with_it(
+    chat: TelegramChat, server: BotApi, alice: Phone, tmp_path: Path
+) -> None:
+    """Its copy is gone, or Telegram takes it neither as a photo nor as a file: the words go alone."""
+    assert isinstance(await chat.deliver(card(chat, tmp_path / "gone.png")), Delivered)
+    (tmp_path / "a.png").write_bytes(PNG)
+    server.fail_next("sendPhoto", status=400, description="Bad Request: PHOTO_INVALID_DIMENSIONS")
+    server.fail_next("sendDocument", status=400, description="Bad Request: file is broken")
+    assert isinstance(await chat.deliver(card(chat, tmp_path / "a.png")), Delivered)
+    assert [(seen.text, "photo" in seen.data) for seen in alice.sees()] == [("Spent: $3.10", False)] * 2
+
+
+async def test_a_picture_that_is_late_comes_without_the_words_that_are_there(
+    chat: TelegramChat, alice: Phone, tmp_path: Path
+) -> None:
+    """As a change of them, which went out before."""
+    (tmp_path / "a.png").write_bytes(PNG)
+    assert isinstance(await chat.deliver(card(chat, tmp_path / "a.png", edits="5")), Delivered)
+    [seen] = alice.sees()
+    assert ("photo" in seen.data, seen.text) == (True, "")
 
 
 async def test_a_files_name_never_says_the_token(sender: Sender, server: BotApi, alice: Phone) -> None:

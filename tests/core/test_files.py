@@ -8,10 +8,13 @@ from gateway.core.files import (
     NAME_MAX,
     PHOTO_BYTES_MAX,
     Found,
+    card_ref,
     carried,
     enclosed,
     file_ref,
+    fits_under,
     kind_of,
+    may_hold_file,
     may_send,
     parcel_of,
     readable,
@@ -19,6 +22,7 @@ from gateway.core.files import (
     shown_name,
     stand_in,
     suffix_of,
+    words_under,
 )
 from gateway.domain.files import Attachment, FileKind, Parcel
 
@@ -136,6 +140,23 @@ def test_a_file_comes_out_of_the_outbox_as_it_went_in() -> None:
     """What is sent is what was decided; a text is no file, whatever it says."""
     assert parcel_of(file_ref("turn:t_1:answer", 2), enclosed(PARCEL)) == PARCEL
     assert parcel_of("turn:t_1:answer", enclosed(PARCEL)) is None
+
+
+def test_a_card_is_words_or_a_picture_with_words_under_it() -> None:
+    """Which of the two its body tells; a file that goes by itself has none under it."""
+    ref = card_ref("note_1")
+    body = enclosed(PARCEL, '{"text": "Spent"}')
+    assert parcel_of(ref, body) == carried(ref, body) == PARCEL
+    assert words_under(body) == '{"text": "Spent"}'
+    assert parcel_of(ref, '{"text": "Spent"}') is None
+    assert words_under(enclosed(PARCEL)) == ""
+    assert [may_hold_file(one) for one in (ref, file_ref("r", 1), "note_1")] == [True, True, False]
+
+
+@pytest.mark.parametrize(("text", "fits"), [("a" * 1024, True), ("a" * 1025, False), ("\U0001f6a7" * 513, False)])
+def test_not_every_text_fits_under_a_picture(text: str, fits: bool) -> None:
+    """As Telegram counts it."""
+    assert fits_under(text) is fits
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"text": "a"}', enclosed(PARCEL).replace("photo", "song")])

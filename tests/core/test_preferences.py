@@ -66,6 +66,9 @@ def test_no_value_is_longer_than_a_value_can_be() -> None:
         (Settings(Topic.ASK, "never"), replace(asked_above(NEVER), confirm_by="9")),
         (Settings(Topic.ASK, "default"), NOW),
         (Settings(Topic.QUIET, "22:00-07:00"), replace(NOW, quiet="22:00-07:00")),
+        (Settings(Topic.DIGEST, "weekly mon 8:30"), replace(NOW, digest="weekly mon 08:30")),
+        (Settings(Topic.DIGEST, "off"), NOW),
+        (Settings(Topic.DIGEST, "noon"), words.wrong_digest("'noon' is no time for a digest")),
         (Settings(Topic.QUIET, "none"), NOW),
     ],
 )

@@ -19,7 +19,6 @@ from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.turn import TurnState
 from gateway.engine import Rules, World, cards, reporting
 from gateway.files import Spool
-from gateway.ports import DrawError
 from gateway.view import cost_words
 from tests.engine.bench import OWNER, RULES, Bench, bench, call, script, with_limits
 
@@ -37,20 +36,18 @@ CENT = script(call(1))
 class Painter:
     """What draws: it keeps what it was given, and waits for `go` if there is one."""
 
-    def __init__(self, fails: str = "", go: anyio.Event | None = None) -> None:
+    def __init__(self, *, fails: bool = False, go: anyio.Event | None = None) -> None:
         self.charts: list[SessionChart | PeriodChart] = []
         self._fails = fails
         self._go = go
 
-    async def __call__(self, chart: SessionChart | PeriodChart, zone: tzinfo) -> bytes:
+    async def __call__(self, chart: SessionChart | PeriodChart, zone: tzinfo) -> bytes | None:
         """A picture, or none."""
         assert zone is not None
         self.charts.append(chart)
         if self._go is not None:
             await self._go.wait()
-        if self._fails:
-            raise DrawError(self._fails)
-        return PNG
+        return None if self._fails else PNG
 
 
 @asynccontextmanager
@@ -116,11 +113,11 @@ async def test_without_a_session_cost_says_that_there_is_none() -> None:
         await gateway.sees(cost_words.NOTHING_SPENT)
 
 
-@pytest.mark.parametrize("fails", ["there is no matplotlib", ""])
-async def test_words_come_without_their_picture(tmp_path: Path, fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [True, False])
+async def test_words_come_without_their_picture(tmp_path: Path, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture that fails, or is not there in time, loses no word, and the buttons work."""
     monkeypatch.setattr(cards, "DRAWN_WITHIN_S", 0.05)
-    painter = Painter(fails, None if fails else anyio.Event())
+    painter = Painter(fails=fails, go=None if fails else anyio.Event())
     async with painted(tmp_path / "home", painter) as gateway:
         await run(gateway, "one")
         gateway.chat.says(MINE, OWNER, "/cost")

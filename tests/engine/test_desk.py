@@ -24,7 +24,7 @@ from gateway.engine.gating import SENT_AGAIN_MS
 from gateway.engine.rules import Desk, Rules
 from gateway.engine.world import World
 from gateway.ports import Decision
-from gateway.view import desk_words, question_words, turn_words
+from gateway.view import cost_words, desk_words, question_words, turn_words
 from tests.engine.bench import MODEL, OWNER, RULES, THREAD, Bench, bench, call, script, with_limits
 from tests.engine.desk import HERE, AtDesk, DeskAgent, allowed, attached, current, handed, prints
 from tests.engine.team import RICH, limited, member
@@ -915,3 +915,44 @@ async def test_a_session_without_tollbridge_that_belongs_to_nobody_is_kept() -> 
         await gateway.sees("in `/elsewhere/app`")
         assert len(told(gateway)) == 1
         assert (await kept(gateway, "a")).told_at_ms is None
+
+
+async def test_a_session_that_is_closed_at_the_desk_is_summed_up_once() -> None:
+    """What it has cost, and what came of it; opened and closed again without a word it is not told of again, nor is a crash an end."""
+    async with at_desk() as gateway:
+        client = await attached(gateway)
+        assert await client.types("fix it") == GoOn()
+        client.tell(client.calls(3), client.ends())
+        await gateway.ended(TurnState.FINISHED)
+        client.gone(desk_words.CLOSED)
+        shown = await gateway.sees(cost_words.CLOSED_AT_DESK)
+        assert "**Session: $0.03 of $5.00**" in shown.text
+        again = await attached(gateway)
+        again.gone(desk_words.CLOSED)
+        crashed = await attached(gateway)
+        assert await crashed.types("more") == GoOn()
+        crashed.tell(replace(crashed.calls(3), call_id="later 1"), crashed.ends())
+        await gateway.until(lambda turns: len(turns) == 2 and turns[-1].state is TurnState.FINISHED)
+        crashed.gone("its process is gone")
+        last = await attached(gateway)
+        assert await last.types("the last one") == GoOn()
+        last.tell(replace(last.calls(1), call_id="later 2"), last.ends())
+        await gateway.until(lambda turns: len(turns) == 3 and turns[-1].state is TurnState.FINISHED)
+        last.gone(desk_words.CLOSED)
+        await gateway.sees("**Session: $0.07 of $5.00**")
+        assert len([one for one in gateway.chat.sees(THREAD) if cost_words.CLOSED_AT_DESK in one.text]) == 2
+
+
+async def test_what_a_program_sent_or_nothing_was_typed_in_is_not_summed_up() -> None:
+    """Each prompt of a program has told its cost already."""
+    async with at_desk() as gateway:
+        client = await prints(gateway, "one")
+        assert await client.types("by a program") == GoOn()
+        client.tell(client.calls(3), client.ends())
+        await gateway.ended(TurnState.FINISHED)
+        client.gone(desk_words.CLOSED)
+        idle = await attached(gateway)
+        idle.gone(desk_words.CLOSED)
+        gateway.says("/status")
+        await gateway.sees("Nothing runs.")
+        assert not [one for one in gateway.chat.sees(THREAD) if cost_words.CLOSED_AT_DESK in one.text]

@@ -53,6 +53,29 @@ async def deliver_all(store: SqliteStore, now_ms: int = LATER) -> list[tuple[str
     return sent
 
 
+async def test_a_message_that_waits_for_a_change_goes_with_it_at_once(store: SqliteStore) -> None:
+    """With what it was changed to; what follows in its thread waits as long, and no longer."""
+    card = NewPost(THREAD, "card", ("words",), wait_ms=60_000)
+    await put(store, posts=(card, say("b")))
+    assert await store.read(lambda view: (view.is_waiting("card"), view.is_waiting("none"))) == (True, False)
+    assert await due(store) == []
+    assert [ref for ref, _, _ in await due(store, NOW + 60_000)] == ["card"]
+    await put(store, posts=(NewPost(THREAD, "card", ("picture",), edit=True, at_once=True),))
+    assert await deliver_all(store) == [("card", "picture", None), ("b", "b", None)]
+    assert not await store.read(lambda view: view.is_waiting("card"))
+
+
+async def test_a_change_lets_nothing_go_that_the_service_wants_to_wait(store: SqliteStore) -> None:
+    """A flood is waited for, whatever the message says by then."""
+    await put(store, posts=(NewPost(THREAD, "card", ("words",), wait_ms=1_000),))
+    [post] = await store.outbox("telegram", 1, LATER)
+    await store.sending(post)
+    await store.receipted(post, Delayed(60_000))
+    await put(store, posts=(NewPost(THREAD, "card", ("picture",), edit=True, at_once=True),))
+    assert await due(store) == []
+    assert await due(store, LATER + 120_000) == [("card", "picture", None)]
+
+
 async def test_messages_wait_in_the_order_they_were_said(store: SqliteStore) -> None:
     """All parts of a message, oldest message first, and only those of the service asked for."""
     elsewhere = say("c", thread=Thread("console", "1"))

@@ -16,7 +16,9 @@ from tests.store.kit import NOW, SESSION, THREAD, put, raw
 
 pytestmark = pytest.mark.anyio
 
-CHOSEN = Preferences("telegram", THREAD.chat, Verbosity.QUIET, Usd.parse("0.25"), "7", "22:00-07:00")
+CHOSEN = Preferences(
+    "telegram", THREAD.chat, Verbosity.QUIET, Usd.parse("0.25"), "7", "22:00-07:00", "08:30", "7", "2026-11-23"
+)
 
 
 async def kept(store: SqliteStore, thread: Thread = THREAD) -> Preferences:
@@ -34,6 +36,13 @@ async def test_what_was_chosen_holds_for_the_chat_with_its_topics_and_no_other(s
     later = replace(CHOSEN, confirm_above=None, confirm_by="", quiet="")
     await put(store, put=(later,))
     assert await kept(store) == later
+
+
+async def test_the_chats_that_want_a_digest_are_found_by_service(store: SqliteStore) -> None:
+    """With all that was chosen there; the others are not."""
+    none, elsewhere = replace(CHOSEN, chat="9", digest=""), replace(CHOSEN, service="console")
+    await put(store, put=(CHOSEN, none, elsewhere))
+    assert await store.read(lambda view: view.digests("telegram")) == (CHOSEN,)
 
 
 async def test_a_choice_that_nobody_knows_is_damage_and_its_chat_is_named(store: SqliteStore) -> None:

@@ -125,6 +125,19 @@ def test_the_choices_say_what_is_so_and_what_else_there_is() -> None:
     assert words.choose_quiet(NOW, "UTC").startswith("Quiet hours: none.")
     assert words.wrong_amount("No").startswith("No. Like: /settings ask 1")
     assert words.wrong_hours("No").startswith("No. Like: /settings quiet")
+    assert words.wrong_digest("No").startswith("No. Like: /settings digest 08:30")
+    assert words.choose_digest(NOW, "UTC").startswith("Digest: none.")
+
+
+def test_the_digest_is_told_with_what_it_is_about() -> None:
+    """The day before, or the week."""
+    told = "; nothing where nothing was spent."
+    assert words.digest_line("08:30", "UTC") == f"Digest: 08:30 (UTC), what the day before cost{told}"
+    assert (
+        words.digest_line("weekly mon 08:30", "UTC")
+        == f"Digest: weekly mon 08:30 (UTC), what the week before cost{told}"
+    )
+    assert [words.digest_button(one) for one in ("", "08:30")] == ["Digest: off", "Digest: 08:30"]
 
 
 def test_the_help_holds_what_somebody_may_use() -> None:
