@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,7 @@ from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.forgetting import erase, erase_old
 from gateway.agents.scripted import ScriptedAgent
 from gateway.bank import open_bank
+from gateway.charts import Charts
 from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import LOCAL_BYTES_MAX, TelegramChat, Webhook
@@ -33,6 +35,7 @@ from gateway.core.lease import LeaseTerms
 from gateway.core.scopes import period
 from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.change import Asker, Standing
+from gateway.domain.charts import PeriodChart, SessionChart, Theme
 from gateway.domain.money import Usd
 from gateway.domain.place import AT_DESK, Grant, Role, Session
 from gateway.domain.turn import Turn
@@ -146,6 +149,7 @@ async def engine(
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
         world.spool = spool_of(settings)
+        world.draw = partial(drawn, Charts(settings.home / "charts"))
         world.erase = partial(erase, settings.home, os.environ)
         world.erase_old = partial(erase_old, settings.home)
         world.transcriber = transcriber_of(settings.voice)
@@ -165,6 +169,11 @@ def spool_of(settings: Settings) -> Spool:
     if settings.telegram.files_dir is None:
         return Spool(settings.home, clock.new_id)
     return Spool(settings.home, clock.new_id, bytes_max=LOCAL_BYTES_MAX, quota=2 * LOCAL_BYTES_MAX)
+
+
+async def drawn(charts: Charts, chart: SessionChart | PeriodChart, zone: tzinfo) -> bytes | None:
+    """A chart on light paper: no chat tells on what its reader looks at it."""
+    return await charts.draw(chart, Theme.LIGHT, zone)
 
 
 def transcriber_of(voice: VoiceSettings) -> Transcriber | None:

@@ -20,7 +20,7 @@ def test_the_picture_in_the_readme_is_what_the_gateway_says_now() -> None:
     """Played again it is the same, letter by letter; if not: `python -m tools.session_pictures`."""
     made = picture()
     assert PICTURE.read_text(encoding="utf-8") == made
-    for said in ("(9 in 10 of 12", "Go on, up to $1.00 more", "queries 5,214 3", "Session: $0.97 of $5.00"):
+    for said in ("(9 in 10 of 12", "Go on, up to $1.00 more", "queries 5,214 3", "session $0.97 of $5.00"):
         assert said in words(made)
     assert "](docs/session.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -169,8 +169,6 @@ async def play(stage: Stage) -> tuple[Screen, ...]:
     await stage.time.sleep(80)
     stage.presses("Go on")
     await stage.settled("214 passed")
-    stage.phone.says("/cost")
-    await stage.settled("Session: ")
     return asked, paused, stage.screen("And says what it cost")
 
 

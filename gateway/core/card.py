@@ -35,7 +35,7 @@ from gateway.view import cost_words, forget_words, turn_words
 DEAREST_MAX: Final = 3
 SHARES_MAX: Final = 3
 NAME_MAX: Final = 30
-PROMPT_MAX: Final = 40
+PROMPT_MAX: Final = 32
 FRUITLESS: Final = (Came.NOTHING, Came.ERROR, Came.STOPPED)
 _CAME: Final = {
     OutcomeKind.ANSWER: Came.ANSWER,

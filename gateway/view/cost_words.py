@@ -51,7 +51,7 @@ def _head(name: str, spent: Spent, limit: Usd | None) -> str:
 
 
 def _cached(spent: Spent) -> list[str]:
-    return [] if spent.cached is None else [f"{round(100 * spent.cached)} % from the cache"]
+    return [] if spent.cached is None else [f"{round(100 * spent.cached)} % cached"]
 
 
 # --------------------------------------------------------------------------------------------------------------- /cost
@@ -61,7 +61,7 @@ def session(spent: Spent, limit: Usd | None) -> str:
 
 
 def session_size(spent: Spent) -> str:
-    """How much it was: `12 turns · 38 calls · 1.2M tokens · 87 % from the cache`."""
+    """How much it was: `12 turns · 38 calls · 1.2M tokens · 87 % cached`."""
     parts = [_turns(spent.turns), calls(spent.calls), f"{count(spent.tokens.total)} tokens", *_cached(spent)]
     return " · ".join(parts)
 
@@ -118,7 +118,7 @@ def budget(booked: Usd, limit: Usd) -> str:
 
 
 def period_size(spent: Spent, sessions: int) -> str:
-    """How much it was: `14 turns in 3 sessions · 81 % from the cache`."""
+    """How much it was: `14 turns in 3 sessions · 81 % cached`."""
     named = "1 session" if sessions == 1 else f"{sessions:,} sessions"
     return " · ".join([f"{_turns(spent.turns)} in {named}", *_cached(spent)])
 

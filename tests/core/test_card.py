@@ -118,7 +118,7 @@ def test_a_session_is_told_in_at_most_eight_lines() -> None:
     lines = session_lines(turns, usd("15"), usd("20"), list_prices=True)
     assert lines == [
         "**Session: at least $15.00 of $20.00**",
-        "5 turns · 5 calls · 5k tokens · 90 % from the cache",
+        "5 turns · 5 calls · 5k tokens · 90 % cached",
         "Came of it: 5 answered",
         "$5.00 · done · turn \\*5\\*",
         f"at least $4.00 · done · {forget_words.FORGOTTEN_TITLE}",
