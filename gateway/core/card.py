@@ -99,13 +99,9 @@ class Reader:
         return [one for one in found if _ran(one) and self._may_know(one.person, one.session_id)]
 
     def _may_know(self, person: str, session: str) -> bool:
-        match self.whose:
-            case Whose.GATEWAY:
-                return True
-            case Whose.GROUP:
-                return session in self.here
-            case Whose.PERSON:
-                return person == self.person
+        if self.whose is Whose.PERSON:
+            return person == self.person
+        return self.whose is Whose.GATEWAY or session in self.here
 
 
 # ------------------------------------------------------------------------------------------------------------- a session
@@ -197,27 +193,21 @@ class Told:
 
 def period_of(span: Span, today: date) -> Period:
     """The day, week or month of the calendar that today is in, to its end."""
-    match span:
-        case Span.DAY:
-            return Period(today, today)
-        case Span.WEEK:
-            monday = today - timedelta(days=today.weekday())
-            return Period(monday, monday + timedelta(days=6))
-        case Span.MONTH:
-            first = today.replace(day=1)
-            # The longest month has 31 days: 31 days after its first day the next one has begun, and less than a month ago.
-            return Period(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+    if span is Span.DAY:
+        return Period(today, today)
+    if span is Span.WEEK:
+        monday = today - timedelta(days=today.weekday())
+        return Period(monday, monday + timedelta(days=6))
+    first = today.replace(day=1)
+    # No month has more than 31 days: so long after its first day the next one has begun, less than a month ago.
+    return Period(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 
 
 def name_of(span: Span, period: Period, today: date) -> str:
     """What a period is called."""
-    match span:
-        case Span.DAY:
-            return cost_words.day(period.last, today)
-        case Span.WEEK:
-            return cost_words.week(period)
-        case Span.MONTH:
-            return cost_words.month(period.last)
+    if span is Span.DAY:
+        return cost_words.day(period.last, today)
+    return cost_words.week(period) if span is Span.WEEK else cost_words.month(period.last)
 
 
 def period_lines(of: Told) -> list[str]:

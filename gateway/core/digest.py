@@ -39,8 +39,6 @@ class Digest:
             at = time(int(match["hour"]), int(match["minute"]))
         except ValueError:
             raise DigestError(words.no_digest(clean[:40])) from None
-        if day is not None and clean.startswith("daily"):
-            raise DigestError(words.no_digest(clean[:40]))
         return cls(at, None if day is None else DAYS.index(day))
 
     @property
