@@ -18,7 +18,7 @@ from gateway.domain.place import Thread
 from gateway.engine import menus, parcels
 from gateway.engine.decision import Draft
 from gateway.engine.world import World
-from gateway.ports import Decision, FullError, View
+from gateway.ports import Decision, View
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ async def illustrate(world: World, effect: Illustrate) -> None:
     card = effect.card
     parcel = await _picture(world, effect.chart)
 
-    def decide(view: View) -> Decision[bool]:
+    def decide(view: View) -> Decision[None]:
         draft = Draft()
         waits, fits = view.is_waiting(card.ref), fits_under(card.text)
         under = parcel if waits and fits else None
@@ -65,15 +65,10 @@ async def illustrate(world: World, effect: Illustrate) -> None:
             draft.say(Edit(card.thread, card.ref, card.text, card.buttons, picture=under, at_once=True))
         if parcel is not None and under is None:
             draft.say(Say(card.thread, file_ref(card.ref, 0), "", files=(parcel,)))
-        return draft.done(under is not None)
+        return draft.done(None)
 
-    try:
-        decision = await world.commit(decide)
-    except FullError as error:  # the words are in the outbox, and go by themselves
-        log.warning("a picture is left out", why=str(error))
-        await parcels.drop(world, () if parcel is None else (parcel,))
-        return
-    world.on_step("card.drawn" if decision.result else "card.plain")
+    await world.commit(decide)
+    world.on_step("card.illustrated")
 
 
 async def _picture(world: World, chart: SessionChart | PeriodChart) -> Parcel | None:

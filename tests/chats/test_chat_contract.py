@@ -10,7 +10,7 @@ import pytest
 
 from gateway.chats.memory import MemoryChat
 from gateway.chats.telegram import TelegramChat
-from gateway.core.files import enclosed, file_ref
+from gateway.core.files import card_ref, enclosed, file_ref
 from gateway.domain.effects import Button
 from gateway.domain.events import Message, Tap
 from gateway.domain.files import Attachment, FileKind, Parcel
@@ -353,6 +353,17 @@ async def test_a_file_is_delivered_with_its_name_and_content(bench: Bench, tmp_p
     receipt = await bench.chat.deliver(Post(1, bench.thread, file_ref("r", 1), enclosed(one)))
     assert isinstance(receipt, Delivered)
     assert bench.files() == [("N\u00f6tes '1'.txt", b"five!")]
+
+
+async def test_a_card_is_its_words_or_a_file_with_them_and_their_buttons(bench: Bench, tmp_path: Path) -> None:
+    """In one message each, under the same name."""
+    [words] = bench.chat.compose("Spent: one dollar", (Button("Today", "token-1"),))
+    for number, body in enumerate((words, enclosed(parcel(tmp_path, "spent.txt"), words)), start=1):
+        assert isinstance(await bench.chat.deliver(Post(number, bench.thread, card_ref("note_1"), body)), Delivered)
+        assert "Spent: one dollar" in bench.texts()[-1]
+        assert bench.labels() == ["Today"]
+        assert len(bench.texts()) == number
+    assert bench.files() == [("spent.txt", b"five!")]
 
 
 async def test_a_body_that_is_no_file_is_rejected_under_a_files_name(bench: Bench) -> None:
