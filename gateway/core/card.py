@@ -1,60 +1,43 @@
-"""What a chat tells of spending, as lines and as what a picture is drawn from: of a session, and of a day, a week or a month."""
+"""What a chat tells of a session's spending, as lines and as what a picture is drawn from, and whose spending it tells to whom."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from gateway.core.access import may
 from gateway.core.change import reason
-from gateway.core.spending import groups, total
 from gateway.core.summary import TITLE_CHARACTERS_MAX, escape, title
 from gateway.core.turn import CUT_SHORT, ENDED
-from gateway.domain.budget import ScopeKind
 from gateway.domain.charts import (
-    Bar,
     Came,
-    ClassSpend,
-    CostClass,
     LimitFrom,
-    OutcomeSpend,
-    PeriodChart,
     SessionChart,
-    Share,
-    Slot,
     TurnSpend,
 )
-from gateway.domain.money import ZERO, Usd
+from gateway.domain.money import Usd
+from gateway.domain.outcome import LeftKind
 from gateway.domain.place import Deed, Grant, Session, Thread
-from gateway.domain.spending import By, Period, Portion, Spent
+from gateway.domain.spending import Portion, Spent
 from gateway.domain.turn import OutcomeKind, Turn, TurnState
-from gateway.domain.usage import NO_PARTS, Flag, Parts
+from gateway.domain.usage import Flag
 from gateway.view import cost_words, forget_words, turn_words
 
 DEAREST_MAX: Final = 3
-SHARES_MAX: Final = 3
-NAME_MAX: Final = 30
 PROMPT_MAX: Final = 32
-FRUITLESS: Final = (Came.NOTHING, Came.ERROR, Came.STOPPED)
-_CAME: Final = {
+CAME: Final = {
     OutcomeKind.ANSWER: Came.ANSWER,
     OutcomeKind.NOTHING: Came.NOTHING,
     OutcomeKind.ERROR: Came.ERROR,
     OutcomeKind.CANCELLED: Came.STOPPED,
 }
-
-
-class Span(StrEnum):
-    """What /report tells of, by the owner's calendar."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-SCOPES: Final = {Span.DAY: ScopeKind.DAY, Span.WEEK: ScopeKind.WEEK, Span.MONTH: ScopeKind.MONTH}
-"""The limits on them."""
+_LEFT: Final = {
+    LeftKind.COMMITS: Came.COMMITS,
+    LeftKind.REWRITTEN: Came.COMMITS,
+    LeftKind.DIFF: Came.CHANGES,
+    LeftKind.TESTS: Came.ANSWER,
+}
+"""What git tells beyond how a turn ended."""
 
 
 class Whose(StrEnum):
@@ -66,13 +49,6 @@ class Whose(StrEnum):
     """That of a group's sessions: everybody in the group reads it, so it is no more than that, whoever asks."""
     PERSON = "person"
     """That of their own turns."""
-
-
-_TOLD: Final = {
-    Whose.GATEWAY: cost_words.OF_GATEWAY,
-    Whose.GROUP: cost_words.OF_GROUP,
-    Whose.PERSON: cost_words.OF_PERSON,
-}
 
 
 def whose(grants: Iterable[Grant], thread: Thread, person: str) -> Whose:
@@ -105,13 +81,15 @@ class Reader:
 
 
 # ------------------------------------------------------------------------------------------------------------- a session
-def came(turn: Turn) -> Came:
-    """What came of a turn."""
+def came(turn: Turn, left: LeftKind | None = None) -> Came:
+    """What came of a turn. `left`: what it left behind, as far as anybody has looked."""
     if turn.state not in ENDED:
         return Came.PAUSED if turn.state is TurnState.PAUSED else Came.RUNNING
+    if left is not None and left in _LEFT:
+        return _LEFT[left]
     if turn.state in CUT_SHORT:
         return Came.STOPPED
-    return Came.NOTHING if turn.outcome is None else _CAME[turn.outcome.kind]
+    return Came.NOTHING if turn.outcome is None else CAME[turn.outcome.kind]
 
 
 def _ran(turn: Turn) -> bool:
@@ -133,14 +111,30 @@ def _spent(turn: Turn) -> Spent:
     return Spent(turn.spent, turn.parts, turn.tokens, 1, turn.calls, turn.unpriced_calls, at_least)
 
 
-def session_lines(turns: Sequence[Turn], cost: Usd, limit: Usd | None, *, list_prices: bool) -> list[str]:
-    """At most eight lines about a session; `turns`: those that made calls, the latest if there are many. `cost`: of all of them."""
-    whole = replace(spent(turns), cost=cost)
-    lines = [cost_words.session(whole, limit), cost_words.session_size(whole)]
-    ends = [came(turn) for turn in turns]
-    lines += [cost_words.came_of_it({kind: ends.count(kind) for kind in Came if kind in ends})] if turns else []
-    dearest = sorted(turns, key=lambda turn: -turn.spent.nano)[:DEAREST_MAX]
-    lines += [cost_words.dear_turn(turn_words.spent(turn), came(turn), _words(turn)) for turn in dearest]
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What is told of a session: its turns that made calls, oldest first (the latest if there are many), what all of them cost, its
+    limit, and what each turn left behind, by its id.
+    """
+
+    turns: Sequence[Turn]
+    cost: Usd
+    limit: Usd | None
+    left: Mapping[str, LeftKind] = field(default_factory=dict[str, LeftKind])
+
+    def came(self, turn: Turn) -> Came:
+        """What came of one of the turns."""
+        return came(turn, self.left.get(turn.id))
+
+
+def session_lines(of: Cost, *, list_prices: bool) -> list[str]:
+    """At most eight lines about a session."""
+    whole = replace(spent(of.turns), cost=of.cost)
+    lines = [cost_words.session(whole, of.limit), cost_words.session_size(whole)]
+    ends = [of.came(turn) for turn in of.turns]
+    lines += [cost_words.came_of_it({kind: ends.count(kind) for kind in Came if kind in ends})] if ends else []
+    dearest = sorted(of.turns, key=lambda turn: -turn.spent.nano)[:DEAREST_MAX]
+    lines += [cost_words.dear_turn(turn_words.spent(turn), of.came(turn), _words(turn)) for turn in dearest]
     lines += [words] if (words := cost_words.not_known(whole)) else []
     return [*lines, cost_words.LIST_PRICES] if list_prices else lines
 
@@ -151,14 +145,15 @@ def _words(turn: Turn) -> str:
     return escape(title(turn.prompt, PROMPT_MAX))
 
 
-def session_chart(session: Session, turns: Sequence[Turn], limit: Usd | None, before: Usd, now_ms: int) -> SessionChart:
-    """What the picture of a session shows. `turns`: oldest first; `before`: what older ones have cost."""
-    spends = tuple(_turn_spend(number, turn) for number, turn in enumerate(turns, start=1))
-    limits = () if limit is None else (LimitFrom(spends[0].begun_ms if spends else now_ms, limit),)
-    return SessionChart(_project(session.project or session.directory), spends, now_ms, limits, before)
+def session_chart(session: Session, of: Cost, now_ms: int) -> SessionChart:
+    """What the picture of a session shows."""
+    spends = tuple(_turn_spend(number, turn, of.came(turn)) for number, turn in enumerate(of.turns, start=1))
+    limits = () if of.limit is None else (LimitFrom(spends[0].begun_ms if spends else now_ms, of.limit),)
+    before = of.cost - spent(of.turns).cost
+    return SessionChart(named(session.project or session.directory), spends, now_ms, limits, before)
 
 
-def _turn_spend(number: int, turn: Turn) -> TurnSpend:
+def _turn_spend(number: int, turn: Turn, came_of_it: Came) -> TurnSpend:
     over = turn.state in ENDED
     begun_ms = turn.created_at_ms if turn.started_at_ms is None else turn.started_at_ms
     return TurnSpend(
@@ -167,141 +162,13 @@ def _turn_spend(number: int, turn: Turn) -> TurnSpend:
         begun_ms=begun_ms,
         ended_ms=max(begun_ms, turn.ended_at_ms or begun_ms) if over else None,
         spent=turn.spent,
-        came=came(turn),
+        came=came_of_it,
         unpriced_calls=turn.unpriced_calls,
         lower_bound=Flag.LOWER_BOUND in turn.flags,
         most=None if over or turn.estimate is None else turn.estimate.p90,
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- a period
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is told of a period: its name, whose spending, and the figures. `limit`: on the period, where all of it is told;
-    `booked`: what counts against that.
-    """
-
-    name: str
-    period: Period
-    whose: Whose
-    portions: Sequence[Portion]
-    still_open: Sequence[Turn] = ()
-    limit: Usd | None = None
-    booked: Usd = ZERO
-    list_prices: bool = False
-
-
-def period_of(span: Span, today: date) -> Period:
-    """The day, week or month of the calendar that today is in, to its end."""
-    if span is Span.DAY:
-        return Period(today, today)
-    if span is Span.WEEK:
-        monday = today - timedelta(days=today.weekday())
-        return Period(monday, monday + timedelta(days=6))
-    first = today.replace(day=1)
-    # No month has more than 31 days: so long after its first day the next one has begun, less than a month ago.
-    return Period(first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
-
-
-def name_of(span: Span, period: Period, today: date) -> str:
-    """What a period is called."""
-    if span is Span.DAY:
-        return cost_words.day(period.last, today)
-    return cost_words.week(period) if span is Span.WEEK else cost_words.month(period.last)
-
-
-def period_lines(of: Told) -> list[str]:
-    """What is told of a period; people are not told apart in it."""
-    whose_words = _TOLD[of.whose]
-    if not of.portions:
-        return [cost_words.nothing(of.name, whose_words), *_still_open(of)]
-    whole = total(of.portions)
-    lines = [cost_words.period(of.name, whole, of.limit)]
-    if of.limit is not None and of.booked != whole.cost:
-        lines.append(cost_words.budget(of.booked, of.limit))
-    lines.append(cost_words.period_size(whole, len({one.place.id for one in of.portions})))
-    lines += [_shares(of.portions, by) for by in (By.PROJECT, By.MODEL)]
-    lines.append(_came_of_it(of.portions))
-    background = total(one for one in of.portions if one.background)
-    lines += [cost_words.background(background)] if background.turns else []
-    lines += [words] if (words := cost_words.not_known(whole)) else []
-    lines += _still_open(of)
-    scored = sum(one.scored for one in of.portions)
-    lines += [cost_words.forecasts(sum(one.within_p90 for one in of.portions), scored)] if scored else []
-    lines.append(f"{whose_words} {cost_words.LIST_PRICES}" if of.list_prices else whose_words)
-    return lines
-
-
-def _still_open(of: Told) -> list[str]:
-    cost = sum((turn.spent for turn in of.still_open), ZERO)
-    return [cost_words.still_open(len(of.still_open), cost)] if of.still_open else []
-
-
-def _shares(portions: Sequence[Portion], by: By) -> str:
-    found = groups(portions, by)
-    shown = [(escape(_short(one.name, by)), one.spent) for one in found[:SHARES_MAX]]
-    rest = found[SHARES_MAX:]
-    return cost_words.shares(shown, sum((one.spent for one in rest), Spent()), len(rest))
-
-
-def _short(name: str, by: By) -> str:
-    return title(_project(name) if by is By.PROJECT else name, NAME_MAX)
-
-
-def _project(path: str) -> str:
+def named(path: str) -> str:
+    """A project, or a directory, by its last part."""
     return reason(path.rstrip("/").rpartition("/")[2] or path)
-
-
-def _came_of_it(portions: Sequence[Portion]) -> str:
-    outcomes = _outcomes(portions)
-    lost = sum((one.spent for one in outcomes if one.came in FRUITLESS), ZERO)
-    words = cost_words.came_of_it({one.came: one.turns for one in outcomes})
-    return f"{words}{cost_words.fruitless(lost)}" if lost else words
-
-
-def _outcomes(portions: Sequence[Portion]) -> tuple[OutcomeSpend, ...]:
-    found: dict[Came, Spent] = {}
-    for one in portions:
-        kind = Came.RUNNING if one.came_of_it is None else _CAME[one.came_of_it]
-        found[kind] = found.get(kind, Spent()) + one.spent
-    return tuple(OutcomeSpend(kind, found[kind].cost, found[kind].turns) for kind in Came if kind in found)
-
-
-def period_chart(
-    of: Told, slot: Slot, begins: Sequence[int], bars: Sequence[Portion], bar_limit: Usd | None = None
-) -> PeriodChart:
-    """What the picture of a period shows. `begins`: of each bar, and when the last one is over; `bars`: portions by those."""
-    first = of.period.first or of.period.last
-    whole = total(of.portions)
-    by_bar = {number: list[Portion]() for number in range(len(begins) - 1)}
-    for one in bars:
-        by_bar[(one.day - first).days].append(one)
-    return PeriodChart(
-        of.name,
-        slot,
-        tuple(_bar(begins[number], members) for number, members in by_bar.items()),
-        whole.turns,
-        of.limit,
-        bar_limit,
-        _classes(whole.parts),
-        _outcomes(of.portions),
-        lower_bound=bool(whole.at_least),
-    )
-
-
-def _bar(begins_ms: int, members: Sequence[Portion]) -> Bar:
-    shares = tuple(Share(_project(one.name), one.spent.cost) for one in groups(members, By.PROJECT) if one.spent.cost)
-    return Bar(begins_ms, shares, total(members).unpriced)
-
-
-def _classes(parts: Parts) -> tuple[ClassSpend, ...]:
-    if parts == NO_PARTS:
-        return ()
-    amounts = {
-        CostClass.INPUT: parts.input,
-        CostClass.CACHE_READ: parts.cache_read,
-        CostClass.CACHE_WRITE: parts.cache_write,
-        CostClass.OUTPUT: parts.output,
-        CostClass.SEARCH: parts.web_search,
-    }
-    return tuple(ClassSpend(kind, cost) for kind, cost in amounts.items() if cost)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.core import gauges, preferences
-from gateway.core.card import Span
 from gateway.core.files import stand_in
+from gateway.core.period_card import Span
 from gateway.core.preferences import Help, Mode, Model, Settings, Status
 from gateway.domain.budget import BOOKED, ScopeKind, Unit
 from gateway.domain.events import Message

@@ -1,11 +1,10 @@
 """/cost, and what a session has cost when it is over: its spending against its limit, and what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from gateway.core import card
-from gateway.domain.budget import Balance, Scope, ScopeKind
-from gateway.domain.charts import SessionChart
+from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.events import Message
 from gateway.domain.place import Session
 from gateway.domain.turn import Origin, Turn
@@ -28,20 +27,20 @@ def show(world: World, view: View, draft: Draft, message: Message) -> None:
     if session is None:
         draft.say(world.notice(message.thread, cost_words.NOTHING_SPENT))
         return
-    turns, balance = _turns(view, session), _balance(world, view, draft, session)
-    chart = _chart(world, session, turns, balance) if turns else None
-    cards.show(world, draft, message.thread, _lines(world, view, session, turns, balance), chart, ENTRIES)
+    cost = _cost(world, view, draft, session)
+    chart = card.session_chart(session, cost, world.clock.now_ms()) if cost.turns else None
+    cards.show(world, draft, message.thread, _lines(world, view, session, cost), chart, ENTRIES)
 
 
 def over(world: World, view: View, draft: Draft, session: Session, words: str, name: str = "") -> bool:
     """Say that a session is over, and what it has cost; False: it has cost nothing, and nothing is said. `name`: as for cards."""
-    turns, balance = _turns(view, session), _balance(world, view, draft, session)
-    if not turns:
+    cost = _cost(world, view, draft, session)
+    if not cost.turns:
         return False
-    lines = [words, "", *_lines(world, view, session, turns, balance)]
+    lines = [words, "", *_lines(world, view, session, cost)]
     if stopping := len(draft.open_turns(view, session.id)):
         lines.append(cost_words.being_stopped(stopping))
-    chart = _chart(world, session, turns, balance) if len(turns) >= DRAWN_FROM else None
+    chart = card.session_chart(session, cost, world.clock.now_ms()) if len(cost.turns) >= DRAWN_FROM else None
     cards.show(world, draft, session.thread, lines, chart, name=name)
     return True
 
@@ -67,15 +66,12 @@ def _turns(view: View, session: Session) -> tuple[Turn, ...]:
     return card.ran(reversed(view.latest_turns(session.id, TURNS_MAX)))
 
 
-def _balance(world: World, view: View, draft: Draft, session: Session) -> Balance:
-    return bounds.balance(world, view, draft, Scope(ScopeKind.SESSION, session.id))
+def _cost(world: World, view: View, draft: Draft, session: Session) -> card.Cost:
+    turns = _turns(view, session)
+    balance = bounds.balance(world, view, draft, Scope(ScopeKind.SESSION, session.id))
+    left = {turn.id: found.kind for turn in turns if (found := view.left(turn.id)) is not None}
+    return card.Cost(turns, balance.spent, balance.limit, left)
 
 
-def _lines(world: World, view: View, session: Session, turns: Sequence[Turn], balance: Balance) -> list[str]:
-    list_prices = world.list_price(view, session.agent)
-    return card.session_lines(turns, balance.spent, balance.limit, list_prices=list_prices)
-
-
-def _chart(world: World, session: Session, turns: Sequence[Turn], balance: Balance) -> SessionChart:
-    before = balance.spent - card.spent(turns).cost
-    return card.session_chart(session, turns, balance.limit, before, world.clock.now_ms())
+def _lines(world: World, view: View, session: Session, cost: card.Cost) -> list[str]:
+    return card.session_lines(cost, list_prices=world.list_price(view, session.agent))

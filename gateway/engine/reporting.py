@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from gateway.core import addressing, card, digest, periods, scopes
+from gateway.core import addressing, card, digest, period_card, periods, scopes
 from gateway.core.access import may
-from gateway.core.card import Reader, Span, Told, Whose
+from gateway.core.card import Reader, Whose
 from gateway.core.digest import Digest
+from gateway.core.period_card import Span, Told
 from gateway.core.route import ShowReport
 from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.charts import PeriodChart, Slot
@@ -34,12 +35,14 @@ Due = tuple[Preferences, date, Digest]
 
 def show(world: World, view: View, draft: Draft, message: Message, wanted: ShowReport) -> None:
     """Tell the day, week or month so far: to owners in their own chat everything, in a group the group's, to others their own."""
-    today, kind = world.today(), card.SCOPES[wanted.span]
-    period = card.period_of(wanted.span, today)
+    today, kind = world.today(), period_card.SCOPES[wanted.span]
+    period = period_card.period_of(wanted.span, today)
     scope = Scope(kind, scopes.period(kind, today))
     reader = _reader(view, message.thread, message.person)
-    told = _told(world, view, draft, reader, (card.name_of(wanted.span, period, today), period, scope))
-    cards.show(world, draft, message.thread, card.period_lines(told), _chart(world, view, draft, reader, told), ENTRIES)
+    told = _told(world, view, draft, reader, (period_card.name_of(wanted.span, period, today), period, scope))
+    cards.show(
+        world, draft, message.thread, period_card.period_lines(told), _chart(world, view, draft, reader, told), ENTRIES
+    )
 
 
 def _reader(view: View, thread: Thread, person: str) -> Reader:
@@ -78,12 +81,12 @@ def _chart(world: World, view: View, draft: Draft, reader: Reader, told: Told) -
         return None
     if first == told.period.last:
         hours = (*range(begins[0], begins[1], HOUR_MS), begins[1])
-        return card.period_chart(told, Slot.HOUR, hours, reader.portions(view.portions(first, hours)))
+        return period_card.period_chart(told, Slot.HOUR, hours, reader.portions(view.portions(first, hours)))
     limit = None
     if reader.whose is Whose.GATEWAY:
         today = Scope(ScopeKind.DAY, scopes.period(ScopeKind.DAY, world.today()))
         limit = bounds.balance(world, view, draft, today).limit
-    return card.period_chart(told, Slot.DAY, begins, told.portions, limit)
+    return period_card.period_chart(told, Slot.DAY, begins, told.portions, limit)
 
 
 # ------------------------------------------------------------------------------------------------------------ the digest
@@ -114,11 +117,11 @@ def _tell(world: World, view: View, draft: Draft, chat: Preferences, day: date, 
         return
     reader = _reader(view, thread, chat.digest_for)
     daily = period.first == period.last
-    name = card.name_of(Span.DAY if daily else Span.WEEK, period, day)
+    name = period_card.name_of(Span.DAY if daily else Span.WEEK, period, day)
     scope = Scope(ScopeKind.DAY, period.last.isoformat()) if daily else None
     told = _told(world, view, draft, reader, (name, period, scope))
     if told.portions:
-        lines, chart = card.period_lines(told), _chart(world, view, draft, reader, told)
+        lines, chart = period_card.period_lines(told), _chart(world, view, draft, reader, told)
         ref = f"digest:{chat.service}:{chat.chat}:{day}"
         cards.show(world, draft, thread, lines, chart, ENTRIES, ref, ring=True)
 

@@ -6,24 +6,11 @@ from datetime import UTC, date
 import pytest
 
 from gateway.core import periods
-from gateway.core.card import (
-    Reader,
-    Span,
-    Told,
-    Whose,
-    came,
-    name_of,
-    period_chart,
-    period_lines,
-    period_of,
-    ran,
-    session_chart,
-    session_lines,
-    spent,
-    whose,
-)
+from gateway.core.card import Cost, Reader, Whose, came, ran, session_chart, session_lines, spent, whose
+from gateway.core.period_card import Span, Told, name_of, period_chart, period_lines, period_of
 from gateway.domain.charts import Came, CostClass, LimitFrom, Slot
 from gateway.domain.money import ZERO
+from gateway.domain.outcome import LeftKind
 from gateway.domain.place import Grant, Role, Thread
 from gateway.domain.spending import Period, Place, Portion, Source, Spent
 from gateway.domain.turn import Outcome, OutcomeKind, Turn, TurnState
@@ -109,13 +96,33 @@ def test_each_turn_ends_as_it_is_told(one: Turn, of: Came) -> None:
     assert came(one) is of
 
 
+@pytest.mark.parametrize(
+    ("left", "of"),
+    [
+        (LeftKind.COMMITS, Came.COMMITS),
+        (LeftKind.REWRITTEN, Came.COMMITS),
+        (LeftKind.DIFF, Came.CHANGES),
+        (LeftKind.TESTS, Came.ANSWER),
+        (LeftKind.NOTHING, Came.STOPPED),
+        (LeftKind.UNKNOWN, Came.STOPPED),
+        (None, Came.STOPPED),
+    ],
+)
+def test_what_git_shows_says_more_than_how_a_turn_ended(left: LeftKind | None, of: Came) -> None:
+    """Also of one that was stopped; while one is at work nobody has looked."""
+    stopped = ended(TurnState.STOPPED, OutcomeKind.CANCELLED)
+    assert came(stopped, left) is of
+    assert Cost([stopped], ZERO, None, {} if left is None else {"t_1": left}).came(stopped) is of
+    assert came(turn(), left) is Came.RUNNING
+
+
 def test_a_session_is_told_in_at_most_eight_lines() -> None:
     """The dearest turns with their words; forgotten ones without them; what is not known is said."""
     tokens = Tokens(input=100, cache_read=900)
     turns = [ended(prompt=f"turn *{n}*", spent=usd(str(n)), tokens=tokens) for n in range(1, 6)]
     turns[3] = replace(turns[3], forgotten_at_ms=5, flags=frozenset({Flag.LOWER_BOUND}))
     turns[0] = replace(turns[0], unpriced_calls=1)
-    lines = session_lines(turns, usd("15"), usd("20"), list_prices=True)
+    lines = session_lines(Cost(turns, usd("15"), usd("20"), {"t_1": LeftKind.ANSWER}), list_prices=True)
     assert lines == [
         "**Session: at least $15.00 of $20.00**",
         "5 turns · 5 calls · 5k tokens · 90 % cached",
@@ -130,7 +137,10 @@ def test_a_session_is_told_in_at_most_eight_lines() -> None:
 
 def test_a_session_without_a_paid_turn_is_told_too() -> None:
     """Nothing was spent of the limit."""
-    assert session_lines([], ZERO, None, list_prices=False) == ["**Session: $0.00**", "0 turns · 0 calls · 0 tokens"]
+    assert session_lines(Cost([], ZERO, None), list_prices=False) == [
+        "**Session: $0.00**",
+        "0 turns · 0 calls · 0 tokens",
+    ]
     assert ran([turn(), ended(), turn(unpriced_calls=1)]) == (ended(), turn(unpriced_calls=1))
     assert spent([ended(), ended()]).cost == usd("2")
 
@@ -142,7 +152,7 @@ def test_a_session_is_drawn_from_its_turns_and_its_limit() -> None:
         ended(forgotten_at_ms=5, ended_at_ms=None, flags=frozenset({Flag.LOWER_BOUND})),
         turn(estimate=estimate("3")),
     ]
-    chart = session_chart(session(project="/src/api/"), turns, usd("5"), usd("1"), 99)
+    chart = session_chart(session(project="/src/api/"), Cost(turns, usd("3"), usd("5")), 99)
     done, forgotten, works = chart.turns
     assert (chart.name, chart.now_ms, chart.spent_before) == ("api", 99, usd("1"))
     assert chart.limits == (LimitFrom(10, usd("5")),)
@@ -155,9 +165,9 @@ def test_a_session_is_drawn_from_its_turns_and_its_limit() -> None:
     )
     assert (forgotten.title, forgotten.ended_ms, forgotten.lower_bound) == ("", 10, True)
     assert (works.begun_ms, works.ended_ms, works.most, works.came) == (0, None, usd("3"), Came.RUNNING)
-    bare = session_chart(session(directory="/"), [turn()], None, ZERO, 99)
+    bare = session_chart(session(directory="/"), Cost([turn()], ZERO, None), 99)
     assert (bare.name, bare.limits, bare.turns[0].most) == ("/", (), None)
-    assert session_chart(session(), [], usd("5"), ZERO, 99).limits == (LimitFrom(99, usd("5")),)
+    assert session_chart(session(), Cost([], ZERO, usd("5")), 99).limits == (LimitFrom(99, usd("5")),)
 
 
 # -------------------------------------------------------------------------------------------------------------- a period

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import gauges
-from gateway.core.card import Span
+from gateway.core.period_card import Span
 from gateway.core.preferences import Help, Mode, Model, Settings, Status, Topic
 from gateway.core.route import (
     COMMANDS,
