@@ -147,7 +147,7 @@ def still_open(turns: int, cost: Usd) -> str:
 
 def forecasts(within: int, scored: int) -> str:
     """How the forecasts did."""
-    return f"Forecasts: {within} of {_turns(scored)} cost at most what 9 in 10 were to cost"
+    return f"Forecasts: {within} of {_turns(scored)} stayed within their upper figure; 9 in 10 should"
 
 
 OF_GATEWAY: Final = "Everything that this gateway metered."

@@ -218,7 +218,7 @@ def test_a_period_is_told_with_all_that_stands_out() -> None:
         "Unasked, in the background: $1.00, 1 turn",
         "Not in it: 1 call of unknown price · Cut short: 1 turn, so it may be more",
         "Not settled yet: 1 turn, $0.50 so far",
-        "Forecasts: 1 of 2 turns cost at most what 9 in 10 were to cost",
+        "Forecasts: 1 of 2 turns stayed within their upper figure; 9 in 10 should",
         f"{cost_words.OF_GATEWAY} {cost_words.LIST_PRICES}",
     ]
 

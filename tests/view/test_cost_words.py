@@ -49,7 +49,7 @@ DAY = date(2026, 11, 23)
         (words.fruitless(TWO), "; $2.00 on turns that ended with nothing, failed or were stopped"),
         (words.background(ONE), "Unasked, in the background: $2.00, 1 turn"),
         (words.still_open(2, TWO), "Not settled yet: 2 turns, $2.00 so far"),
-        (words.forecasts(11, 12), "Forecasts: 11 of 12 turns cost at most what 9 in 10 were to cost"),
+        (words.forecasts(11, 12), "Forecasts: 11 of 12 turns stayed within their upper figure; 9 in 10 should"),
         (words.nothing("Today", words.OF_GROUP), "**Today**\nNothing was spent in this group."),
         (words.being_stopped(1), "1 turn being stopped: what that cost is told when it is over."),
     ],
