@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.files import card_ref, enclosed
+from gateway.domain.files import FileKind, Parcel
 from gateway.domain.place import Thread
 from gateway.ports import (
     LONGEST_WAIT_MS,
@@ -63,6 +65,22 @@ async def test_a_message_that_waits_for_a_change_goes_with_it_at_once(store: Sql
     await put(store, posts=(NewPost(THREAD, "card", ("picture",), edit=True, at_once=True),))
     assert await deliver_all(store) == [("card", "picture", None), ("b", "b", None)]
     assert not await store.read(lambda view: view.is_waiting("card"))
+
+
+async def test_the_copy_under_a_cards_words_is_kept_until_it_has_arrived(store: SqliteStore) -> None:
+    """Words alone hold none; a picture that may not have arrived is there to be sent again."""
+    copy = Parcel("/home/spool/file_1.png", "spending.png", FileKind.PHOTO, 5, "/srv/spending.png")
+    ref = card_ref("note_1")
+    await put(store, posts=(NewPost(THREAD, ref, ("{}",), wait_ms=60_000),))
+    assert await store.read(lambda view: view.unsent_files()) == frozenset()
+    await put(store, posts=(NewPost(THREAD, ref, (enclosed(copy, "{}"),), edit=True, at_once=True),))
+    [post] = await store.outbox("telegram", 1, LATER)
+    await store.sending(post)
+    await store.receipted(post, Uncertain("no answer"))
+    assert await store.read(lambda view: view.unsent_files()) == {copy.path}
+    assert await store.requeue(ref)
+    assert await deliver_all(store) == [(ref, enclosed(copy, "{}"), None)]
+    assert await store.read(lambda view: view.unsent_files()) == frozenset()
 
 
 async def test_a_change_lets_nothing_go_that_the_service_wants_to_wait(store: SqliteStore) -> None:
