@@ -25,7 +25,7 @@ from gateway.agents.claude.desk import DeskAgent
 from gateway.agents.forgetting import erase, erase_old
 from gateway.agents.scripted import ScriptedAgent
 from gateway.bank import open_bank
-from gateway.charts import Charts
+from gateway.charts import Charts, MemoryCharts
 from gateway.chats.console import PERSON, ConsoleChat, Player
 from gateway.chats.console.tour import HINT, TOUR
 from gateway.chats.telegram import LOCAL_BYTES_MAX, TelegramChat, Webhook
@@ -149,7 +149,7 @@ async def engine(
         }
         world = World(store, chat, agents, ListPrices(), rules(settings, people), priors.load(), on_step=on_step)
         world.spool = spool_of(settings)
-        world.draw = partial(drawn, Charts(settings.home / "charts"))
+        world.draw = partial(drawn, Charts(settings.home / "charts"), settings.telegram.pictures)
         world.erase = partial(erase, settings.home, os.environ)
         world.erase_old = partial(erase_old, settings.home)
         world.transcriber = transcriber_of(settings.voice)
@@ -171,9 +171,11 @@ def spool_of(settings: Settings) -> Spool:
     return Spool(settings.home, clock.new_id, bytes_max=LOCAL_BYTES_MAX, quota=2 * LOCAL_BYTES_MAX)
 
 
-async def drawn(charts: Charts, chart: SessionChart | PeriodChart, zone: tzinfo) -> bytes | None:
-    """A chart on light paper: no chat tells on what its reader looks at it."""
-    return await charts.draw(chart, Theme.LIGHT, zone)
+async def drawn(
+    charts: Charts | MemoryCharts, theme: Theme, chart: SessionChart | PeriodChart, zone: tzinfo
+) -> bytes | None:
+    """A chart, light or dark as the settings say."""
+    return await charts.draw(chart, theme, zone)
 
 
 def transcriber_of(voice: VoiceSettings) -> Transcriber | None:

@@ -1,11 +1,14 @@
 """Settings of the webhook, the proxy and a Bot API server of one's own: what starts, and what is refused in a sentence."""
 
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import pytest
 
-from gateway.app import spool_of, telegram_chat
+from gateway.app import drawn, spool_of, telegram_chat
+from gateway.charts import MemoryCharts
 from gateway.config import SettingsError, settings_from
+from gateway.domain.charts import PeriodChart, SessionChart, Theme
 from gateway.ports import TollbridgeError
 
 TOKEN = "123456789:AAabcdefghijklmnop"
@@ -113,3 +116,21 @@ def test_a_socks_proxy_without_its_package_does_not_start(tmp_path: Path, monkey
     monkeypatch.setattr("gateway.chats.telegram.proxies.find_spec", lambda _name: None)
     with pytest.raises(TollbridgeError, match=r"httpx\[socks\]"):
         telegram_chat(hooked(tmp_path, PROXY="socks5://127.0.0.1:1080"))
+
+
+@pytest.mark.anyio
+async def test_charts_are_drawn_as_the_settings_say(tmp_path: Path) -> None:
+    """Light without a word, dark where it is asked for; anything else is refused."""
+    found: list[Theme] = []
+
+    class Noted(MemoryCharts):
+        async def draw(self, chart: SessionChart | PeriodChart, theme: Theme, zone: tzinfo) -> bytes | None:
+            found.append(theme)
+            return await super().draw(chart, theme, zone)
+
+    for text in ("", '[telegram]\npictures = "dark"\n'):
+        settings = settings_from(text, {}, tmp_path)
+        assert await drawn(Noted(), settings.telegram.pictures, SessionChart("shop", (), 0), UTC)
+    assert found == [Theme.LIGHT, Theme.DARK]
+    with pytest.raises(SettingsError, match="PICTURES: this has to be"):
+        settings_from("", {f"{PREFIX}PICTURES": "sepia"}, tmp_path)

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from gateway.config.telegram import Proxy, WebhookSettings, misfit
 from gateway.config.values import Amount, Directory, Person, Persons, Section, tables
+from gateway.domain.charts import Theme
 from gateway.domain.place import Role
 
 TELEGRAM_BASE_URL: Final = "https://api.telegram.org/bot"
@@ -52,6 +53,8 @@ class TelegramSettings(Section):
     """Where a Bot API server with `--local` keeps files: they are taken from there, and may have 2000 MB."""
     webhook: WebhookSettings = WebhookSettings()
     groups: GroupSettings = GroupSettings()
+    pictures: Theme = Theme.LIGHT
+    """How charts are drawn: no chat tells on what its reader looks at them."""
 
     @property
     def proxy_address(self) -> str | None:

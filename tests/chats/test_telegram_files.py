@@ -120,11 +120,11 @@ async def test_a_copy_that_is_gone_is_rejected_before_anything_goes_out(chat: Te
     assert server.log == []
 
 
-def card(chat: TelegramChat, place: Path, kind: FileKind = FileKind.PHOTO, **more: str) -> Post:
+def card(chat: TelegramChat, place: Path, kind: FileKind = FileKind.PHOTO, edits: str | None = None) -> Post:
     """A card whose picture lies there."""
     [words] = chat.compose("**Spent:** $3.10", (Button("Today", "token-1"),))
     parcel = Parcel(str(place), "spending.png", kind, 5, "/srv/spending.png")
-    return Post(1, PLACE, card_ref("note_1"), enclosed(parcel, words), **more)
+    return Post(1, PLACE, card_ref("note_1"), enclosed(parcel, words), edits=edits)
 
 
 async def test_words_stand_under_their_picture_with_buttons(chat: TelegramChat, alice: Phone, tmp_path: Path) -> None:

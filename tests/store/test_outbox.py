@@ -69,7 +69,7 @@ async def test_a_message_that_waits_for_a_change_goes_with_it_at_once(store: Sql
 
 async def test_the_copy_under_a_cards_words_is_kept_until_it_has_arrived(store: SqliteStore) -> None:
     """Words alone hold none; a picture that may not have arrived is there to be sent again."""
-    copy = Parcel("/home/spool/file_1.png", "spending.png", FileKind.PHOTO, 5, "/srv/spending.png")
+    copy = Parcel("/srv/spool/file_1.png", "spending.png", FileKind.PHOTO, 5, "/srv/spending.png")
     ref = card_ref("note_1")
     await put(store, posts=(NewPost(THREAD, ref, ("{}",), wait_ms=60_000),))
     assert await store.read(lambda view: view.unsent_files()) == frozenset()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020_digest"
+revision = "0019_digest"
 down_revision = "0018_hooks"
 branch_labels = None
 depends_on = None
