@@ -29,7 +29,7 @@ def test_without_a_url_there_is_no_team() -> None:
 @pytest.mark.parametrize(
     ("url", "where"),
     [
-        ("postgresql+psycopg://u:secret@h/d", "postgresql+psycopg://u:secret@h/d"),
+        ("postgresql+psycopg://u:hidden@h/d", "postgresql+psycopg://u:hidden@h/d"),
         ("/srv/team/bank.db", Path("/srv/team/bank.db")),
         ("sqlite:////srv/team/bank.db", Path("/srv/team/bank.db")),
     ],
@@ -38,7 +38,7 @@ def test_a_bank_is_a_postgresql_or_a_file(url: str, where: str | Path) -> None:
     """Either is told as it is, and a password shows nowhere."""
     settings = settings_from(f'[bank]\nurl = "{url}"\nteam = "core"', {}, Path("/srv/home"))
     assert settings.bank.where == where
-    assert "secret" not in repr(settings)
+    assert "hidden" not in repr(settings)
 
 
 def test_a_local_bank_is_one_file_for_all_gateways_of_a_user() -> None:
