@@ -6,7 +6,7 @@ whatever ends a scan, the next one goes on where the figures end. Calls stay whe
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,11 @@ _KNOWN: Final = (
     f"SELECT {_COLUMNS}, nano FROM calls WHERE place = ? AND agent = ? AND id IN (SELECT value FROM json_each(?))"  # noqa: S608
 )
 _PUT: Final = f"INSERT OR REPLACE INTO calls (place, agent, {_COLUMNS}, nano) VALUES ({', '.join('?' * 23)})"  # noqa: S608
+_MOST: Final = (1 << 63) - 1
+"""SQLite's largest integer. Logs may tell of more, nine thousand million dollars: sums stay at it, and other logs can still be read."""
 _ADD: Final = (
     f"INSERT INTO sums (place, agent, model, {', '.join(SUMS)}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
-    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
+    f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = max(-{_MOST}, min({_MOST}, {name} + excluded.{name}))' for name in SUMS)}"
 )
 _READ: Final = (
     "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -58,8 +60,8 @@ class Seen(NamedTuple):
 
     def is_as_it_was(self, about: os.stat_result) -> bool:
         """Nothing was written to the file since."""
-        same = (self.seen_size, self.seen_ns, self.inode % _NUMBERS, self.device % _NUMBERS)
-        return same == (about.st_size, about.st_mtime_ns, about.st_ino, about.st_dev)
+        same = (self.seen_size, self.seen_ns % _NUMBERS, self.inode % _NUMBERS, self.device % _NUMBERS)
+        return same == (about.st_size, about.st_mtime_ns % _NUMBERS, about.st_ino, about.st_dev)
 
 
 class Looked(NamedTuple):
@@ -132,8 +134,11 @@ class UsageStore:
         come = [(row, cost(row)) for row in best.values()]
         place = self._place
         self._connection.executemany(_PUT, [(place, agent, *row, amount) for row, amount in come])
-        change = changes(come, gone)
-        self._connection.executemany(_ADD, [(place, agent, model, *counts) for model, counts in change.items()])
+        self._sum(agent, changes(come, gone))
+
+    def _sum(self, agent: str, change: Mapping[str, Sequence[int]]) -> None:
+        held = ((model, *(max(-_MOST, min(_MOST, count)) for count in counts)) for model, counts in change.items())
+        self._connection.executemany(_ADD, [(self._place, agent, *values) for values in held])
 
     def _any(self, agent: str) -> bool:
         found = self._connection.execute(
@@ -152,7 +157,7 @@ class UsageStore:
                 _signed(mark.inode),
                 look.seen_size,
             ),
-            *(look.seen_ns, mark.head, mark.size, mark.offset, mark.state, look.records, look.unreadable, look.told),
+            *(_signed(look.seen_ns % _NUMBERS), mark.head, mark.size, mark.offset, mark.state, look.records, look.unreadable, look.told),
         )
         self._connection.execute(_READ.format(more="0 *" if look.anew else ""), values)
 
@@ -192,8 +197,7 @@ class UsageStore:
             "UPDATE calls SET nano = ? WHERE place = ? AND agent = ? AND id = ?",
             [(now, place, agent, row.id) for row, now in come],
         )
-        change = changes(come, gone)
-        self._connection.executemany(_ADD, [(place, agent, model, *counts) for model, counts in change.items()])
+        self._sum(agent, changes(come, gone))
 
     def figures(self) -> Figures:
         """What all that was read of the place comes to."""
@@ -311,5 +315,5 @@ def _json(names: Iterable[str]) -> str:
 
 
 def _signed(number: int) -> int:
-    """SQLite's integers have a sign; numbers of devices and inodes have none."""
+    """SQLite's integers have a sign; numbers of devices and inodes have none, and a file may say that it was written centuries from now."""
     return number - _NUMBERS if number >= _NUMBERS // 2 else number

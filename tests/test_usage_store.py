@@ -99,6 +99,32 @@ def test_what_was_added_to_a_file_is_added_to_its_records_and_a_new_file_begins_
     assert (store.figures().records, store.figures().told) == (12, 1)
 
 
+def test_figures_beyond_all_reason_stop_no_scan(store: UsageStore):
+    """More than an integer of SQLite's holds, at once and bit by bit: sums stay at the most there can be, and others are as they were."""
+    most = (1 << 63) - 1
+    store.add([looked(ROW._replace(model="sane"), path="/logs/b")], cost)
+    for number in range(3):
+        rows = [ROW._replace(id=f"{number} {at}") for at in range(3)]
+        store.add([looked(*rows, path=f"/logs/{number}")], lambda _: most // 2)
+    found = store.figures().by_model
+    assert (found["claude", "m"].cost.nano, found["claude", "m"].calls) == (most, 9)
+    assert found["claude", "sane"].cost == Usd(5)
+    store.reprice("list", cost)
+    assert store.prices() == "list"
+
+
+def test_a_log_of_the_far_future_is_read_and_known_again(store: UsageStore, tmp_path: Path):
+    """Anybody can set the time of their file: the year 2400 is more nanoseconds than SQLite's integers hold."""
+    log = tmp_path / "log"
+    log.write_bytes(b"{}")
+    os.utime(log, ns=(13_569_465_600 * 10**9, 13_569_465_600 * 10**9))
+    about = log.stat()
+    assert about.st_mtime_ns > (1 << 63)
+    mark = Mark(about.st_dev, about.st_ino, "2-00", 2, 2, "")
+    store.add([Looked("claude", str(log), mark, 2, about.st_mtime_ns, 1, 0, 0, True, ())], cost)
+    assert store.seen()[str(log)].is_as_it_was(about)
+
+
 def test_marks_are_written_with_the_calls_that_they_cover_or_not_at_all(store: UsageStore):
     """A scan that ends in the middle of a portion leaves the figures and the marks of before it."""
 
