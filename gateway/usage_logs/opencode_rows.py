@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,10 @@ from gateway.usage_logs.values import UNREADABLE, decoded, moment, text
 _DATABASE: Final = "SQLite"
 _LARGEST_ROW: Final = 64 << 20
 _LOCKED_FOR_S: Final = 2.0
+_BESIDE: Final = ("-wal", "-journal", "-shm")
+# Nothing that is worked out while it is read: a view may have no end, and a column of its own can be of any size.
+_TABLE: Final = "SELECT 1 FROM sqlite_master WHERE lower(name) = ? AND type = 'table' AND sql LIKE 'CREATE TABLE%'"
+_STORED: Final = 0
 # Newer versions keep their messages in `session_message`, and for a while in both.
 _TABLES: Final = ("message", "session_message")
 _STEPS: Final = "SELECT data FROM part WHERE message_id = ? AND CASE WHEN length(data) <= ? THEN instr(data, 'step-finish') END ORDER BY id"
@@ -41,6 +46,8 @@ def read_database(path: str, since: Mark | None) -> LogRead:
     seen = msgspec.json.decode(state, type=dict[str, _Seen]) if state else {}
     reading = _Rows(seen)
     try:
+        if any(_leads_elsewhere(f"{path}{beside}") for beside in _BESIDE):
+            raise sqlite3.DatabaseError("a pipe or a device stands beside it")
         with closing(_open(path)) as database:
             reading.take(database)
     except sqlite3.Error:
@@ -52,12 +59,21 @@ def read_database(path: str, since: Mark | None) -> LogRead:
     )
 
 
+def _leads_elsewhere(path: str) -> bool:
+    """SQLite would wait for whoever writes into a pipe."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def _open(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(
         f"{Path(path).absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCKED_FOR_S, isolation_level=None
     )
     database.text_factory = bytes  # what is no valid UTF-8 is one unreadable message, not the end
     database.execute("PRAGMA query_only = ON")
+    database.execute("PRAGMA trusted_schema = OFF")
     return database
 
 
@@ -127,7 +143,11 @@ class _Rows:
 
 
 def _columns(database: sqlite3.Connection, table: str) -> set[str]:
-    return {_name(row[1]) for row in database.execute(f"PRAGMA table_info({table})")}
+    """Those that are stored in a table of this name; none where it is no table, or one of them is called as the number of a row is."""
+    if database.execute(_TABLE, (table,)).fetchone() is None:
+        return set()
+    found = {_name(row[1]).lower() for row in database.execute(f"PRAGMA table_xinfo({table})") if row[6] == _STORED}
+    return set() if "rowid" in found else found
 
 
 def _name(value: object) -> str:

@@ -1,6 +1,7 @@
 """OpenCode's messages: what each known trap costs, by hand, in nano-dollars."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -245,6 +246,45 @@ def test_a_database_of_another_form_is_said(tmp_path: Path, form: str) -> None:
         database.executescript(form)
     read = LOG.read(str(path), None)
     assert (read.calls, read.records, read.unreadable) == ((), 1, 1)
+
+
+ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        f"CREATE VIEW message AS {ENDLESS} 'm' AS id, 's' AS session_id, '{{}}' AS data FROM r",
+        "CREATE TABLE message (rowid TEXT, id TEXT, session_id TEXT, data TEXT); INSERT INTO message VALUES ('a', 'm', 's', '{}')",
+        "CREATE TABLE message (id TEXT, session_id TEXT, data TEXT AS (hex(zeroblob(400000000)))); INSERT INTO message VALUES ('m', 's')",
+    ],
+    ids=["view", "rowid", "generated"],
+)
+def test_a_database_that_works_things_out_is_not_read(tmp_path: Path, form: str) -> None:
+    """A view without an end, a column that is called as the number of a row, and one that is made while it is read: all unreadable."""
+    path = tmp_path / "opencode.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(form)
+    read = LOG.read(str(path), None)
+    assert (read.calls, read.records, read.unreadable) == ((), 1, 1)
+
+
+def test_sessions_without_an_end_do_not_keep_messages_from_being_read(tmp_path: Path) -> None:
+    """A view in the place of the table of sessions is not looked at."""
+    path = tmp_path / "opencode.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE message (id TEXT, session_id TEXT, data TEXT)")
+        database.execute(f"CREATE VIEW session AS {ENDLESS} hex(n) AS id, '' AS parent_id, '' AS directory FROM r")
+        database.execute("INSERT INTO message VALUES ('m', 's', ?)", (json.dumps(said({"input": 1000, "output": 100})),))
+        database.commit()
+    assert costs(LOG.read(str(path), None).calls) == [2_250_000]
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-journal", "-shm"])
+def test_a_pipe_beside_a_database_holds_nobody_up(home: Path, beside: str) -> None:
+    """It is told as unreadable, and nothing waits for somebody to write into the pipe."""
+    os.mkfifo(home / f"opencode.db{beside}")
+    assert LOG.read(str(home / "opencode.db"), None).unreadable == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
