@@ -14,7 +14,7 @@ from gateway.core.first_call import FirstCall
 from gateway.core.forecast import HISTORY_MAX, Past, Prior, forecast
 from gateway.core.logged import Priced, Row, usage
 from gateway.core.meter import remember
-from gateway.domain.money import ZERO, Usd
+from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
 from gateway.domain.place import AT_DESK, Session, Thread
 from gateway.domain.usage import MAIN_LOOP, Rates, Unpriced
 
@@ -46,7 +46,8 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The turns of one agent, newest first. `left_out`: those that the gateway has metered, that go on or whose cost nobody knows."""
+    """The turns of one agent, newest first. `left_out`: those that the gateway has metered, that go on or whose cost nobody knows, or is
+    more than an amount may be: logs may tell anything."""
 
     turns: tuple[Imported, ...] = ()
     left_out: int = 0
@@ -83,7 +84,9 @@ class _Turn:
 
     def imported(self, agent: str, session: str, prompt: str, now_ms: int) -> Imported | None:
         """What is kept of it; None: it is left out."""
-        if not self.cost or self.model is None or now_ms - self.ended_at_ms < MAY_GO_ON_MS:
+        if not self.cost or self.cost > LARGEST_AMOUNT_NANO or self.model is None:
+            return None
+        if now_ms - self.ended_at_ms < MAY_GO_ON_MS:
             return None
         past = Past(session, self.first, Usd(self.cost), at_least=self.at_least, model=self.model, imported=True)
         return Imported(agent, prompt, self.ended_at_ms, past)

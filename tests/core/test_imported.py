@@ -78,6 +78,12 @@ def test_the_first_call_is_foreseen_as_the_estimate_would_have() -> None:
     assert said.warm < said.expected
 
 
+def test_a_turn_that_cost_more_than_an_amount_may_be_is_left_out() -> None:
+    """One line of a log does not keep all others from being taken over."""
+    found = told([call("a", 1, 10**9), call("b", 2)])
+    assert ([one.prompt for one in found.turns], found.left_out) == (["b"], 1)
+
+
 def test_nothing_is_foreseen_where_the_model_before_has_no_price() -> None:
     """The turn itself counts all the same."""
     found = told([call("", 1, None, model="mystery"), call("b", 2), call("c", 3), call("d", 4)])
