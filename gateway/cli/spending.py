@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from gateway.store.spending import Dearest, Spendings
 
 DEAREST: Final = 5
+_DEEPEST: Final = 64
+"""So many folders above one another are looked into for a repository: logs may name any path."""
 LASTS_MS: Final = 86_400_000
 """Of turns in logs that is looked for which began up to so long before the period, and went on in it: they do not count in it."""
 
@@ -192,16 +195,17 @@ class _Gathering:
         if self.ledger is None or not told:
             return told
         sessions = {row.session for _, row, _, _ in told}
-        corrected: dict[str, list[tuple[int, int]]] = {}
-        for session, begins, ends in self.ledger.corrected(sessions, since_ms - LASTS_MS, self.asked.now_ms):
-            corrected.setdefault(session, []).append((begins, ends))
+        corrected: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for agent, session, begins, ends in self.ledger.corrected(sessions, since_ms - LASTS_MS, self.asked.now_ms):
+            logs = spending.DESK_CLIENT if agent == AT_DESK else agent
+            corrected.setdefault((logs, session), []).append((begins, ends))
         if not corrected:
             return told
 
-        def both(row: "Row") -> bool:
-            return any(begins <= row.at_ms <= ends for begins, ends in corrected.get(row.session, ()))
+        def both(agent: str, row: "Row") -> bool:
+            return any(begins <= row.at_ms <= ends for begins, ends in corrected.get((agent, row.session), ()))
 
-        return [(agent, row, amount, known or both(row)) for agent, row, amount, known in told]
+        return [(agent, row, amount, known or both(agent, row)) for agent, row, amount, known in told]
 
     def _placing(self, logged: Sequence[LoggedTurn]) -> Callable[[LoggedTurn], Place]:
         known = {} if self.ledger is None else self.ledger.places("agent_session", {one.session for one in logged})
@@ -278,7 +282,7 @@ def project_of(directory: str) -> str:
     here = Path(directory)
     if not directory or not here.is_absolute():
         return directory
-    return next((str(place) for place in (here, *here.parents) if _is_root(place)), directory)
+    return next((str(place) for place in islice((here, *here.parents), _DEEPEST) if _is_root(place)), directory)
 
 
 def _is_root(place: Path) -> bool:

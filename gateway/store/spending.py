@@ -71,7 +71,7 @@ _USUAL: Final = """
 SELECT model FROM turns WHERE session_id = ? AND model IS NOT NULL AND calls > 0
 GROUP BY model ORDER BY count(*) DESC, model LIMIT 1"""
 _CORRECTED: Final = """
-SELECT s.agent_session, t.created_at_ms, coalesce(t.ended_at_ms, ?) FROM sessions AS s JOIN turns AS t ON t.session_id = s.id
+SELECT s.agent, s.agent_session, coalesce(t.started_at_ms, t.created_at_ms), coalesce(t.ended_at_ms, ?) FROM sessions AS s JOIN turns AS t ON t.session_id = s.id
 WHERE s.agent_session IN (SELECT value FROM json_each(?)) AND s.agent_session IS NOT NULL
   AND instr(t.flags, '"reconciled"') > 0 AND coalesce(t.ended_at_ms, ?) >= ?"""
 
@@ -123,8 +123,11 @@ class Spendings:
             found[own if column == "agent_session" else name] = Place(name, agent, project, "" if forgotten else title)
         return found
 
-    def corrected(self, agent_sessions: Iterable[str], since_ms: int, now_ms: int) -> list[tuple[str, int, int]]:
-        """(the agent's own id of the session, from, until) of the turns whose cost was corrected by the agent's own total."""
+    def corrected(self, agent_sessions: Iterable[str], since_ms: int, now_ms: int) -> list[tuple[str, str, int, int]]:
+        """(agent, its own id of the session, from, until) of the turns whose cost was corrected by the agent's own total.
+
+        From when the agent began to work on it: what was called in the session while the turn waited is not in that total.
+        """
         names = json.dumps(sorted(agent_sessions))
         return [tuple(row) for row in self._all(_CORRECTED, now_ms, names, now_ms, since_ms)]
 

@@ -141,6 +141,28 @@ async def test_what_both_tell_counts_once(user: Path, home: Path):
     assert values(user, *ON_THE_DAY) == told
 
 
+async def test_a_corrected_turn_hides_no_money_but_its_own(user: Path, home: Path):
+    """Attack 36: what its session used while it waited for a yes, and what another agent's log says of a session of that name, is told."""
+    known, _, fixed = ours()
+    waited = replace(fixed, created_at_ms=NOON + MINUTE, started_at_ms=NOON + 60 * MINUTE)
+    await metered(home, known, waited)
+    log(user, KNOWN, ("m1", 30), ("m4", 65))
+    other = {
+        "id": "msg_1",
+        "sessionID": KNOWN,
+        "role": "assistant",
+        "modelID": "claude-opus-4-8",
+        "providerID": "anthropic",
+        "time": {"created": NOON + 65 * MINUTE},
+        "tokens": {"input": 100, "output": 10},
+    }
+    place = user / ".local" / "share" / "opencode" / "storage" / "message" / KNOWN
+    place.mkdir(parents=True)
+    (place / "msg_1.json").write_text(json.dumps(other))
+    told = values(user, *ON_THE_DAY)
+    assert (told["sources"]["gateway"]["cost_usd"], told["sources"]["logs"]["cost_usd"]) == ("0.005", "0.0015")
+
+
 async def test_a_machine_without_a_gateway_is_told_what_its_agents_used(user: Path, home: Path):
     """The first thing that a new user runs: nothing was set up, and the logs are priced."""
     log(user, ALONE, ("m5", 30), ("m6", 31))

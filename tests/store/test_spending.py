@@ -202,15 +202,15 @@ async def test_what_stands_beside_the_sums_is_read_too(home: Path) -> None:
 
 
 async def test_turns_whose_cost_was_corrected_are_told_with_their_times(home: Path) -> None:
-    """By the agent's own name of the session; one that still runs lasts until now, and one long over is not told."""
-    fixed = replace(PLAIN, flags=frozenset({Flag.RECONCILED}), created_at_ms=NOW - 9, ended_at_ms=NOW - 5)
-    runs = replace(fixed, id="t_2", state=TurnState.RUNNING, ended_at_ms=None, created_at_ms=NOW - 2, prompt_uuid="2")
-    old = replace(fixed, id="t_3", created_at_ms=1, ended_at_ms=2, prompt_uuid="3")
+    """By the agent's own name of the session, from when it began to work; one that still runs lasts until now, and one long over is not told."""
+    fixed = replace(PLAIN, flags=frozenset({Flag.RECONCILED}), created_at_ms=NOW - 90, started_at_ms=NOW - 9, ended_at_ms=NOW - 5)
+    runs = replace(fixed, id="t_2", state=TurnState.RUNNING, ended_at_ms=None, started_at_ms=NOW - 2, prompt_uuid="2")
+    old = replace(fixed, id="t_3", started_at_ms=1, ended_at_ms=2, prompt_uuid="3")
     await put(home, SESSION, fixed, runs, old, replace(PLAIN, id="t_4", prompt_uuid="4"))
     with open_spending(home) as found:
         assert sorted(found.corrected(["0c6a"], 100, NOW + 7)) == [
-            ("0c6a", NOW - 9, NOW - 5),
-            ("0c6a", NOW - 2, NOW + 7),
+            ("claude", "0c6a", NOW - 9, NOW - 5),
+            ("claude", "0c6a", NOW - 2, NOW + 7),
         ]
         assert found.corrected(["nobody"], 100, NOW) == []
 
