@@ -29,7 +29,16 @@ _METERS: Final = {
     TokenClass.WEB_SEARCH: "Web searches",
     TokenClass.ALL: "Tokens of all classes",
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    *"\uff1d\uff0b\uff0d\uff20",
+)  # some take the wide ones for these
 _MILLION: Final = 1_000_000
 
 
@@ -220,7 +229,7 @@ def _prices(key: Key, total: Sum, sku: str, *, subscription: bool) -> Mapping[st
 
 def harmless(text: str) -> str:
     """The text, so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
 
 
 def _millions(count: int) -> str:

@@ -26,8 +26,8 @@ COLUMNS: Final = (
     ),
     *("output_tokens", "cost_per_turn_usd", "cache_hit_share", "unpriced_calls", "lower_bound_turns"),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet may take for the beginning of a formula."""
+_FORMULA: Final = ("=", "+", "-", "@", *"\uff1d\uff0b\uff0d\uff20")  # some take the wide ones for these
+"""What a spreadsheet may take for the beginning of a formula; a name has no blanks or line breaks at its beginning any more."""
 
 
 def as_values(found: Spending, look: Look) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _cell(value: object) -> object:
     text = named(value)
     # Amounts may begin with a minus; whatever else does is a name.
     harmless = value.lstrip("-").replace(".", "", 1).isdigit()
-    return f"'{text}" if value.startswith(_FORMULA) and not harmless else text
+    return f"'{text}" if text.startswith(_FORMULA) and not harmless else text
 
 
 def _escaped(text: str) -> str:

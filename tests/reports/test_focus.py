@@ -184,7 +184,9 @@ def test_terms_and_lower_bounds_are_told_apart() -> None:
     assert {(row["RegionId"], row["x_LowerBoundCalls"]) for row in rows} == {("", "0"), ("us", "1")}
 
 
-@pytest.mark.parametrize("bad", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize(
+    "bad", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "\N{FULLWIDTH EQUALS SIGN}1"]
+)
 def test_no_cell_of_text_is_a_formula(bad: str) -> None:
     """Whatever a project or a model is called."""
     assert harmless(bad) == f"'{bad}"

@@ -213,7 +213,9 @@ def test_values_for_programs_hold_every_class_exactly():
     assert (empty["groups"], empty["rest"], empty["total"]["cache_hit_share"]) == ([], None, None)
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", " =1", "\N{FULLWIDTH EQUALS SIGN}1"]
+)
 def test_a_spreadsheet_takes_no_name_for_a_formula(name: str):
     """It begins with an apostrophe there; amounts stay amounts."""
     odd = Portion(APP, TODAY, name, "", Source.LOGS, spent("3"), NOON, NOON)
