@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.domain.logged import Row
 from gateway.domain.usage import MAIN_LOOP
-from gateway.usage_logs.values import decoded
+from gateway.usage_logs.values import EARLIEST_MS, LATEST_MS, decoded
 
 CALL_MAX: Final = 10**8
 """No single call counts so many tokens, by two orders of magnitude."""
@@ -220,6 +220,6 @@ def _ms(at: datetime | None) -> int:
     if at is None:
         raise ValueError("no time")
     found = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MS
-    if found < 0:
-        raise ValueError("a time before there were agents")
+    if not EARLIEST_MS <= found < LATEST_MS:
+        raise ValueError("a time at which there are no agents")
     return found

@@ -16,8 +16,8 @@ UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 _LONGEST_TEXT: Final = 512
 _LONGEST_TIME: Final = 40
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01: before any of these agents
-_LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01
+EARLIEST_MS: Final = 1_577_836_800_000  # 2020-01-01: before any of these agents
+LATEST_MS: Final = 3_155_760_000_000  # 2070-01-01: all days between can be told in one report
 _ESCAPES: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
     re.DOTALL,
@@ -62,8 +62,8 @@ def moment(value: object) -> int | None:
             at_ms = ((told if told.tzinfo else told.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
         except (ValueError, OverflowError):
             return None
-    elif isinstance(value, int | float) and not isinstance(value, bool) and _EARLIEST_MS <= value < _LATEST_MS:
+    elif isinstance(value, int | float) and not isinstance(value, bool) and EARLIEST_MS <= value < LATEST_MS:
         at_ms = int(value)
     else:
         return None
-    return at_ms if _EARLIEST_MS <= at_ms < _LATEST_MS else None
+    return at_ms if EARLIEST_MS <= at_ms < LATEST_MS else None

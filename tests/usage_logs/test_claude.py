@@ -251,6 +251,16 @@ def said(kind: str, name: str, prompt: str = "") -> str:
     return f'{begins}"message":{told},"type":"assistant","timestamp":"2026-11-01T10:00:00.000Z"}}\n'
 
 
+def test_a_call_of_a_time_without_agents_is_unreadable(tmp_path: Path):
+    """One line of the year 9999 or of 1970 would make a report of everything one of thousands of years, which nobody gets."""
+    path = tmp_path / f"{SESSION}.jsonl"
+    years = ("1970", "2019", "2070", "9999")
+    far = [said("assistant", A).replace('"timestamp":"2026', f'"timestamp":"{year}') for year in years]
+    path.write_text("".join([*far, said("assistant", B)]), encoding="utf-8")
+    found = CLAUDE.read(str(path), None)
+    assert ([call.id for call in found.calls], found.unreadable) == ([B], 4)
+
+
 def test_calls_belong_to_the_prompt_of_the_users_line_before_them(tmp_path: Path):
     """Also where the log was read up to between the two, and of a sub-agent by its own file; what is no name is none."""
     path = tmp_path / f"{SESSION}.jsonl"

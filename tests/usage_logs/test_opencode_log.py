@@ -275,7 +275,9 @@ def test_sessions_without_an_end_do_not_keep_messages_from_being_read(tmp_path: 
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE message (id TEXT, session_id TEXT, data TEXT)")
         database.execute(f"CREATE VIEW session AS {ENDLESS} hex(n) AS id, '' AS parent_id, '' AS directory FROM r")
-        database.execute("INSERT INTO message VALUES ('m', 's', ?)", (json.dumps(said({"input": 1000, "output": 100})),))
+        database.execute(
+            "INSERT INTO message VALUES ('m', 's', ?)", (json.dumps(said({"input": 1000, "output": 100})),)
+        )
         database.commit()
     assert costs(LOG.read(str(path), None).calls) == [2_250_000]
 
