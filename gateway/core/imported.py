@@ -47,7 +47,8 @@ class Imported:
 @dataclass(frozen=True, slots=True)
 class History:
     """The turns of one agent, newest first. `left_out`: those that the gateway has metered, that go on or whose cost nobody knows, or is
-    more than an amount may be: logs may tell anything."""
+    more than an amount may be: logs may tell anything.
+    """
 
     turns: tuple[Imported, ...] = ()
     left_out: int = 0

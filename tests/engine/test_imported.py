@@ -1,17 +1,20 @@
 """A gateway that has metered nothing yet, and knows what the agent's logs tell: its first estimate has an n."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gateway import priors
+from gateway.agents.scripted import UseTool
 from gateway.core.first_call import FirstCall
-from gateway.core.forecast import ENOUGH, Past
+from gateway.core.forecast import ENOUGH, HISTORY_MAX, Past
 from gateway.core.imported import Imported
 from gateway.domain.estimate import Estimate
-from gateway.domain.money import Usd
+from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Grant, Role
-from gateway.domain.turn import TurnState
+from gateway.domain.turn import Turn, TurnState
 from gateway.engine import World
-from tests.engine.bench import MODEL, bench, call, script, with_limits
+from tests.engine.bench import MODEL, Bench, bench, call, script, with_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -76,3 +79,39 @@ async def test_the_gateways_own_turns_join_them() -> None:
         gateway.says("again")
         turns = await gateway.until(lambda turns: len(turns) == 2 and turns[-1].state is TurnState.FINISHED)
         assert [turn.estimate.n for turn in turns if turn.estimate] == [12, 13]
+
+
+WAITS = (TurnState.PAUSED, TurnState.ASKING)
+
+
+def poisoned(number: int, cost: str) -> Imported:
+    """A turn that an agent has written into its own log."""
+    past = Past("made-up", None, Usd.parse(cost), Usd.parse(cost), model=MODEL, imported=True)
+    return Imported("scripted", f"q{number}", 1_000 + number, past)
+
+
+async def dear_run(turns: Sequence[Imported]) -> tuple[Bench, Turn]:
+    """A run of eight calls of 30 cents, where $1 runs unasked, once it waits for somebody."""
+    steps = [part for _ in range(8) for part in (call(30), UseTool("Bash", "ls"))]
+    async with bench(script(*steps), with_limits("50", confirm="1"), prepare=with_prior) as gateway:
+        await gateway.world.store.import_turns(turns)
+        gateway.says("go")
+        turn = (await gateway.until(lambda turns: bool(turns) and turns[-1].state in WAITS))[-1]
+        return gateway, turn
+
+
+async def test_cheap_turns_made_up_in_a_log_let_a_run_go_no_further_than_what_runs_unasked() -> None:
+    """Attack 30: an agent that writes its own history is not asked about before the run, and still stops at `confirm_above`, and one call."""
+    _, asked = await dear_run([poisoned(n, "3") for n in range(HISTORY_MAX)])
+    assert (asked.state, asked.calls) == (TurnState.ASKING, 0)
+    _, unasked = await dear_run([poisoned(n, "0.001") for n in range(HISTORY_MAX)])
+    assert unasked.state is TurnState.PAUSED
+    assert unasked.hold <= unasked.ceiling == Usd.parse("1")
+    assert unasked.spent <= unasked.ceiling + Usd.parse("0.30")
+
+
+async def test_dear_turns_made_up_in_a_log_hold_nothing_that_nobody_has_seen() -> None:
+    """Attack 30: the other way round, a person is asked with the amount, nothing is set aside, and no button is above what is left."""
+    gateway, asked = await dear_run([poisoned(n, "900000") for n in range(HISTORY_MAX)])
+    assert (asked.state, asked.hold, asked.held_left, asked.calls) == (TurnState.ASKING, ZERO, ZERO, 0)
+    assert gateway.agent.prompts == []

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.meter import book
+from gateway.core.meter import book, book_difference, reprice
 from gateway.core.periods import beginnings, day_of
+from gateway.core.price import price
+from gateway.core.spending import spending
 from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Grant, Role, Unmetered
-from gateway.domain.spending import Open, Place, Portion, Source
+from gateway.domain.spending import By, Open, Period, Place, Portion, Source
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import UNLISTED, Call, Flag, Parts, Tokens, Unpriced, Usage
+from gateway.domain.usage import UNLISTED, Call, Flag, Parts, Rates, Tokens, Unpriced, Usage
 from gateway.ports import Decision, StoreError
 from gateway.store import open_store, schema
 from gateway.store.home import DATABASE
@@ -201,9 +203,57 @@ async def test_what_stands_beside_the_sums_is_read_too(home: Path) -> None:
             found.places("title", [])
 
 
+async def test_reports_by_anything_add_up_to_what_the_ledger_has_booked(home: Path) -> None:
+    """To the nano-dollar, over calls with and without a price, corrections and prices that became known later, each made up."""
+    dice = random.Random(11)  # noqa: S311 - the same each time
+    rates = Rates(5_000, 500, 6_250, 10_000, 25_000)
+    made: list[Turn] = []
+    entries: list[Entry] = []
+    for number in range(60):
+        turn = replace(
+            PLAIN,
+            id=f"t_{number}",
+            prompt_uuid=f"u{number}",
+            session_id=dice.choice(("s_1", "s_2")),
+            person=dice.choice(("7", "8", "")),
+            model=None,
+            created_at_ms=dice.randrange(BEGINS[0], BEGINS[-1]),
+            spent=ZERO,
+            parts=Parts(),
+            tokens=Tokens(),
+            calls=0,
+            unpriced_calls=0,
+            held_left=ZERO,
+        )
+        for at in range(dice.randrange(5)):
+            used = Usage(dice.choice(("opus", "haiku", "mystery")), Tokens(input=dice.randrange(9), output=at))
+            cost = Unpriced("nobody knows it") if used.model == "mystery" else price(used, rates)
+            turn, entry = book(turn, Call(f"c_{number}_{at}", used, cost))
+            entries.append(entry)
+            if isinstance(cost, Unpriced) and dice.random() < 0.5:
+                turn, entry = reprice(turn, len(entries), entry, used, rates, on=FIRST, source="a list")
+                entries.append(entry)
+        if dice.random() < 0.3:
+            turn, entry = book_difference(turn, Usage("opus", Tokens(output=3)), Usd(dice.randrange(1_000)))
+            entries.append(entry)
+        made.append(turn)
+    await put(home, SESSION, OTHER, *made, entries=tuple(entries))
+    booked = sum(entry.spent.nano for entry in entries)
+    with open_spending(home) as found:
+        portions = found.portions(FIRST, BEGINS)
+    assert booked > 0
+    for by in By:
+        report = spending(portions, by, Period(FIRST, FIRST + timedelta(days=DAYS - 1)), 1)
+        told = [one.spent.cost.nano for one in (*report.groups, *([report.rest] if report.rest else []))]
+        assert (sum(told), report.total.cost.nano) == (booked, booked), by
+        assert sum(cost.nano for _, cost in report.days) == booked
+
+
 async def test_turns_whose_cost_was_corrected_are_told_with_their_times(home: Path) -> None:
     """By the agent's own name of the session, from when it began to work; one that still runs lasts until now, and one long over is not told."""
-    fixed = replace(PLAIN, flags=frozenset({Flag.RECONCILED}), created_at_ms=NOW - 90, started_at_ms=NOW - 9, ended_at_ms=NOW - 5)
+    fixed = replace(
+        PLAIN, flags=frozenset({Flag.RECONCILED}), created_at_ms=NOW - 90, started_at_ms=NOW - 9, ended_at_ms=NOW - 5
+    )
     runs = replace(fixed, id="t_2", state=TurnState.RUNNING, ended_at_ms=None, started_at_ms=NOW - 2, prompt_uuid="2")
     old = replace(fixed, id="t_3", started_at_ms=1, ended_at_ms=2, prompt_uuid="3")
     await put(home, SESSION, fixed, runs, old, replace(PLAIN, id="t_4", prompt_uuid="4"))
