@@ -258,23 +258,24 @@ class UsageStore:
         return found[0]
 
     def calls_between(
-        self, since_ms: int, until_ms: int, gateway: Path | None
+        self, since_ms: int, until_ms: int, gateway: Path | None, session: str = ""
     ) -> list[tuple[str, Row, int | None, bool]]:
         """(agent, call, nano-dollars or None, whether it stands in the gateway's own ledger too) of this time, by agent and session in order.
 
-        `gateway`: its database, which is only read; None: there is none.
+        `gateway`: its database, which is only read; None: there is none. `session`: only sessions whose id begins so.
         """
         known = "EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.id)"
         known += " OR (request != '' AND EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.request))"
         query = (
             f"SELECT {_COLUMNS}, agent, nano, {known if gateway else '0'} FROM calls"  # noqa: S608
-            " WHERE place = ? AND at_ms >= ? AND at_ms < ? ORDER BY agent, session, at_ms, id"
+            " WHERE place = ? AND at_ms >= ? AND at_ms < ? AND substr(session, 1, length(?)) = ?"
+            " ORDER BY agent, session, at_ms, id"
         )
         if gateway is not None:
             idle = "" if os.path.lexists(f"{gateway}-wal") else "&immutable=1"  # leave no lock files behind
             self._connection.execute("ATTACH ? AS gateway", (uri(gateway, "ro") + idle,))
         try:
-            found = self._connection.execute(query, (self._place, since_ms, until_ms))
+            found = self._connection.execute(query, (self._place, since_ms, until_ms, session, session))
             return [(agent, Row._make(values), amount, bool(both)) for *values, agent, amount, both in found]
         finally:
             if gateway is not None:

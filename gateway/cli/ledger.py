@@ -41,7 +41,7 @@ def naming(home: Path) -> Iterator[None]:
 
 
 def read(session: str = "") -> Account:
-    """The account of this home, or of its sessions whose id begins so; empty where no gateway was ever started.
+    """The account of this home, or of its sessions whose id, or the agent's own id for it, begins so; empty where no gateway was ever started.
 
     Raises StoreError, SettingsError.
     """
@@ -52,7 +52,11 @@ def read(session: str = "") -> Account:
     if home.is_dir() and not (home / DATABASE).exists():
         return Account((), ())
     with naming(home), open_readonly(home) as reader:
-        sessions = tuple(one for one in reader.sessions() if one.id.startswith(session))
+        sessions = tuple(
+            one
+            for one in reader.sessions()
+            if one.id.startswith(session) or (one.agent_session or "").startswith(session)
+        )
         found = reader.report_rows(session_ids=[one.id for one in sessions] if session else ()) if sessions else ()
         known = {one.agent_session for one in sessions}
         unmetered = tuple(one for one in reader.unmetered() if not session or one.session in known)

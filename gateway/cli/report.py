@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TOP: Final = 8
 TEAM_BY: Final = (By.PROJECT, By.PERSON, By.MODEL, By.AGENT)
+BUSY: Final = "tollbridge: another scan is reading the logs: what it has not read yet is not in the figures"
 _NO_AGENTS: Final = "No logs of Claude Code, Codex, OpenCode or Gemini CLI were found in this home directory."
 _NEXT: Final = (
     "Once an agent has worked on this machine, this shows what it used, priced. `tollbridge scan PATH` reads logs from elsewhere, "
@@ -71,7 +72,11 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     no_logs: bool = typer.Option(
         False, "--no-logs", help="Leave agents' own logs out: only what the gateway has metered."
     ),
-    session: str = typer.Option("", "--session", help="The turns of the session with this id, or whose id begins so."),
+    session: str = typer.Option(
+        "",
+        "--session",
+        help="The turns of the session with this id, or whose id begins so: the gateway's, or one in agents' logs.",
+    ),
     of_estimates: bool = typer.Option(False, "--estimates", help="How good the estimates were, instead of the costs."),
     of_team: bool = typer.Option(False, "--team", help="What the whole team spent, by its bank."),
 ) -> None:
@@ -129,9 +134,7 @@ def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, 
     found = gather(Asked(named, since, until, by, top, zone, clock.now_ms(), logs=not no_logs))
     look = _look(zone, found)
     if found.busy:
-        typer.echo(
-            "tollbridge: another scan is reading the logs: what it has not read yet is not in the figures", err=True
-        )
+        typer.echo(BUSY, err=True)
     told = found.spending
     heading = HEADINGS[Named(named or "month")] if not since and not until else "Spent"
     if not form:
@@ -175,6 +178,10 @@ def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
 
 
 def _look(zone: "tzinfo", found: "Found") -> "Look":
+    return _look_at(zone, found.names)
+
+
+def _look_at(zone: "tzinfo", names: dict[str, str]) -> "Look":
     import os
     import shutil
     import sys
@@ -183,7 +190,7 @@ def _look(zone: "tzinfo", found: "Found") -> "Look":
     from gateway.reports.spending import Look
 
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Look(zone, shutil.get_terminal_size().columns, Pen(colour), os.environ.get("HOME", ""), found.names)
+    return Look(zone, shutil.get_terminal_size().columns, Pen(colour), os.environ.get("HOME", ""), names)
 
 
 def _zone(name: str) -> "tzinfo":
@@ -205,11 +212,19 @@ def _zone(name: str) -> "tzinfo":
 def _turns(session: str, *, as_json: bool, of_estimates: bool) -> None:
     from gateway.cli import ledger
     from gateway.domain.errors import TollbridgeError
+    from gateway.home import home_directory
     from gateway.reports import cost, estimates
+    from gateway.store.home import DATABASE
 
+    if session and not of_estimates and not (home_directory() / DATABASE).exists():
+        _logged(session, as_json=as_json)
+        return
     account = ledger.read(session)
     if session and not account.sessions:
-        raise TollbridgeError(f"there is no session {session[:40]!r}: `tollbridge sessions` lists them")
+        if of_estimates:
+            raise TollbridgeError(f"there is no session {session[:40]!r}: `tollbridge sessions` lists them")
+        _logged(session, as_json=as_json)
+        return
     judged = estimates.account(account.sessions, account.turns) if of_estimates else None
     if as_json:
         told = (
@@ -232,6 +247,25 @@ def _turns(session: str, *, as_json: bool, of_estimates: bool) -> None:
         untold = beyond.untold(account.sessions, account.turns, account.unlisted)
         for sentences in filter(None, (ledger.went_without(account), untold)):
             console.print(beyond.wrapped(as_called(sentences), console.width))
+
+
+def _logged(session: str, *, as_json: bool) -> None:
+    """A session that the gateway does not know, by its agent's log."""
+    from gateway import clock
+    from gateway.cli.spending import logged_session
+    from gateway.domain.errors import TollbridgeError
+    from gateway.reports import logged_session as told
+
+    zone = _zone("")
+    found, busy = logged_session(session, zone, clock.now_ms())
+    if busy:
+        typer.echo(BUSY, err=True)
+    if not found:
+        raise TollbridgeError(
+            f"there is no session {session[:40]!r}, neither the gateway's nor in agents' logs: `tollbridge report` and "
+            "`tollbridge sessions` show their ids"
+        )
+    typer.echo(json.dumps(told.as_values(found), indent=2) if as_json else told.text(found, _look_at(zone, {})))
 
 
 def _team(since: str, by: By, *, as_json: bool) -> None:

@@ -77,6 +77,18 @@ def gather(asked: Asked) -> Found:
         return _Gathering(asked, period, ledger, usage).found(looked=looked, busy=busy)
 
 
+def logged_session(session: str, zone: tzinfo, now_ms: int) -> tuple[list[Dear], bool]:
+    """The turns that agents' own logs tell of sessions whose id begins so, by session and in order; and whether somebody else is
+    reading the logs. Raises TollbridgeError.
+    """
+    home = home_directory()
+    _, busy = _scan()
+    with _sources(home, logs=True) as (ledger, usage):
+        asked = Asked(periods.ALL, "", "", By.SESSION, 0, zone, now_ms)
+        period = Period(None, periods.on(now_ms, zone).date())
+        return _Gathering(asked, period, ledger, usage).of_session(session), busy
+
+
 def _scan() -> tuple[bool, bool]:
     """Read what agents have added to their logs; whether there are any homes of them, and whether somebody else is reading them."""
     from gateway import lock
@@ -184,21 +196,32 @@ class _Gathering:
             None if parts else self._latest_ms(),
         )
 
+    def of_session(self, session: str) -> list[Dear]:
+        """What the logs tell of sessions whose id begins so, a value for each turn."""
+        if self.usage is None:
+            return []
+        logged = turns(self._told(self.usage, self.begins[0], self.begins[-1], session))
+        place, usual = self._placing(logged), usual_models(logged)
+        found = [self._dear_one(one, usual[one.agent, one.session], place(one)) for one in logged]
+        if self._prices is not None:
+            self._prices.keep()
+        return found
+
     def _latest_ms(self) -> int | None:
         found = [one.latest_ms() for one in (self.ledger, self.usage) if one is not None]
         return max((at_ms for at_ms in found if at_ms is not None), default=None)
 
-    def _told(self, usage: UsageStore, since_ms: int, until_ms: int) -> list[Told]:
+    def _told(self, usage: UsageStore, since_ms: int, until_ms: int, session: str = "") -> list[Told]:
         """Calls out of the logs; those are marked as known that the ledger has too, by name or in the correction of a turn's cost."""
         gateway = None if self.ledger is None else self.ledger.database
-        told = usage.calls_between(since_ms - LASTS_MS, until_ms + LASTS_MS, gateway)
+        told = usage.calls_between(since_ms - LASTS_MS, until_ms + LASTS_MS, gateway, session)
         if self.ledger is None or not told:
             return told
         sessions = {row.session for _, row, _, _ in told}
         corrected: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for agent, session, begins, ends in self.ledger.corrected(sessions, since_ms - LASTS_MS, self.asked.now_ms):
+        for agent, one, begins, ends in self.ledger.corrected(sessions, since_ms - LASTS_MS, self.asked.now_ms):
             logs = spending.DESK_CLIENT if agent == AT_DESK else agent
-            corrected.setdefault((logs, session), []).append((begins, ends))
+            corrected.setdefault((logs, one), []).append((begins, ends))
         if not corrected:
             return told
 

@@ -32,7 +32,7 @@ def period(name: str, since: str, until: str, today: date) -> Period:
             return Period(None, today)
         return Period(_back(today, LENGTHS[name or "month"] - 1), today)
     first = _first(since, today) if since else None
-    last = _last(until, today) if until else _end(since) if _MONTH.fullmatch(since) else today
+    last = _last(until, today) if until else _end(since, "--since") if _MONTH.fullmatch(since) else today
     last = min(last, today) if not until else last
     if first is not None and first > last:
         raise PeriodError(f"the period would end ({last}) before it begins ({first}): check --since and --until")
@@ -75,20 +75,20 @@ def _begins(day: date, zone: tzinfo) -> int:
 def _first(text: str, today: date) -> date:
     if ago := _AGO.fullmatch(text):
         return _back(today, max(0, int(ago[1]) - 1))
-    return _day(f"{text}-01" if _MONTH.fullmatch(text) else text, "--since")
+    return _day(f"{text}-01" if _MONTH.fullmatch(text) else text, "--since", text)
 
 
 def _last(text: str, today: date) -> date:
     if ago := _AGO.fullmatch(text):
         return _back(today, int(ago[1]))
     if _MONTH.fullmatch(text):
-        return _end(text)
+        return _end(text, "--until")
     return _day(text, "--until")
 
 
-def _end(month: str) -> date:
+def _end(month: str, option: str) -> date:
     """The last day of a month."""
-    first = _day(f"{month}-01", "--since")
+    first = _day(f"{month}-01", option, month)
     year, number = (first.year + 1, 1) if first.month == _LAST_MONTH else (first.year, first.month + 1)
     try:
         return date(year, number, 1) - timedelta(days=1)
@@ -96,13 +96,16 @@ def _end(month: str) -> date:
         raise PeriodError(f"{month} is no month that a calendar has: write one like 2026-11") from None
 
 
-def _day(text: str, option: str) -> date:
+def _day(text: str, option: str, written: str = "") -> date:
+    """`written`: what stands in the refusal, where that is not the day."""
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise PeriodError(f"{option} {text[:40]!r} is no day: write it like 2026-11-01, 2026-11 or 7d") from None
+    raise PeriodError(
+        f"{option} {(written or text)[:40]!r} is no day: write it like 2026-11-01, 2026-11 or 7d"
+    ) from None
 
 
 def _back(day: date, days: int) -> date:

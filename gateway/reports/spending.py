@@ -6,6 +6,8 @@ from datetime import date, tzinfo
 from pathlib import PurePath
 from typing import Final
 
+from rich.cells import cell_len
+
 from gateway.core.periods import on
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.spending import By, Dear, Group, Place, Source, Spending, Spent
@@ -17,8 +19,16 @@ from gateway.view.figure_words import count
 _WIDEST: Final = 120
 _NARROWEST: Final = 30
 _BAR: Final = 12
+_SESSION_BAR: Final = 8
+"""Beside sessions, whose names need the room."""
+_ID: Final = 10
+_IDS_FROM: Final = 80
+"""Columns from which on ids are shown."""
+_WHERE_LEAST: Final = 5
 _MONTHS_DAYS: Final = 300
 """In a longer time a day of a month is not enough to tell when it was."""
+_ROOMY: Final = 110
+"""Columns from which on there is room for what each cost is made of."""
 _DEAREST: Final = 3
 _CENT_NANO: Final = 10_000_000
 _LINE: Final = 60
@@ -96,8 +106,8 @@ def _day(day: date) -> str:
 
 def _sum(found: Spending, look: Look) -> list[str]:
     whole = found.total
-    amount = _cost(whole)
-    said = f"in {_turns(whole)} of {number(found.sessions, 'session')}"
+    amount = cost(whole)
+    said = f"in {turns_of(whole)} of {number(found.sessions, 'session')}"
     if whole.per_turn is not None:
         said += f", {whole.per_turn} a turn"
     if whole.cached is not None:
@@ -106,7 +116,8 @@ def _sum(found: Spending, look: Look) -> list[str]:
     return [look.pen.strong(amount) + lines[0][len(amount) :], *lines[1:]]
 
 
-def _turns(spent: Spent) -> str:
+def turns_of(spent: Spent) -> str:
+    """How many turns it is; "about" where they were told apart by pauses."""
     about = "about " if spent.guessed else ""
     return f"{about}{number(spent.turns, 'turn')}" if spent.turns else number(spent.calls, "call")
 
@@ -182,8 +193,9 @@ def _groups(found: Spending, look: Look) -> list[str]:
         names.append(f"{int(found.rest.name):,} more")
     spents = [*(one.spent for one in shown), found.total]
     most = max((one.spent.cost.nano for one in found.groups), default=0)
-    bars = [bar(one.spent.cost.nano, most, _BAR) for one in found.groups]
-    cut = short_path_cells if found.by is By.PROJECT else shorten_cells
+    wide = _SESSION_BAR if found.by is By.SESSION and look.columns < _ROOMY else _BAR
+    bars = [bar(one.spent.cost.nano, most, wide) for one in found.groups]
+    cut = _CUTS.get(found.by, shorten_cells)
     columns = [Column(found.by.value, [*names, "all"], elastic=True, least=16, cut=cut)]
     if found.by is By.SESSION:
         columns.append(
@@ -230,7 +242,7 @@ def _figures(spents: Sequence[Spent], look: Look) -> list[Column]:
         ),
         Column("cached", ["-" if one.cached is None else _percent(one.cached) for one in spents], right=True, may_go=4),
     ]
-    if look.columns >= 110:  # noqa: PLR2004 - from here on there is room for all of them
+    if look.columns >= _ROOMY:
         for name, part in (
             ("reads", lambda one: one.parts.cache_read),
             ("writes", lambda one: one.parts.cache_write),
@@ -239,7 +251,7 @@ def _figures(spents: Sequence[Spent], look: Look) -> list[Column]:
         ):
             cells: list[str] = [_part(one, part) for one in spents]
             columns.append(Column(name, cells, right=True, may_go=2))
-    columns.append(Column("cost", _aligned([_cost(one) for one in spents]), right=True))
+    columns.append(Column("cost", _aligned([cost(one) for one in spents]), right=True))
     return columns
 
 
@@ -263,23 +275,46 @@ def name_of(group: Group, by: By, look: Look) -> str:
         case By.SESSION:
             return _place(group.place, look) if group.place else "-"
         case By.PROJECT:
-            return _path(group.name, look) if group.name else "(not known)"
+            return path(group.name, look) if group.name else "(not known)"
         case By.AGENT:
-            return named(_AGENTS.get(group.name, group.name))
+            return agent_name(group.name)
         case By.PERSON:
             return named(look.names.get(group.name, group.name)) if group.name else "(from logs)"
         case _:
             return named(group.name) or "(not known)"
 
 
+def agent_name(agent: str) -> str:
+    """An agent as people know it."""
+    return named(_AGENTS.get(agent, agent))
+
+
 def _place(place: Place, look: Look) -> str:
     """A session as people know it: its project, and what it is about, or its agent."""
     where = named(PurePath(place.project).name or place.project) if place.project else named(place.agent)
-    about = named(place.title) or (place.id[:10] if look.columns >= 100 else "")  # noqa: PLR2004 - there is room
+    about = named(place.title) or (short_id(place.id) if look.columns >= _IDS_FROM else "")
     return f"{where}  {about}" if about else where
 
 
-def _path(directory: str, look: Look) -> str:
+def short_id(session: str) -> str:
+    """The beginning of a session's id, which `report --session` finds it by."""
+    return named(session.partition("-")[0][:_ID])
+
+
+def _cut_session(name: str, most: int) -> str:
+    """A session's name so wide: an id stays whole, since one that is cut finds nothing."""
+    where, gap, about = name.rpartition("  ")
+    room = most - cell_len(about) - len(gap)
+    if cell_len(name) <= most or cell_len(about) > _ID or room < _WHERE_LEAST:
+        return shorten_cells(name, most)
+    return f"{shorten_cells(where, room)}{gap}{about}"
+
+
+_CUTS: Final = {By.PROJECT: short_path_cells, By.SESSION: _cut_session}
+
+
+def path(directory: str, look: Look) -> str:
+    """A directory, below the person's own one as `~`."""
     own = look.own
     return named(f"~{directory[len(own) :]}" if own and f"{directory}/".startswith(f"{own}/") else directory)
 
@@ -324,7 +359,7 @@ def _notes(found: Spending, look: Look) -> list[str]:
         *_unasked(found),
         *_estimates(found),
         *_open(found),
-        *_uncertain(found),
+        *uncertain(found),
         *_sources(found),
         NOTE,
     ]
@@ -333,7 +368,7 @@ def _notes(found: Spending, look: Look) -> list[str]:
 
 def _came_of_it(found: Spending) -> list[str]:
     some = [
-        f"{words}: {of.turns:,}, {_cost(of)}{_share(of, found.total)}"
+        f"{words}: {of.turns:,}, {cost(of)}{_share(of, found.total)}"
         for kind, words in _KINDS.items()
         if (of := found.fruitless[kind]).turns
     ]
@@ -348,7 +383,7 @@ def _unasked(found: Spending) -> list[str]:
     said: list[str] = []
     if found.background.turns:
         said.append(
-            f"Background: {number(found.background.turns, 'turn')} that nobody asked for cost {_cost(found.background)}."
+            f"Background: {number(found.background.turns, 'turn')} that nobody asked for cost {cost(found.background)}."
         )
     if found.unlisted:
         said.append(f"Calls that no transcript shows (titles, compactions): {found.unlisted}.")
@@ -367,11 +402,12 @@ def _open(found: Spending) -> list[str]:
     if not found.open:
         return []
     each = ", ".join(f"{one.turns} {_STATES.get(one.state, one.state)}" for one in found.open)
-    cost = sum((one.cost for one in found.open), ZERO)
-    return [f"Not settled now: {each}; {cost} so far."]
+    so_far = sum((one.cost for one in found.open), ZERO)
+    return [f"Not settled now: {each}; {so_far} so far."]
 
 
-def _uncertain(found: Spending) -> list[str]:
+def uncertain(found: Spending) -> list[str]:
+    """What the marks at costs and numbers mean, a sentence for each that is there."""
     said: list[str] = []
     if found.unpriced:
         models = [f"{named(model) or 'a model that is not known'} ({calls})" for model, calls in found.unpriced.items()]
@@ -394,11 +430,11 @@ def _sources(found: Spending) -> list[str]:
     if not ours.calls and not ours.turns:
         return ["All of it is from agents' own logs: no budget held any of it back."]
     return [
-        f"{_cost(ours)} was metered by the gateway; {_cost(logs)} more is from agents' own logs, held back by no budget."
+        f"{cost(ours)} was metered by the gateway; {cost(logs)} more is from agents' own logs, held back by no budget."
     ]
 
 
-def _cost(spent: Spent) -> str:
+def cost(spent: Spent) -> str:
     """The cost with its marks; "unknown" where nobody knows it."""
     if spent.known is None:
         return "unknown"

@@ -11,7 +11,7 @@ from gateway.domain.spending import By, Dear, Group, Source, Spending, Spent
 from gateway.domain.turn import OutcomeKind
 from gateway.domain.usage import Tokens
 from gateway.reports.cutting import named
-from gateway.reports.spending import Look, dated, grouped, name_of, number
+from gateway.reports.spending import Look, dated, grouped, name_of, turns_of, uncertain
 
 SCHEMA: Final = 2
 COLUMNS: Final = (
@@ -69,7 +69,7 @@ def as_markdown(found: Spending, heading: str, look: Look) -> str:
     rows = [(_escaped(_untitled(one, found.by, look)), one.spent) for one in found.groups]
     if found.rest is not None:
         rows.append((f"{int(found.rest.name):,} more", found.rest.spent))
-    lines = [f"**{dated(found, heading)}**: {_cost(found.total)}, {number(found.total.turns, 'turn')}", ""]
+    lines = [f"**{dated(found, heading)}**: {_cost(found.total)}, {turns_of(found.total)}", ""]
     names = (found.by.value, "turns", "cost/turn", "cached", "input", "cache reads", "cache writes", "output", "cost")
     lines += [f"| {' | '.join(names)} |", f"|---|{'---:|' * (len(names) - 1)}"]
     for name, spent in (*rows, ("all", found.total)):
@@ -80,6 +80,8 @@ def as_markdown(found: Spending, heading: str, look: Look) -> str:
             str(one) if spent.cost else "-" for one in (parts.input, parts.cache_read, parts.cache_write, parts.output)
         ]
         lines.append(f"| {' | '.join((name, f'{spent.turns:,}', each, share, *amounts, _cost(spent)))} |")
+    if notes := uncertain(found):
+        lines += ["", *(_escaped(note) for note in notes)]
     return "\n".join(lines) + "\n"
 
 

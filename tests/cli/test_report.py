@@ -202,6 +202,46 @@ async def test_each_by_names_what_people_know(user: Path, home: Path):
     assert "\nclaude-opus-4-8 " in said["model"]
 
 
+def test_a_session_that_only_its_agents_log_tells_of_is_shown_by_its_id(user: Path):
+    """The report names it by the beginning of its id, and `--session` finds its turns by that: as text and for programs."""
+    log(user, KNOWN, ("m1", 0), ("m2", 1), ("m3", 120))
+    log(user, ALONE, ("n1", 0))
+    (row,) = [line for line in run(user, *ON_THE_DAY, COLUMNS="80").stdout.splitlines() if KNOWN[:8] in line]
+    assert row.split()[:2] == ["app", KNOWN[:8]]
+    done = run(user, "--session", KNOWN[:8], COLUMNS="80", TZ="UTC")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:7] == [
+        KNOWN,
+        "Claude Code, /srv/app, claude-opus-4-8, began 1 Nov 2026",
+        "",
+        "began         calls  cached      cost",
+        " 1 Nov 12:00      2     0 %   $0.0015",
+        " 1 Nov 14:00      1     0 %  $0.00075",
+        "2 turns           3     0 %   $0.0023",
+    ]
+    (told,) = values(user, "--session", KNOWN)["sessions"]
+    assert (told["id"], told["agent"], told["cost_usd"], told["calls"]) == (KNOWN, "claude", "0.00225", 3)
+    assert [(one["id"], one["origin"], one["cost_usd"]) for one in told["turns"]] == [
+        (None, "log", "0.0015"),
+        (None, "log", "0.00075"),
+    ]
+
+
+def test_a_session_that_nobody_knows_is_refused_with_where_ids_are(user: Path):
+    """Neither the ledger nor a log tells of it, and a name of a project is no id."""
+    log(user, ALONE, ("n1", 0))
+    done = run(user, "--session", "app")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no session 'app', neither the gateway's nor in agents' logs" in done.stderr
+
+
+async def test_a_session_of_the_gateways_is_found_by_its_agents_own_id(user: Path, home: Path):
+    """What the agent itself calls it leads to the turns that the gateway metered."""
+    await metered(home, *ours())
+    (told,) = values(user, "--session", KNOWN[:8])["sessions"]
+    assert (told["id"], len(told["turns"])) == (session(1).id, 2)
+
+
 async def test_csv_and_markdown_are_for_pasting(user: Path, home: Path):
     """A header that stays and a line for each group; a table with its heading; no words of a prompt or a title in them."""
     await both(user, home)
@@ -212,7 +252,7 @@ async def test_csv_and_markdown_are_for_pasting(user: Path, home: Path):
     )
     assert len(lines) == 3
     table = run(user, *ON_THE_DAY, "--markdown").stdout
-    assert table.startswith("**Spent, 1 Nov 2026**: $0.0093, 4 turns\n\n| session | turns |")
+    assert table.startswith("**Spent, 1 Nov 2026**: $0.0093, about 4 turns\n\n| session | turns |")
     assert "Fix the login" not in table + "".join(lines)
 
 
@@ -326,6 +366,8 @@ async def test_a_newer_database_is_named_with_what_to_do(user: Path, home: Path)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--since", "2026-13"), "--since '2026-13' is no day"),
+        (("--until", "2026-13"), "--until '2026-13' is no day"),
         (("--since", "yesterday"), "--since 'yesterday' is no day: write it like 2026-11-01, 2026-11 or 7d"),
         (("--since", "1900-01"), "2026"),
         (("--since", "1900-01-01", "--until", "2026-01-01"), "name a later first day with --since"),

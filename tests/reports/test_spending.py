@@ -93,10 +93,10 @@ input            $62.73   5 %  █▎            200k
 web searches     $62.73   5 %  █▎
 not told apart   $62.73   5 %  █▎
 
-session           began         turns  a turn  cached         cost
-app  Fix the lo…  23 Nov 12:00     21  $59.40    94 %  $1,247.50?   ████████████
-lib               23 Nov 12:00     10   $0.70    94 %      $7.00+   ▏
-all                                31  $40.47    94 %  $1,254.50+?
+session             began         turns  a turn  cached         cost
+app  Fix the login  23 Nov 12:00     21  $59.40    94 %  $1,247.50?   ████████
+lib  0c6a           23 Nov 12:00     10   $0.70    94 %      $7.00+   ▏
+all                                  31  $40.47    94 %  $1,254.50+?
 
 dearest turns
 $99.00  23 Nov 12:00 app, Fix the flaky login test, ple… (error): cold cache
