@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.report [--turns N] [--rounds N] [--json]. Ledgers are made in bulk, out of the rows that one real turn left: N turns over three years,
 a third of them over one (as many a month), and a tenth over three. Each command starts from nothing, Python included; the least disturbed of all rounds
-is told. Turns are spread evenly, 50 in a session; the ledger has one entry for each. Everything is in the page cache.
+is told. Turns are spread evenly, 50 in a session; the ledger has one entry for each, what it left, and a commit of every third. Everything is in the page cache.
 """
 
 import argparse
@@ -29,10 +29,24 @@ from gateway.store import rows
 TURNS = 1_000_000
 ROUNDS = 5
 YEAR_MS = 365 * 86_400_000
-COMMANDS = (("month",), ("month", "--by", "day"), ("week", "--by", "project"), ("all", "--by", "model"))
+COMMANDS = (
+    ("month",),
+    ("month", "--by", "day"),
+    ("week", "--by", "project"),
+    ("month", "--outcomes"),
+    ("all", "--by", "model"),
+    ("all", "--outcomes"),
+)
 BARE = ("--help",)
 """What the command line takes to start."""
 _PAGE = 50_000
+_DAY_MS = 86_400_000
+_KINDS = (
+    *("commits", "answer", "commits", "diff", "commits", "answer", "error", "commits", "diff", "answer"),
+    *("nothing", "commits", "cancelled", "tests", "commits", "answer", "diff", "unknown", "commits", "answer"),
+)
+_LEFT = ((7, 9), (30, 8))
+"""Of ten lines that a commit added so many are there after so many days."""
 _MODELS = ("claude-opus-4-8", "claude-opus-4-8", "claude-sonnet-4-6", "claude-haiku-4-5")
 
 
@@ -115,6 +129,8 @@ def fill(place: Path, age: Age) -> tuple[Path, int]:
                 _insert(connection, "sessions", _sessions(one, numbers))
                 _insert(connection, "turns", _turns(one, numbers, age, now_ms))
                 _insert(connection, "entries", _entries(one, numbers, age, now_ms))
+                _insert(connection, "outcomes", _outcomes(numbers))
+                _insert(connection, "outcome_commits", _commits(numbers, age, now_ms))
     finally:
         connection.close()
     return home, now_ms
@@ -165,6 +181,58 @@ def _entries(one: Template, numbers: range, age: Age, now_ms: int) -> Iterator[R
     for number in numbers:
         names = {"turn_id": f"t_{number:012d}", "session_id": _session(number), "call_id": f"call-{number}"}
         yield {**call, **names, "seq": 1 + len(one.entries) + number, "at_ms": _at_ms(number, age, now_ms)}
+
+
+def _outcomes(numbers: range) -> Iterator[Row]:
+    for number in numbers:
+        kind = _KINDS[number % len(_KINDS)]
+        seen = {
+            "repository": "/srv/app/.git",
+            "place": "/srv/app/.git",
+            "head": f"{number:040x}",
+            "branch": "main",
+            "change": [0, 0, 0],
+            "digest": f"{number:064x}",
+            "at_ms": number,
+        }
+        yield {
+            "turn_id": f"t_{number:012d}",
+            "kind": kind,
+            "sight": "unknown" if kind == "unknown" else "seen",
+            "before": None if kind == "unknown" else rows.dump(seen),
+            "after": None if kind == "unknown" else rows.dump(seen),
+            "counted": int(kind != "unknown"),
+            "tests": rows.dump([1, "pytest", number % 5 > 0] if number % 4 == 0 else [0, "", None]),
+        }
+
+
+def _commits(numbers: range, age: Age, now_ms: int) -> Iterator[Row]:
+    for number in numbers:
+        if _KINDS[number % len(_KINDS)] != "commits":
+            continue
+        at_ms = _at_ms(number, age, now_ms) + 50_000
+        added = 1 + number * 31 % 400
+        old = [max(0, added * left // 10) if now_ms - at_ms > days * _DAY_MS else None for days, left in _LEFT]
+        looked = now_ms - at_ms > _DAY_MS
+        yield {
+            "turn_id": f"t_{number:012d}",
+            "sha": f"{number:040x}",
+            "repository": "/srv/app/.git",
+            "whose": "shared" if number % 14 == 0 else "turn",
+            "files": 3,
+            "added": added,
+            "removed": added // 3,
+            "authored_ms": at_ms,
+            "committed_ms": at_ms,
+            "due_ms": None,
+            "seen_at_ms": now_ms if looked else None,
+            "gone": int(looked and number % 17 == 0),
+            "branch": "main" if looked else "",
+            "merged": "itself" if looked else "",
+            "reverted_by": "f" * 40 if looked and number % 13 == 0 else "",
+            "after_7": old[0],
+            "after_30": old[1],
+        }
 
 
 def _insert(connection: sqlite3.Connection, name: str, found: Iterator[Row]) -> None:

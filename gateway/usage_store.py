@@ -157,7 +157,16 @@ class UsageStore:
                 _signed(mark.inode),
                 look.seen_size,
             ),
-            *(_signed(look.seen_ns % _NUMBERS), mark.head, mark.size, mark.offset, mark.state, look.records, look.unreadable, look.told),
+            *(
+                _signed(look.seen_ns % _NUMBERS),
+                mark.head,
+                mark.size,
+                mark.offset,
+                mark.state,
+                look.records,
+                look.unreadable,
+                look.told,
+            ),
         )
         self._connection.execute(_READ.format(more="0 *" if look.anew else ""), values)
 

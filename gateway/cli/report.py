@@ -56,7 +56,7 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
         parser=one_of(By),
         metavar=shown(By),
         show_default=False,
-        help="What it is added up by. Without it: session; with --team project, person, model or agent.",
+        help="What it is added up by. Without it: session; with --team and --outcomes project.",
     ),
     top: int | None = typer.Option(
         None, "--top", min=0, show_default=False, help="How many groups are shown, the dearest (0: all; without it 8)."
@@ -78,6 +78,12 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
         help="The turns of the session with this id, or whose id begins so: the gateway's, or one in agents' logs.",
     ),
     of_estimates: bool = typer.Option(False, "--estimates", help="How good the estimates were, instead of the costs."),
+    of_outcomes: bool = typer.Option(
+        False, "--outcomes", help="What came of it: commits, what survives of them, and what ended with nothing."
+    ),
+    no_look: bool = typer.Option(
+        False, "--no-look", help="With --outcomes: do not look into repositories for what became of commits."
+    ),
     of_team: bool = typer.Option(False, "--team", help="What the whole team spent, by its bank."),
 ) -> None:
     """Show what was spent, on what, and what stands out: by the gateway's ledger and by agents' own logs, what both tell once."""
@@ -90,7 +96,13 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     given |= {name for name, value in (("--since", since), ("--until", until), ("--timezone", timezone)) if value}
     given |= {
         name
-        for name, is_given in (("--no-logs", no_logs), ("--top", top is not None), ("--by", by is not None))
+        for name, is_given in (
+            ("--no-logs", no_logs),
+            ("--top", top is not None),
+            ("--by", by is not None),
+            ("--outcomes", of_outcomes),
+            ("--no-look", no_look),
+        )
         if is_given
     }
     given |= {str(named)} if named else set()
@@ -106,17 +118,19 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
             raise TollbridgeError(f"{named} is a period by itself: leave it out, or --since and --until")
         if top is not None and by in (By.DAY, By.PERSON):
             raise TollbridgeError(f"--top does not go with --by {by}: all of them are shown, in their order")
+        if no_look and not of_outcomes:
+            raise TollbridgeError("--no-look goes with --outcomes: add that, or leave it out")
         shows = (0 if as_csv else TOP) if top is None else top
-        _spent(
-            named or "",
-            since,
-            until,
-            by or By.SESSION,
-            shows,
-            timezone,
-            no_logs=no_logs,
-            form=next(iter(given & set(forms)), ""),
-        )
+        form = next(iter(given & set(forms)), "")
+        if of_outcomes:
+            from gateway.cli import results
+
+            asked = results.asked(named or "", since, until, by or By.PROJECT, shows, _zone(timezone), logs=not no_logs)
+            found = results.gather(asked, looks=not no_look)
+            _say_busy(found)
+            results.show(found, asked, _heading(named or "", since, until), _look(asked.zone, found), form)
+            return
+        _spent(named or "", since, until, by or By.SESSION, shows, timezone, no_logs=no_logs, form=form)
 
 
 def _refuse(option: str, others: set[str]) -> None:
@@ -133,10 +147,9 @@ def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, 
     zone = _zone(timezone)
     found = gather(Asked(named, since, until, by, top, zone, clock.now_ms(), logs=not no_logs))
     look = _look(zone, found)
-    if found.busy:
-        typer.echo(BUSY, err=True)
+    _say_busy(found)
     told = found.spending
-    heading = HEADINGS[Named(named or "month")] if not since and not until else "Spent"
+    heading = _heading(named, since, until)
     if not form:
         typer.echo(_text(found, heading, look, no_logs=no_logs))
         return
@@ -149,6 +162,17 @@ def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, 
         typer.echo(spending_values.as_csv(told, look), nl=False)
     else:
         typer.echo(spending_values.as_markdown(told, heading, look), nl=False)
+
+
+def _heading(named: str, since: str, until: str) -> str:
+    return HEADINGS[Named(named or "month")] if not since and not until else "Spent"
+
+
+def _say_busy(found: "Found") -> None:
+    if found.busy:
+        typer.echo(
+            "tollbridge: another scan is reading the logs: what it has not read yet is not in the figures", err=True
+        )
 
 
 def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
@@ -167,6 +191,8 @@ def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
             sentences = ["Nothing was spent yet.", *looked, _NEXT]
     elif not told.by_source[spending.Source.GATEWAY].turns:
         sentences = ["`tollbridge setup` puts limits on what agents may spend from now on."]
+    else:
+        sentences = ["What came of it: `tollbridge report --outcomes`."]
     if found.unmetered:
         import os
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.core import periods, spending
 from gateway.core.logged_turns import LoggedTurn, Told, made, portions, spent, turns, usual_models
+from gateway.core.results import results
 from gateway.core.why import Around, why
 from gateway.domain.errors import TollbridgeError
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import AT_DESK, Unmetered
+from gateway.domain.results import Results
 from gateway.domain.spending import By, Dear, Period, Place, Portion, Source, Spending
 from gateway.home import home_directory
 from gateway.usage_store import DATABASE as USAGE
@@ -46,6 +48,8 @@ class Asked:
     zone: tzinfo
     now_ms: int
     logs: bool = True
+    outcomes: bool = False
+    """What came of it is wanted too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,9 @@ class Found:
     busy: bool = False
     latest_ms: int | None = None
     """Where nothing was spent in the period: when something was spent before it."""
+    results: Results | None = None
+    due: int = 0
+    """Commits that are to be looked at again by now."""
 
 
 def gather(asked: Asked) -> Found:
@@ -194,6 +201,8 @@ class _Gathering:
             looked,
             busy,
             None if parts else self._latest_ms(),
+            self._results(parts) if self.asked.outcomes else None,
+            0 if ledger is None else ledger.commits_due(self.asked.now_ms),
         )
 
     def of_session(self, session: str) -> list[Dear]:
@@ -206,6 +215,11 @@ class _Gathering:
         if self._prices is not None:
             self._prices.keep()
         return found
+
+    def _results(self, parts: Sequence[Portion]) -> Results:
+        turned = () if self.ledger is None else self.ledger.turned(self.begins[0], self.begins[-1])
+        places = {one.place.id: one.place for one in parts if one.source is Source.GATEWAY}
+        return results(turned, self.asked.by, self.asked.now_ms, self.asked.top, places)
 
     def _latest_ms(self) -> int | None:
         found = [one.latest_ms() for one in (self.ledger, self.usage) if one is not None]

@@ -11,7 +11,7 @@ from gateway.domain.usage import Flag, Tokens
 from gateway.reports.cost import SCHEMA
 from gateway.reports.cutting import NOTE, named
 from gateway.reports.drawn import Column, in_lines, table
-from gateway.reports.spending import Look, agent_name, cost, number, path
+from gateway.reports.spending import Look, agent_name, marked, number, path
 
 ORIGIN: Final = "log"
 
@@ -43,7 +43,7 @@ def _session(turns: Sequence[Dear], look: Look) -> list[str]:
         Column("began", [*(f"{at.day:>2} {at:%b %H:%M}" for at in began), number(len(turns), "turn")]),
         Column("calls", [f"{one.calls:,}" for one in spents], right=True, may_go=3),
         Column("cached", shares, right=True, may_go=4),
-        Column("cost", [cost(one) for one in spents], right=True),
+        Column("cost", [marked(one) for one in spents], right=True),
     ]
     if len(models) > 1:
         columns.append(Column("model", [*(named(one.model) for one in turns), ""], may_go=1))

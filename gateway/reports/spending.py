@@ -106,12 +106,12 @@ def _day(day: date) -> str:
 
 def _sum(found: Spending, look: Look) -> list[str]:
     whole = found.total
-    amount = cost(whole)
+    amount = marked(whole)
     said = f"in {turns_of(whole)} of {number(found.sessions, 'session')}"
     if whole.per_turn is not None:
         said += f", {whole.per_turn} a turn"
     if whole.cached is not None:
-        said += f"; {_percent(whole.cached)} of the context came from the cache"
+        said += f"; {percent(whole.cached)} of the context came from the cache"
     lines = in_lines(f"{amount} {said}", look.columns, then="  ")
     return [look.pen.strong(amount) + lines[0][len(amount) :], *lines[1:]]
 
@@ -165,7 +165,7 @@ def _made_of(whole: Spent, look: Look) -> list[str]:
     columns = [
         Column("made of", [row[0] for row in told]),
         Column("cost", [grouped(row[1]) for row in told], right=True),
-        Column("", [_percent(row[1].nano / whole.cost.nano) for row in told], right=True, may_go=2),
+        Column("", [percent(row[1].nano / whole.cost.nano) for row in told], right=True, may_go=2),
         Column("", [bar(row[1].nano, most, _BAR) for row in told], may_go=1, bar=True),
         Column("tokens", [row[2] for row in told], may_go=3),
     ]
@@ -240,7 +240,7 @@ def _figures(spents: Sequence[Spent], look: Look) -> list[Column]:
         Column(
             "a turn", [str(one.per_turn) if one.per_turn is not None else "-" for one in spents], right=True, may_go=4
         ),
-        Column("cached", ["-" if one.cached is None else _percent(one.cached) for one in spents], right=True, may_go=4),
+        Column("cached", ["-" if one.cached is None else percent(one.cached) for one in spents], right=True, may_go=4),
     ]
     if look.columns >= _ROOMY:
         for name, part in (
@@ -251,7 +251,7 @@ def _figures(spents: Sequence[Spent], look: Look) -> list[Column]:
         ):
             cells: list[str] = [_part(one, part) for one in spents]
             columns.append(Column(name, cells, right=True, may_go=2))
-    columns.append(Column("cost", _aligned([cost(one) for one in spents]), right=True))
+    columns.append(Column("cost", _aligned([marked(one) for one in spents]), right=True))
     return columns
 
 
@@ -367,23 +367,35 @@ def _notes(found: Spending, look: Look) -> list[str]:
 
 
 def _came_of_it(found: Spending) -> list[str]:
+    """Of nothing but what the gateway has metered: of logs nobody knows how a turn ended."""
     some = [
-        f"{words}: {of.turns:,}, {cost(of)}{_share(of, found.total)}"
+        f"{words}: {of.turns:,}, {marked(of)}{_share(of, found.total)}"
         for kind, words in _KINDS.items()
         if (of := found.fruitless[kind]).turns
     ]
-    return [f"Turns that ended {'; '.join(some)}."] if some else []
+    if not some:
+        return []
+    lost = sum(found.fruitless.values(), Spent())
+    return [f"{marked(lost)}{_share(lost, found.by_source[Source.GATEWAY])} in turns that ended {_or(some)}."]
+
+
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _share(part: Spent, whole: Spent) -> str:
-    return f" ({_percent(part.cost.nano / whole.cost.nano)})" if part.cost and whole.cost.nano > 0 else ""
+    return (
+        f" ({percent(part.cost.nano / whole.cost.nano)} of what was metered)"
+        if part.cost and whole.cost.nano > 0
+        else ""
+    )
 
 
 def _unasked(found: Spending) -> list[str]:
     said: list[str] = []
     if found.background.turns:
         said.append(
-            f"Background: {number(found.background.turns, 'turn')} that nobody asked for cost {cost(found.background)}."
+            f"Background: {number(found.background.turns, 'turn')} that nobody asked for cost {marked(found.background)}."
         )
     if found.unlisted:
         said.append(f"Calls that no transcript shows (titles, compactions): {found.unlisted}.")
@@ -430,11 +442,11 @@ def _sources(found: Spending) -> list[str]:
     if not ours.calls and not ours.turns:
         return ["All of it is from agents' own logs: no budget held any of it back."]
     return [
-        f"{cost(ours)} was metered by the gateway; {cost(logs)} more is from agents' own logs, held back by no budget."
+        f"{marked(ours)} was metered by the gateway; {marked(logs)} more is from agents' own logs, held back by no budget."
     ]
 
 
-def cost(spent: Spent) -> str:
+def marked(spent: Spent) -> str:
     """The cost with its marks; "unknown" where nobody knows it."""
     if spent.known is None:
         return "unknown"
@@ -450,7 +462,8 @@ def grouped(amount: Usd) -> str:
     return f"{sign}${int(digits):,}{point}{rest}"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """`18 %`; what is something is never nothing."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"  # noqa: PLR2004 - what would be told as nothing
 
 

@@ -60,13 +60,13 @@ def as_csv(found: Spending, look: Look) -> str:
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for one in found.groups:
-        writer.writerow([_cell(value) for value in _row(one, found.by, look)])
+        writer.writerow([cell(value) for value in _row(one, found.by, look)])
     return text.getvalue()
 
 
 def as_markdown(found: Spending, heading: str, look: Look) -> str:
     """A heading and a table, as an issue or a pull request shows it."""
-    rows = [(_escaped(_untitled(one, found.by, look)), one.spent) for one in found.groups]
+    rows = [(escaped(untitled(one, found.by, look)), one.spent) for one in found.groups]
     if found.rest is not None:
         rows.append((f"{int(found.rest.name):,} more", found.rest.spent))
     lines = [f"**{dated(found, heading)}**: {_cost(found.total)}, {turns_of(found.total)}", ""]
@@ -85,7 +85,7 @@ def as_markdown(found: Spending, heading: str, look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _untitled(one: Group, by: By, look: Look) -> str:
+def untitled(one: Group, by: By, look: Look) -> str:
     """A group's name, of a session where it is and when it began: what it is about stays here."""
     if one.place is None:
         return name_of(one, by, look)
@@ -96,7 +96,7 @@ def _untitled(one: Group, by: By, look: Look) -> str:
 def _spent(spent: Spent) -> dict[str, Any]:
     tokens = spent.tokens
     return {
-        "cost_usd": _amount(spent.known),
+        "cost_usd": amount(spent.known),
         "parts_usd": {
             "input": spent.parts.input.exact(),
             "cache_read": spent.parts.cache_read.exact(),
@@ -109,7 +109,7 @@ def _spent(spent: Spent) -> dict[str, Any]:
         "turns": spent.turns,
         "turns_by_pauses": spent.guessed,
         "calls": spent.calls,
-        "cost_per_turn_usd": _amount(spent.per_turn),
+        "cost_per_turn_usd": amount(spent.per_turn),
         "cache_hit_share": None if spent.cached is None else round(spent.cached, 4),
         "unpriced_calls": spent.unpriced,
         "lower_bound_turns": spent.at_least,
@@ -151,14 +151,15 @@ def _row(one: Group, by: By, look: Look) -> tuple[object, ...]:
     return (
         *(one.name, place.agent if place else "", place.project if place else ""),
         *(_iso(one.first_ms, look), _iso(one.last_ms, look), one.sessions, spent.turns, spent.calls),
-        *(_amount(spent.known), *(amount.exact() for amount in amounts)),
+        *(amount(spent.known), *(one.exact() for one in amounts)),
         *(tokens.input, tokens.cache_read, *written, tokens.output),
-        *(_amount(spent.per_turn), "" if spent.cached is None else f"{spent.cached:.4f}"),
+        *(amount(spent.per_turn), "" if spent.cached is None else f"{spent.cached:.4f}"),
         *(spent.unpriced, spent.at_least),
     )
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
+    """What stands in a cell of a spreadsheet."""
     if value is None:
         return ""
     if not isinstance(value, str) or not value:
@@ -169,7 +170,7 @@ def _cell(value: object) -> object:
     return f"'{text}" if text.startswith(_FORMULA) and not harmless else text
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """A name in which no character means Markdown or ends a cell."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#+-.!|~&@$" else char for char in text)
 
@@ -180,8 +181,9 @@ def _cost(spent: Spent) -> str:
     return f"{grouped(spent.cost)}{'+' if spent.at_least else ''}{'?' if spent.unpriced else ''}"
 
 
-def _amount(amount: Usd | None) -> str | None:
-    return None if amount is None else amount.exact()
+def amount(money: Usd | None) -> str | None:
+    """Every digit of it; None where nobody knows."""
+    return None if money is None else money.exact()
 
 
 def _iso(at_ms: int, look: Look) -> str:

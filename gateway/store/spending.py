@@ -5,7 +5,7 @@ By the driver and nothing else: to load SQLAlchemy takes longer than to add up a
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
@@ -16,11 +16,13 @@ from urllib.parse import quote
 from gateway.core.why import Made
 from gateway.domain.money import Usd
 from gateway.domain.place import Unmetered
+from gateway.domain.results import Turned
 from gateway.domain.spending import Open, Place, Portion, Source, Spent
 from gateway.domain.turn import OutcomeKind, TurnState
 from gateway.domain.usage import UNLISTED, Parts, Tokens, Usage
 from gateway.ports import StoreError
 from gateway.store import home as homes
+from gateway.store import results
 
 BUSY_S: Final = 5.0
 CALLS_MAX: Final = 5_000
@@ -34,8 +36,12 @@ _OPEN: Final = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
 """Letter for letter the condition of the index `turns_undone`."""
 _OVER: Final = "t.state IN ('finished', 'failed', 'refused', 'stopped', 'interrupted', 'joined')"
 # What was booked for calls that nobody could see while they were made began and ended at once: nothing can be said of what came of it.
-_CAME_OF_IT: Final = f"""
+_ENDED: Final = f"""
   CASE WHEN {_OVER} AND NOT (t.origin = 'desk' AND coalesce(t.started_at_ms = t.ended_at_ms, 0)) THEN json_extract(t.outcome, '$[0]') END"""
+# As `core.results.came` has it: what git shows goes before how it ended, and where nobody looked nothing is not known.
+_CAME_OF_IT: Final = f"""
+  CASE coalesce(o.kind, '') WHEN '' THEN nullif({_ENDED}, 'nothing') WHEN 'unknown' THEN NULL
+  ELSE CASE WHEN NOT {_OVER} THEN NULL WHEN o.kind IN ('nothing', 'error', 'cancelled') THEN o.kind ELSE 'answer' END END"""
 _BOUND: Final = "instr(t.flags, '\"lower_bound\"') > 0"
 _SCORED: Final = f"""t.state IN ('finished', 'failed') AND t.calls > 0 AND t.unpriced_calls = 0 AND NOT {_BOUND}
     AND json_extract(t.estimate, '$.p90') IS NOT NULL"""
@@ -51,14 +57,20 @@ SELECT t.session_id, days.day, coalesce(t.model, ''), t.person, t.origin = 'back
   sum(CASE WHEN {_SCORED} THEN 1 ELSE 0 END),
   sum(CASE WHEN {_SCORED} THEN t.spent <= json_extract(t.estimate, '$.p90') ELSE 0 END),
   min(t.created_at_ms), max(t.created_at_ms), {_SUMS}
-FROM days CROSS JOIN turns AS t INDEXED BY turns_created
+FROM days CROSS JOIN turns AS t INDEXED BY turns_created LEFT JOIN outcomes AS o ON o.turn_id = t.id
 WHERE days.ends IS NOT NULL AND t.created_at_ms >= days.begins AND t.created_at_ms < days.ends AND {_RAN}
 GROUP BY 1, 2, 3, 4, 5, 6"""  # noqa: S608 - made of the names above
 _DEAREST: Final = f"""
 SELECT t.id, t.session_id, t.created_at_ms, coalesce(t.model, ''), t.prompt, t.forgotten_at_ms, t.spent, t.calls, t.unpriced_calls,
   {_BOUND}, t.tokens, t.parts, {_CAME_OF_IT}
-FROM turns AS t INDEXED BY turns_created WHERE t.created_at_ms >= ? AND t.created_at_ms < ? AND t.spent > 0
+FROM turns AS t INDEXED BY turns_created LEFT JOIN outcomes AS o ON o.turn_id = t.id
+WHERE t.created_at_ms >= ? AND t.created_at_ms < ? AND t.spent > 0
 ORDER BY t.spent DESC, t.created_at_ms LIMIT ?"""  # noqa: S608 - made of the names above
+_TURNED: Final = f"""
+SELECT t.id, t.session_id, CASE s.project WHEN '' THEN s.directory ELSE s.project END, s.agent, coalesce(t.model, ''), t.created_at_ms,
+  t.spent, t.calls, t.unpriced_calls, {_BOUND}, {_OVER}, {_ENDED}, o.kind, o.sight, o.tests
+FROM turns AS t INDEXED BY turns_created JOIN sessions AS s ON s.id = t.session_id LEFT JOIN outcomes AS o ON o.turn_id = t.id
+WHERE t.created_at_ms >= ? AND t.created_at_ms < ? AND {_RAN}"""  # noqa: S608 - made of the names above
 _PLACES: Final = """
 SELECT id, agent, CASE project WHEN '' THEN directory ELSE project END, title, agent_session, forgotten_at_ms IS NOT NULL
 FROM sessions WHERE {} IN (SELECT value FROM json_each(?))"""
@@ -136,6 +148,14 @@ class Spendings:
         rows = self._all(_DEAREST, since_ms, until_ms, most)
         places = self.places("id", {row[1] for row in rows})
         return [_dearest(row, places[row[1]]) for row in rows]
+
+    def turned(self, since_ms: int, until_ms: int) -> Iterator[Turned]:
+        """Turns that began in this time and made calls, with what they left."""
+        return results.turned(self._connection, _TURNED, since_ms, until_ms)
+
+    def commits_due(self, now_ms: int) -> int:
+        """How many commits of turns are to be looked at again by now."""
+        return self._one(results.DUE, now_ms)[0]
 
     def calls(self, turn_id: str) -> list[Made]:
         """The first calls of a turn, in order, with what its agent's own totals held beyond them."""

@@ -104,8 +104,8 @@ $99.00  23 Nov 12:00 app, Fix the flaky login test, ple… (error): cold cache
         of it ($0.30, 2 calls)
  $4.00  23 Nov 12:00 lib: 30 calls, gpt
 
-Turns that ended with an error: 10, $12.00? (1 %); because somebody stopped
-  them: 1, $1.00 (<1 %).
+$13.00? (1 % of what was metered) in turns that ended with an error (10,
+  $12.00?) or because somebody stopped them (1, $1.00).
 Background: 1 turn that nobody asked for cost $1.00.
 Calls that no transcript shows (titles, compactions): $0.31.
 Estimates: 24 of 27 turns cost at most the p90 told before; 9 in 10 should.

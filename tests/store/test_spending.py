@@ -12,10 +12,23 @@ import pytest
 from gateway.core.meter import book, book_difference, reprice
 from gateway.core.periods import beginnings, day_of
 from gateway.core.price import price
-from gateway.core.spending import spending
+from gateway.core.results import results
+from gateway.core.spending import FRUITLESS, spending
 from gateway.domain.budget import Entry, EntryKind
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.outcome import (
+    NO_TESTS,
+    Change,
+    Commit,
+    Fate,
+    Left,
+    LeftKind,
+    Merged,
+    SeenTests,
+    Sight,
+    Whose,
+)
 from gateway.domain.place import Grant, Role, Unmetered
 from gateway.domain.spending import By, Open, Period, Place, Portion, Source
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, Turn, TurnState
@@ -31,6 +44,7 @@ FIRST = date(2027, 1, 10)
 DAYS = 6
 BEGINS = beginnings(FIRST, FIRST + timedelta(days=DAYS - 1), UTC)
 ESTIMATE = Estimate(Usd(1), Usd(2), Usd(100), 9, Usd(4), "words")
+PASSED = SeenTests(1, "pytest", passed=True)
 OTHER = replace(
     SESSION, id="s_2", agent="channel", directory="/srv/other", project="/srv", agent_session="1d7b", title=""
 )
@@ -91,6 +105,7 @@ def added_up(made: list[Turn]) -> dict[tuple[object, ...], list[int]]:
             continue
         over = turn.state in {"finished", "failed", "refused", "stopped", "interrupted", "joined"}
         kind = turn.outcome.kind if over and turn.outcome else None
+        kind = None if kind is OutcomeKind.NOTHING else kind  # nobody looked
         bound = Flag.LOWER_BOUND in turn.flags
         p90 = turn.estimate.p90 if turn.estimate else None
         scored = turn.state in {"finished", "failed"} and not bound and not turn.unpriced_calls and p90 is not None
@@ -140,10 +155,44 @@ async def test_what_was_booked_for_calls_that_nobody_saw_came_to_nothing_that_co
     unseen = replace(
         PLAIN, origin=Origin.DESK, outcome=Outcome(OutcomeKind.NOTHING), started_at_ms=NOW, ended_at_ms=NOW
     )
-    await put(home, SESSION, unseen, replace(unseen, id="t_2", started_at_ms=NOW - 1))
+    looked = Left("t_2", LeftKind.NOTHING, Sight.NO_REPOSITORY)
+    await put(home, SESSION, unseen, replace(unseen, id="t_2", started_at_ms=NOW - 1), looked)
     with open_spending(home) as found:
         kinds = {one.came_of_it: one.spent.turns for one in found.portions(FIRST, BEGINS)}
     assert kinds == {None: 1, OutcomeKind.NOTHING: 1}
+
+
+async def test_what_came_to_nothing_is_the_same_by_portions_and_turn_by_turn(home: Path) -> None:
+    """Three hundred turns, most of them looked at: SQL's sums of errors, stops and nothing are the core's, and each turn is told once."""
+    dice = random.Random(8)  # noqa: S311 - the same each time
+    made = some_turns()
+    lefts = [
+        Left(one.id, dice.choice(list(LeftKind)), dice.choice(list(Sight)), tests=dice.choice((NO_TESTS, PASSED)))
+        for one in made
+        if dice.random() < 0.7
+    ]
+    commit = Commit(lefts[0].turn_id, "a" * 40, "/r/.git", Whose.TURN, Change(1, 2, 3), NOW - 1, NOW)
+    seen = Fate(NOW, gone=True, branch="main", merged=Merged.PATCH, reverted_by="b", after_7=1, after_30=0)
+    lefts[0] = replace(lefts[0], commits=(replace(commit, fate=seen), replace(commit, sha="b" * 40)))
+    await put(home, SESSION, OTHER, *made, *lefts)
+    with open_spending(home) as found:
+        portions = found.portions(FIRST, BEGINS)
+        turned = list(found.turned(BEGINS[0] - 9_000_000, BEGINS[-1]))
+        assert (found.commits_due(NOW), found.commits_due(NOW + 99 * 86_400_000)) == (0, 2)
+    told = results([one for one in turned if one.at_ms >= BEGINS[0]], By.PROJECT, NOW)
+    kinds = {one.kind: one.spent for one in told.came}
+    for kind in FRUITLESS:
+        mine = [one.spent for one in portions if one.came_of_it is kind]
+        assert sum(one.turns for one in mine) == kinds[LeftKind(kind.value)].turns > 0
+        assert sum(one.cost.nano for one in mine) == kinds[LeftKind(kind.value)].cost.nano
+    assert told.total.cost.nano == sum(one.spent.cost.nano for one in portions)
+    assert (told.total.unpriced, told.total.at_least) == (
+        sum(one.spent.unpriced for one in portions),
+        sum(one.spent.at_least for one in portions),
+    )
+    assert {one.tests for one in turned} == {NO_TESTS, PASSED}
+    assert {one.commits for one in turned} <= {(), lefts[0].commits}
+    assert {one.project for one in turned} == {"/srv/project", "/srv"}
 
 
 async def test_the_dearest_turns_come_with_their_calls_and_what_was_before_them(home: Path) -> None:
