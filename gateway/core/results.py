@@ -1,7 +1,5 @@
 """What came of the money, out of turns with what they left: in one pass, so that a million of them is no matter of memory."""
 
-from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -101,7 +99,7 @@ class _Group:
     sum: _Sum = field(default_factory=_Sum)
     fruitless: _Sum = field(default_factory=_Sum)
     priced: _Sum = field(default_factory=_Sum)
-    fates: Counter[Survival] = field(default_factory=Counter[Survival])
+    fates: dict[Survival, int] = field(default_factory=dict[Survival, int])
     sessions: set[str] = field(default_factory=set[str])
 
     def add(self, turn: Turned, kind: LeftKind | None, fates: Sequence[Survival], *, priced: bool) -> None:
@@ -112,14 +110,15 @@ class _Group:
             self.fruitless.add(turn)
         if priced:
             self.priced.add(turn)
-        self.fates.update(fates)
+        for fate in fates:
+            self.fates[fate] = self.fates.get(fate, 0) + 1
 
     def price(self) -> Price:
-        return Price(self.priced.spent(), self.fates[Survival.SURVIVES])
+        return Price(self.priced.spent(), self.fates.get(Survival.SURVIVES, 0))
 
     def share(self, name: str, place: Place | None = None) -> Share:
         group = Group(name, self.sum.spent(), len(self.sessions), self.first_ms, self.last_ms, place)
-        return Share(group, self.fruitless.spent(), self.fates.total(), dict(self.fates), self.price())
+        return Share(group, self.fruitless.spent(), sum(self.fates.values()), self.fates, self.price())
 
 
 class _Whole:
@@ -130,7 +129,7 @@ class _Whole:
             raise ValueError(by)
         self.by, self.now_ms = by, now_ms
         self.until_ms = now_ms - YOUNG_DAYS * DAY_MS
-        self.costs: dict[LeftKind | None, array[int]] = {}
+        self.costs: dict[LeftKind | None, list[int]] = {}
         self.kinds: dict[LeftKind | None, _Sum] = {}
         self.groups: dict[str, _Group] = {}
         self.sessions: dict[str, _Group] = {}
@@ -138,12 +137,12 @@ class _Whole:
         self.own: set[tuple[str, str]] = set()
         self.others: dict[Whose, set[tuple[str, str]]] = {Whose.SHARED: set(), Whose.REWRITTEN: set()}
         self.lines = {days: [0, 0, 0] for days in (7, 30)}
-        self.tests: Counter[bool | None] = Counter()
+        self.tests: dict[bool | None, int] = dict.fromkeys((True, False, None), 0)
 
     def add(self, turn: Turned) -> None:
         kind = came(turn)
         if kind not in self.kinds:
-            self.kinds[kind], self.costs[kind] = _Sum(), array("q")
+            self.kinds[kind], self.costs[kind] = _Sum(), []
         self.kinds[kind].add(turn)
         self.costs[kind].append(turn.cost)
         fates = self._commits(turn) if turn.commits else ()
@@ -195,7 +194,7 @@ class _Whole:
         shown, left = (names[:top], names[top:]) if top else (names, [])
         prices = [one.price() for one in by_session.values()]
         each = sorted(price.each.nano for price in prices if price.each is not None)
-        barren = [one.priced for one in by_session.values() if one.priced.turns and not one.fates[Survival.SURVIVES]]
+        barren = [one.priced for one in by_session.values() if one.priced.turns and not one.price().commits]
         all_of_it = whole.share("")
         return Results(
             whole.sum.spent(),
@@ -244,7 +243,7 @@ def _together(groups: Iterable[_Group]) -> _Group:
         _added([one.sum for one in found]),
         _added([one.fruitless for one in found]),
         _added([one.priced for one in found]),
-        sum((one.fates for one in found), Counter[Survival]()),
+        {fate: many for fate in Survival if (many := sum(one.fates.get(fate, 0) for one in found))},
         {session for one in found for session in one.sessions},
     )
 
