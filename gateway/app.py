@@ -37,6 +37,7 @@ from gateway.domain.budget import Scope, ScopeKind
 from gateway.domain.change import Asker, Standing
 from gateway.domain.charts import PeriodChart, SessionChart, Theme
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Left
 from gateway.domain.place import AT_DESK, Grant, Role, Session
 from gateway.domain.turn import Turn
 from gateway.engine import Desk, Engine, Rules, Team, World, bounds, pairing, requests
@@ -194,9 +195,11 @@ def tell_of(settings: Settings) -> Tell | None:
         return None
     how = settings.hooks.project
 
-    def tell(before: Turn | None, after: Turn, session: Session, version: int, at_ms: int) -> Event | None:
+    def tell(
+        before: Turn | None, after: Turn, session: Session, version: int, at_ms: int, left: Left | None
+    ) -> Event | None:
         project = project_name(session.project or session.directory, how)
-        return event(before, after, session, project=project, version=version, at_ms=at_ms)
+        return event(before, after, session, project=project, version=version, at_ms=at_ms, left=left)
 
     return tell
 

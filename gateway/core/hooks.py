@@ -17,6 +17,7 @@ from typing import Final, Literal
 from gateway.core.turn import ENDED
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Left, Whose
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 from gateway.domain.usage import Tokens
@@ -55,17 +56,24 @@ class Event:
 
 
 def event(
-    before: Turn | None, after: Turn, session: Session, *, project: str, version: int, at_ms: int
+    before: Turn | None,
+    after: Turn,
+    session: Session,
+    *,
+    project: str,
+    version: int,
+    at_ms: int,
+    left: Left | None = None,
 ) -> Event | None:
     """What is to be told of a turn as it is now; None: it has not ended, or its bill is the one that was told.
 
-    `version` grows with each event of a turn: the number of the newest ledger entry at that moment. No words of a prompt,
-    an answer, a title or a file are in it.
+    `version` grows with each event of a turn: the number of the newest ledger entry at that moment. `left`: what the turn left
+    behind; None: nobody looked. No words of a prompt, an answer, a title or a commit and no name of a file or a commit are in it.
     """
     if after.state not in ENDED or (before is not None and before.state in ENDED and _bill(before) == _bill(after)):
         return None
     kind = EventType.UPDATED if before is not None and before.state in ENDED else EventType.ENDED
-    data = _data(after, session, project) | {"version": version}
+    data = _data(after, session, project) | {"left": None if left is None else _left(left), "version": version}
     # A full stop parts what is signed: none may be in the name.
     return _event(f"{after.id}_{version}".replace(".", "-"), kind, at_ms, data)
 
@@ -154,6 +162,7 @@ def _data(turn: Turn, session: Session, project: str) -> dict[str, object]:
         "ended_at": None if turn.ended_at_ms is None else _iso(turn.ended_at_ms),
         "work_ms": turn.work_ms,
         "cost_usd": None if _unknown(turn) else turn.spent.exact(),
+        "parts_usd": None if _unknown(turn) else _parts(turn),
         "calls": turn.calls,
         "unpriced_calls": turn.unpriced_calls,
         "tokens": _tokens(turn.tokens),
@@ -178,6 +187,38 @@ def _tokens(tokens: Tokens) -> dict[str, int]:
         "cache_write_unsplit": tokens.cache_write_unsplit,
         "output": tokens.output,
     }
+
+
+def _parts(turn: Turn) -> dict[str, str]:
+    """What the cost is made of; `other` is what of it is not told apart."""
+    parts = turn.parts
+    return {
+        "input": parts.input.exact(),
+        "cache_read": parts.cache_read.exact(),
+        "cache_write": parts.cache_write.exact(),
+        "output": parts.output.exact(),
+        "web_search": parts.web_search.exact(),
+        "other": (turn.spent - parts.total).exact(),
+    }
+
+
+_FIGURES: Final[tuple[str, ...]] = ("commits", "shared_commits", "files", "added", "removed")
+
+
+def _left(left: Left) -> dict[str, object]:
+    """What git and the tools showed when the turn had ended. Counts alone: null is what could not be seen."""
+    made = left.commits
+    figures: dict[str, int | None] = dict.fromkeys(_FIGURES)
+    if made is not None:
+        change = left.committed
+        figures = {
+            "commits": len(left.own),
+            "shared_commits": sum(one.whose is Whose.SHARED for one in made),
+            "files": change.files,
+            "added": change.added,
+            "removed": change.removed,
+        }
+    return {"kind": left.kind.value} | figures | {"test_runs": left.tests.runs, "tests_passed": left.tests.passed}
 
 
 def _estimate(estimate: Estimate) -> dict[str, object]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.hooks import Event
+from gateway.domain.outcome import Left
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn
 
-Tell = Callable[[Turn | None, Turn, Session, int, int], Event | None]
+Tell = Callable[[Turn | None, Turn, Session, int, int, Left | None], Event | None]
 """What is to be told of a turn, inside the transaction that writes it: the turn before and after, its session, the number of the newest
-ledger entry, the time.
+ledger entry, the time, and what it left behind as far as somebody looked.
 """
 
 

@@ -11,7 +11,7 @@ from gateway.core.turn import ENDED
 from gateway.domain.turn import Turn
 from gateway.ports import StoreError
 from gateway.ports.hooks import Due, Hooked, Tell
-from gateway.store import rows, turn_rows
+from gateway.store import outcomes, rows, turn_rows
 from gateway.store.commits import Commits, Reads
 from gateway.store.inbox import DAY_MS
 from gateway.store.schema import HOOKED, entries, hooks_out, sessions, turns
@@ -44,7 +44,7 @@ def write(connection: Connection, ended: Mapping[str, tuple[Turn | None, Turn]],
         if session is None:
             raise StoreError(f"The turn {turn.id} belongs to no session: nothing was written")
         version = connection.scalar(select(func.max(entries.c.seq))) or 0
-        event = tell(was, turn, rows.session_of(session), version, now_ms)
+        event = tell(was, turn, rows.session_of(session), version, now_ms, outcomes.find(connection, turn.id))
         if event is not None:
             written = _add(connection, event, now_ms) or written
     return written

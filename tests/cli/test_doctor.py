@@ -347,7 +347,7 @@ async def test_what_is_stuck_uncertain_put_aside_or_unpriced_is_told(home: Path)
 async def test_a_webhook_that_does_not_take_events_is_told(home: Path):
     """With the last failure, and how to try it."""
 
-    def tell(_before: Turn | None, after: Turn, _session: Session, version: int, _at_ms: int) -> Event:
+    def tell(_before: Turn | None, after: Turn, _session: Session, version: int, *_: object) -> Event:
         return Event(f"{after.id}_{version}", "{}")
 
     owner = session(1)

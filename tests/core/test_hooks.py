@@ -10,9 +10,10 @@ from gateway.core.hooks import DELAYS_S, Event, EventType, again_after_ms, asked
 from gateway.core.turn import ENDED
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.outcome import Change, Commit, Left, LeftKind, SeenTests, Sight, Whose
 from gateway.domain.place import Session, Thread
 from gateway.domain.turn import Claim, ClaimKind, Origin, Outcome, OutcomeKind, Turn, TurnState
-from gateway.domain.usage import Flag, Tokens
+from gateway.domain.usage import Flag, Parts, Tokens
 
 AT = 1_800_000_000_250
 SESSION = Session("s_1", "claude", "/srv/shop", Thread("telegram", "1"), "7", AT, title="a secret title")
@@ -86,6 +87,54 @@ def test_an_event_holds_what_a_bill_needs_and_no_words() -> None:
     assert (data["project"], data["agent"], data["person"], data["outcome"]) == ("shop", "claude", "7", "answer")
     assert (data["started_at"], data["ended_at"]) == ("2027-01-15T08:00:00.250Z", "2027-01-15T08:00:01.250Z")
     assert data["version"] == 5
+
+
+def test_an_event_tells_what_the_cost_is_made_of() -> None:
+    """Each class to the last digit, and the rest that is not told apart; null where nobody knows the cost."""
+    parts = Parts(Usd(1), Usd(2), Usd(3), Usd(4), Usd(5))
+    data = body(RUNNING, replace(DONE, parts=parts))["data"]
+    assert isinstance(data, dict)
+    assert data["parts_usd"] == {
+        "input": "0.000000001",
+        "cache_read": "0.000000002",
+        "cache_write": "0.000000003",
+        "output": "0.000000004",
+        "web_search": "0.000000005",
+        "other": "0.419999986",
+    }
+    unknown = body(RUNNING, replace(DONE, spent=ZERO, unpriced_calls=2))["data"]
+    assert isinstance(unknown, dict)
+    assert unknown["parts_usd"] is None
+
+
+def test_an_event_tells_what_a_turn_left_in_figures_and_no_names() -> None:
+    """Its own commits and those of nobody, tests; nothing by which git knows them. What nobody looked at, or could see, is null."""
+    own = Commit("t.1", "secret", "/secret", Whose.TURN, Change(2, 30, 4), AT, AT)
+    left = Left(
+        *("t.1", LeftKind.COMMITS, Sight.SEEN, None, None),
+        (own, own, replace(own, whose=Whose.SHARED)),
+        SeenTests(3, "secret", passed=False),
+    )
+    found = event(RUNNING, DONE, SESSION, project="shop", version=5, at_ms=AT, left=left)
+    assert found is not None
+    assert "secret" not in found.body
+    assert json.loads(found.body)["data"]["left"] == {
+        "kind": "commits",
+        "commits": 2,
+        "shared_commits": 1,
+        "files": 4,
+        "added": 60,
+        "removed": 8,
+        "test_runs": 3,
+        "tests_passed": False,
+    }
+    unseen = Left("t.1", LeftKind.UNKNOWN, Sight.UNKNOWN)
+    found = event(RUNNING, DONE, SESSION, project="shop", version=5, at_ms=AT, left=unseen)
+    assert found is not None
+    assert json.loads(found.body)["data"]["left"]["commits"] is None
+    plain = body(RUNNING, DONE)["data"]
+    assert isinstance(plain, dict)
+    assert plain["left"] is None
 
 
 def test_what_nobody_knows_is_null_and_not_zero() -> None:

@@ -10,6 +10,7 @@ import pytest
 from gateway.core.hooks import Event, event
 from gateway.domain.budget import Entry
 from gateway.domain.money import Usd
+from gateway.domain.outcome import Left, LeftKind, Sight
 from gateway.domain.place import Session
 from gateway.domain.turn import Turn, TurnState
 from gateway.ports import StoreError
@@ -23,9 +24,11 @@ pytestmark = pytest.mark.anyio
 DONE = replace(TURN, state=TurnState.FINISHED)
 
 
-def tell(before: Turn | None, after: Turn, session: Session, version: int, at_ms: int) -> Event | None:
+def tell(
+    before: Turn | None, after: Turn, session: Session, version: int, at_ms: int, left: Left | None
+) -> Event | None:
     """As the gateway does."""
-    return event(before, after, session, project="project", version=version, at_ms=at_ms)
+    return event(before, after, session, project="project", version=version, at_ms=at_ms, left=left)
 
 
 @pytest.fixture
@@ -54,6 +57,15 @@ async def test_an_event_is_written_with_the_end_of_its_turn_once(store: SqliteSt
     assert await waiting(store) == ["t_1_1"]
     with anyio.fail_after(5):
         await store.hooks.written()
+
+
+async def test_what_a_turn_left_is_told_with_its_end_and_with_every_later_event(store: SqliteStore) -> None:
+    """It is written in the same transaction; an update has the whole of it too."""
+    await put(store, put=(DONE, Left("t_1", LeftKind.DIFF, Sight.SEEN)), entries=(call("c_1", 5, 0),))
+    await put(store, put=(replace(DONE, spent=Usd(11)),), entries=(call("c_2", 5, 0),))
+    bodies = [one.event.body for one in await store.hooks.due(NOW, 100)]
+    assert len(bodies) == 2
+    assert all('"left":{"kind":"diff"' in body for body in bodies)
 
 
 async def test_what_changes_a_bill_later_is_an_event_of_a_higher_version(store: SqliteStore) -> None:
