@@ -208,7 +208,7 @@ _FIGURES: Final[tuple[str, ...]] = ("commits", "shared_commits", "files", "added
 def _left(left: Left) -> dict[str, object]:
     """What git and the tools showed when the turn had ended. Counts alone: null is what could not be seen."""
     made = left.commits
-    figures: dict[str, int | None] = dict.fromkeys(_FIGURES)
+    figures: dict[str, object] = {name: None for name in _FIGURES}  # noqa: C420 - another type
     if made is not None:
         change = left.committed
         figures = {

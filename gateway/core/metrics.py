@@ -122,6 +122,13 @@ TURN_ESTIMATE: Final = Metric(
     ("agent",),
     tuple(hundredths * (RATIO.scale // 100) for hundredths in _HUNDREDTHS),
 )
+TURN_PARTS: Final = _counter(
+    "turn.parts.usd",
+    USD,
+    "What turns had cost when they ended, by what that was made of; class other is not told apart.",
+    "agent",
+    "class",
+)
 
 # -------------------------------------------------------------------------------------------------- as it stands just now
 LIMIT: Final = _gauge("budget.limit.usd", USD, "The limit on a period that runs now, raises included.", "scope")
@@ -150,7 +157,7 @@ SPANS_LOST: Final = _counter("export.spans.lost", _count("span"), "Spans of turn
 
 TABLE: Final[tuple[Metric, ...]] = (
     *(COST, TOKENS, REASONING, CALLS, UNPRICED, WEB_SEARCHES, WORK, ENTRIES),
-    *(TURNS, TURN_COST, TURN_ESTIMATE),
+    *(TURNS, TURN_COST, TURN_ESTIMATE, TURN_PARTS),
     *(LIMIT, SPENT, HELD, HOLDS, HOLDS_USD, OPEN_TURNS, UNPRICED_NOW),
     *(INBOX, OUTBOX, UNSURE, PROCESSES, CHAT_UP, BANK_UP, FROZEN, STARTED, LAG, FULL),
     *(EXPORT_FAILURES, SPANS_LOST),

@@ -37,14 +37,14 @@ def came(turn: Turned) -> LeftKind | None:
 
 
 def survival(commit: Commit, now_ms: int) -> Survival:  # noqa: PLR0911 - one for each, in their order
-    """What is known of a commit by now. That it was taken back, or is gone, counts at any age."""
+    """What is known of a commit by now. Each has its seven days: to count those that were lost before would tell of losses first."""
     fate = commit.fate
-    if fate is not None and (fate.gone or fate.reverted_by):
-        return Survival.LOST
     if now_ms < commit.committed_ms + YOUNG_DAYS * DAY_MS:
         return Survival.YOUNG
     if fate is None:
         return Survival.UNKNOWN
+    if fate.gone or fate.reverted_by:
+        return Survival.LOST
     if not fate.branch:
         return Survival.UNMERGED if fate.seen_at_ms >= commit.committed_ms + YOUNG_DAYS * DAY_MS else Survival.UNKNOWN
     if not commit.change.added:

@@ -5,7 +5,7 @@ Entries and turns become increments of the figures in `core.metrics`; `Totals` a
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, cast
 
 from gateway.core import metrics
@@ -14,7 +14,7 @@ from gateway.core.turn import CUT_SHORT, ENDED
 from gateway.domain.budget import Balance, Entry, EntryKind, ScopeKind
 from gateway.domain.lease import lease_of
 from gateway.domain.turn import Origin, Turn, TurnState
-from gateway.domain.usage import MAIN_LOOP
+from gateway.domain.usage import MAIN_LOOP, Parts
 
 MODELS_MAX: Final = 100
 """So many models have a name of their own; what is seen after them is `other`."""
@@ -200,6 +200,10 @@ def of_ended(turn: Turn, agent: str) -> Iterator[Increment]:
     if turn.spent.nano <= 0:
         return
     yield Increment(metrics.TURN_COST, (agent, turn.origin.value, outcome), turn.spent.nano)
+    made_of = {one.name: getattr(turn.parts, one.name).nano for one in fields(Parts)}
+    for name, nano in (made_of | {OTHER: turn.spent.nano - turn.parts.total.nano}).items():
+        if nano > 0:
+            yield Increment(metrics.TURN_PARTS, (agent, name), nano)
     p90 = turn.estimate.p90 if turn.estimate is not None else None
     if p90 is not None and p90.nano > 0 and turn.state not in CUT_SHORT:
         yield Increment(metrics.TURN_ESTIMATE, (agent,), turn.spent.nano * metrics.RATIO.scale // p90.nano)

@@ -46,7 +46,7 @@ class Survival(StrEnum):
     UNMERGED = "unmerged"
     """Old enough, and only on a branch of its own."""
     YOUNG = "young"
-    """Not seven days old, and not lost yet."""
+    """Not seven days old."""
     UNKNOWN = "unknown"
     """Nobody has looked since, git could not tell, or it was merged too late for its first count."""
 

@@ -72,7 +72,8 @@ def test_what_nobody_looked_at_is_unknown_and_never_nothing(facts: dict[str, Any
         (FINE, 6.99, 10, Survival.YOUNG),
         (None, 1, 10, Survival.YOUNG),
         (None, 8, 10, Survival.UNKNOWN),
-        (Fate(NOW, gone=True), 1, 10, Survival.LOST),
+        (Fate(NOW, gone=True), 1, 10, Survival.YOUNG),
+        (Fate(NOW, gone=True), 8, 10, Survival.LOST),
         (Fate(NOW, branch="main", reverted_by="f", after_7=8), 8, 10, Survival.LOST),
         (Fate(NOW), 8, 10, Survival.UNMERGED),
         (Fate(NOW - 5 * DAY_MS), 8, 10, Survival.UNKNOWN),
@@ -87,7 +88,7 @@ def test_what_nobody_looked_at_is_unknown_and_never_nothing(facts: dict[str, Any
 def test_a_commit_survives_by_what_was_last_seen_of_it(
     fate: Fate | None, age_days: float, added: int, known: Survival
 ) -> None:
-    """Too young is not known, unless it was taken back; on its own branch it neither survives nor is lost; one that only removes is merged."""
+    """Too young is not known, whatever was seen; on its own branch it neither survives nor is lost; one that only removes is merged."""
     assert survival(commit("a", fate, NOW - int(age_days * DAY_MS), added), NOW) is known
 
 

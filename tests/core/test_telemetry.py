@@ -25,6 +25,7 @@ from gateway.domain.budget import Balance, Counts, Entry, EntryKind, Scope, Scop
 from gateway.domain.estimate import Estimate
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.turn import Origin, Outcome, OutcomeKind, TurnState
+from gateway.domain.usage import Parts
 from tests.core.make import DAY, turn
 
 OPUS = Named("anthropic", "opus")
@@ -148,7 +149,8 @@ def test_a_turn_that_ended_is_counted_with_what_came_of_it_and_held_against_its_
     )
     totals = Totals()
     totals.add(of_ended(ended, "claude"))
-    counted, cost, ratio = totals.points()
+    counted, cost, ratio, made_of = totals.points()
+    assert (made_of.labels, made_of.amount) == (("claude", "other"), 20_000_000)
     assert counted == Point(metrics.TURNS, ("claude", "person", "finished", "answer"), 1)
     assert (cost.labels, cost.amount) == (("claude", "person", "answer"), 20_000_000)
     assert dict(zip(metrics.TURN_COST.bounds, cost.counts, strict=False)) == {
@@ -161,9 +163,15 @@ def test_a_turn_that_ended_is_counted_with_what_came_of_it_and_held_against_its_
     ("known", "names"),
     [
         ({"state": TurnState.REFUSED}, ["turns"]),
-        ({"state": TurnState.STOPPED, "spent": Usd(5)}, ["turns", "turn.cost.usd"]),
-        ({"state": TurnState.FINISHED, "spent": Usd(5), "estimate": None}, ["turns", "turn.cost.usd"]),
-        ({"state": TurnState.FAILED, "spent": Usd(5)}, ["turns", "turn.cost.usd", "turn.estimate.ratio"]),
+        ({"state": TurnState.STOPPED, "spent": Usd(5)}, ["turns", "turn.cost.usd", "turn.parts.usd"]),
+        (
+            {"state": TurnState.FINISHED, "spent": Usd(5), "estimate": None},
+            ["turns", "turn.cost.usd", "turn.parts.usd"],
+        ),
+        (
+            {"state": TurnState.FAILED, "spent": Usd(5)},
+            ["turns", "turn.cost.usd", "turn.parts.usd", "turn.estimate.ratio"],
+        ),
     ],
 )
 def test_a_turn_is_held_against_its_estimate_only_where_that_says_something(
@@ -172,6 +180,13 @@ def test_a_turn_is_held_against_its_estimate_only_where_that_says_something(
     """One that was cut short would have cost more; one that spent nothing is no cheap one."""
     ended = turn(origin=Origin.DESK, **{"estimate": Estimate(ZERO, Usd(1), Usd(2), 9, Usd(2), "")} | known)
     assert [one.metric.name for one in of_ended(ended, "claude")] == names
+
+
+def test_what_a_turn_cost_is_told_by_class() -> None:
+    """Nothing of a class is no figure, and what is not told apart is `other`: together it is what the turn cost."""
+    ended = turn(state=TurnState.FINISHED, spent=Usd(20), parts=Parts(cache_read=Usd(12), output=Usd(5)), estimate=None)
+    told = {one.labels: one.amount for one in of_ended(ended, "claude") if one.metric is metrics.TURN_PARTS}
+    assert told == {("claude", "cache_read"): 12, ("claude", "output"): 5, ("claude", "other"): 3}
 
 
 def test_a_cost_beyond_all_bounds_has_its_bucket() -> None:
