@@ -153,10 +153,10 @@ def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, 
     if not form:
         typer.echo(_text(found, heading, look, no_logs=no_logs))
         return
-    from gateway.reports import spending_values
+    from gateway.reports import cost, spending_values
 
     if form == "--json":
-        values = spending_values.as_values(told, look) | {"unmetered_sessions": len(found.unmetered)}
+        values = spending_values.as_values(told, look) | {"unmetered": [cost.without(one) for one in found.unmetered]}
         typer.echo(json.dumps(values, indent=2))
     elif form == "--csv":
         typer.echo(spending_values.as_csv(told, look), nl=False)

@@ -28,7 +28,7 @@ def report(sessions: Sequence[Session], turns: Sequence[Turn], unmetered: Sequen
     return {
         "schema": SCHEMA,
         "sessions": [_session(session, of[session.id]) for session in sessions],
-        "unmetered": [_unmetered(one) for one in unmetered],
+        "unmetered": [without(one) for one in unmetered],
     }
 
 
@@ -63,7 +63,8 @@ def _session(session: Session, turns: Sequence[Turn]) -> dict[str, Any]:
     }
 
 
-def _unmetered(one: Unmetered) -> dict[str, Any]:
+def without(one: Unmetered) -> dict[str, Any]:
+    """A session that went without Tollbridge, as JSON values."""
     return {
         "session": one.session,
         "directory": one.directory,

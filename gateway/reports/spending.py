@@ -369,9 +369,7 @@ def _notes(found: Spending, look: Look) -> list[str]:
 def _came_of_it(found: Spending) -> list[str]:
     """Of nothing but what the gateway has metered: of logs nobody knows how a turn ended."""
     some = [
-        f"{words}: {of.turns:,}, {marked(of)}{_share(of, found.total)}"
-        for kind, words in _KINDS.items()
-        if (of := found.fruitless[kind]).turns
+        f"{words} ({of.turns:,}, {marked(of)})" for kind, words in _KINDS.items() if (of := found.fruitless[kind]).turns
     ]
     if not some:
         return []

@@ -81,7 +81,7 @@ def as_markdown(found: Spending, heading: str, look: Look) -> str:
         ]
         lines.append(f"| {' | '.join((name, f'{spent.turns:,}', each, share, *amounts, _cost(spent)))} |")
     if notes := uncertain(found):
-        lines += ["", *(_escaped(note) for note in notes)]
+        lines += ["", *(escaped(note) for note in notes)]
     return "\n".join(lines) + "\n"
 
 

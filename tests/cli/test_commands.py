@@ -262,7 +262,8 @@ async def test_report_and_sessions_say_what_they_cannot_show(home: Path):
     assert "keeps no record" not in listed
     assert all("at the desk" in said and "channel" not in said for said in (told, listed))
     one = {"session": "9f1c", "directory": off.directory, "since": "2026-11-03T11:32:00.000+00:00"}
-    assert json.loads(run(home, "report", "all", "--json", **where).stdout)["unmetered_sessions"] == 2
+    both = json.loads(run(home, "report", "all", "--json", **where).stdout)["unmetered"]
+    assert [one["session"] for one in both] == ["0c6a", "9f1c"]
     [last] = json.loads(run(home, "report", "--json", "--session", desk.id, **where).stdout)["unmetered"]
     assert last == one | {"last": "2026-11-03T14:02:00.000+00:00"}
     assert json.loads(run(home, "report", "--json", "--session", other.id).stdout)["unmetered"] == []

@@ -7,6 +7,7 @@ import pytest
 
 from gateway import app, clock
 from gateway.charts import Charts
+from gateway.domain.charts import Theme
 from gateway.domain.turn import TurnState
 from gateway.engine import World
 from gateway.files import Spool
@@ -21,7 +22,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def painted(world: World, home: Path) -> None:
     """It draws, as the gateway does that `up` starts."""
     world.spool = Spool(home, clock.new_id)
-    world.draw = partial(app.drawn, Charts(home / "charts"))
+    world.draw = partial(app.drawn, Charts(home / "charts"), Theme.LIGHT)
 
 
 async def test_cost_and_a_report_come_as_pictures_with_their_words(tmp_path: Path) -> None:
