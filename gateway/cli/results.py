@@ -44,11 +44,15 @@ def gather(wanted: spending.Asked, *, looks: bool) -> spending.Found:
 
 
 def look(home: Path, now_ms: int, limit_s: float = LOOK_S) -> int:
-    """Look up what became of commits that are due; at how many. A gateway that runs does that itself, and nothing is done here."""
+    """Look up what became of commits that are due; at how many. A gateway that runs does that itself, and nothing is done here.
+
+    Nor is it in a home that cannot be written: the report reads what there is, and says what is due.
+    """
     import anyio
 
     from gateway import lock
     from gateway.engine import fates
+    from gateway.ports import StoreError
     from gateway.store import open_store
 
     async def work() -> int:
@@ -58,7 +62,7 @@ def look(home: Path, now_ms: int, limit_s: float = LOOK_S) -> int:
     try:
         with lock.hold(home):
             return anyio.run(work, backend="asyncio")
-    except lock.LockedError:
+    except (lock.LockedError, lock.HomeError, StoreError):
         return 0
 
 

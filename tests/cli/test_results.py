@@ -102,6 +102,13 @@ async def test_beside_a_running_gateway_nothing_is_written(home: Path) -> None:
         assert len(reader.read(lambda view: view.commits_due(clock.now_ms(), 9))) == 1
 
 
+async def test_in_a_home_that_cannot_be_used_nothing_is_looked_up(home: Path) -> None:
+    """The report goes on with what there is."""
+    (home / lock.LOCK_FILE).unlink(missing_ok=True)
+    (home / lock.LOCK_FILE).mkdir()
+    assert results.look(home, clock.now_ms()) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
