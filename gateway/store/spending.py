@@ -31,7 +31,6 @@ _BEFORE_MAX: Final = 50
 _TOKENS: Final = tuple(field.name for field in fields(Tokens))
 _PARTS: Final = tuple(field.name for field in fields(Parts))
 _WRITTEN_BEYOND: Final = f"{UNLISTED[:-1]}{chr(ord(UNLISTED[-1]) + 1)}"
-_RAN: Final = "(t.calls > 0 OR t.spent <> 0 OR t.unpriced_calls > 0)"
 _OPEN: Final = "state IN ('queued', 'asking', 'held', 'running', 'paused')"
 """Letter for letter the condition of the index `turns_undone`."""
 _OVER: Final = "t.state IN ('finished', 'failed', 'refused', 'stopped', 'interrupted', 'joined')"
@@ -58,7 +57,7 @@ SELECT t.session_id, days.day, coalesce(t.model, ''), t.person, t.origin = 'back
   sum(CASE WHEN {_SCORED} THEN t.spent <= json_extract(t.estimate, '$.p90') ELSE 0 END),
   min(t.created_at_ms), max(t.created_at_ms), {_SUMS}
 FROM days CROSS JOIN turns AS t INDEXED BY turns_created LEFT JOIN outcomes AS o ON o.turn_id = t.id
-WHERE days.ends IS NOT NULL AND t.created_at_ms >= days.begins AND t.created_at_ms < days.ends AND {_RAN}
+WHERE days.ends IS NOT NULL AND t.created_at_ms >= days.begins AND t.created_at_ms < days.ends AND {results.RAN}
 GROUP BY 1, 2, 3, 4, 5, 6"""  # noqa: S608 - made of the names above
 _DEAREST: Final = f"""
 SELECT t.id, t.session_id, t.created_at_ms, coalesce(t.model, ''), t.prompt, t.forgotten_at_ms, t.spent, t.calls, t.unpriced_calls,
@@ -70,7 +69,8 @@ _TURNED: Final = f"""
 SELECT t.id, t.session_id, CASE s.project WHEN '' THEN s.directory ELSE s.project END, s.agent, coalesce(t.model, ''), t.created_at_ms,
   t.spent, t.calls, t.unpriced_calls, {_BOUND}, {_OVER}, {_ENDED}, o.kind, o.sight, o.tests
 FROM turns AS t INDEXED BY turns_created JOIN sessions AS s ON s.id = t.session_id LEFT JOIN outcomes AS o ON o.turn_id = t.id
-WHERE t.created_at_ms >= ? AND t.created_at_ms < ? AND {_RAN}"""  # noqa: S608 - made of the names above
+WHERE t.created_at_ms >= ? AND t.created_at_ms < ? AND {results.RAN}
+{results.IN_ORDER}"""  # noqa: S608 - made of the names above
 _PLACES: Final = """
 SELECT id, agent, CASE project WHEN '' THEN directory ELSE project END, title, agent_session, forgotten_at_ms IS NOT NULL
 FROM sessions WHERE {} IN (SELECT value FROM json_each(?))"""
@@ -116,7 +116,9 @@ class Spendings:
 
     def latest_ms(self) -> int | None:
         """When the last turn began that made calls; None: none did."""
-        found = self._all(f"SELECT t.created_at_ms FROM turns AS t WHERE {_RAN} ORDER BY t.created_at_ms DESC LIMIT 1")  # noqa: S608
+        found = self._all(
+            f"SELECT t.created_at_ms FROM turns AS t WHERE {results.RAN} ORDER BY t.created_at_ms DESC LIMIT 1"
+        )  # noqa: S608
         return found[0][0] if found else None
 
     def portions(self, first: date, begins: Sequence[int]) -> list[Portion]:

@@ -173,12 +173,16 @@ async def test_what_came_to_nothing_is_the_same_by_portions_and_turn_by_turn(hom
     ]
     commit = Commit(lefts[0].turn_id, "a" * 40, "/r/.git", Whose.TURN, Change(1, 2, 3), NOW - 1, NOW)
     seen = Fate(NOW, gone=True, branch="main", merged=Merged.PATCH, reverted_by="b", after_7=1, after_30=0)
-    lefts[0] = replace(lefts[0], commits=(replace(commit, fate=seen), replace(commit, sha="b" * 40)))
+    two = (replace(commit, fate=seen), replace(commit, sha="b" * 40))
+    lefts = [
+        replace(one, commits=tuple(replace(each, turn_id=one.turn_id) for each in two)) if at % 3 == 0 else one
+        for at, one in enumerate(lefts)
+    ]
     await put(home, SESSION, OTHER, *made, *lefts)
     with open_spending(home) as found:
         portions = found.portions(FIRST, BEGINS)
         turned = list(found.turned(BEGINS[0] - 9_000_000, BEGINS[-1]))
-        assert (found.commits_due(NOW), found.commits_due(NOW + 99 * 86_400_000)) == (0, 2)
+        assert (found.commits_due(NOW), found.commits_due(NOW + 99 * 86_400_000)) == (0, 2 * len(lefts[::3]))
     told = results([one for one in turned if one.at_ms >= BEGINS[0]], By.PROJECT, NOW)
     kinds = {one.kind: one.spent for one in told.came}
     for kind in FRUITLESS:
@@ -191,7 +195,10 @@ async def test_what_came_to_nothing_is_the_same_by_portions_and_turn_by_turn(hom
         sum(one.spent.at_least for one in portions),
     )
     assert {one.tests for one in turned} == {NO_TESTS, PASSED}
-    assert {one.commits for one in turned} <= {(), lefts[0].commits}
+    ran = {one.id for one in made if one.calls and BEGINS[0] - 9_000_000 <= one.created_at_ms < BEGINS[-1]}
+    assert len(turned) == len(ran)
+    expected = [one.commits for one in lefts[::3] if one.turn_id in ran]
+    assert sorted((one.commits for one in turned if one.commits), key=str) == sorted(expected, key=str)
     assert {one.project for one in turned} == {"/srv/project", "/srv"}
 
 
