@@ -59,6 +59,7 @@ SELECT t.session_id, days.day, coalesce(t.model, ''), t.person, t.origin = 'back
 FROM days CROSS JOIN turns AS t INDEXED BY turns_created LEFT JOIN outcomes AS o ON o.turn_id = t.id
 WHERE days.ends IS NOT NULL AND t.created_at_ms >= days.begins AND t.created_at_ms < days.ends AND {results.RAN}
 GROUP BY 1, 2, 3, 4, 5, 6"""  # noqa: S608 - made of the names above
+_LATEST: Final = f"SELECT t.created_at_ms FROM turns AS t WHERE {results.RAN} ORDER BY t.created_at_ms DESC LIMIT 1"  # noqa: S608
 _DEAREST: Final = f"""
 SELECT t.id, t.session_id, t.created_at_ms, coalesce(t.model, ''), t.prompt, t.forgotten_at_ms, t.spent, t.calls, t.unpriced_calls,
   {_BOUND}, t.tokens, t.parts, {_CAME_OF_IT}
@@ -116,9 +117,7 @@ class Spendings:
 
     def latest_ms(self) -> int | None:
         """When the last turn began that made calls; None: none did."""
-        found = self._all(
-            f"SELECT t.created_at_ms FROM turns AS t WHERE {results.RAN} ORDER BY t.created_at_ms DESC LIMIT 1"
-        )  # noqa: S608
+        found = self._all(_LATEST)
         return found[0][0] if found else None
 
     def portions(self, first: date, begins: Sequence[int]) -> list[Portion]:
