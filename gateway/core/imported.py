@@ -14,7 +14,7 @@ from gateway.core.first_call import FirstCall
 from gateway.core.forecast import HISTORY_MAX, Past, Prior, forecast
 from gateway.core.logged import Priced, Row, usage
 from gateway.core.meter import remember
-from gateway.domain.money import LARGEST_AMOUNT_NANO, ZERO, Usd
+from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import AT_DESK, Session, Thread
 from gateway.domain.usage import MAIN_LOOP, Rates, Unpriced
 
@@ -23,6 +23,8 @@ KEPT_MAX: Final = HISTORY_MAX
 LOOKED_BACK_DAYS: Final = 90
 MAY_GO_ON_MS: Final = 600_000
 """A turn whose last call was less than so long ago may not be over."""
+DEAREST: Final = Usd.parse("1000")
+"""A dearer turn is left out: an agent can write anything into its logs, and what a person is offered to allow rests on this."""
 _LOGS_OF: Final = {AT_DESK: "claude"}
 
 
@@ -47,7 +49,7 @@ class Imported:
 @dataclass(frozen=True, slots=True)
 class History:
     """The turns of one agent, newest first. `left_out`: those that the gateway has metered, that go on or whose cost nobody knows, or is
-    more than an amount may be: logs may tell anything.
+    more than `DEAREST`.
     """
 
     turns: tuple[Imported, ...] = ()
@@ -85,7 +87,7 @@ class _Turn:
 
     def imported(self, agent: str, session: str, prompt: str, now_ms: int) -> Imported | None:
         """What is kept of it; None: it is left out."""
-        if not self.cost or self.cost > LARGEST_AMOUNT_NANO or self.model is None:
+        if not self.cost or self.cost > DEAREST.nano or self.model is None:
             return None
         if now_ms - self.ended_at_ms < MAY_GO_ON_MS:
             return None

@@ -78,10 +78,10 @@ def test_the_first_call_is_foreseen_as_the_estimate_would_have() -> None:
     assert said.warm < said.expected
 
 
-def test_a_turn_that_cost_more_than_an_amount_may_be_is_left_out() -> None:
-    """One line of a log does not keep all others from being taken over."""
-    found = told([call("a", 1, 10**9), call("b", 2)])
-    assert ([one.prompt for one in found.turns], found.left_out) == (["b"], 1)
+def test_a_turn_dearer_than_any_is_left_out() -> None:
+    """Attack 30: a log that was made up neither makes offers of millions nor keeps other turns from being taken over."""
+    found = told([call("a", 1, 100_001), call("b", 2, 100_000), call("c", 3, 10**12)])
+    assert ([one.prompt for one in found.turns], found.left_out) == (["b"], 2)
 
 
 def test_nothing_is_foreseen_where_the_model_before_has_no_price() -> None:

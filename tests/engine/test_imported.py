@@ -111,7 +111,7 @@ async def test_cheap_turns_made_up_in_a_log_let_a_run_go_no_further_than_what_ru
 
 
 async def test_dear_turns_made_up_in_a_log_hold_nothing_that_nobody_has_seen() -> None:
-    """Attack 30: the other way round, a person is asked with the amount, nothing is set aside, and no button is above what is left."""
-    gateway, asked = await dear_run([poisoned(n, "900000") for n in range(HISTORY_MAX)])
+    """Attack 30: the other way round a person is asked, and until then nothing is set aside and no call is made."""
+    gateway, asked = await dear_run([poisoned(n, "1000") for n in range(HISTORY_MAX)])
     assert (asked.state, asked.hold, asked.held_left, asked.calls) == (TurnState.ASKING, ZERO, ZERO, 0)
     assert gateway.agent.prompts == []
