@@ -174,6 +174,8 @@ class _Reading:
         memory = self.memory
         if not memory.at_ms:
             raise ValueError("nobody knows when")
+        if max(used) > MOST_TOKENS:
+            raise ValueError("more than any model told")  # totals may grow by as much as they please
         given, cached, written, output, reasoning = used
         if cached + written > given or reasoning > output:
             raise ValueError("a part exceeds its whole")

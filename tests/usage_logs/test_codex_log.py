@@ -283,3 +283,16 @@ def test_a_packed_rollout_is_hidden_by_its_plain_one(tmp_path: Path) -> None:
     (tmp_path / rollout.name).write_bytes(rollout.read_bytes())
     (tmp_path / f"{rollout.name}.zst").write_bytes(zstandard.ZstdCompressor().compress(rollout.read_bytes()))
     assert scan(LOG, tmp_path).keys() == scan(LOG, HERE / "repeated").keys()
+
+
+def test_totals_that_leap_beyond_any_call_are_unreadable(tmp_path: Path) -> None:
+    """They may be of a whole thread and so are large, but what lies between two of them is one call's: no line of a log costs millions."""
+    path = tmp_path / f"rollout-2026-05-01T10-00-00-{PARENT}.jsonl"
+    lines = [{"timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": {"id": PARENT, "cwd": "/x"}}]
+    for sent in (1_000, 10**12, 10**12 + 2_000):
+        info = {"total_token_usage": {"input_tokens": sent, "output_tokens": 0}, "model": "gpt-5"}
+        payload = {"type": "token_count", "info": info}
+        lines.append({"timestamp": "2026-05-01T10:00:01Z", "type": "event_msg", "payload": payload})  # type: ignore[dict-item]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    read = LOG.read(str(path), None)
+    assert ([call.input for call in read.calls], read.unreadable) == ([1_000, 2_000], 1)
