@@ -30,6 +30,16 @@ _ADD: Final = (
     f"INSERT INTO sums (place, agent, model, {', '.join(SUMS)}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
     f" ON CONFLICT DO UPDATE SET {', '.join(f'{name} = max(-{_MOST}, min({_MOST}, {name} + excluded.{name}))' for name in SUMS)}"
 )
+_NAME: Final = "substr(calls.id, 1, instr(calls.id, ' ') - 1)"
+_METERED: Final = f"""(EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.id)
+  OR (calls.request != '' AND EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.request))
+  OR (instr(calls.id, ' ') AND EXISTS (SELECT 1 FROM gateway.entries AS e JOIN gateway.sessions AS s ON s.id = e.session_id
+      WHERE e.call_id = {_NAME} AND s.agent_session = calls.session)
+    AND 1 = (SELECT count(*) FROM calls AS c WHERE c.place = calls.place AND c.agent = calls.agent AND c.session = calls.session
+      AND c.id > {_NAME} || ' ' AND c.id < {_NAME} || '!')))"""  # noqa: S608 - made of the names above
+"""Whether the ledger has a call too. Of a short name, which a relay has made up, it has the one of that name in its session: where there
+are several nobody knows which.
+"""
 _READ: Final = (
     "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
     " agent = excluded.agent, device = excluded.device, inode = excluded.inode, seen_size = excluded.seen_size,"
@@ -244,8 +254,7 @@ class UsageStore:
         self._connection.execute("ATTACH ? AS gateway", (uri(database, "ro"),))
         try:
             found = self._connection.execute(
-                "SELECT id FROM calls WHERE place = ? AND agent = ? AND EXISTS (SELECT 1 FROM gateway.entries"
-                " WHERE call_id = calls.id OR (calls.request != '' AND call_id = calls.request))",
+                f"SELECT id FROM calls WHERE place = ? AND agent = ? AND {_METERED}",  # noqa: S608
                 (self._place, agent),
             )
             return frozenset(str(name) for (name,) in found)
@@ -273,10 +282,8 @@ class UsageStore:
 
         `gateway`: its database, which is only read; None: there is none. `session`: only sessions whose id begins so.
         """
-        known = "EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.id)"
-        known += " OR (request != '' AND EXISTS (SELECT 1 FROM gateway.entries WHERE call_id = calls.request))"
         query = (
-            f"SELECT {_COLUMNS}, agent, nano, {known if gateway else '0'} FROM calls"  # noqa: S608
+            f"SELECT {_COLUMNS}, agent, nano, {_METERED if gateway else '0'} FROM calls"  # noqa: S608
             " WHERE place = ? AND at_ms >= ? AND at_ms < ? AND substr(session, 1, length(?)) = ?"
             " ORDER BY agent, session, at_ms, id"
         )

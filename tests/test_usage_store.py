@@ -15,6 +15,7 @@ from gateway.ports import Decision
 from gateway.store import open_store
 from gateway.usage_database import DATABASE, UsageError
 from gateway.usage_store import Looked, UsageStore, open_usage
+from tests.store.kit import SESSION
 
 ROW = Row("msg_1", "s", "/srv", 1_000, "main", 0, "", "req_1", "m", "standard", "standard", "", 0, 10, 0, 0, 0, 0, 5, 0)
 MARK = Mark(1, (1 << 64) - 1, "4-00", 100, 90, "{}")
@@ -158,6 +159,26 @@ async def test_what_the_gateway_metered_itself_is_known(home: Path, store: Usage
         await ledger.transact(lambda _view: Decision(None, entries=tuple(booked)), 1)
         assert store.metered("claude", home / "tollbridge.db") == {"msg_1", "msg_2"}
         assert store.metered("codex", home / "tollbridge.db") == frozenset()
+
+
+@pytest.mark.anyio
+async def test_a_call_that_a_relay_has_named_is_known_in_its_own_session(home: Path, store: UsageStore):
+    """The log's name of it says more than the ledger's; what another session, or another answer, has the same name for is not hidden."""
+    calls = (
+        ("a7 req_1", "0c6a"),
+        ("a7 req_2", "other"),
+        ("1 req_3", "0c6a"),
+        ("1 req_4", "0c6a"),
+        ("a70 req_5", "0c6a"),
+    )
+    rows = [ROW._replace(id=name, request=name.partition(" ")[2], session=session) for name, session in calls]
+    store.add([looked(*rows)], cost)
+    async with open_store(home) as ledger:
+        booked = [Entry(EntryKind.CALL, (), session_id="s_1", spent=Usd(5), call_id=name) for name in ("a7", "1")]
+        await ledger.transact(lambda _view: Decision(None, put=(SESSION,), entries=tuple(booked)), 1)
+        assert store.metered("claude", home / "tollbridge.db") == {"a7 req_1"}
+        told = store.calls_between(0, 9_000, home / "tollbridge.db")
+    assert [row.id for _, row, _, both in told if both] == ["a7 req_1"]
 
 
 def test_the_database_is_its_owners_alone_and_is_not_followed_through_a_link(home: Path, tmp_path: Path):
