@@ -261,6 +261,11 @@ class UsageStore:
         finally:
             self._connection.execute("DETACH gateway")
 
+    def unreadable(self) -> int:
+        """How many records could not be understood and may have told a call."""
+        query = "SELECT total(unreadable) FROM files WHERE place = ?"
+        return int(self._connection.execute(query, (self._place,)).fetchone()[0])
+
     def sort_by_time(self) -> None:
         """Make what finds calls by their time, once: a first scan does not wait for it."""
         self._connection.execute("CREATE INDEX IF NOT EXISTS calls_at ON calls (place, at_ms)")

@@ -335,7 +335,7 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
         yield _warn(
             "unpriced",
             f"{unpriced} calls have no known price",
-            "`tollbridge report` shows in which turns, `tollbridge reprice` prices what has a price by now",
+            "`tollbridge report` shows of which models, `tollbridge reprice` prices what has a price by now",
         )
 
 

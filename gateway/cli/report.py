@@ -48,7 +48,7 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     ),
     since: str = typer.Option("", "--since", help="From this day on: 2026-11-01, 2026-10 (that month), or 7d."),
     until: str = typer.Option(
-        "", "--until", help="Up to this day, which is the last one: 2026-11-20, 2026-10, or 7d ago."
+        "", "--until", help="Up to this day, which is the last one: 2026-11-20, 2026-10, or 7d (seven days ago)."
     ),
     by: By = typer.Option(
         None,
@@ -157,6 +157,7 @@ def _spent(named: str, since: str, until: str, by: By, top: int, timezone: str, 
 
     if form == "--json":
         values = spending_values.as_values(told, look) | {"unmetered": [cost.without(one) for one in found.unmetered]}
+        values |= {"unreadable": found.unreadable}
         typer.echo(json.dumps(values, indent=2))
     elif form == "--csv":
         typer.echo(spending_values.as_csv(told, look), nl=False)
@@ -193,6 +194,9 @@ def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
         sentences = ["`tollbridge setup` puts limits on what agents may spend from now on."]
     else:
         sentences = ["What came of it: `tollbridge report --outcomes`."]
+    if found.unreadable:
+        some = "1 record" if found.unreadable == 1 else f"{found.unreadable:,} records"
+        sentences.append(f"{some} of agents' logs could not be understood, and may have told a call.")
     if found.unmetered:
         import os
 

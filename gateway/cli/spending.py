@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import cache
 from itertools import islice
@@ -67,6 +67,8 @@ class Found:
     results: Results | None = None
     due: int = 0
     """Commits that are to be looked at again by now."""
+    unreadable: int = 0
+    """Records of logs that could not be understood and may have told a call, and logs that could not be read."""
 
 
 def gather(asked: Asked) -> Found:
@@ -77,11 +79,12 @@ def gather(asked: Asked) -> Found:
         period = periods.period(asked.period, asked.since, asked.until, today)
     except periods.PeriodError as error:
         raise TollbridgeError(str(error)) from None
-    looked, busy = _scan() if asked.logs else (False, False)
+    looked, busy, unread = _scan() if asked.logs else (False, False, 0)
     with _sources(home, logs=asked.logs) as (ledger, usage):
         if usage is not None and not busy:
             usage.sort_by_time()
-        return _Gathering(asked, period, ledger, usage).found(looked=looked, busy=busy)
+        found = _Gathering(asked, period, ledger, usage).found(looked=looked, busy=busy)
+        return replace(found, unreadable=unread + (0 if usage is None else usage.unreadable()))
 
 
 def logged_session(session: str, zone: tzinfo, now_ms: int) -> tuple[list[Dear], bool]:
@@ -89,25 +92,26 @@ def logged_session(session: str, zone: tzinfo, now_ms: int) -> tuple[list[Dear],
     reading the logs. Raises TollbridgeError.
     """
     home = home_directory()
-    _, busy = _scan()
+    _, busy, _ = _scan()
     with _sources(home, logs=True) as (ledger, usage):
         asked = Asked(periods.ALL, "", "", By.SESSION, 0, zone, now_ms)
         period = Period(None, periods.on(now_ms, zone).date())
         return _Gathering(asked, period, ledger, usage).of_session(session), busy
 
 
-def _scan() -> tuple[bool, bool]:
-    """Read what agents have added to their logs; whether there are any homes of them, and whether somebody else is reading them."""
+def _scan() -> tuple[bool, bool, int]:
+    """Read what agents have added to their logs; whether there are any homes of them, whether somebody else is reading them, and how many
+    logs could not be read.
+    """
     from gateway import lock
     from gateway.cli import scan_look, scanning
 
     if not scanning.places([], os.environ, str(Path("~").expanduser())):
-        return False, False
+        return False, False, 0
     try:
-        scan_look.once([])
+        return True, False, scan_look.once([]).unread
     except lock.ScanLockedError:
-        return True, True
-    return True, False
+        return True, True, 0
 
 
 @contextmanager

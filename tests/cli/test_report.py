@@ -227,6 +227,19 @@ def test_a_session_that_only_its_agents_log_tells_of_is_shown_by_its_id(user: Pa
     ]
 
 
+def test_what_could_not_be_read_of_logs_is_said_with_the_figures(user: Path):
+    """A line that was cut off may have told a call, and nothing is said to have cost nothing for it."""
+    log(user, ALONE, ("n1", 0))
+    place = user / ".claude" / "projects" / "-srv-app" / f"{KNOWN}.jsonl"
+    place.write_text('{"type":"assistant","message":{"usage":{"input_tokens":\n')
+    said = run(user, *ON_THE_DAY, COLUMNS="80").stdout
+    assert "1 record of agents' logs could not be understood, and may have told a call." in " ".join(said.split())
+    assert values(user, *ON_THE_DAY)["unreadable"] == 1
+    place.with_name(f"{ALONE}.jsonl").unlink()
+    (user / "tollbridge" / "usage.db").unlink()
+    assert "1 record of agents' logs" in run(user, COLUMNS="100").stdout
+
+
 def test_a_session_that_nobody_knows_is_refused_with_where_ids_are(user: Path):
     """Neither the ledger nor a log tells of it, and a name of a project is no id."""
     log(user, ALONE, ("n1", 0))
