@@ -287,16 +287,18 @@ class UsageStore:
 
         `gateway`: its database, which is only read; None: there is none. `session`: only sessions whose id begins so.
         """
+        begins = " AND substr(session, 1, length(?)) = ?" if session else ""
         query = (
             f"SELECT {_COLUMNS}, agent, nano, {_METERED if gateway else '0'} FROM calls"  # noqa: S608
-            " WHERE place = ? AND at_ms >= ? AND at_ms < ? AND substr(session, 1, length(?)) = ?"
-            " ORDER BY agent, session, at_ms, id"
+            f" WHERE place = ? AND at_ms >= ? AND at_ms < ?{begins} ORDER BY agent, session, at_ms, id"
         )
         if gateway is not None:
             idle = "" if os.path.lexists(f"{gateway}-wal") else "&immutable=1"  # leave no lock files behind
             self._connection.execute("ATTACH ? AS gateway", (uri(gateway, "ro") + idle,))
         try:
-            found = self._connection.execute(query, (self._place, since_ms, until_ms, session, session))
+            found = self._connection.execute(
+                query, (self._place, since_ms, until_ms, *([session] * 2 if session else []))
+            )
             return [(agent, Row._make(values), amount, bool(both)) for *values, agent, amount, both in found]
         finally:
             if gateway is not None:

@@ -231,6 +231,17 @@ def test_calls_of_a_time_are_found_by_their_time(store: UsageStore):
     assert "calls_at" in str(plan.fetchall())
 
 
+def test_calls_of_a_session_are_found_by_how_its_id_begins(store: UsageStore):
+    """A beginning is taken as it is written: no character of it stands for others."""
+    rows = [ROW._replace(id=f"msg_{name}", session=name) for name in ("a_1", "a_2", "ab1")]
+    store.add([looked(*rows)], cost)
+
+    def found(begins: str) -> list[str]:
+        return [row.session for _, row, _, _ in store.calls_between(0, 9_000, None, begins)]
+
+    assert (found("a_"), found("ab"), found("%"), found("A")) == (["a_1", "a_2"], ["ab1"], [], [])
+
+
 @pytest.mark.anyio
 async def test_calls_of_a_time_say_whether_the_gateway_has_them_too(home: Path, store: UsageStore):
     """By the message's name or the request's, beside a running gateway and without one; its home stays as it was."""
