@@ -177,6 +177,7 @@ def _say_busy(found: "Found") -> None:
 
 
 def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
+    from gateway.core.periods import LENGTHS
     from gateway.reports import beyond, spending
 
     told = found.spending
@@ -186,7 +187,9 @@ def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
     if nothing:
         if found.latest_ms is not None:
             at = spending.on(found.latest_ms, look.zone)
-            sentences = [f"Something was spent before, last on {at.day} {at:%b %Y}: `tollbridge report all`."]
+            is_month = heading in HEADINGS.values() and 0 <= (told.period.last - at.date()).days < LENGTHS["month"]
+            wider = "tollbridge report" if is_month else "tollbridge report all"
+            sentences = [f"Something was spent at other times, last on {at.day} {at:%b %Y}: `{wider}`."]
         else:
             looked = [_NO_AGENTS] if not found.looked and not no_logs else []
             sentences = ["Nothing was spent yet.", *looked, _NEXT]

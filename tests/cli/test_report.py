@@ -294,7 +294,7 @@ async def test_a_machine_on_which_nothing_was_spent_gets_kind_words(user: Path, 
     later = run(user, "--since", "2026-11-05", "--until", "2026-11-06", "--timezone", "UTC").stdout
     assert later == (
         "Spent, 5 Nov to 6 Nov 2026: nothing was spent.\n"
-        "Something was spent before, last on 1 Nov 2026: `tollbridge report all`.\n"
+        "Something was spent at other times, last on 1 Nov 2026: `tollbridge report all`.\n"
     )
 
 
