@@ -38,6 +38,8 @@ _LEFT: Final = {
     LeftKind.TESTS: Came.ANSWER,
 }
 """What git tells beyond how a turn ended."""
+CAME_OF: Final = _LEFT | {LeftKind(kind.value): came for kind, came in CAME.items()}
+"""The same of turns that were added up; what is in neither is not known."""
 
 
 class Whose(StrEnum):

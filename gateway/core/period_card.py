@@ -6,12 +6,13 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
-from gateway.core.card import CAME, Whose, named
+from gateway.core.card import CAME_OF, Whose, named
 from gateway.core.spending import groups, total
 from gateway.core.summary import escape, title
 from gateway.domain.budget import ScopeKind
 from gateway.domain.charts import Bar, Came, ClassSpend, CostClass, OutcomeSpend, PeriodChart, Share, Slot
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.outcome import LeftKind
 from gateway.domain.spending import By, Period, Portion, Spent
 from gateway.domain.turn import Turn
 from gateway.domain.usage import NO_PARTS, Parts
@@ -117,15 +118,17 @@ def _short(name: str, by: By) -> str:
 def _came_of_it(portions: Sequence[Portion]) -> str:
     outcomes = _outcomes(portions)
     lost = sum((one.spent for one in outcomes if one.came in FRUITLESS), ZERO)
-    words = cost_words.came_of_it({one.came: one.turns for one in outcomes})
+    unknown = total(one for one in portions if one.left is LeftKind.UNKNOWN).turns
+    words = cost_words.came_of_it({one.came: one.turns for one in outcomes}, unknown)
     return f"{words}{cost_words.fruitless(lost)}" if lost else words
 
 
 def _outcomes(portions: Sequence[Portion]) -> tuple[OutcomeSpend, ...]:
     found: dict[Came, Spent] = {}
     for one in portions:
-        kind = Came.RUNNING if one.came_of_it is None else CAME[one.came_of_it]
-        found[kind] = found.get(kind, Spent()) + one.spent
+        kind = Came.RUNNING if one.left is None else CAME_OF.get(one.left)
+        if kind is not None:
+            found[kind] = found.get(kind, Spent()) + one.spent
     return tuple(OutcomeSpend(kind, found[kind].cost, found[kind].turns) for kind in Came if kind in found)
 
 

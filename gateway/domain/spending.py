@@ -5,6 +5,7 @@ from datetime import date
 from enum import StrEnum
 
 from gateway.domain.money import ZERO, Usd
+from gateway.domain.outcome import LeftKind
 from gateway.domain.turn import OutcomeKind, TurnState
 from gateway.domain.usage import NO_PARTS, NO_TOKENS, Parts, Tokens
 
@@ -114,6 +115,8 @@ class Portion:
     scored: int = 0
     within_p90: int = 0
     """Turns whose cost can be held against a p90 that was told before, and those of them that cost at most that."""
+    left: LeftKind | None = None
+    """What git shows that they left; where that is nothing, or nobody looked, how they ended. None: they are not over."""
 
 
 @dataclass(frozen=True, slots=True)

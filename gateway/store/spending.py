@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from gateway.core.why import Made
 from gateway.domain.money import Usd
+from gateway.domain.outcome import LeftKind
 from gateway.domain.place import Unmetered
 from gateway.domain.results import Turned
 from gateway.domain.spending import Open, Place, Portion, Source, Spent
@@ -41,6 +42,10 @@ _ENDED: Final = f"""
 _CAME_OF_IT: Final = f"""
   CASE coalesce(o.kind, '') WHEN '' THEN nullif({_ENDED}, 'nothing') WHEN 'unknown' THEN NULL
   ELSE CASE WHEN NOT {_OVER} THEN NULL WHEN o.kind IN ('nothing', 'error', 'cancelled') THEN o.kind ELSE 'answer' END END"""
+# As `core.card.came` has it: what git shows beyond how it ended, and else that.
+_LEFT: Final = f"""
+  CASE WHEN NOT {_OVER} THEN NULL WHEN o.kind IN ('commits', 'rewritten', 'diff', 'tests') THEN o.kind
+  ELSE coalesce({_ENDED}, 'unknown') END"""
 _BOUND: Final = "instr(t.flags, '\"lower_bound\"') > 0"
 _SCORED: Final = f"""t.state IN ('finished', 'failed') AND t.calls > 0 AND t.unpriced_calls = 0 AND NOT {_BOUND}
     AND json_extract(t.estimate, '$.p90') IS NOT NULL"""
@@ -51,14 +56,14 @@ _SUMS: Final = ", ".join(
 _PORTIONS: Final = f"""
 WITH days AS (SELECT key AS day, value AS begins, lead(value) OVER (ORDER BY key) AS ends FROM json_each(?))
 SELECT t.session_id, days.day, coalesce(t.model, ''), t.person, t.origin = 'background',
-  {_CAME_OF_IT},
+  {_CAME_OF_IT}, {_LEFT},
   count(*), sum(t.calls), sum(t.unpriced_calls), sum(t.spent), sum({_BOUND}),
   sum(CASE WHEN {_SCORED} THEN 1 ELSE 0 END),
   sum(CASE WHEN {_SCORED} THEN t.spent <= json_extract(t.estimate, '$.p90') ELSE 0 END),
   min(t.created_at_ms), max(t.created_at_ms), {_SUMS}
 FROM days CROSS JOIN turns AS t INDEXED BY turns_created LEFT JOIN outcomes AS o ON o.turn_id = t.id
 WHERE days.ends IS NOT NULL AND t.created_at_ms >= days.begins AND t.created_at_ms < days.ends AND {results.RAN}
-GROUP BY 1, 2, 3, 4, 5, 6"""  # noqa: S608 - made of the names above
+GROUP BY 1, 2, 3, 4, 5, 6, 7"""  # noqa: S608 - made of the names above
 _LATEST: Final = f"SELECT t.created_at_ms FROM turns AS t WHERE {results.RAN} ORDER BY t.created_at_ms DESC LIMIT 1"  # noqa: S608
 _DEAREST: Final = f"""
 SELECT t.id, t.session_id, t.created_at_ms, coalesce(t.model, ''), t.prompt, t.forgotten_at_ms, t.spent, t.calls, t.unpriced_calls,
@@ -278,10 +283,10 @@ def _state(database: Path) -> tuple[int, int, int]:
 
 
 def _portion(row: tuple[Any, ...], place: Place, first: date) -> Portion:
-    _, day, model, person, background, came_of_it, turns, calls, unpriced, nano, bounds = row[:11]
-    scored, within, first_ms, last_ms = row[11:15]
-    tokens = Tokens(*map(int, row[15 : 15 + len(_TOKENS)]))
-    parts = Parts(*map(Usd, row[15 + len(_TOKENS) :]))
+    _, day, model, person, background, came_of_it, left, turns, calls, unpriced, nano, bounds = row[:12]
+    scored, within, first_ms, last_ms = row[12:16]
+    tokens = Tokens(*map(int, row[16 : 16 + len(_TOKENS)]))
+    parts = Parts(*map(Usd, row[16 + len(_TOKENS) :]))
     return Portion(
         place,
         first + timedelta(days=day),
@@ -295,6 +300,7 @@ def _portion(row: tuple[Any, ...], place: Place, first: date) -> Portion:
         None if came_of_it is None else OutcomeKind(came_of_it),
         scored,
         within,
+        None if left is None else LeftKind(left),
     )
 
 

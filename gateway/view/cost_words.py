@@ -66,9 +66,10 @@ def session_size(spent: Spent) -> str:
     return " · ".join(parts)
 
 
-def came_of_it(turns: Mapping[Came, int]) -> str:
-    """How many turns ended how."""
-    return f"Came of it: {', '.join(f'{number} {_COUNTED[kind]}' for kind, number in turns.items())}"
+def came_of_it(turns: Mapping[Came, int], unknown: int = 0) -> str:
+    """How many turns left what, or ended how; of so many that is not known."""
+    counted = [f"{number} {_COUNTED[kind]}" for kind, number in turns.items()]
+    return f"Came of it: {', '.join([*counted, *([f'{unknown} not known'] if unknown else [])])}"
 
 
 DEAREST: Final = "Dearest turns:"

@@ -28,7 +28,7 @@ WEB = Place("s_2", "claude", "/src/web")
 def portion(place: Place = API, cost: str = "1", **known: object) -> Portion:
     """A turn of person 7 that was answered."""
     given = Portion(place, DAY, "opus", "7", Source.GATEWAY, Spent(usd(cost), turns=1, calls=1), 0, 0)
-    return replace(given, **({"came_of_it": OutcomeKind.ANSWER} | known))  # type: ignore[arg-type]
+    return replace(given, **({"left": LeftKind.ANSWER} | known))  # type: ignore[arg-type]
 
 
 def ended(
@@ -192,10 +192,10 @@ def test_a_period_is_told_with_all_that_stands_out() -> None:
     """The sum and the limit, projects, models, what came of it, the background, what is not known, forecasts, whose it is."""
     portions = [
         portion(cost="4", scored=2, within_p90=1),
-        portion(WEB, "2", came_of_it=OutcomeKind.ERROR, model="sonnet_4"),
-        portion(replace(WEB, project="/src/a_*b*"), "1", background=True),
-        portion(replace(WEB, project=""), "0.50", came_of_it=None),
-        portion(replace(WEB, project="/src/last"), "0.25"),
+        portion(WEB, "2", left=LeftKind.ERROR, model="sonnet_4"),
+        portion(replace(WEB, project="/src/a_*b*"), "1", background=True, left=LeftKind.REWRITTEN),
+        portion(replace(WEB, project=""), "0.50", left=None),
+        portion(replace(WEB, project="/src/last"), "0.25", left=LeftKind.UNKNOWN),
     ]
     portions[0] = replace(portions[0], spent=replace(portions[0].spent, unpriced=1, at_least=1))
     told = Told(
@@ -214,7 +214,7 @@ def test_a_period_is_told_with_all_that_stands_out() -> None:
         "5 turns in 2 sessions",
         "api at least $4.00 · web $2.00 · a\\_\\*b\\* $1.00 · 2 more $0.75",
         "opus at least $5.75 · sonnet\\_4 $2.00",
-        "Came of it: 3 answered, 1 failed, 1 at work; $2.00 on turns that ended with nothing, failed or were stopped",
+        "Came of it: 1 with commits, 1 answered, 1 failed, 1 at work, 1 not known; $2.00 on turns that ended with nothing, failed or were stopped",
         "Unasked, in the background: $1.00, 1 turn",
         "Not in it: 1 call of unknown price · Cut short: 1 turn, so it may be more",
         "Not settled yet: 1 turn, $0.50 so far",

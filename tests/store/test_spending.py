@@ -140,7 +140,10 @@ async def test_portions_are_the_turns_added_up(home: Path) -> None:
     await put(home, SESSION, OTHER, *made)
     with open_spending(home) as found:
         portions = found.portions(FIRST, BEGINS)
-    assert dict(map(of, portions)) == added_up(made)
+    sums: dict[tuple[object, ...], list[int]] = {}
+    for key, figures in map(of, portions):
+        sums[key] = [sum(pair) for pair in zip(sums.get(key, [0] * len(figures)), figures, strict=True)]
+    assert sums == added_up(made)
     assert len(portions) > 100
     assert {one.place for one in portions} == {
         Place("s_1", "claude", "/srv/project", "Fix the login test"),
@@ -160,6 +163,35 @@ async def test_what_was_booked_for_calls_that_nobody_saw_came_to_nothing_that_co
     with open_spending(home) as found:
         kinds = {one.came_of_it: one.spent.turns for one in found.portions(FIRST, BEGINS)}
     assert kinds == {None: 1, OutcomeKind.NOTHING: 1}
+
+
+async def test_what_turns_left_is_what_git_shows_and_else_how_they_ended(home: Path) -> None:
+    """Commits and changes go before an error; nobody knows of a turn that tells nothing; one at work has left nothing yet."""
+    kinds = [LeftKind.COMMITS, LeftKind.DIFF, LeftKind.NOTHING, LeftKind.UNKNOWN, None, None, None]
+    ends = [
+        OutcomeKind.ERROR,
+        OutcomeKind.ANSWER,
+        OutcomeKind.ANSWER,
+        OutcomeKind.NOTHING,
+        OutcomeKind.CANCELLED,
+        None,
+        None,
+    ]
+    made = [replace(PLAIN, id=f"t_{n}", outcome=kind and Outcome(kind)) for n, kind in enumerate(ends)]
+    made[-1] = replace(made[-1], state=TurnState.RUNNING)
+    lefts = [Left(one.id, kind, Sight.SEEN) for one, kind in zip(made, kinds, strict=True) if kind is not None]
+    await put(home, SESSION, *made, *lefts)
+    with open_spending(home) as found:
+        told = {one.left: one.spent.turns for one in found.portions(FIRST, BEGINS)}
+    assert told == {
+        LeftKind.COMMITS: 1,
+        LeftKind.DIFF: 1,
+        LeftKind.ANSWER: 1,
+        LeftKind.NOTHING: 1,
+        LeftKind.CANCELLED: 1,
+        LeftKind.UNKNOWN: 1,
+        None: 1,
+    }
 
 
 async def test_what_came_to_nothing_is_the_same_by_portions_and_turn_by_turn(home: Path) -> None:

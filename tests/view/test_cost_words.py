@@ -28,6 +28,7 @@ DAY = date(2026, 11, 23)
         (words.session_size(SOME), "2 turns · 3 calls · 1k tokens · 75 % cached"),
         (words.session_size(ONE), "1 turn · 1 call · 0 tokens"),
         (words.came_of_it({Came.ANSWER: 2, Came.STOPPED: 1}), "Came of it: 2 answered, 1 stopped"),
+        (words.came_of_it({Came.COMMITS: 2}, 3), "Came of it: 2 with commits, 3 not known"),
         (words.dear_turn("$2.00", Came.ERROR, "Fix it"), "$2.00 · failed · Fix it"),
         (words.not_known(SOME), ""),
         (words.not_known(UNPRICED), "Not in it: 2 calls of unknown price"),
