@@ -341,7 +341,7 @@ def database(path: Path, now_ms: int, *, running: bool) -> Iterator[Check]:
 
 def _webhook(hooked: "Hooked") -> Iterator[Check]:
     if hooked.why and (hooked.waiting or hooked.given_up):
-        found = f"{hooked.waiting} events wait, {hooked.given_up} were given up; the last failure: {hooked.why}"
+        found = f"waiting events: {hooked.waiting}, given up: {hooked.given_up}; the last failure: {hooked.why}"
         mend = "`tollbridge hooks test` tries it; the turns themselves are all in `tollbridge report`"
         yield _warn("webhook", found, mend)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from gateway.cli.spending import Found
-    from gateway.reports.spending import Look
+    from gateway.reports.looks import Look
 
 TOP: Final = 8
 TEAM_BY: Final = (By.PROJECT, By.PERSON, By.MODEL, By.AGENT)
@@ -42,7 +42,7 @@ def report(  # noqa: PLR0913, PLR0917 - an option each
     named: Named = typer.Argument(
         None,
         parser=one_of(Named),
-        metavar=shown(Named),
+        metavar="|".join(Named),  # typer puts the brackets of what may be left out around it
         show_default=False,
         help="The last 1, 7 or 30 days, today included, or all. Without it: month.",
     ),
@@ -177,7 +177,8 @@ def _say_busy(found: "Found") -> None:
 
 
 def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
-    from gateway.core.periods import LENGTHS
+    from gateway.core.periods import LENGTHS, on
+    from gateway.domain.spending import Source
     from gateway.reports import beyond, spending
 
     told = found.spending
@@ -186,14 +187,14 @@ def _text(found: "Found", heading: str, look: "Look", *, no_logs: bool) -> str:
     sentences: list[str] = []
     if nothing:
         if found.latest_ms is not None:
-            at = spending.on(found.latest_ms, look.zone)
+            at = on(found.latest_ms, look.zone)
             is_month = heading in HEADINGS.values() and 0 <= (told.period.last - at.date()).days < LENGTHS["month"]
             wider = "tollbridge report" if is_month else "tollbridge report all"
             sentences = [f"Something was spent at other times, last on {at.day} {at:%b %Y}: `{wider}`."]
         else:
             looked = [_NO_AGENTS] if not found.looked and not no_logs else []
             sentences = ["Nothing was spent yet.", *looked, _NEXT]
-    elif not told.by_source[spending.Source.GATEWAY].turns:
+    elif not told.by_source[Source.GATEWAY].turns:
         sentences = ["`tollbridge setup` puts limits on what agents may spend from now on."]
     else:
         sentences = ["What came of it: `tollbridge report --outcomes`."]
@@ -220,7 +221,7 @@ def _look_at(zone: "tzinfo", names: dict[str, str]) -> "Look":
     import sys
 
     from gateway.reports.drawn import Pen
-    from gateway.reports.spending import Look
+    from gateway.reports.looks import Look
 
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return Look(zone, shutil.get_terminal_size().columns, Pen(colour), os.environ.get("HOME", ""), names)

@@ -15,7 +15,7 @@ from gateway.domain.spending import By
 from gateway.home import home_directory
 
 if TYPE_CHECKING:
-    from gateway.reports.spending import Look
+    from gateway.reports.looks import Look
 
 LOOK_S: Final = 5.0
 """So long the report waits for git; the rest is due still."""

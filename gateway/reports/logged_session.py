@@ -11,7 +11,7 @@ from gateway.domain.usage import Flag, Tokens
 from gateway.reports.cost import SCHEMA
 from gateway.reports.cutting import NOTE, named
 from gateway.reports.drawn import Column, in_lines, table
-from gateway.reports.spending import Look, agent_name, marked, number, path
+from gateway.reports.looks import Look, agent_name, marked, number, path
 
 ORIGIN: Final = "log"
 

@@ -9,7 +9,7 @@ from gateway.domain.results import Came, Lines, Results, Share, Spread, Survival
 from gateway.domain.spending import By, Source, Spending, Spent
 from gateway.reports.cutting import NOTE, short_path_cells, shorten_cells
 from gateway.reports.drawn import Column, bar, in_lines, table
-from gateway.reports.spending import Look, dated, grouped, marked, name_of, number, percent
+from gateway.reports.looks import Look, dated, grouped, marked, name_of, number, percent
 
 KINDS: Final[Mapping[LeftKind | None, str]] = {
     LeftKind.COMMITS: "commits",

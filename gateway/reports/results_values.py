@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from gateway.domain.results import Results, Share, Survival
 from gateway.domain.spending import By, Source, Spending, Spent
+from gateway.reports.looks import Look, dated, marked, number, percent
 from gateway.reports.results import KINDS, UNSEEN, fruitless
-from gateway.reports.spending import Look, dated, marked, number, percent
 from gateway.reports.spending_values import amount, cell, escaped, untitled
 
 SCHEMA: Final = 1

@@ -11,7 +11,8 @@ from gateway.domain.spending import By, Dear, Group, Source, Spending, Spent
 from gateway.domain.turn import OutcomeKind
 from gateway.domain.usage import Tokens
 from gateway.reports.cutting import named
-from gateway.reports.spending import Look, dated, grouped, name_of, turns_of, uncertain
+from gateway.reports.looks import Look, dated, grouped, name_of, turns_of
+from gateway.reports.remarks import uncertain
 
 SCHEMA: Final = 2
 COLUMNS: Final = (

@@ -358,7 +358,7 @@ async def test_a_webhook_that_does_not_take_events_is_told(home: Path):
         await store.hooks.failed(due, "it answered 500", NOW_MS, NOW_MS + 5000)
     found = {check.name: check for check in checks.database(home, NOW_MS, running=True)}
     assert found["webhook"].status is Status.WARN
-    assert "1 events wait, 0 were given up; the last failure: it answered 500" in found["webhook"].found
+    assert "waiting events: 1, given up: 0; the last failure: it answered 500" in found["webhook"].found
     assert "tollbridge hooks test" in found["webhook"].mend
 
 

@@ -17,9 +17,9 @@ from gateway.domain.outcome import Change, Commit, Fate, LeftKind, Merged, SeenT
 from gateway.domain.results import Results, Survival, Turned
 from gateway.domain.spending import By, Period, Place, Portion, Source, Spending, Spent
 from gateway.domain.turn import OutcomeKind
+from gateway.reports.looks import Look
 from gateway.reports.results import text
 from gateway.reports.results_values import COLUMNS, as_csv, as_markdown, as_values
-from gateway.reports.spending import Look
 
 NOW = 1_795_435_200_000
 OLD = NOW - 10 * DAY_MS

@@ -15,7 +15,8 @@ from gateway.domain.spending import By, Dear, Open, Period, Place, Portion, Sour
 from gateway.domain.turn import OutcomeKind, TurnState
 from gateway.domain.usage import Parts, Tokens
 from gateway.reports.drawn import Column, Pen, bar, in_lines, line, table
-from gateway.reports.spending import Look, text
+from gateway.reports.looks import Look
+from gateway.reports.spending import text
 from gateway.reports.spending_values import as_csv, as_markdown, as_values
 
 NOON = 1_795_435_200_000

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gateway.domain.outcome import Change, Commit, Left, LeftKind, Seen, SeenTests, Sight, Whose
+from gateway.view import turn_words
 from gateway.view.outcome_words import left
 
 SEEN = Seen("/r", "/r", "a", "main", Change(), "", 0)
@@ -29,3 +30,9 @@ def test_nothing_and_what_is_not_known_are_no_words() -> None:
     """Neither is a run of tests of which nobody knows how it ended."""
     assert left(LEFT) == left(replace(LEFT, tests=SeenTests(1, "pytest"), kind=LeftKind.TESTS)) == ""
     assert left(replace(LEFT, tests=SeenTests(1, "pytest", passed=False), kind=LeftKind.TESTS)) == "tests failed"
+
+
+def test_the_quiet_line_goes_on_with_what_was_left_if_that_is_known() -> None:
+    """One line as before, and not longer where there is nothing to tell."""
+    assert turn_words.with_left("$0.42", "2 commits, +120 -14") == "$0.42 · 2 commits, +120 -14"
+    assert turn_words.with_left("$0.42", "") == "$0.42"
