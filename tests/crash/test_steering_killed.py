@@ -45,6 +45,9 @@ async def test_killed_while_words_are_told_they_are_told_once(tmp_path: Path, mo
                 while not is_on_disk(here.place):  # noqa: ASYNC110 - the client writes its transcript a little later
                     await anyio.sleep(0.02)
         await here.kill(gateway)
+        with anyio.fail_after(30):
+            while here.agents():  # noqa: ASYNC110 - what is released before its client is dead may still reach it
+                await anyio.sleep(0.02)
         first.release()
         second.release()
         on_disk = is_on_disk(here.place)
