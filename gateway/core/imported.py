@@ -12,7 +12,7 @@ from typing import Final
 from gateway.core.estimate import foreseen_first_call
 from gateway.core.first_call import FirstCall
 from gateway.core.forecast import HISTORY_MAX, Past, Prior, forecast
-from gateway.core.logged import Priced, Row, usage
+from gateway.core.logged import Priced, Row
 from gateway.core.meter import remember
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import AT_DESK, Session, Thread
@@ -147,7 +147,7 @@ def _gathered(
                 turn.model = row.model
             turn.add(row, None if row.id in metered else cost)
         if main:
-            session = remember(session, usage(row), row.at_ms)
+            session = remember(session, row.usage, row.at_ms)
     return turns
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from gateway.core.price import nano
 from gateway.domain.logged import LoggedCall, Row
 from gateway.domain.money import ZERO, Usd
-from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Rates, Tokens, Usage
+from gateway.domain.usage import MAIN_LOOP, NO_TOKENS, Rates, Tokens
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -42,13 +42,6 @@ def flat(call: LoggedCall) -> Row:
         tokens.output,
         tokens.reasoning,
     )
-
-
-def usage(row: Row) -> Usage:
-    """What it used."""
-    written = row.cache_write_5m, row.cache_write_1h, row.cache_write_unsplit
-    tokens = Tokens(row.input, row.cache_read, *written, row.output, row.reasoning)
-    return Usage(row.model, tokens, row.service_tier, row.speed, row.web_searches, row.geo)
 
 
 def cost(row: Row, rates: Rates | None) -> int | None:

@@ -11,7 +11,7 @@ from gateway.core.price import parts
 from gateway.core.why import PAUSE_MS, Made
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.spending import NOTHING, Place, Portion, Source, Spent
-from gateway.domain.usage import MAIN_LOOP, NO_PARTS, Rates, Tokens, Usage
+from gateway.domain.usage import MAIN_LOOP, NO_PARTS, Rates
 
 Told = tuple[str, Row, int | None, bool]
 """The agent, its call, what that costs in nano-dollars (None: unpriced), and whether the gateway's ledger has it too."""
@@ -50,8 +50,7 @@ class LoggedTurn:
 
 def made(row: Row, amount: int | None) -> Made:
     """The call of a row. Where the log never told its final count it has ended all the same."""
-    usage = Usage(row.model, _tokens(row), row.service_tier, row.speed, row.web_searches, row.geo)
-    return Made(row.at_ms, usage, None if amount is None else Usd(amount), row.loop)
+    return Made(row.at_ms, row.usage, None if amount is None else Usd(amount), row.loop)
 
 
 def turns(told: Iterable[Told]) -> list[LoggedTurn]:
@@ -106,8 +105,7 @@ def _portions(turn: LoggedTurn, day: date, place: Place, rates: Callable[[Row], 
     for row, amount in turn.calls:
         by_model[row.model] = by_model.get(row.model, NOTHING) + _spent(row, amount, rates)
     if not turn.is_rest:
-        cut = any(row.lower_bound for row, _ in turn.calls)
-        by_model[turn.model] += Spent(turns=1, at_least=int(cut), guessed=int(not turn.prompt))
+        by_model[turn.model] += _one(turn)
     return [
         Portion(place, day, model, "", Source.LOGS, spent, turn.began_ms, turn.began_ms)
         for model, spent in by_model.items()
@@ -115,17 +113,20 @@ def _portions(turn: LoggedTurn, day: date, place: Place, rates: Callable[[Row], 
 
 
 def _spent(row: Row, amount: int | None, rates: Callable[[Row], Rates | None]) -> Spent:
-    tokens, known = _tokens(row), rates(row) if amount is not None else None
-    usage = Usage(row.model, tokens, web_searches=row.web_searches)
+    usage, known = row.usage, rates(row) if amount is not None else None
     made_of = NO_PARTS if known is None else parts(usage, known)
-    return Spent(ZERO if amount is None else Usd(amount), made_of, tokens, calls=1, unpriced=int(amount is None))
+    return Spent(ZERO if amount is None else Usd(amount), made_of, usage.tokens, calls=1, unpriced=int(amount is None))
 
 
 def spent(turn: LoggedTurn, rates: Callable[[Row], Rates | None]) -> Spent:
     """What all its calls come to."""
-    whole = sum((_spent(row, amount, rates) for row, amount in turn.calls), NOTHING)
+    return sum((_spent(row, amount, rates) for row, amount in turn.calls), _one(turn))
+
+
+def _one(turn: LoggedTurn) -> Spent:
+    """The turn itself, without what its calls come to."""
     cut = any(row.lower_bound for row, _ in turn.calls)
-    return whole + Spent(turns=1, at_least=int(cut), guessed=int(not turn.prompt))
+    return Spent(turns=1, at_least=int(cut), guessed=int(not turn.prompt))
 
 
 def usual_models(found: Iterable[LoggedTurn]) -> dict[tuple[str, str], str]:
@@ -135,15 +136,3 @@ def usual_models(found: Iterable[LoggedTurn]) -> dict[tuple[str, str], str]:
         models = counts.setdefault((turn.agent, turn.session), {})
         models[turn.model] = models.get(turn.model, 0) + 1
     return {session: min(models, key=lambda model: (-models[model], model)) for session, models in counts.items()}
-
-
-def _tokens(row: Row) -> Tokens:
-    return Tokens(
-        row.input,
-        row.cache_read,
-        row.cache_write_5m,
-        row.cache_write_1h,
-        row.cache_write_unsplit,
-        row.output,
-        row.reasoning,
-    )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import date
 
-from gateway.core.price import applied, parts, price
+from gateway.core.price import applied, parts
 from gateway.domain.budget import Counts, Entry, EntryKind
 from gateway.domain.money import ZERO, Usd
 from gateway.domain.place import Session
@@ -84,11 +84,12 @@ def reprice(
     It counts on that entry's own scopes, and no hold is touched: the turn is over. `rates` are those of the day `on`, which
     is the call's; `source` says where they are published. The entry's call id makes it unique.
     """
-    amount = price(usage, rates)
+    made_of = parts(usage, rates)
+    amount = made_of.total
     after = replace(
         turn,
         spent=turn.spent + amount,
-        parts=turn.parts + parts(usage, rates),
+        parts=turn.parts + made_of,
         unpriced_calls=max(0, turn.unpriced_calls - 1),
     )
     used = {field.name: getattr(applied(usage, rates), field.name) for field in fields(Rates) if field.name != "above"}

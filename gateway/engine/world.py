@@ -15,7 +15,7 @@ from gateway.core.forecast import Prior
 from gateway.core.new import Found
 from gateway.core.pairing import Window
 from gateway.core.policy import DAY_MINUTES
-from gateway.core.price import parts, price
+from gateway.core.price import parts
 from gateway.core.turn import ENDED
 from gateway.domain.effects import Edit, Effect, Leave, Say
 from gateway.domain.money import Usd
@@ -231,7 +231,10 @@ class World:
     def cost(self, usage: Usage) -> tuple[Usd | Unpriced, Parts]:
         """What a usage costs at today's list price, and what that is made of."""
         rates = self.prices.rates(usage.model, self._utc_date(), usage.service_tier, usage.speed, usage.geo)
-        return (rates, NO_PARTS) if isinstance(rates, Unpriced) else (price(usage, rates), parts(usage, rates))
+        if isinstance(rates, Unpriced):
+            return rates, NO_PARTS
+        made_of = parts(usage, rates)
+        return made_of.total, made_of
 
     def _utc_date(self) -> date:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC).date()
