@@ -6,11 +6,17 @@ The directory itself is made, and closed to others, by whoever takes its lock (`
 import os
 import stat
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.ports import StoreError
 
 DATABASE = "tollbridge.db"
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+def uri(database: Path, mode: str) -> str:
+    """The file's name for SQLite; `mode`: `ro`, `rw`."""
+    return f"file:{quote(str(database.absolute()))}?mode={mode}"
 
 
 def prepare(home: Path) -> Path:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from gateway.core.why import Made
 from gateway.domain.money import Usd
@@ -225,7 +224,7 @@ def open_spending(home: Path) -> Generator[Spendings]:
     before = _state(database)
     try:
         # As in `reading`: with no gateway running, lock files would be left behind.
-        with _connect(f"{_uri(database)}{'' if waiting else '&immutable=1'}") as connection:
+        with _connect(f"{homes.uri(database, 'ro')}{'' if waiting else '&immutable=1'}") as connection:
             connection.execute("BEGIN")
             if _revision(connection) != newest():
                 _explain(home)
@@ -249,10 +248,6 @@ def _connect(where: str) -> Generator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-
-
-def _uri(database: Path) -> str:
-    return f"file:{quote(str(database.absolute()))}?mode=ro"
 
 
 def _revision(connection: sqlite3.Connection) -> str:

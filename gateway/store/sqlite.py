@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import Engine, PoolProxiedConnection, StaticPool, create_engine
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from gateway.ports import StoreError
+from gateway.store import home as homes
 
 BUSY_S = 5.0
 """How long to wait for another program that writes to the database."""
@@ -59,7 +59,7 @@ def writer(database: Path | None) -> Engine:
     """
 
     def connect() -> sqlite3.Connection:
-        where = ":memory:" if database is None else _uri(database, mode="rw")
+        where = ":memory:" if database is None else homes.uri(database, "rw")
         with ExitStack() as stack:
             connection = _connect(where)
             stack.callback(connection.close)
@@ -122,18 +122,13 @@ def reader(database: Path, *, immutable: bool) -> Engine:
     """An engine that cannot write. `immutable`: nobody has the database open, so that not even a lock file is made."""
 
     def connect() -> sqlite3.Connection:
-        uri = _uri(database, mode="ro") + ("&immutable=1" if immutable else "")
-        return _connect(uri)
+        return _connect(homes.uri(database, "ro") + ("&immutable=1" if immutable else ""))
 
     return _engine(connect, "BEGIN")
 
 
 def _connect(where: str) -> sqlite3.Connection:
     return sqlite3.connect(where, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=True)
-
-
-def _uri(database: Path, *, mode: str) -> str:
-    return f"file:{quote(str(database.absolute()))}?mode={mode}"
 
 
 def _engine(connect: Callable[[], sqlite3.Connection], begin: str) -> Engine:
